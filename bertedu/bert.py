@@ -1,0 +1,180 @@
+"""A pretrained BERT in one hand: model and tokenizer together, one call a question."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bertedu.checkpoint import load_weights, read_config, read_weights, resolve
+from bertedu.config import BertConfig
+from bertedu.errors import CheckpointError, InputError
+from bertedu.heads import FOLLOWS, BertForPreTraining
+from bertedu.model import BertOutput
+from bertedu.tokenizer import BertTokenizer, Encoding, collate
+
+
+class Guess(NamedTuple):
+    """One answer for a [MASK]: the token and its probability."""
+
+    token: str
+    probability: float
+
+
+class Bert:
+    """A BERT with its tokenizer, ready for questions; `bertedu.load` gives one.
+
+    Args:
+        model: with both pretraining heads.
+        tokenizer: the one it was trained with.
+        missing: names of parameters that its checkpoint did not hold; a head that is missing
+            is refused, not answered at random.
+
+    Raises:
+        InputError: model and tokenizer have vocabularies of different sizes.
+
+    Example:
+        >>> from bertedu import BertConfig, load_tokenizer
+        >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
+        >>> bert = Bert(BertForPreTraining(config), load_tokenizer())
+        >>> bert.attention("my dog is cute").shape  # [L, A, S, S]
+        torch.Size([2, 3, 6, 6])
+    """
+
+    def __init__(
+        self,
+        model: BertForPreTraining,
+        tokenizer: BertTokenizer,
+        missing: tuple[str, ...] = (),
+    ) -> None:
+        if model.config.vocab_size < len(tokenizer):
+            raise InputError(
+                f"the tokenizer has {len(tokenizer):,} tokens and the model "
+                f"{model.config.vocab_size:,}: they do not belong together"
+            )
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.missing = missing
+
+    def __repr__(self) -> str:
+        """Gives the sizes that a reader wants to know."""
+        c, count = self.config, sum(p.numel() for p in self.model.parameters())
+        return (
+            f"Bert({c.num_hidden_layers} layers x {c.hidden_size}, {c.num_attention_heads} heads, "
+            f"{c.vocab_size:,} tokens, {count:,} parameters)"
+        )
+
+    @property
+    def config(self) -> BertConfig:
+        """The model's sizes."""
+        return self.model.config
+
+    def encode(self, text: str, pair: str | None = None, *, truncate: bool = False) -> Encoding:
+        """Returns the model's input for a text or a pair.
+
+        Raises:
+            InputError: it is longer than the model's positions and `truncate` is False.
+        """
+        longest = self.config.max_position_embeddings
+        return self.tokenizer.encode(text, pair, max_length=longest, truncate=truncate)
+
+    def fill_mask(self, text: str, pair: str | None = None, *, top_k: int = 5) -> list[list[Guess]]:
+        """Returns the likeliest tokens for each [MASK].
+
+        Args:
+            text: with at least one [MASK], here or in the pair.
+            pair: segment B.
+            top_k: guesses for each [MASK].
+
+        Returns:
+            For each [MASK] in order, `top_k` guesses, the likeliest first; probabilities are
+            over the whole vocabulary.
+
+        Raises:
+            InputError: there is no [MASK], or top_k is not between 1 and V.
+            CheckpointError: the checkpoint has no masked-LM head.
+        """
+        self._require("cls.predictions", "fill a [MASK]")
+        if not 1 <= top_k <= len(self.tokenizer):
+            raise InputError(f"top_k is {top_k}; it must be from 1 to {len(self.tokenizer):,}")
+        encoding = self.encode(text, pair)
+        masked = encoding.input_ids == self.tokenizer.mask_token_id  # [S]
+        if not masked.any():
+            raise InputError("the text has no [MASK]: write [MASK] where a word is to be guessed")
+        with torch.inference_mode():
+            states = self._encoder_output(encoding).last_hidden_state[0, masked]  # [N, H]
+            probs = self.model.cls.predictions(states).softmax(dim=-1)  # [N, V]
+        best = probs[:, : len(self.tokenizer)].topk(top_k)
+        return [
+            [Guess(self.tokenizer.tokens[i], p) for p, i in zip(values, ids, strict=True)]
+            for values, ids in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+
+    def next_sentence(self, text: str, pair: str) -> float:
+        """Returns the probability that `pair` FOLLOWS `text` (label 0), not that it is random.
+
+        Raises:
+            CheckpointError: the checkpoint has no next-sentence head.
+        """
+        self._require("cls.seq_relationship", "judge a next sentence")
+        self._require("bert.pooler", "judge a next sentence")
+        with torch.inference_mode():
+            pooled = self._encoder_output(self.encode(text, pair)).pooler_output
+            probs = self.model.cls.seq_relationship(pooled).softmax(dim=-1)  # [1, 2]
+        return float(probs[0, FOLLOWS])
+
+    def hidden_states(self, text: str, pair: str | None = None) -> Tensor:
+        """Returns every token's vector after the embeddings and after each layer: [L + 1, S, H]."""
+        output = self._encoder_output(self.encode(text, pair), output_hidden_states=True)
+        return torch.cat(output.hidden_states or ())
+
+    def attention(self, text: str, pair: str | None = None) -> Tensor:
+        """Returns every head's attention probabilities: [L, A, S, S], rows ask and sum to 1."""
+        output = self._encoder_output(self.encode(text, pair), output_attentions=True)
+        return torch.cat(output.attention_probs or ())
+
+    def _encoder_output(self, encoding: Encoding, **options: bool) -> BertOutput:
+        with torch.inference_mode():
+            output: BertOutput = self.model.bert(**collate([encoding]), **options)
+        return output
+
+    def _require(self, prefix: str, purpose: str) -> None:
+        if any(name.startswith(prefix) for name in self.missing):
+            raise CheckpointError(
+                f"this checkpoint has no {prefix}, so it cannot {purpose}: load one that was "
+                "saved with both pretraining heads"
+            )
+
+
+def load(name: str | os.PathLike[str] = "bertedu") -> Bert:
+    """Returns a pretrained BERT with its tokenizer.
+
+    Args:
+        name: "bertedu" (the checkpoint in the package, or the folder that the environment
+            variable BERTEDU_CHECKPOINT names), a folder in Hugging Face's layout, or a hub id
+            such as "bert-base-uncased".
+
+    Raises:
+        CheckpointError: it is not there, or cannot be used; the message says why.
+
+    Example:
+        >>> load("no/such/folder")
+        Traceback (most recent call last):
+        bertedu.errors.CheckpointError: there is no folder 'no/such/folder': check the path
+    """
+    folder: Path = resolve(name)
+    if name == "bertedu" and not (folder / "config.json").is_file():
+        raise CheckpointError(
+            "the course's trained weights are not in this copy: set BERTEDU_CHECKPOINT to a "
+            'folder that holds some, or name a hub id such as "bert-base-uncased"'
+        )
+    tokenizer = BertTokenizer.from_folder(folder)
+    model = BertForPreTraining(read_config(folder))
+    missing = load_weights(model, read_weights(folder), folder)
+    if absent := [m for m in missing if not m.startswith(("cls.", "bert.pooler."))]:
+        raise CheckpointError(
+            f"{folder} lacks {len(absent)} of the encoder's parameters, {absent[0]} first: "
+            "config.json and weights do not belong together, or the file was cut"
+        )
+    return Bert(model, tokenizer, tuple(missing))

@@ -1,0 +1,289 @@
+"""Checkpoints: a Hugging Face folder or hub id becomes a model, and a model such a folder.
+
+Every published name that differs from ours is listed in `renamed`; nothing else is guessed.
+"""
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bertedu.config import BertConfig
+from bertedu.errors import CheckpointError
+from bertedu.model import BertModel
+from bertedu.tokenizer import BertTokenizer
+
+EMBEDDED = Path(__file__).parent / "checkpoints"
+"""The folder of the checkpoint that comes with the course."""
+
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
+DECODER = "cls.predictions.decoder.weight"
+WORDS = "bert.embeddings.word_embeddings.weight"
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def resolve(name: str | os.PathLike[str]) -> Path:
+    """Returns the folder that a checkpoint's name stands for.
+
+    Args:
+        name: "bertedu" (the embedded checkpoint, or the folder that the environment variable
+            BERTEDU_CHECKPOINT names), a folder, or a hub id such as "bert-base-uncased".
+
+    Raises:
+        CheckpointError: there is no such folder, or the hub does not give it.
+
+    Example:
+        >>> resolve("no/such/folder")
+        Traceback (most recent call last):
+        bertedu.errors.CheckpointError: there is no folder 'no/such/folder': check the path
+    """
+    if name == "bertedu":
+        return Path(os.environ.get("BERTEDU_CHECKPOINT") or EMBEDDED)
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if isinstance(name, str) and _HUB_ID.fullmatch(name) and not folder.exists():
+        from bertedu.hub import download
+
+        return download(name)
+    raise CheckpointError(f"there is no folder {str(name)!r}: check the path")
+
+
+def load_tokenizer(name: str | os.PathLike[str] = "bertedu") -> BertTokenizer:
+    """Returns the tokenizer of a checkpoint; the embedded one's needs no weights.
+
+    Args:
+        name: as in `resolve`.
+
+    Example:
+        >>> load_tokenizer().encode("my dog is cute").tokens
+        ['[CLS]', 'my', 'dog', 'is', 'cute', '[SEP]']
+    """
+    return BertTokenizer.from_folder(resolve(name))
+
+
+def from_pretrained(
+    name: str | os.PathLike[str],
+    model_class: type[Model],
+    *,
+    labels: tuple[str, ...] | None = None,
+    new: tuple[str, ...] = (),
+) -> Model:
+    """Returns a model of `model_class` with a checkpoint's weights, in evaluation mode.
+
+    Args:
+        name: as in `resolve`.
+        model_class: `BertModel`, or one of the classes in `bertedu.heads`.
+        labels: names of the classes, where the head is new.
+        new: prefixes of parameters that may be missing and then stay freshly initialised, such
+            as ("classifier",) when fine-tuning begins. Anything else that is missing is an
+            error. Heads that the file has and the model lacks are left out.
+
+    Raises:
+        CheckpointError: the folder, its config or its weights cannot be used; the message says
+            which and why.
+
+    Example:
+        >>> from bertedu.heads import BertForPreTraining
+        >>> from_pretrained("no/such/folder", BertForPreTraining)
+        Traceback (most recent call last):
+        bertedu.errors.CheckpointError: there is no folder 'no/such/folder': check the path
+    """
+    folder = resolve(name)
+    config = read_config(folder)
+    if labels is not None:
+        config = replace(config, labels=labels)
+    model = model_class(config)
+    missing = load_weights(model, read_weights(folder), folder)
+    if forbidden := [key for key in missing if not key.startswith(new)]:
+        raise CheckpointError(
+            f"{folder} has no {forbidden[0]} ({len(forbidden)} of {model_class.__name__}'s "
+            "parameters are missing): it was saved from another kind of model"
+        )
+    return model.eval()
+
+
+def read_config(folder: Path) -> BertConfig:
+    """Returns the config of a checkpoint folder.
+
+    Raises:
+        CheckpointError: no readable config.json, or a model that is not a BERT.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} has no config.json: name a folder with config.json, vocab.txt and "
+            "model.safetensors"
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} is not JSON ({error}): copy it again") from error
+    return BertConfig.from_dict(values)
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Returns a checkpoint folder's tensors by their names in the file, as float32.
+
+    Raises:
+        CheckpointError: no weights, a broken file, code inside a pickle, or a value that is not
+            a finite number.
+    """
+    path = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
+    if path is None:
+        raise CheckpointError(f"{folder} has no {' or '.join(WEIGHT_FILES)}")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            weights = load_file(path)
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each format breaks in its own ways; all mean the same here
+        raise CheckpointError(
+            f"{path} is damaged, or holds more than tensors, and was not loaded: copy it again "
+            f"({type(error).__name__})"
+        ) from error
+    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
+        raise CheckpointError(f"{path} is not a table of tensors")
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not bool(weight.isfinite().all()):
+            raise CheckpointError(f"{path}: {name} holds NaN or infinity; it cannot be used")
+    return {n: w.float() if w.is_floating_point() else w for n, w in weights.items()}
+
+
+def renamed(name: str) -> str | None:
+    """Returns our name of a published parameter; None for what is not a parameter.
+
+    Example:
+        >>> renamed("bert.embeddings.LayerNorm.gamma")
+        'bert.embeddings.LayerNorm.weight'
+        >>> renamed("encoder.layer.0.output.dense.bias")
+        'bert.encoder.layer.0.output.dense.bias'
+        >>> renamed("bert.embeddings.position_ids")
+    """
+    if name.startswith(("embeddings.", "encoder.", "pooler.")):  # saved from a bare encoder
+        name = f"bert.{name}"
+    if name.endswith("embeddings.position_ids"):  # 0, 1, 2, ...: a constant, not learned
+        return None
+    if name == "cls.predictions.decoder.bias":  # a second name of cls.predictions.bias
+        return "cls.predictions.bias"
+    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)  # TensorFlow's names
+    return re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
+
+
+def load_weights(
+    model: nn.Module, weights: dict[str, Tensor], source: str | Path = "the weights"
+) -> list[str]:
+    """Copies weights into a model and returns the names of the parameters they did not hold.
+
+    Args:
+        model: any of our models; its own tied decoder needs no weight.
+        weights: tensors by published names.
+        source: what to call them in an error.
+
+    Raises:
+        CheckpointError: a tensor of another shape, a decoder that is not tied to the token
+            table, or a file that shares no name with the model.
+    """
+    ours = {ours: weight for name, weight in weights.items() if (ours := renamed(name))}
+    if DECODER in ours and not torch.equal(ours[DECODER], ours.get(WORDS, ours[DECODER])):
+        raise CheckpointError(f"{source}: the decoder is not tied to the word embeddings")
+    if WORDS in ours:
+        ours[DECODER] = ours[WORDS]
+    prefix = "bert." if isinstance(model, BertModel) else ""
+    wanted = model.state_dict()
+    found: dict[str, Tensor] = {}
+    for name, current in wanted.items():
+        weight = ours.get(prefix + name)
+        if weight is None:
+            continue
+        if weight.shape != current.shape:
+            raise CheckpointError(
+                f"{source}: {name} has shape {list(weight.shape)}, the config asks for "
+                f"{list(current.shape)}: config.json and weights do not belong together"
+            )
+        found[name] = weight
+    if not found:
+        raise CheckpointError(f"{source} shares no parameter name with BERT: another architecture")
+    model.load_state_dict(found, strict=False)
+    return [name for name in wanted if name not in found]
+
+
+def save_pretrained(
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    tokenizer: BertTokenizer | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Writes config.json, model.safetensors and the tokenizer, as transformers reads them.
+
+    The weights are replaced in one step: a full disk or a killed process leaves the old file.
+
+    Args:
+        model: one of our models.
+        folder: made when missing.
+        tokenizer: its vocabulary, too.
+        dtype: of the numbers in the file.
+
+    Raises:
+        CheckpointError: the folder cannot be written to.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    config: BertConfig = model.config  # type: ignore[assignment]
+    tensors = {
+        name: weight.detach().to("cpu", dtype).contiguous()
+        for name, weight in model.state_dict().items()
+        if name != DECODER  # the same numbers as the word embeddings
+    }
+    values = config.to_dict() | {
+        "architectures": [type(model).__name__],
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / "model.safetensors") as temporary:
+            save_file(tensors, temporary, metadata={"format": "pt"})
+        with replacing(folder / "config.json") as temporary:
+            temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        if tokenizer is not None:
+            tokenizer.save(folder)
+    except Exception as error:  # safetensors has an error class of its own
+        raise CheckpointError(f"{folder} could not be written: {error}") from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary file that takes the place of `path` once it is written whole.
+
+    Example:
+        >>> path = Path(tempfile.mkdtemp()) / "numbers.txt"
+        >>> with replacing(path) as temporary:
+        ...     _ = temporary.write_text("1 2 3")
+        >>> path.read_text()
+        '1 2 3'
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,145 @@
+"""The sizes of a BERT, under the names that Hugging Face's config.json uses."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bertedu.errors import CheckpointError, InputError
+
+HIDDEN_ACTS = ("gelu", "gelu_new", "relu")
+
+# Settings that would change the computation. Only the value given here is BERT.
+_REQUIRED = {
+    "model_type": "bert",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "position_embedding_type": "absolute",
+    "tie_word_embeddings": True,
+}
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """The sizes of one BERT; the defaults are BERT-base, uncased.
+
+    Args:
+        vocab_size: V, rows of the token table.
+        hidden_size: H, width of every token's vector.
+        num_hidden_layers: L.
+        num_attention_heads: A; must divide H.
+        intermediate_size: width inside the feed-forward network, 4 H in the paper.
+        hidden_act: "gelu" (exact, with erf), "gelu_new" (tanh approximation) or "relu".
+        hidden_dropout_prob: probability of zeroing a component after each dense layer.
+        attention_probs_dropout_prob: probability of zeroing an attention probability.
+        max_position_embeddings: rows of the position table, the longest input in tokens.
+        type_vocab_size: rows of the segment table, 2 for A and B.
+        initializer_range: standard deviation of fresh weights.
+        layer_norm_eps: added to the variance in LayerNorm.
+        pad_token_id: the token whose row gets no gradient as an input.
+        labels: names of the classes of a classification head.
+
+    Raises:
+        InputError: a size that is not positive, or heads that do not divide H.
+
+    Source: Devlin et al. 2019, section 3; google-research/bert modeling.py, BertConfig.
+
+    Example:
+        >>> BertConfig().head_size
+        64
+        >>> BertConfig(hidden_size=100, num_attention_heads=3)
+        Traceback (most recent call last):
+        bertedu.errors.InputError: hidden_size 100 is not divisible by num_attention_heads 3
+    """
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int = 0
+    labels: tuple[str, ...] = ("LABEL_0", "LABEL_1")
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that cannot be built."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and field.name != "pad_token_id" and value < 1:
+                raise InputError(f"{field.name} is {value}; it must be at least 1")
+        if self.hidden_size % self.num_attention_heads:
+            raise InputError(
+                f"hidden_size {self.hidden_size} is not divisible by "
+                f"num_attention_heads {self.num_attention_heads}"
+            )
+        if self.hidden_act not in HIDDEN_ACTS:
+            known = ", ".join(HIDDEN_ACTS)
+            raise InputError(f"hidden_act {self.hidden_act!r} is not one of {known}")
+
+    @property
+    def head_size(self) -> int:
+        """D = H / A, the width of one head's query, key and value."""
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def num_labels(self) -> int:
+        """The number of classes of a classification head."""
+        return len(self.labels)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "BertConfig":
+        """Returns the config that a Hugging Face config.json describes.
+
+        Args:
+            values: the parsed JSON. Unknown keys that do not change the model are left out.
+
+        Raises:
+            CheckpointError: a setting that this library does not compute, named.
+
+        Example:
+            >>> BertConfig.from_dict({"model_type": "bert", "hidden_size": 384}).head_size
+            32
+            >>> BertConfig.from_dict({"model_type": "gpt2"})
+            Traceback (most recent call last):
+            bertedu.errors.CheckpointError: model_type is 'gpt2'; bertedu computes only 'bert'
+        """
+        for name, required in _REQUIRED.items():
+            if values.get(name, required) not in (required, None):
+                raise CheckpointError(
+                    f"{name} is {values[name]!r}; bertedu computes only {required!r}"
+                )
+        known = {field.name for field in dataclasses.fields(cls)} - {"labels"}
+        sizes = {name: value for name, value in values.items() if name in known}
+        if sizes.get("pad_token_id", 0) is None:
+            del sizes["pad_token_id"]
+        if "id2label" in values:
+            names = {int(index): str(name) for index, name in values["id2label"].items()}
+            sizes["labels"] = tuple(names[index] for index in sorted(names))
+        elif "num_labels" in values:
+            sizes["labels"] = tuple(f"LABEL_{i}" for i in range(values["num_labels"]))
+        try:
+            return cls(**sizes)
+        except (InputError, TypeError) as error:
+            raise CheckpointError(f"config.json: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what belongs in a Hugging Face config.json.
+
+        Example:
+            >>> BertConfig.from_dict(BertConfig().to_dict()) == BertConfig()
+            True
+        """
+        values = dataclasses.asdict(self)
+        labels = values.pop("labels")
+        return {
+            "model_type": "bert",
+            **values,
+            "id2label": {str(index): name for index, name in enumerate(labels)},
+            "label2id": {name: index for index, name in enumerate(labels)},
+        }

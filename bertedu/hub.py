@@ -1,0 +1,91 @@
+"""The Hugging Face hub: a checkpoint's files, downloaded once and verified."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from bertedu.errors import CheckpointError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+SECONDS_TO_ANSWER = 10
+
+
+def download(repo_id: str) -> Path:
+    """Returns the local folder of a hub repository, downloading what is not there yet.
+
+    Only config, tokenizer and one weight file are fetched (safetensors where there is one).
+    Without network, what an earlier call downloaded is used.
+
+    Args:
+        repo_id: such as "bert-base-uncased".
+
+    Raises:
+        CheckpointError: no network, no such repository, one that asks for a licence to be
+            accepted first, or a file that arrived damaged.
+
+    Source: huggingface_hub's own client does the work.
+    """
+    from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    from bertedu.checkpoint import HUB_FILES, WEIGHT_FILES
+
+    try:
+        info = HfApi().model_info(repo_id, timeout=SECONDS_TO_ANSWER)
+        present = {entry.rfilename for entry in info.siblings or []}
+        weights = next((file for file in WEIGHT_FILES if file in present), None)
+        if weights is None:
+            raise CheckpointError(f"{repo_id} on the hub has no {' or '.join(WEIGHT_FILES)}")
+        wanted = [*(file for file in HUB_FILES if file in present), weights]
+        paths = [Path(hf_hub_download(repo_id, file, revision=info.sha)) for file in wanted]
+    except GatedRepoError as error:
+        raise CheckpointError(
+            f"{repo_id} asks its readers to accept terms: accept them on its page, then run "
+            "`hf auth login`"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise CheckpointError(
+            f"the hub has no model {repo_id!r}, or it is private: check the spelling"
+        ) from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # every kind of network and disk trouble arrives here
+        cached = try_to_load_from_cache(repo_id, "config.json")
+        if isinstance(cached, str) and _complete(Path(cached).parent):
+            return Path(cached).parent
+        raise CheckpointError(
+            f"{repo_id} could not be had from the hub ({type(error).__name__}): check the "
+            'network and try again, or use what needs none: bertedu.load("bertedu"), or a '
+            "folder that holds the model"
+        ) from error
+    for path in paths:
+        verify(path)
+    return paths[0].parent
+
+
+def verify(path: Path) -> None:
+    """Deletes a downloaded file whose content is not what the hub announced.
+
+    The cache names large files by their sha256; small ones carry no checksum.
+
+    Raises:
+        CheckpointError: the checksums differ.
+    """
+    blob = path.resolve()
+    if not _SHA256.fullmatch(blob.name):
+        return
+    with blob.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != blob.name:
+        path.unlink()
+        blob.unlink()
+        raise CheckpointError(
+            f"{path.name} arrived damaged (sha256 {found[:12]}... instead of "
+            f"{blob.name[:12]}...) and was deleted: run the same call again"
+        )
+
+
+def _complete(folder: Path) -> bool:
+    from bertedu.checkpoint import WEIGHT_FILES
+
+    return any((folder / file).is_file() for file in WEIGHT_FILES)
