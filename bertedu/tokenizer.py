@@ -125,8 +125,10 @@ class BertTokenizer:
         (self.pad_token_id, self.unk_token_id, self.cls_token_id, self.sep_token_id,
          self.mask_token_id) = (self.vocab[token] for token in SPECIAL_TOKENS)  # fmt: skip
         self.special_ids = frozenset(self.vocab[token] for token in SPECIAL_TOKENS)
-        self._splitter = Tokenizer(  # noqa: S106 (no password: the unknown token)
-            WordPiece(self.vocab, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)
+        self._splitter = Tokenizer(
+            WordPiece(
+                self.vocab, unk_token=SPECIAL_TOKENS[1], max_input_chars_per_word=LONGEST_WORD
+            )
         )
         self._splitter.normalizer = BertNormalizer(
             clean_text=True,
