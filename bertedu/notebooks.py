@@ -1,0 +1,391 @@
+"""The course's notebooks, built from their sources and executed.
+
+One source, `course/NN_topic.py` (py:percent), makes two editions: `notebooks/NN_topic.ipynb`
+for students and `notebooks/solutions/NN_topic.ipynb`. Built twice, they are byte-identical.
+
+In a source, a solution stands between `# BEGIN SOLUTION` and `# END SOLUTION`. The student
+edition has `...` in its place: Python's own word for "to be filled in", which runs without an
+error and which every check reports as "not done yet". A cell tagged `solution` is in the
+solutions edition only.
+"""
+
+import argparse
+import ast
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from bertedu.errors import InputError
+
+BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
+STUB = "...  # not done yet: your code here"
+NOT_DONE = "not done yet"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+MOST_LINES = 15
+MOST_BYTES = 1_000_000
+SECONDS_PER_CELL = 120
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python"},
+}
+# A kernel that gives the same output wherever and whenever it runs.
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "2",
+    "MKL_NUM_THREADS": "2",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "SOURCE_DATE_EPOCH": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "NO_COLOR": "1",
+}
+
+
+class CellError(RuntimeError):
+    """A cell that failed while its notebook was built, told in a few lines."""
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One of the two notebooks that a source makes.
+
+    Args:
+        source: the file in course/.
+        path: the notebook it becomes.
+        solved: whether the solutions are in it.
+    """
+
+    source: Path
+    path: Path
+    solved: bool
+
+    @property
+    def name(self) -> str:
+        """The notebook's name, as progress lines and messages give it."""
+        return f"solutions/{self.source.stem}" if self.solved else self.source.stem
+
+
+def editions(root: Path, names: list[str] | None = None) -> list[Edition]:
+    """Returns both editions of the named sources, or of all.
+
+    Args:
+        root: the folder that holds course/ and notebooks/.
+        names: stems (`01_wordpiece`) or how they begin (`01`); None for all.
+
+    Raises:
+        InputError: a name that fits no source.
+    """
+    sources = sorted((root / "course").glob("[0-9][0-9]_*.py"))
+    for name in names or []:
+        if not any(source.stem.startswith(name) for source in sources):
+            known = ", ".join(source.stem for source in sources) or "none"
+            raise InputError(f"no notebook {name!r} in {root / 'course'}; there are: {known}")
+    return [
+        Edition(source, folder / f"{source.stem}.ipynb", solved)
+        for source in sources
+        if not names or any(source.stem.startswith(name) for name in names)
+        for folder, solved in (
+            (root / "notebooks", False),
+            (root / "notebooks" / "solutions", True),
+        )
+    ]
+
+
+def without_solutions(code: str) -> str:
+    r"""Returns a cell's code with each solution replaced by its stub.
+
+    A block that returns becomes `return ...`; any other gives `...` to the names it assigns.
+
+    Args:
+        code: the source of one cell.
+
+    Raises:
+        InputError: a block that is not closed, or that neither returns nor assigns.
+
+    Example:
+        >>> print(without_solutions("# BEGIN SOLUTION\nanswer = 2 + 2\n# END SOLUTION"))
+        answer = ...  # not done yet: your code here
+    """
+    block = re.compile(rf"^([ \t]*){BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | re.DOTALL)
+    student = block.sub(lambda found: _stub(found[1], found[2]), code)
+    if BEGIN in student or END in student:
+        raise InputError(f"{BEGIN!r} without {END!r}, or the other way round, in:\n{code}")
+    return student
+
+
+def _stub(indent: str, solution: str) -> str:
+    block = f"def block():\n{textwrap.indent(textwrap.dedent(solution), '    ')}"
+    body = cast("ast.FunctionDef", ast.parse(block).body[0])
+    if indent and any(isinstance(node, ast.Return) for node in ast.walk(body)):
+        return f"{indent}return {STUB}"
+    names = [
+        node.id
+        for statement in body.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        for node in ast.walk(target)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+    if not names:
+        raise InputError(f"a solution must return or assign something:\n{solution}")
+    return "\n".join(f"{indent}{name} = {STUB}" for name in dict.fromkeys(names))
+
+
+def unexecuted(edition: Edition) -> Any:
+    """Returns one edition as a notebook (nbformat 4.5) without outputs.
+
+    Args:
+        edition: which source, and with or without solutions.
+    """
+    import jupytext
+
+    notebook = jupytext.read(edition.source, fmt="py:percent")
+    cells = [cell for cell in notebook.cells if edition.solved or "solution" not in _tags(cell)]
+    seen: dict[str, int] = {}
+    for cell in cells:
+        if cell.cell_type == "code" and not edition.solved:
+            cell.source = without_solutions(cell.source)
+        cell.metadata = {"tags": _tags(cell)} if _tags(cell) else {}
+        # From the text, not from the place: a new cell leaves the other ids as they were.
+        digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    notebook.cells = cells
+    notebook.metadata = METADATA
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def executed(notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL) -> Any:
+    """Returns the notebook run from top to bottom by this Python, its outputs in lasting form.
+
+    Args:
+        notebook: as `unexecuted` gives it; its cells are filled in.
+        folder: the kernel's working directory.
+        seconds: the longest that one cell may take.
+
+    Raises:
+        CellError: a cell that fails, takes too long or ends the kernel.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    class ThisPython(AsyncKernelManager):
+        # Not the kernel that happens to be called python3 in the reader's home folder.
+        kernel_spec = KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        )
+
+    reached = 0
+
+    def remember(cell_index: int, **_: Any) -> None:
+        nonlocal reached
+        reached = cell_index
+
+    client = NotebookClient(
+        notebook,
+        timeout=seconds,
+        kernel_manager_class=ThisPython,
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        on_cell_start=remember,
+    )
+    try:
+        client.execute(env=os.environ | ENVIRONMENT)
+    except CellExecutionError as error:
+        raise CellError(_failure(notebook, reached, f"{error.ename}: {error.evalue}")) from None
+    except CellTimeoutError:
+        reason = f"took longer than {seconds} seconds"
+        raise CellError(_failure(notebook, reached, reason)) from None
+    except DeadKernelError:
+        reason = "ended the kernel (out of memory?)"
+        raise CellError(_failure(notebook, reached, reason)) from None
+    notebook.metadata = METADATA
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+    return notebook
+
+
+def _failure(notebook: Any, index: int, reason: str) -> str:
+    first_lines = textwrap.indent("\n".join(notebook.cells[index].source.splitlines()[:4]), "  | ")
+    return f"cell {index + 1}: {textwrap.shorten(reason, 400)}\n{first_lines}"
+
+
+def build(edition: Edition) -> list[str]:
+    """Executes one edition, writes it, and returns what its author should still look at.
+
+    The file is replaced only when every cell has run.
+
+    Args:
+        edition: which source, and with or without solutions.
+
+    Raises:
+        CellError: as `executed`.
+    """
+    import nbformat
+
+    edition.path.parent.mkdir(parents=True, exist_ok=True)
+    notebook = executed(unexecuted(edition), edition.path.parent)
+    text = nbformat.writes(notebook) + "\n"  # type: ignore[no-untyped-call]
+    with tempfile.NamedTemporaryFile(
+        "w", dir=edition.path.parent, suffix=".tmp", delete=False, encoding="utf-8", newline="\n"
+    ) as file:
+        file.write(text)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(edition.path)
+    notes = [*remarks(notebook, edition.solved)]
+    if len(text) > MOST_BYTES:
+        notes.append(f"{len(text) / 1e6:.1f} MB: fewer or smaller pictures, please")
+    return notes
+
+
+def remarks(notebook: Any, solved: bool) -> Iterator[str]:
+    """Yields what the course's rules say against an executed notebook.
+
+    Args:
+        notebook: the executed notebook.
+        solved: whether its exercises should be done.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        first_line, lines = cell.source.split("\n")[0], len(cell.source.splitlines())
+        if lines > MOST_LINES:
+            yield f"{lines} lines in the cell that begins {first_line!r}"
+        for output in cell.outputs:
+            if output.output_type == "stream" and output.name == "stderr":
+                yield f"stderr from the cell that begins {first_line!r}: {output.text[:80]!r}"
+            if solved and NOT_DONE in str(output):
+                yield f"{NOT_DONE!r} although solved: the cell that begins {first_line!r}"
+    if not any("assert " in cell.source for cell in code):
+        yield "no assertion"
+
+
+def stale(edition: Edition) -> str | None:
+    """Returns how a built notebook differs from its source, or None.
+
+    Outputs are not compared: nbval runs them again.
+
+    Args:
+        edition: which notebook.
+    """
+    import nbformat
+
+    if not edition.path.exists():
+        return "is not built"
+    try:
+        built = nbformat.read(edition.path, as_version=4)  # type: ignore[no-untyped-call]
+    except (ValueError, nbformat.ValidationError):
+        return "is not a notebook"
+    for cell in built.cells:
+        if cell.cell_type == "code":
+            if cell.execution_count is None and cell.source.strip():
+                return f"was not executed at {cell.source.splitlines()[0]!r}"
+            cell.outputs, cell.execution_count = [], None
+    expected = unexecuted(edition)
+    if built == expected:
+        return None
+    for number, (old, new) in enumerate(zip(built.cells, expected.cells, strict=False), 1):
+        if old != new:
+            return f"differs from its source from cell {number} on"
+    return "has other cells or metadata than its source"
+
+
+def orphans(root: Path) -> list[Path]:
+    """Returns the built notebooks that no source makes any more.
+
+    Args:
+        root: the folder that holds course/ and notebooks/.
+    """
+    made = {edition.path for edition in editions(root)}
+    return sorted({*(root / "notebooks").rglob("[0-9][0-9]_*.ipynb")} - made - _checkpoints(root))
+
+
+def _checkpoints(root: Path) -> set[Path]:
+    return set((root / "notebooks").rglob(".ipynb_checkpoints/*"))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `bertedu notebooks`.
+
+    Args:
+        parser: the subcommand's parser.
+    """
+    parser.add_argument(
+        "names", nargs="*", help="notebooks to build, by name or number (default: all)"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="build nothing; fail when a notebook is stale"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="the folder of course/ (default: this one)"
+    )
+
+
+def run(args: argparse.Namespace, say: Callable[[str], None] = print) -> int:
+    """Returns 0 when all the notebooks are built (or, with `--check`, up to date), else 1.
+
+    Args:
+        args: as `add_arguments` describes them.
+        say: receives each line of progress.
+
+    Raises:
+        InputError: no course/ here, or a name that fits no source.
+    """
+    if not (args.root / "course").is_dir():
+        folder = args.root.resolve()
+        raise InputError(f"no course/ in {folder}: run this in the repository, or give --root")
+    root: Path = args.root.resolve()
+    chosen = editions(root, args.names)
+    return _check(root, chosen, say) if args.check else _build(chosen, say)
+
+
+def _check(root: Path, chosen: list[Edition], say: Callable[[str], None]) -> int:
+    old = [(edition, reason) for edition in chosen if (reason := stale(edition))]
+    for edition, reason in old:
+        say(f"stale: {edition.path.relative_to(root)} {reason}")
+    if old:
+        names = " ".join(dict.fromkeys(edition.source.stem for edition, _ in old))
+        say(f"mend with: bertedu notebooks {names}")
+    alone = orphans(root)
+    for path in alone:
+        say(f"orphan: {path.relative_to(root)} has no source in course/; delete it")
+    if not old and not alone:
+        say(f"{len(chosen)} notebooks up to date")
+    return 1 if old or alone else 0
+
+
+def _build(chosen: list[Edition], say: Callable[[str], None]) -> int:
+    failed = 0
+    for edition in chosen:
+        start = time.perf_counter()
+        try:
+            notes = build(edition)
+        except CellError as error:
+            failed += 1
+            say(f"{edition.name}  FAILED in {error}")
+            continue
+        seconds, kilobytes = time.perf_counter() - start, edition.path.stat().st_size / 1000
+        say(f"{edition.name}  {seconds:.1f} s  {kilobytes:.0f} kB")
+        for note in notes:
+            say(f"  look again: {note}")
+    return 1 if failed else 0
+
+
+def _tags(cell: Any) -> list[str]:
+    return list(cell.metadata.get("tags", []))

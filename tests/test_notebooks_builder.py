@@ -1,0 +1,269 @@
+"""The builder of the notebooks, on small courses made for each test."""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bertedu import notebooks
+from bertedu.errors import InputError
+
+REPO_ROOT = Path(__file__).parent.parent
+SANITIZE = REPO_ROOT / "tests" / "notebooks" / "sanitize.cfg"
+
+SOURCE = '''\
+# %% [markdown]
+# # A small lesson
+
+# %%
+import matplotlib.pyplot as plt
+import ipywidgets
+
+# %% tags=["nbval-check-output"]
+numbers = {f"item{i}" for i in range(20)}
+print(sorted(numbers)[:3])
+print(6 * 7)
+assert 6 * 7 == 42
+
+# %% tags=["nbval-check-output"]
+_ = plt.plot([1, 2, 4])
+
+# %%
+ipywidgets.IntSlider(3)
+
+# %% [markdown]
+# ## Exercise
+
+# %%
+def double(number):
+    """Returns twice the number."""
+    # BEGIN SOLUTION
+    return 2 * number
+    # END SOLUTION
+
+
+# %%
+# BEGIN SOLUTION
+guess = double(2)
+# END SOLUTION
+
+# %%
+print("not done yet" if guess is ... else guess == 4)
+
+# %% [markdown] tags=["solution"]
+# Because two times two is four.
+'''
+
+
+def course(folder: Path, source: str = SOURCE, name: str = "01_small") -> Path:
+    (folder / "course").mkdir(parents=True, exist_ok=True)
+    (folder / "course" / f"{name}.py").write_text(source, encoding="utf-8")
+    return folder
+
+
+def bertedu_notebooks(root: Path, *words: str) -> tuple[int, str]:
+    """The command's exit code and what it said."""
+    parser = argparse.ArgumentParser()
+    notebooks.add_arguments(parser)
+    said: list[str] = []
+    code = notebooks.run(parser.parse_args([*words, "--root", str(root)]), said.append)
+    return code, "\n".join(said)
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def outputs(notebook: dict) -> str:
+    return json.dumps([cell.get("outputs") for cell in notebook["cells"]])
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    root = course(tmp_path_factory.mktemp("built"))
+    code, said = bertedu_notebooks(root)
+    assert code == 0, said
+    assert re.search(r"01_small  \d+\.\d s  \d+ kB\nsolutions/01_small  \d+\.\d s", said)
+    return root
+
+
+def test_built_twice_is_byte_identical(built, tmp_path):
+    again = course(tmp_path)
+    assert bertedu_notebooks(again)[0] == 0
+    for path in ("notebooks/01_small.ipynb", "notebooks/solutions/01_small.ipynb"):
+        assert (again / path).read_bytes() == (built / path).read_bytes()
+
+
+def test_outputs_are_kept_and_nothing_of_the_moment_is(built):
+    notebook = read(built / "notebooks/01_small.ipynb")
+    assert notebook["metadata"] == notebooks.METADATA
+    assert "42" in outputs(notebook)
+    assert "image/png" in outputs(notebook)
+    assert "IntSlider(value=3)" in outputs(notebook)
+    assert "widget-view" not in outputs(notebook)
+    for cell in notebook["cells"]:
+        assert set(cell["metadata"]) <= {"tags"}
+
+
+def test_a_new_cell_leaves_the_other_ids_as_they_were(built, tmp_path):
+    longer = course(tmp_path, SOURCE.replace("# %%\nimport", "# %%\nnew = 1\n\n# %%\nimport", 1))
+    (edition, _) = notebooks.editions(longer)
+    (old, _) = notebooks.editions(built)
+    old_ids = [cell.id for cell in notebooks.unexecuted(old).cells]
+    new_ids = [cell.id for cell in notebooks.unexecuted(edition).cells]
+    assert [i for i in new_ids if i in old_ids] == old_ids
+    assert len(new_ids) == len(old_ids) + 1
+
+
+def test_students_get_stubs_and_run_all_goes_through(built):
+    student = read(built / "notebooks/01_small.ipynb")
+    solved = read(built / "notebooks/solutions/01_small.ipynb")
+    code = "\n".join("".join(cell["source"]) for cell in student["cells"])
+    assert "return ...  # not done yet: your code here" in code
+    assert "guess = ...  # not done yet: your code here" in code
+    for secret in ("2 * number", "SOLUTION", "two times two"):
+        assert secret not in code
+    assert "not done yet" in outputs(student)
+    assert "not done yet" not in outputs(solved)
+    assert "True" in outputs(solved)
+    assert "two times two" in str(solved["cells"][-1]["source"])
+
+
+@pytest.mark.parametrize(
+    ("solution", "stub"),
+    [
+        ("a, (b, c) = [1, (2, 3)]", "a = ...|b = ...|c = ..."),
+        ("squares = [n * n for n in range(3)]", "squares = ..."),
+        ("half = 1\nhalf = half / 2", "half = ..."),
+    ],
+)
+def test_a_stub_names_what_the_solution_assigns(solution, stub):
+    code = f"{notebooks.BEGIN}\n{solution}\n{notebooks.END}"
+    lines = notebooks.without_solutions(code).splitlines()
+    assert "|".join(line.split("  #")[0] for line in lines) == stub
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"{notebooks.BEGIN}\nanswer = 1",
+        f"answer = 1\n{notebooks.END}",
+        f"{notebooks.BEGIN}\nprint('no name, no return')\n{notebooks.END}",
+    ],
+)
+def test_a_block_that_would_leak_or_leave_nothing_is_refused(code):
+    with pytest.raises(InputError):
+        notebooks.without_solutions(code)
+
+
+def test_check_is_silent_about_outputs_and_names_a_changed_source(built, tmp_path):
+    root = course(tmp_path)
+    for path in ("notebooks/01_small.ipynb", "notebooks/solutions/01_small.ipynb"):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_bytes((built / path).read_bytes().replace(b"42\\n", b"43\\n"))
+    assert bertedu_notebooks(root, "--check") == (0, "2 notebooks up to date")
+
+    course(root, SOURCE.replace("A small lesson", "A lesson"))
+    code, said = bertedu_notebooks(root, "--check")
+    assert code == 1
+    assert "stale: notebooks/01_small.ipynb differs from its source from cell 1 on" in said
+    assert "mend with: bertedu notebooks 01_small" in said
+
+
+def test_check_names_the_missing_the_unexecuted_the_broken_and_the_orphan(built, tmp_path):
+    root = course(tmp_path)
+    assert "01_small.ipynb is not built" in bertedu_notebooks(root, "--check")[1]
+
+    student = root / "notebooks/01_small.ipynb"
+    student.parent.mkdir(exist_ok=True)
+    notebook = read(built / "notebooks/01_small.ipynb")
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["execution_count"], cell["outputs"] = None, []
+    student.write_text(json.dumps(notebook), encoding="utf-8")
+    said = bertedu_notebooks(root, "--check")[1]
+    assert "was not executed at 'import matplotlib.pyplot as plt'" in said
+
+    student.write_text("<<<<<<< HEAD", encoding="utf-8")
+    assert "01_small.ipynb is not a notebook" in bertedu_notebooks(root, "--check")[1]
+
+    (root / "notebooks/07_gone.ipynb").write_text("{}", encoding="utf-8")
+    code, said = bertedu_notebooks(root, "--check")
+    assert code == 1
+    assert "orphan: notebooks/07_gone.ipynb has no source in course/; delete it" in said
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("print('before')\n1 / 0", "cell 1: ZeroDivisionError: division by zero"),
+        ("import os\nos._exit(1)", "cell 1: ended the kernel"),
+    ],
+)
+def test_a_failing_cell_is_named_and_the_old_file_stays(tmp_path, cell, reason):
+    root = course(tmp_path, f"# %%\n{cell}\n")
+    old = root / "notebooks/01_small.ipynb"
+    old.parent.mkdir()
+    old.write_text("the one before", encoding="utf-8")
+    code, said = bertedu_notebooks(root)
+    assert code == 1
+    assert f"01_small  FAILED in {reason}" in said
+    assert f"  | {cell.splitlines()[0]}" in said
+    assert old.read_text(encoding="utf-8") == "the one before"
+    assert sorted(path.name for path in old.parent.iterdir()) == ["01_small.ipynb", "solutions"]
+
+
+def test_a_cell_has_its_time_and_no_more(tmp_path):
+    (edition, _) = notebooks.editions(course(tmp_path, "# %%\nwhile True: pass\n"))
+    with pytest.raises(notebooks.CellError, match=r"cell 1: took longer than 1 seconds"):
+        notebooks.executed(notebooks.unexecuted(edition), tmp_path, seconds=1)
+
+
+def test_what_an_author_should_look_at_again_is_said(tmp_path):
+    long_cell = "\n".join(f"x{i} = {i}" for i in range(16))
+    source = f"# %%\n{long_cell}\n\n# %%\nimport sys\nprint('oh', file=sys.stderr)\n\n"
+    source += "# %%\nprint('not done yet')\n"
+    code, said = bertedu_notebooks(course(tmp_path, source))
+    assert code == 0
+    assert "look again: 16 lines in the cell that begins 'x0 = 0'" in said
+    assert "look again: stderr from the cell that begins 'import sys'" in said
+    assert "look again: no assertion" in said
+    assert said.count("'not done yet' although solved") == 1
+
+
+def test_names_choose_and_a_wrong_one_is_answered(tmp_path):
+    root = course(course(tmp_path), name="02_other")
+    assert [e.name for e in notebooks.editions(root, ["02"])] == ["02_other", "solutions/02_other"]
+    with pytest.raises(InputError, match=r"no notebook '03'.*there are: 01_small, 02_other"):
+        notebooks.editions(root, ["03"])
+    with pytest.raises(InputError, match="no course/ in"):
+        bertedu_notebooks(tmp_path / "course")
+
+
+def nbval(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"]
+    command += ["--nbval-lax", "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZE)]
+    command.append(str(folder))
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def test_nbval_passes_on_another_machines_pictures_and_fails_on_another_number(built, tmp_path):
+    text = (built / "notebooks/01_small.ipynb").read_text(encoding="utf-8")
+    picture = re.search(r'"image/png": "([^"]{40})', text)[1]
+    copy = tmp_path / "01_small.ipynb"
+
+    copy.write_text(text.replace(picture, "iVBORw0KGgo" + "A" * 29), encoding="utf-8")
+    same = nbval(tmp_path)
+    assert same.returncode == 0, same.stdout
+
+    copy.write_text(text.replace('"42\\n"', '"43\\n"'), encoding="utf-8")
+    other = nbval(tmp_path)
+    assert other.returncode == 1, other.stdout
+    assert "1 failed" in other.stdout
+    assert "mismatch 'stdout'" in other.stdout
