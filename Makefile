@@ -19,7 +19,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.pip_cache
 export npm_config_cache := $(CURDIR)/.npm_cache
 unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER
 
-.PHONY: help lab test lint types unit parity nbval javascript browser notebooks benchmarks lock clean FORCE
+.PHONY: help lab test lint types unit parity javascript browser notebooks benchmarks lock clean FORCE
 
 help:  ## list all targets
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,7 +33,7 @@ lab: $(VENV)/ready  ## open the course in JupyterLab
 test: $(VENV)/ready  ## prove that the library and the notebooks are right
 	@$(RUN) tests/run.py
 
-lint types unit parity nbval javascript browser: $(VENV)/ready  # one stage of `make test`
+lint types unit parity javascript browser: $(VENV)/ready  # one stage of `make test`
 	@$(RUN) tests/run.py $@
 
 notebooks: $(VENV)/ready  ## build and execute the notebooks from course/

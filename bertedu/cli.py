@@ -21,7 +21,7 @@ COMMANDS = {  # name: (what it does, module)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit code of the command that `argv` names.
+    """Returns the exit code of the command that `argv` names.
 
     A mistake of the user's costs them one sentence, never a traceback.
 
@@ -57,12 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(called: str) -> argparse.ArgumentParser:
-    """Return the parser, with the arguments of the one command that is called."""
+    """Returns the parser, with the arguments of the one command that is called."""
     parser = argparse.ArgumentParser(prog="bertedu", description="The place where BERT is learned.")
     parser.add_argument("--version", action="version", version=f"bertedu {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (purpose, module) in COMMANDS.items():
-        command = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        command = commands.add_parser(name, help=purpose)
         if name == called:
             import_module(module).add_arguments(command)
     return parser
