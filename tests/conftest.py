@@ -21,7 +21,7 @@ def repo_root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Returns the folder of the optional reference data, or skip and say so."""
+    """Returns the folder of the optional reference data, or skips and says so."""
     folder = Path(os.environ.get("BERTEDU_SHARED", REPO_ROOT.parent / "shared"))
     if not folder.is_dir():
         pytest.skip("optional reference data: BERTEDU_SHARED names no folder")

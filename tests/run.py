@@ -1,4 +1,4 @@
-"""Runs the stages of `make test`, all of them even when one fails, and say what was skipped and why.
+"""Runs every stage of `make test`, even when one fails, and says what was skipped and why.
 
     python tests/run.py              every stage
     python tests/run.py unit parity  some of them
@@ -132,7 +132,7 @@ def _changed(file: Path) -> float:
 
 
 def main(names: list[str]) -> int:
-    """Runs the named stages (all without names) and return 0 when everything asked for is right."""
+    """Runs the named stages (without names, all) and returns 0 when everything is right."""
     unknown = set(names) - {stage.name for stage in STAGES}
     if unknown:
         print(f"No stage {', '.join(sorted(unknown))}: {', '.join(s.name for s in STAGES)}.")
