@@ -43,7 +43,7 @@ class MaskingRule:
         if not 0 < self.rate <= 1:
             raise InputError(f"The masking rate is {self.rate}; choose more than 0 and at most 1.")
         shares = (self.mask_share, self.random_share)
-        if min(shares) < 0 or sum(shares) > 1 + 1e-9:
+        if not (min(shares) >= 0 and sum(shares) <= 1 + 1e-9):  # refuses nan too
             raise InputError(
                 f"mask_share {self.mask_share} and random_share {self.random_share} must be at "
                 "least 0 and sum to at most 1; what they leave is the share of kept tokens."
