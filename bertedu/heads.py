@@ -27,7 +27,7 @@ class PreTrainingOutput(NamedTuple):
     Attributes:
         loss: mlm_loss + nsp_loss, of those that had labels; None without labels.
         mlm_loss: mean over the labelled positions, nats a token.
-        nsp_loss: mean over the labelled pairs, nats a pair.
+        nsp_loss: mean over the labelled pairs, nats a pair; 0 when none is labelled.
         prediction_logits: [B, S, V]; with `labels` [N, V], at the N labelled positions only.
         seq_relationship_logits: [B, 2]; index 0 = B follows A, index 1 = B is random.
         encoder: the encoder's output.
@@ -157,8 +157,12 @@ class BertForPreTraining(nn.Module):
         seq_relationship_logits = self.cls.seq_relationship(encoder.pooler_output)
         if labels is not None:
             mlm_loss = F.cross_entropy(prediction_logits, labels[labelled])
-        if next_sentence_label is not None and bool((next_sentence_label != IGNORED).any()):
-            nsp_loss = F.cross_entropy(seq_relationship_logits, next_sentence_label)
+        if next_sentence_label is not None:
+            pairs = (next_sentence_label != IGNORED).sum().clamp(min=1)
+            nsp_sum = F.cross_entropy(
+                seq_relationship_logits, next_sentence_label, reduction="sum"
+            )
+            nsp_loss = nsp_sum / pairs
         losses = [loss for loss in (mlm_loss, nsp_loss) if loss is not None]
         return PreTrainingOutput(
             torch.stack(losses).sum() if losses else None,
