@@ -84,13 +84,18 @@ class PairSampler:
     aim at a random shorter length. What is too long is cut, token by token, at the front or back
     of the longer segment.
 
-    Differences to the reference code. A coin decides there, and a lone sentence always gets a
-    random B, so the labels do not balance; here they are dealt so that they do, and what remains
-    over becomes an example without B (or is dropped). A random B there may come from the same
-    document, and may even be the true continuation; never here: if B opens with the same
-    sentence as the true continuation, another is drawn. The shorter length is drawn there once
-    a document, here once a pair. Single-sentence documents are no part of pairs, neither as A nor
-    as B: they could only be random, so that their style would give the answer away.
+    Where the reference code differs, and why:
+
+    - A coin decides there, and a lone sentence always gets a random B, so that the labels do not
+      balance. Here they are dealt so that they do; what remains over is an example without B, or
+      is dropped. And a sentence that fills an example alone takes the next one with it, so that
+      it can be followed, too: else every very long A would be a sign of a random B.
+    - A random B there may, after ten tries, come from the same document; never here. If B would
+      open with the very sentence that truly continues (in a copy, say), another is drawn.
+    - The shorter length is drawn once a document there, once a pair here, so that a tenth of the
+      pairs, and not of the documents, are shorter.
+    - Single-sentence documents are never part of a pair, neither as A nor as B: they could only
+      be random, so that their style would give the answer away.
 
     Args:
         corpus: documents of sentences of token ids.
@@ -258,7 +263,7 @@ class PairSampler:
             short = rng.random(len(cursor)) < self.short_share
             shortened += int(short.sum())
             target = np.where(short, rng.integers(2, room + 1, len(cursor)), room)
-            chunk_end = self._gather(cursor, target, stop)
+            chunk_end = self._gather(cursor, target, stop, at_least=2)
             split = cursor + rng.integers(1, np.maximum(chunk_end - cursor, 2))
             label, excess = _deal_labels(chunk_end > split, excess, rng)
 
@@ -286,10 +291,12 @@ class PairSampler:
         first = self._first[owner] + within * _SECTION
         return owner, first, np.minimum(first + _SECTION, self._end[owner])
 
-    def _gather(self, first: _Indices, tokens: _Indices, stop: _Indices) -> _Indices:
-        """Returns the end of the sentences, at least one, that first reach so many tokens."""
+    def _gather(
+        self, first: _Indices, tokens: _Indices, stop: _Indices, at_least: int = 1
+    ) -> _Indices:
+        """Returns the end of the sentences that reach so many tokens, as few as possible."""
         end = np.searchsorted(self._starts, self._starts[first] + tokens)
-        return np.minimum(np.maximum(end, first + 1), stop)
+        return np.minimum(np.maximum(end, first + at_least), stop)
 
     def _random_text(
         self, owner: _Indices, continuation: _Indices, tokens: _Indices, rng: np.random.Generator
