@@ -1,0 +1,236 @@
+"""Model and heads equal transformers' on the same weights: outputs, losses and gradients."""
+
+import pytest
+import torch
+import transformers
+
+import bertedu
+from tests.parity.reference import (
+    BASE,
+    CONFIGS,
+    OUTPUT_BAR,
+    assert_close,
+    assert_same_gradients,
+    gradient,
+    make_batch,
+    make_labels,
+    randomize,
+    twins,
+)
+
+HEADS = [
+    "BertForPreTraining",
+    "BertForSequenceClassification",
+    "BertForTokenClassification",
+    "BertForQuestionAnswering",
+]
+PADDINGS = ["none", "uneven", "scattered"]
+configs = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+paddings = pytest.mark.parametrize("padding", PADDINGS)
+
+
+def assert_same_encoder(ours, theirs) -> None:
+    assert_close(ours.last_hidden_state, theirs.last_hidden_state)
+    assert len(ours.hidden_states) == len(theirs.hidden_states)
+    for mine, other in zip(ours.hidden_states, theirs.hidden_states, strict=True):
+        assert_close(mine, other)
+
+
+@configs
+@paddings
+def test_encoder_equals_the_reference_layer_by_layer(config, padding) -> None:
+    ours, theirs = twins(bertedu.BertModel, "BertModel", config)
+    batch = make_batch(config, padding)
+    everything = {"output_hidden_states": True, "output_attentions": True}
+    with torch.no_grad():
+        mine, other = ours(**batch, **everything), theirs(**batch, **everything)
+    assert_same_encoder(mine, other)
+    assert_close(mine.pooler_output, other.pooler_output)
+    assert len(mine.attention_probs) == config.num_hidden_layers
+    for probs, reference in zip(mine.attention_probs, other.attentions, strict=True):
+        assert_close(probs, reference)
+
+
+@configs
+@paddings
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_fused_attention_equals_the_reference(config, padding, attention) -> None:
+    ours, theirs = twins(bertedu.BertModel, "BertModel", config, attention)
+    batch = make_batch(config, padding)
+    with torch.no_grad():
+        assert_same_encoder(
+            ours(**batch, output_hidden_states=True), theirs(**batch, output_hidden_states=True)
+        )
+
+
+@configs
+def test_left_out_arguments_mean_what_the_reference_means(config) -> None:
+    ours, theirs = twins(bertedu.BertModel, "BertModel", config)
+    ids = make_batch(config, "none")["input_ids"]
+    with torch.no_grad():
+        assert_close(ours(ids).last_hidden_state, theirs(ids).last_hidden_state)
+
+
+def run_head(name, config, padding, attention="eager", **options):
+    """Return (our output, theirs, our model, theirs) after both losses went back."""
+    ours, theirs = twins(getattr(bertedu, name), name, config, attention)
+    batch = make_batch(config, padding)
+    labels = make_labels(config, name, batch)
+    mine, other = ours(**batch, **labels, **options), theirs(**batch, **labels)
+    mine.loss.backward()
+    other.loss.backward()
+    return mine, other, ours, theirs
+
+
+def assert_same_logits(name, ours, theirs, batch, **options) -> None:
+    real = batch["attention_mask"].bool() if options else torch.ones_like(batch["input_ids"]).bool()
+    with torch.no_grad():
+        mine, other = ours(**batch, **options), theirs(**batch)
+    if name == "BertForPreTraining":
+        assert_close(mine.prediction_logits[real], other.prediction_logits[real])
+        assert_close(mine.seq_relationship_logits, other.seq_relationship_logits)
+    elif name == "BertForQuestionAnswering":
+        assert_close(mine.logits[..., 0][real], other.start_logits[real])
+        assert_close(mine.logits[..., 1][real], other.end_logits[real])
+    else:
+        sequence = name == "BertForSequenceClassification"
+        assert_close(*(x.logits if sequence else x.logits[real] for x in (mine, other)))
+
+
+@configs
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize(("padding", "attention"), [("uneven", "eager"), ("none", "sdpa")])
+def test_head_loss_and_every_gradient_equal_the_reference(name, config, padding, attention) -> None:
+    mine, other, ours, theirs = run_head(name, config, padding, attention)
+    assert_close(mine.loss, other.loss)
+    assert_same_gradients(ours, theirs)
+    assert_same_logits(name, ours, theirs, make_batch(config, padding))
+
+
+@configs
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("padding", ["uneven", "scattered"])
+def test_skipping_padding_changes_no_number_that_counts(name, config, padding) -> None:
+    if padding == "scattered" and name in HEADS[:2]:
+        padding = "uneven"  # their pooled [CLS] must be a real token
+    mine, other, ours, theirs = run_head(name, config, padding, skip_padding=True)
+    if name not in ("BertForPreTraining", "BertForQuestionAnswering"):  # they read the padding
+        assert_close(mine.loss, other.loss)
+        assert_same_gradients(ours, theirs)
+    batch = make_batch(config, padding)
+    assert_same_logits(name, ours, theirs, batch, skip_padding=True)
+    hidden = mine.encoder.last_hidden_state
+    assert not hidden[batch["attention_mask"] == 0].any()
+
+
+@configs
+def test_pretraining_with_skipped_padding_equals_the_reference(config) -> None:
+    ours, theirs = twins(bertedu.BertForPreTraining, "BertForPreTraining", config)
+    batch = make_batch(config, "uneven")
+    labels = make_labels(config, "BertForPreTraining", batch)
+    labels["labels"] = labels["labels"].where(batch["attention_mask"] == 1, torch.tensor(-100))
+    mine, other = ours(**batch, **labels, skip_padding=True), theirs(**batch, **labels)
+    mine.loss.backward()
+    other.loss.backward()
+    assert_close(mine.loss, other.loss)
+    assert_same_gradients(ours, theirs)
+
+
+@configs
+def test_skipping_padding_equals_the_default_in_every_layer(config) -> None:
+    ours, _ = twins(bertedu.BertModel, "BertModel", config)
+    batch = make_batch(config, "uneven")
+    real = batch["attention_mask"].bool()
+    with torch.no_grad():
+        plain = ours(**batch, output_hidden_states=True, output_attentions=True)
+        fast = ours(
+            **batch, output_hidden_states=True, output_attentions=True, skip_padding=True
+        )
+    assert_close(fast.pooler_output, plain.pooler_output)
+    for mine, other in zip(fast.hidden_states, plain.hidden_states, strict=True):
+        assert_close(mine[real], other[real])
+        assert not mine[~real].any()
+    for mine, other in zip(fast.attention_probs, plain.attention_probs, strict=True):
+        rows = real[:, None, :].expand(mine.shape[:3])  # [B, A, S]
+        assert_close(mine[rows], other[rows])
+
+
+@configs
+def test_masked_lm_alone_equals_the_reference(config) -> None:
+    theirs = transformers.BertForMaskedLM(transformers.BertConfig(**config.to_dict())).eval()
+    randomize(theirs, 1)
+    ours = bertedu.BertForPreTraining(config).eval()
+    missing = bertedu.checkpoint.load_weights(ours, theirs.state_dict())
+    assert {name.rsplit(".", 1)[0] for name in missing} == {
+        "bert.pooler.dense",
+        "cls.seq_relationship",
+    }
+    batch = make_batch(config, "uneven")
+    labels = make_labels(config, "BertForPreTraining", batch)["labels"]
+    mine, other = ours(**batch, labels=labels), theirs(**batch, labels=labels)
+    assert_close(mine.mlm_loss, other.loss)
+    assert mine.loss is not None
+    assert mine.nsp_loss is None
+    assert_close(mine.prediction_logits, other.logits[labels != -100])
+    assert_close(ours(**batch).prediction_logits, other.logits)
+    mine.loss.backward()
+    other.loss.backward()
+    parameters = dict(ours.named_parameters())
+    for name, parameter in theirs.named_parameters():
+        expected = gradient(parameter)
+        assert_close(gradient(parameters[name]), expected, 1e-4 * float(expected.abs().max()) + 1e-7)
+
+
+@configs
+def test_next_sentence_alone_equals_the_reference(config) -> None:
+    theirs = transformers.BertForNextSentencePrediction(
+        transformers.BertConfig(**config.to_dict())
+    ).eval()
+    randomize(theirs, 2)
+    ours = bertedu.BertForPreTraining(config).eval()
+    missing = bertedu.checkpoint.load_weights(ours, theirs.state_dict())
+    assert all(name.startswith("cls.predictions.") for name in missing)
+    batch = make_batch(config, "uneven")
+    pairs = torch.tensor([0, 1, 1, 0, 1])
+    mine, other = ours(**batch, next_sentence_label=pairs), theirs(**batch, labels=pairs)
+    assert_close(mine.nsp_loss, other.loss)
+    assert mine.mlm_loss is None
+    assert_close(mine.seq_relationship_logits, other.logits)
+
+
+@pytest.mark.parametrize("name", HEADS[:1])
+def test_twelve_layers_of_768_equal_the_reference(name) -> None:
+    ours, theirs = twins(getattr(bertedu, name), name, BASE, "sdpa")
+    batch = make_batch(BASE, "uneven")
+    labels = make_labels(BASE, name, batch)
+    mine = ours(**batch, **labels, output_hidden_states=True)
+    other = theirs(**batch, **labels, output_hidden_states=True)
+    assert_close(mine.loss, other.loss)
+    for ours_here, theirs_here in zip(mine.encoder.hidden_states, other.hidden_states, strict=True):
+        assert_close(ours_here, theirs_here)
+    assert_close(mine.prediction_logits, other.prediction_logits[labels["labels"] != -100])
+    mine.loss.backward()
+    other.loss.backward()
+    assert_same_gradients(ours, theirs)
+
+
+def test_the_bar_sees_each_weight() -> None:
+    """Nudge one weight at a time: a comparison that ignored a parameter would stay silent."""
+    config = CONFIGS["small"]
+    ours, theirs = twins(bertedu.BertForPreTraining, "BertForPreTraining", config)
+    batch = make_batch(config, "uneven")
+    unseen = []
+    with torch.no_grad():
+        other = theirs(**batch)
+        for name, parameter in ours.named_parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape))
+            mine = ours(**batch)
+            worst = max(
+                float((mine.prediction_logits - other.prediction_logits).abs().max()),
+                float((mine.seq_relationship_logits - other.seq_relationship_logits).abs().max()),
+            )
+            if worst <= OUTPUT_BAR:
+                unseen.append(name)
+            parameter.copy_(theirs.get_parameter(name))
+    keys = [f"bert.encoder.layer.{i}.attention.self.key.bias" for i in range(2)]
+    assert unseen == keys  # the softmax takes no notice of a key's bias
