@@ -68,13 +68,18 @@ def test_any_text_ends_as_in_the_tokenizer(text: str, tokenizer: BertTokenizer) 
     assert_same_as_tokenizer(text, tokenizer)
 
 
-def test_every_character_that_there_is_ends_as_in_the_tokenizer() -> None:
-    everything = [chr(i) for i in range(sys.maxunicode + 1)]
-    assigned = [c for c in everything if unicodedata.category(c) not in {"Cn", "Co", "Cs"}]
-    assert len(assigned) > 144_000
-    for start in range(0, len(assigned), 5_000):
+def test_every_kind_of_character_ends_as_in_the_tokenizer() -> None:
+    """Every assigned character; of the 130,000 letters without case, one in 16."""
+    characters = [
+        character
+        for code, character in enumerate(map(chr, range(sys.maxunicode + 1)))
+        if (category := unicodedata.category(character)) not in {"Cn", "Co", "Cs"}
+        and (category != "Lo" or code % 16 == 0)
+    ]
+    assert len(characters) > 24_000
+    for start in range(0, len(characters), 2_000):
         # A letter in between keeps marks from being sorted across their neighbours.
-        assert_same_as_tokenizer(" x".join(assigned[start : start + 5_000]), UNCASED)
+        assert_same_as_tokenizer(" x".join(characters[start : start + 2_000]), UNCASED)
 
 
 def test_the_reference_cases_end_as_published(shared: Path) -> None:
