@@ -33,7 +33,13 @@ lab: $(VENV)/ready  ## open the course in JupyterLab
 test: $(VENV)/ready  ## prove that the library and the notebooks are right
 	@$(RUN) tests/run.py
 
-lint types unit parity javascript browser: $(VENV)/ready  # one stage of `make test`
+lint:  ## its stages, one by one: style and spelling
+types:  ## mypy, strict
+unit:  ## the library, with the examples in its docstrings
+parity:  ## equal to the reference implementations
+javascript:  ## the widgets' own code
+browser:  ## a real JupyterLab, driven as a reader would
+lint types unit parity javascript browser: $(VENV)/ready
 	@$(RUN) tests/run.py $@
 
 notebooks: $(VENV)/ready  ## build and execute the notebooks from course/
@@ -60,7 +66,7 @@ endif
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	    echo "bertedu needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing):" \
+	    echo "bertedu needs Python 3.11 or newer, and $(PYTHON) is $$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing):" \
 	        "install one, or name one with 'make $(MAKECMDGOALS) PYTHON=python3.12'." >&2; exit 1; }
 	@if [ -e $(VENV)/begun ] || [ -e $@ -a "$$(cat $@ 2>/dev/null)" != "$$HERE" ]; then \
 	    echo "Removing an environment that was left unfinished or belongs to another folder."; rm -rf $(VENV); fi

@@ -117,9 +117,10 @@ class Make:
         for name in ("Makefile", "requirements.lock", "pyproject.toml"):
             shutil.copy(ROOT / name, folder)
         self.folder = folder
-        self.python = folder.parent / "fake_python"
-        self.python.write_text(FAKE_PYTHON)
-        self.python.chmod(0o755)
+        fake = folder.parent / "fake_python"
+        fake.write_text(FAKE_PYTHON)
+        fake.chmod(0o755)
+        self.python = str(fake)
         self.notes = folder.parent / "notes"
 
     def __call__(self, target: str, code: int = 0, **environment: str) -> str:
@@ -207,6 +208,11 @@ def test_an_old_python_is_one_clear_sentence(make):
     assert not (make.folder / ".venv").exists()
 
 
+def test_a_missing_python_is_said(make):
+    make.python = "python3.99"
+    assert "and python3.99 is missing: install one" in make("lab", code=2)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have a screen")
 def test_the_lab_opens_a_browser_only_where_there_is_a_screen(make):
     make("lab")
@@ -221,10 +227,13 @@ def test_root_is_allowed_only_for_root(make):
     assert ("--allow-root" in make.asked) is (os.getuid() == 0)
 
 
-def test_help_lists_what_a_reader_may_want(make):
+def test_help_lists_every_target(make):
     said = make("help")
-    for target in ("lab", "test", "help", "notebooks", "benchmarks", "lock"):
-        assert re.search(rf"^  make {target} +\w", said, re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    [targets] = re.findall(r"^\.PHONY: (.*) FORCE$", makefile, re.MULTILINE)
+    assert {"lab", "test", "help"} < set(targets.split())
+    for target in targets.split():
+        assert re.search(rf"^  make {target} +\w", said, re.MULTILINE), target
 
 
 # ---------------------------------------------------------------- the stages of `make test`
