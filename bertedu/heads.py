@@ -4,6 +4,7 @@ Every class has the encoder at `.bert`, as Hugging Face names it, and takes the 
 `BertModel`; with labels it also returns the loss, in nats. A label of -100 is not counted.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -244,7 +245,7 @@ class BertForQuestionAnswering(nn.Module):
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config = replace(config, labels=("start", "end"))  # the rows of qa_outputs
         self.bert = BertModel(config, add_pooling_layer=False)
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
         initialize(self.qa_outputs, config)
