@@ -37,7 +37,8 @@ from bertedu.pretraining import (
 )
 from bertedu.tokenizer import BertTokenizer
 
-HELD_OUT = 0.02  # share of the documents
+HELD_OUT = 0.02  # share of the documents,
+HELD_OUT_DOCUMENTS = 8  # and at least so many: evaluation needs pairs
 HEADS = ("cls.", "bert.pooler.")
 
 
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     tokenizer = load_tokenizer("bertedu" if args.init == "scratch" else args.init)
     with accelerator.main_process_first():
         corpus = open_corpus(args.corpus, tokenizer, args.out / "corpus", progress=leader)
-    train, held_out = corpus.split(HELD_OUT)
+    train, held_out = corpus.split(min(0.5, max(HELD_OUT, HELD_OUT_DOCUMENTS / len(corpus))))
     data = PretrainingData(corpus, tokenizer, recipe, train)
     held_out_data = PretrainingData(corpus, tokenizer, replace(recipe, mlm_only=False), held_out)
     held_out_batches = list(itertools.islice(held_out_data.batches(), args.evaluation_batches))

@@ -1,0 +1,283 @@
+"""The joint loop: exact resumption, exact sharing between processes, and learning."""
+
+import itertools
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bertedu import BertConfig, BertForPreTraining, BertTokenizer, CheckpointError, InputError
+from bertedu.corpus import Corpus
+from bertedu.pretraining import (
+    PretrainingData,
+    Recipe,
+    StepReport,
+    checkpoints,
+    evaluate,
+    make_optimizer,
+    pretrain,
+    set_token_frequencies,
+    unigram_log_probs,
+)
+from bertedu.tokenizer import SPECIAL_TOKENS
+
+TOKENIZER = BertTokenizer([*SPECIAL_TOKENS, *(f"w{i}" for i in range(40))])
+CONFIG = BertConfig(
+    vocab_size=len(TOKENIZER),
+    hidden_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=32,
+    max_position_embeddings=32,
+)
+RECIPE = Recipe(steps=8, tokens_per_batch=128, warmup_steps=2, max_length=32, learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    """Documents that each keep to one of four themes, so that both tasks can be learned."""
+    rng = np.random.default_rng(0)
+    sentences: list[np.ndarray] = []
+    document_starts = [0]
+    for _ in range(60):
+        words = 5 + 10 * rng.integers(4) + np.arange(10)
+        count = int(rng.integers(3, 8))
+        sentences += [rng.choice(words, size=rng.integers(3, 9)) for _ in range(count)]
+        document_starts.append(len(sentences))
+    starts = np.cumsum([0, *map(len, sentences)])
+    return Corpus(np.concatenate(sentences).astype(np.uint16), starts, np.array(document_starts))
+
+
+def fresh_model() -> BertForPreTraining:
+    torch.manual_seed(1)
+    return BertForPreTraining(CONFIG)
+
+
+def losses(reports: list[StepReport]) -> list[tuple[float, float]]:
+    return [(report.mlm_loss, report.nsp_loss) for report in reports]
+
+
+def test_learning_rate_rises_then_falls_to_nearly_nothing() -> None:
+    recipe = Recipe(steps=100, warmup_steps=10, learning_rate=2.0)
+    rates = [recipe.learning_rate_at(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) == rates[9] == rates[10] == 2.0
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] == pytest.approx(2.0 / 90)
+
+
+def test_biases_and_layer_norms_do_not_decay() -> None:
+    model = fresh_model()
+    decayed, kept = make_optimizer(model, RECIPE).param_groups
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert decayed["weight_decay"] == 0.01
+    assert kept["weight_decay"] == 0
+    assert all(p.ndim == 2 for p in decayed["params"])
+    assert all("bias" in names[id(p)] or "LayerNorm" in names[id(p)] for p in kept["params"])
+    assert len(decayed["params"]) + len(kept["params"]) == len(names)
+
+
+def test_batch_k_is_the_same_from_wherever_one_starts(corpus: Corpus) -> None:
+    data = PretrainingData(corpus, TOKENIZER, RECIPE)
+    whole = list(itertools.islice(data.batches(), 40))  # several epochs
+    late = list(itertools.islice(data.batches(25), 15))
+    for one, other in zip(whole[25:], late, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    masks = {tuple(batch["labels"].flatten().tolist()) for batch in whole}
+    assert len(masks) == len(whole), "masks must be drawn anew"
+
+
+def test_batches_keep_to_their_tokens_and_lengths(corpus: Corpus) -> None:
+    data = PretrainingData(corpus, TOKENIZER, RECIPE)
+    batches = list(itertools.islice(data.batches(), 30))
+    assert max(batch["input_ids"].numel() for batch in batches) <= RECIPE.tokens_per_batch
+    padding = 1 - np.mean([float(batch["attention_mask"].float().mean()) for batch in batches])
+    assert padding < 0.15, "examples of like length belong together"
+    follows = sum(int((batch["next_sentence_label"] == 0).sum()) for batch in batches)
+    random = sum(int((batch["next_sentence_label"] == 1).sum()) for batch in batches)
+    assert min(follows, random) > 30
+
+
+def test_a_continued_run_is_bit_identical(corpus: Corpus, tmp_path: Path) -> None:
+    data = PretrainingData(corpus, TOKENIZER, RECIPE)
+    whole = losses(list(pretrain(fresh_model(), data, RECIPE)))
+    steps = pretrain(fresh_model(), data, RECIPE, folder=tmp_path)
+    first = losses(list(itertools.islice(steps, 5)))
+    steps.close()
+    torch.manual_seed(99)  # whatever the process did in between
+    rest = losses(list(pretrain(BertForPreTraining(CONFIG), data, RECIPE, folder=tmp_path)))
+    assert first + rest == whole
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-0000008"]
+
+
+def test_another_recipe_does_not_continue_the_run(corpus: Corpus, tmp_path: Path) -> None:
+    data = PretrainingData(corpus, TOKENIZER, RECIPE)
+    list(pretrain(fresh_model(), data, RECIPE, folder=tmp_path))
+    other = replace(RECIPE, learning_rate=1.0)
+    with pytest.raises(CheckpointError, match=r"learning_rate = 0\.01, not 1\.0"):
+        next(pretrain(fresh_model(), data, other, folder=tmp_path))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = PretrainingData(corpus, TOKENIZER, RECIPE)
+    whole = losses(list(pretrain(fresh_model(), data, RECIPE)))
+
+    def full(_: object, path: Path) -> None:
+        if "unfinished" in str(path) and len(done) >= 4:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        save(_, path)
+
+    save, done = torch.save, []
+    monkeypatch.setattr(torch, "save", full)
+    steps = pretrain(fresh_model(), data, RECIPE, folder=tmp_path, save_every=2)
+    with pytest.raises(CheckpointError, match="make room"):
+        for report in steps:
+            done.append(report)
+    monkeypatch.undo()
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-0000004"]
+    assert not (tmp_path / "unfinished").exists()
+    rest = losses(list(pretrain(fresh_model(), data, RECIPE, folder=tmp_path)))
+    assert losses(done)[:4] + rest == whole
+
+
+def test_both_losses_fall_under_their_baselines(corpus: Corpus) -> None:
+    recipe = replace(RECIPE, steps=200, tokens_per_batch=1024, warmup_steps=20)
+    train, held_out = corpus.split(0.2)
+    model, data = fresh_model(), PretrainingData(corpus, TOKENIZER, recipe, train)
+    quiet = replace(recipe, mlm_only=False)
+    held_out_data = PretrainingData(corpus, TOKENIZER, quiet, held_out)
+    batches = list(itertools.islice(held_out_data.batches(), 4))
+    unigrams = unigram_log_probs(corpus, len(TOKENIZER))
+    before = evaluate(model, batches, unigrams)
+    assert before.mlm_loss == pytest.approx(math.log(len(TOKENIZER)), abs=0.3)
+    assert before.nsp_loss == pytest.approx(math.log(2), abs=0.1)
+    set_token_frequencies(model, unigrams)
+    assert evaluate(model, batches, unigrams).mlm_loss == pytest.approx(
+        before.unigram_loss, abs=0.2
+    )
+    list(pretrain(model, data, recipe))
+    after = evaluate(model, batches, unigrams)
+    assert after.mlm_loss < after.unigram_loss - 0.5
+    assert after.nsp_loss < 0.6
+    assert after == evaluate(model, batches, unigrams), "evaluation has no dropout"
+
+
+def test_evaluation_by_hand(corpus: Corpus) -> None:
+    model = fresh_model().eval()
+    batches = list(itertools.islice(PretrainingData(corpus, TOKENIZER, RECIPE).batches(), 2))
+    nats = hits = tokens = 0.0
+    for batch in batches:
+        inputs = {k: v for k, v in batch.items() if "label" not in k}
+        with torch.inference_mode():
+            probs = model(**inputs).prediction_logits.softmax(-1)
+        for row, column in (batch["labels"] != -100).nonzero().tolist():
+            label = int(batch["labels"][row, column])
+            nats -= math.log(probs[row, column, label])
+            hits += int(probs[row, column].argmax()) == label
+            tokens += 1
+    evaluation = evaluate(model, batches)
+    assert evaluation.tokens == tokens
+    assert evaluation.mlm_loss == pytest.approx(nats / tokens, rel=1e-5)
+    assert evaluation.mlm_accuracy == pytest.approx(hits / tokens)
+    with pytest.raises(InputError, match="no held-out batch"):
+        evaluate(model, [])
+
+
+TEXT = "\n\n".join(
+    "\n".join(
+        f"The {animal} number {i} sees a {thing}. It likes the {thing}. The {animal} sleeps."
+        for thing in ("ball", "tree", "house")
+    )
+    for i, animal in enumerate(["dog", "cat", "horse", "bird", "mouse", "fish"] * 6)
+)
+OPTIONS = ["--layers", "1", "--hidden-size", "8", "--heads", "2", "--batch-tokens", "256",
+           "--max-length", "64", "--warmup", "2", "--evaluate-every", "4", "--steps", "20",
+           "--evaluation-batches", "2", "--dropout", "0"]  # fmt: skip
+SINGLE = {"OMP_NUM_THREADS": "1"}
+
+
+def command(text: Path, out: Path, *options: str) -> list[str]:
+    return ["-m", "bertedu.cli", "pretrain", str(text), "--out", str(out), *OPTIONS, *options]
+
+
+def history(out: Path) -> list[tuple[float, float]]:
+    rows = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    return [(row["mlm_loss"], row["nsp_loss"]) for row in rows if "mlm_loss" in row]
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """A run of the command that nobody disturbed: its text, its folder, what it printed."""
+    folder = tmp_path_factory.mktemp("run")
+    text = folder / "text.txt"
+    text.write_text(TEXT)
+    result = subprocess.run(
+        [sys.executable, *command(text, folder / "out")],
+        env=os.environ | SINGLE, capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    return text, folder / "out", result.stdout + result.stderr
+
+
+def test_the_command_says_what_lies_ahead_and_how_it_went(
+    whole_run: tuple[Path, Path, str],
+) -> None:
+    _, out, printed = whole_run
+    assert "parameters; 20 steps of about" in printed
+    assert "20 steps to go, about 1 min on this machine" in printed
+    assert "step 20: held-out MLM" in printed
+    assert len(history(out)) == 20
+    from bertedu import load
+
+    assert load(out / "best").fill_mask("the [MASK] sleeps")
+
+
+def test_a_killed_run_continues_as_if_nothing_had_happened(
+    whole_run: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    text, undisturbed, _ = whole_run
+    arguments = [sys.executable, *command(text, tmp_path / "out")]
+    for kills in (1, 2):
+        process = subprocess.Popen(
+            arguments, env=os.environ | SINGLE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 60
+        while len(list((tmp_path / "out").glob("step-*"))) == 0 or (
+            kills == 2 and not list((tmp_path / "out").glob("unfinished"))
+        ):
+            if process.poll() is not None or time.monotonic() > deadline:
+                break
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert checkpoints(tmp_path / "out")
+    subprocess.run(arguments, env=os.environ | SINGLE, capture_output=True, check=True, timeout=120)
+    assert history(tmp_path / "out") == history(undisturbed)
+
+
+def test_two_processes_give_the_losses_of_one(
+    whole_run: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    text, undisturbed, _ = whole_run
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
+              "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+              "--main_process_port", "0", "--num_cpu_threads_per_process", "1"]  # fmt: skip
+    subprocess.run(
+        [sys.executable, *launch,
+         *command(text, tmp_path / "out")],
+        env=os.environ | SINGLE, capture_output=True, check=True, timeout=200,
+    )  # fmt: skip
+    one, two = history(undisturbed), history(tmp_path / "out")
+    assert len(one) == len(two) == 20
+    np.testing.assert_allclose(two, one, atol=1e-4)
