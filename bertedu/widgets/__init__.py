@@ -1,0 +1,24 @@
+"""Widgets: Python computes, the browser shows, also in a page without Python.
+
+Each is imported when first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bertedu.widgets.wordpiece_explorer import WordPieceExplorer
+
+_HOMES = {"WordPieceExplorer": "wordpiece_explorer"}
+
+__all__ = ["WordPieceExplorer"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

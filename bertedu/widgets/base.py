@@ -1,0 +1,94 @@
+"""What every widget of the course is: data as bytes, one JavaScript module, a static picture."""
+
+import json
+import re
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+from numpy.typing import NDArray
+
+from bertedu.widgets.palette import STATIC, css_variables
+
+SVG = "image/svg+xml"
+_IMPORT = re.compile(r'^import [^;]+ from "\./(?P<file>[\w.]+)"[^;]*;\n', re.MULTILINE)
+
+
+class Widget(anywidget.AnyWidget):
+    """A widget of the course.
+
+    A subclass has `_esm = javascript_module("x")` and `_css = style_sheet("x")` of static/x.js
+    and static/x.css, puts `pack(...)` into `data`, and says what it shows in `summary` and
+    `to_svg`.
+    """
+
+    data = traitlets.Bytes().tag(sync=True)
+
+    def summary(self) -> str:
+        """Returns the main numbers in one line."""
+        raise NotImplementedError
+
+    def to_svg(self) -> str:
+        """Returns a picture of the widget as it first appears, for print and for pages."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.summary()})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        return {**data, SVG: self.to_svg()}, metadata
+
+
+def pack(header: Mapping[str, Any], **arrays: NDArray[Any]) -> bytes:
+    """Returns a header and arrays as one block of bytes, which `unpack` in shared.js reads.
+
+    The layout: the header's length (4 bytes, little-endian), the header (JSON), then, from the
+    next multiple of 8 on, the arrays, each at a multiple of 8.
+
+    Args:
+        header: what JSON can hold.
+        arrays: of dtype uint8, int32, float16 or float32.
+
+    Example:
+        >>> block = pack({"tokens": ["dog"]}, ids=np.array([3899], dtype=np.int32))
+        >>> len(block) % 8, block[-8:-4] == (3899).to_bytes(4, "little")
+        (0, True)
+    """
+    described, blocks, offset = [], [], 0
+    for name, array in arrays.items():
+        block = _padded(np.ascontiguousarray(array).tobytes())
+        described.append(
+            {"name": name, "dtype": str(array.dtype), "shape": array.shape, "offset": offset}
+        )
+        blocks.append(block)
+        offset += len(block)
+    text = json.dumps({**header, "arrays": described}, separators=(",", ":")).encode()
+    return _padded(struct.pack("<I", len(text)) + text) + b"".join(blocks)
+
+
+def javascript_module(name: str) -> str:
+    """Returns static/NAME.js with what it imports from its folder put in its place.
+
+    A front end loads a widget as one module without an address, so imports cannot resolve there.
+    """
+
+    def inline(match: re.Match[str]) -> str:
+        file = match["file"]
+        text = (STATIC / file).read_text(encoding="utf-8")
+        return _IMPORT.sub(inline, text) if file.endswith(".js") else f"const PALETTE = {text}"
+
+    return _IMPORT.sub(inline, (STATIC / f"{name}.js").read_text(encoding="utf-8"))
+
+
+def style_sheet(name: str) -> str:
+    """Returns the colours, static/shared.css and static/NAME.css as one style sheet."""
+    files = (STATIC / file for file in ("shared.css", f"{name}.css"))
+    return css_variables() + "".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def _padded(block: bytes) -> bytes:
+    return block + bytes(-len(block) % 8)

@@ -1,0 +1,235 @@
+// What all widgets share. Each widget's own file imports from here; bertedu/widgets/base.py joins
+// the two into the one module that a notebook front end can load.
+
+import PALETTE from "./palette.json" with { type: "json" };
+
+export { PALETTE };
+
+// ---- data -------------------------------------------------------------------------------------
+
+const ARRAYS = {
+  uint8: Uint8Array,
+  int32: Int32Array,
+  float16: Uint16Array,
+  float32: Float32Array,
+};
+
+/** The header and the arrays that `pack` in base.py put into one block of bytes. */
+export function unpack(bytes) {
+  const { buffer, byteOffset } = bytes;
+  const length = new DataView(buffer, byteOffset).getUint32(0, true);
+  const { arrays, ...header } = JSON.parse(
+    new TextDecoder().decode(new Uint8Array(buffer, byteOffset + 4, length)),
+  );
+  const body = byteOffset + 8 * Math.ceil((4 + length) / 8);
+  for (const { name, dtype, shape, offset } of arrays) {
+    const Type = ARRAYS[dtype];
+    const size = shape.reduce((product, side) => product * side, 1);
+    const start = body + offset;
+    const values = new Type(buffer.slice(start, start + size * Type.BYTES_PER_ELEMENT));
+    header[name] = { shape, values: dtype === "float16" ? Float32Array.from(values, half) : values };
+  }
+  return header;
+}
+
+function half(bits) {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = (bits & 1023) / 1024;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction);
+}
+
+// ---- numbers and colours ----------------------------------------------------------------------
+
+/** 0.1234 -> "12.3 %". */
+export const percent = (probability) => `${(100 * probability).toFixed(1)} %`;
+
+export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
+function between(stops, share) {
+  const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
+  const low = Math.min(Math.floor(place), stops.length - 2);
+  const [a, b] = [rgb(stops[low]), rgb(stops[low + 1])];
+  return a.map((value, i) => Math.round(value + (place - low) * (b[i] - value)));
+}
+
+/** [r, g, b] of a probability: light to dark, always from 0. */
+export const sequential = (value, highest = 1) => between(PALETTE.sequential, value / highest);
+
+/** [r, g, b] of a signed value: symmetric about 0, which is neutral. */
+export const diverging = (value, extreme) =>
+  between(PALETTE.diverging, extreme ? 0.5 + value / (2 * extreme) : 0.5);
+
+function luminance(color) {
+  const [r, g, b] = color.map((value) => {
+    const share = value / 255;
+    return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/** How far apart two [r, g, b] are, from 1 to 21, as WCAG counts. */
+export function contrast(one, other) {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+
+/** Black or white, whichever is read better on an [r, g, b]. */
+export const inkOn = (color) =>
+  contrast(color, [0, 0, 0]) >= contrast(color, [255, 255, 255]) ? "#000000" : "#ffffff";
+
+// ---- the page ---------------------------------------------------------------------------------
+
+/** An element. Strings become text, never markup; `on` holds listeners that end with `signal`. */
+export function element(tag, { on = {}, signal, ...attributes } = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
+  }
+  for (const [type, listener] of Object.entries(on)) {
+    node.addEventListener(type, listener, { signal });
+  }
+  node.append(...children.flat().filter((child) => child != null));
+  return node;
+}
+
+const NAMED = { " ": "␣", "\u00a0": "⍽", "\n": "↵", "\r": "␍", "\t": "⇥" };
+
+/** One character as something that can be seen: a space as ␣, what has no ink by its number. */
+export function visible(character) {
+  if (character in NAMED) return NAMED[character];
+  if (/[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(character)) return codePoint(character);
+  return /\p{M}/u.test(character) ? `◌${character}` : character;
+}
+
+/** "A" -> "U+0041". */
+export const codePoint = (character) =>
+  `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+
+export const SEGMENTS = ["A", "B"];
+
+/**
+ * A token as every widget draws it: the piece, its id beneath, its segment's colour as a line.
+ * A continuation touches the chip before it; a special token is a grey outline.
+ */
+export function chip({ token, id, segment, special = false, note }, attributes = {}) {
+  const continues = token.startsWith("##") && token.length > 2 && !special;
+  const kinds = ["be-chip", continues && "be-continues", special && "be-special"];
+  if (segment != null) kinds.push(`be-segment-${SEGMENTS[segment].toLowerCase()}`);
+  return element(
+    "button",
+    { type: "button", class: kinds.filter(Boolean).join(" "), ...attributes },
+    element(
+      "span",
+      { class: "be-piece" },
+      continues && element("span", { class: "be-dim" }, "##"),
+      Array.from(continues ? token.slice(2) : token, visible).join(""),
+    ),
+    id != null && element("span", { class: "be-small" }, String(id)),
+    note != null && element("span", { class: "be-small" }, note),
+  );
+}
+
+/** Light or dark, as JupyterLab, the book's theme or the system says; follows every change. */
+export function followTheme(root, signal) {
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const paint = () => {
+    root.dataset.theme = isDark(document, system.matches) ? "dark" : "light";
+  };
+  const observer = new MutationObserver(paint);
+  for (const node of [document.documentElement, document.body]) {
+    observer.observe(node, { attributeFilter: ["data-jp-theme-light", "data-theme"] });
+  }
+  system.addEventListener("change", paint, { signal });
+  signal.addEventListener("abort", () => observer.disconnect());
+  paint();
+}
+
+export function isDark({ documentElement, body }, systemIsDark) {
+  if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "false";
+  const named = documentElement.dataset.theme ?? body.dataset.theme;
+  return named === "dark" || (named !== "light" && systemIsDark);
+}
+
+/** One tooltip for a widget; `show` puts a text over a target, within the widget's width. */
+export function tooltip(root) {
+  const box = element("div", { class: "be-tooltip", role: "tooltip", hidden: true });
+  root.append(box);
+  return {
+    show(target, text) {
+      box.textContent = text;
+      box.hidden = false;
+      const [outer, inner] = [root.getBoundingClientRect(), target.getBoundingClientRect()];
+      const room = outer.width - box.offsetWidth;
+      const middle = inner.left - outer.left + (inner.width - box.offsetWidth) / 2;
+      box.style.left = `${Math.max(0, Math.min(middle, room))}px`;
+      box.style.top = `${inner.top - outer.top - box.offsetHeight - 6}px`;
+    },
+    hide() {
+      box.hidden = true;
+    },
+  };
+}
+
+/** A button that saves the picture which `svg()` gives as text. */
+export function saveButton(svg, filename, signal) {
+  const save = () => {
+    const url = URL.createObjectURL(new Blob([svg()], { type: "image/svg+xml" }));
+    element("a", { href: url, download: filename }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 0);
+  };
+  return element(
+    "button",
+    { type: "button", class: "be-button", on: { click: save }, signal },
+    "Save picture",
+  );
+}
+
+/** Makes a row one stop of the Tab key; the arrow keys, Home and End move within it. */
+export function roving(row, signal) {
+  const items = () => [...row.querySelectorAll("button")];
+  const settle = (chosen) => {
+    for (const item of items()) item.tabIndex = item === chosen ? 0 : -1;
+  };
+  settle(items()[0]);
+  row.addEventListener("focusin", ({ target }) => settle(target.closest("button")), { signal });
+  row.addEventListener(
+    "keydown",
+    (event) => {
+      const all = items();
+      const here = all.indexOf(event.target.closest("button"));
+      const next = moved(event.key, here, all.length);
+      if (next === undefined) return;
+      event.preventDefault();
+      all[next].focus();
+    },
+    { signal },
+  );
+}
+
+/** Where a key leads from place `here` of `count`, or undefined when it leads nowhere. */
+export function moved(key, here, count) {
+  const target = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: count - 1 }[key];
+  return target === undefined || !count ? undefined : Math.min(Math.max(target, 0), count - 1);
+}
+
+/** Runs `action` once calls have paused for `wait` ms; nothing runs any more after `signal`. */
+export function debounce(action, wait, signal) {
+  let timer;
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  return (...values) => {
+    clearTimeout(timer);
+    if (!signal.aborted) timer = setTimeout(() => action(...values), wait);
+  };
+}
+
+/** Whether Python can answer: not in a page that was only written out, nor without a kernel. */
+export function hasKernel(model) {
+  const manager = model.widget_manager;
+  if (manager && "kernel" in manager) return Boolean(manager.kernel);
+  return !document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]');
+}

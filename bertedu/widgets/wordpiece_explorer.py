@@ -1,0 +1,189 @@
+"""Type a text and watch it become pieces, ids and offsets, step by step."""
+
+from typing import Any
+
+import numpy as np
+import traitlets
+
+from bertedu.checkpoint import load_tokenizer
+from bertedu.errors import InputError
+from bertedu.tokenizer import LONGEST_WORD, BertTokenizer, Encoding
+from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.svg import Chip, Picture, visible_text
+from bertedu.wordpiece import STEPS, Trace, Word, wordpiece_trace
+
+LONGEST_TEXT = 2_000  # characters of both texts: a picture that a browser repaints at once
+_LONGEST_STATIC = 160  # characters that are drawn one by one in the static picture
+
+
+class WordPieceExplorer(Widget):
+    """Shows a text on its way to BERT: normalised, split, matched, numbered.
+
+    Args:
+        text: segment A.
+        pair: segment B, or None.
+        tokenizer: None means the embedded checkpoint's.
+
+    Attributes:
+        text, pair: what is shown; changes when the reader types, and can be set.
+        problem: why the last text is not shown, in one sentence, or "".
+
+    Raises:
+        InputError: the first text is no text, or longer than LONGEST_TEXT characters.
+
+    Example:
+        >>> explorer = WordPieceExplorer("my dog is cute", "he likes unplayable games")
+        >>> explorer
+        WordPieceExplorer(13 tokens: 8 words, 10 pieces, 0 unknown)
+        >>> explorer.text = "my dog"
+        >>> explorer.pair = None
+        >>> explorer
+        WordPieceExplorer(4 tokens: 2 words, 2 pieces, 0 unknown)
+    """
+
+    _esm = javascript_module("wordpiece_explorer")
+    _css = style_sheet("wordpiece_explorer")
+    text = traitlets.Unicode().tag(sync=True)
+    pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+
+    def __init__(
+        self,
+        text: str = "my dog is hairy",
+        pair: str | None = None,
+        tokenizer: BertTokenizer | None = None,
+    ) -> None:
+        self.tokenizer = load_tokenizer() if tokenizer is None else tokenizer
+        self.problem = ""
+        self._explain(text, pair)
+        super().__init__(text=text, pair=pair, data=self._packed(text, pair))
+        self.observe(self._answer, ["text", "pair"])
+
+    def summary(self) -> str:
+        """Returns the main numbers in one line."""
+        words = [word for trace in self._traces for word in trace.words]
+        pieces = [piece for word in words for piece in word.pieces]
+        unknown = sum(piece.id == self.tokenizer.unk_token_id for piece in pieces)
+        return (
+            f"{len(self._encoding)} tokens: {len(words)} words, {len(pieces)} pieces, "
+            f"{unknown} unknown"
+        )
+
+    def to_svg(self) -> str:
+        """Returns the picture of the text that is shown."""
+        picture = Picture(f"{self.summary()}. {' '.join(self._encoding.tokens)}")
+        for segment, trace in enumerate(self._traces):
+            which = f" of segment {'AB'[segment]}" if len(self._traces) > 1 else ""
+            picture.heading(f"Characters{which}, and what normalising makes of them")
+            shown = trace.characters[:_LONGEST_STATIC]
+            picture.chips([Chip(c.original, [_normalized(c.normalized)]) for c in shown])
+            if rest := len(trace.characters) - len(shown):
+                picture.note(f"and {rest:,} more characters")
+            picture.heading("Words")
+            picture.chips([Chip(w.text, segment=segment, special=w.special) for w in trace.words])
+        if word := self._most_pieces():
+            picture.heading(f"Longest match first: {visible_text(word.text)}")
+            picture.lines(
+                (f"{'✓' if found else '✗'} {visible_text(candidate)}", "right" if found else "dim")
+                for candidate, found in self._tries(word)
+            )
+        picture.heading("Tokens, ids and offsets")
+        encoding = self._encoding
+        picture.chips(
+            [
+                Chip(
+                    token,
+                    [str(index), "" if added else f"{start}-{end}"],
+                    segment=segment,
+                    special=index in self.tokenizer.special_ids,
+                )
+                for token, index, segment, added, (start, end) in zip(
+                    encoding.tokens,
+                    encoding.input_ids.tolist(),
+                    encoding.token_type_ids.tolist(),
+                    encoding.special_tokens_mask,
+                    encoding.offsets,
+                    strict=True,
+                )
+            ]
+        )
+        if len(self._traces) > 1:
+            picture.note("The line under a token: teal is segment A, violet is segment B.")
+        return picture.to_svg()
+
+    def _explain(self, text: str, pair: str | None) -> None:
+        """Computes what is shown; a refused text leaves it as it was."""
+        length = len(text) + len(pair or "")
+        if length > LONGEST_TEXT:
+            raise InputError(
+                f"The text has {length:,} characters and this picture shows at most "
+                f"{LONGEST_TEXT:,}: shorten it."
+            )
+        encoding = self.tokenizer.encode(text, pair)
+        segments = [text] if pair is None else [text, pair]
+        self._traces: list[Trace] = [wordpiece_trace(s, self.tokenizer) for s in segments]
+        self._encoding: Encoding = encoding
+
+    def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of the two does not matter
+        if self._asked == (self.text, self.pair):
+            return  # both came in one message
+        try:
+            self._explain(self.text, self.pair)
+            self.problem = ""
+        except InputError as error:
+            self.problem = str(error)
+        self.data = self._packed(self.text, self.pair)
+
+    def _packed(self, text: str, pair: str | None) -> bytes:
+        """The picture that is shown, and for which texts it is the answer."""
+        self._asked = (text, pair)
+        encoding = self._encoding
+        header = {
+            "asked": self._asked,
+            "problem": self.problem,
+            "longest_word": LONGEST_WORD,
+            "steps": STEPS,
+            "segments": [
+                {
+                    "text": trace.text,
+                    "normalized": [c.normalized for c in trace.characters],
+                    "changed": {
+                        i: [STEPS.index(step) for step in c.changed_by]
+                        for i, c in enumerate(trace.characters)
+                        if c.changed_by
+                    },
+                    "words": [self._described(word) for word in trace.words],
+                }
+                for trace in self._traces
+            ],
+            "tokens": encoding.tokens,
+            "ids": encoding.input_ids.tolist(),
+            "types": encoding.token_type_ids.tolist(),
+            "added": encoding.special_tokens_mask,
+            "offsets": encoding.offsets,
+            "special_ids": sorted(self.tokenizer.special_ids),
+        }
+        return pack(header, picture=np.frombuffer(self.to_svg().encode(), dtype=np.uint8))
+
+    def _described(self, word: Word) -> dict[str, Any]:
+        """A word without its candidates: they follow from where each match ended."""
+        matched = [tried[-1] for tried in word.searches]
+        return {
+            "text": word.text,
+            "start": word.start,
+            "end": word.end,
+            "special": word.special,
+            "pieces": [piece.token for piece in word.pieces],
+            "matches": [[token, self.tokenizer.vocab.get(token)] for token in matched],
+        }
+
+    def _most_pieces(self) -> Word | None:
+        words = [word for trace in self._traces for word in trace.words if word.searches]
+        return max(words, key=lambda word: len(word.searches), default=None)
+
+    def _tries(self, word: Word) -> list[tuple[str, bool]]:
+        tries = [c for tried in word.searches for c in tried]
+        return [(candidate, candidate in self.tokenizer.vocab) for candidate in tries[:60]]
+
+
+def _normalized(text: str) -> str:
+    return visible_text(text.strip() or " ") if text else "-"
