@@ -143,8 +143,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     monkeypatch.setattr(torch, "save", full)
     steps = pretrain(fresh_model(), data, RECIPE, folder=tmp_path, save_every=2)
     with pytest.raises(CheckpointError, match="make room"):
-        for report in steps:
-            done.append(report)
+        done.extend(steps)
     monkeypatch.undo()
     assert [folder.name for folder in checkpoints(tmp_path)] == ["step-0000004"]
     assert not (tmp_path / "unfinished").exists()
