@@ -172,6 +172,8 @@ def _choose_words(keys: Tensor, candidates: Tensor, starts_word: Tensor, wanted:
         fits = size_in_order[:, rank] <= room
         taken[:, rank] = fits
         room -= size_in_order[:, rank] * fits
+        if not room.any():
+            break
     word_taken = torch.zeros_like(candidates).scatter(1, order, taken)
     return candidates & word_taken.gather(1, word)
 
