@@ -28,8 +28,10 @@ from bertedu.errors import InputError
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 STUB = "...  # not done yet: your code here"
 NOT_DONE = "not done yet"
+# What a .py file needs and a cell does not, as is a second blank line around functions.
+FOR_LINTERS = re.compile(r" *# (fmt: skip|noqa\b.*)$", re.MULTILINE)
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-MOST_LINES = 15
+MOST_LINES = 14
 MOST_BYTES = 1_000_000
 SECONDS_PER_CELL = 120
 METADATA = {
@@ -154,8 +156,10 @@ def unexecuted(edition: Edition) -> Any:
     cells = [cell for cell in notebook.cells if edition.solved or "solution" not in _tags(cell)]
     seen: dict[str, int] = {}
     for cell in cells:
-        if cell.cell_type == "code" and not edition.solved:
-            cell.source = without_solutions(cell.source)
+        if cell.cell_type == "code":
+            cell.source = re.sub("\n{3,}", "\n\n", FOR_LINTERS.sub("", cell.source))
+            if not edition.solved:
+                cell.source = without_solutions(cell.source)
         cell.metadata = {"tags": _tags(cell)} if _tags(cell) else {}
         # From the text, not from the place: a new cell leaves the other ids as they were.
         digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
@@ -203,10 +207,11 @@ def executed(notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL) -> An
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         on_cell_start=remember,
     )
     try:
-        client.execute(env=os.environ | ENVIRONMENT)
+        client.execute(env=os.environ | ENVIRONMENT | {"PYTHONPATH": _this_library()})
     except CellExecutionError as error:
         raise CellError(_failure(notebook, reached, f"{error.ename}: {error.evalue}")) from None
     except CellTimeoutError:
@@ -220,6 +225,12 @@ def executed(notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL) -> An
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_VIEW, None)
     return notebook
+
+
+def _this_library() -> str:
+    """A search path that finds the bertedu of this very process first."""
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join([str(Path(__file__).parent.parent), *filter(None, inherited)])
 
 
 def _failure(notebook: Any, index: int, reason: str) -> str:

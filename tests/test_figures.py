@@ -1,6 +1,8 @@
 """The token chips: what is written, where, and in which colour."""
 
 import io
+import subprocess
+import sys
 
 import pytest
 from matplotlib.colors import to_hex
@@ -51,3 +53,15 @@ def test_ids_and_segments_must_be_one_a_token():
         token_chips(["my", "dog"], [2026])
     with pytest.raises(InputError, match="2 tokens, but 3 segments"):
         token_chips(["my", "dog"], segments=[0, 0, 0])
+
+
+def test_a_figure_shows_itself_and_leaves_pyplot_as_it_was():
+    code = """
+import sys
+from bertedu.figures import token_chips
+figure = token_chips(["play", "##ing"])
+assert figure._repr_png_().startswith(b"\\x89PNG")
+assert repr(figure) == "tokens: play ##ing"
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
