@@ -1,4 +1,4 @@
-"""Our model and the reference with the same weights, inputs that would show a difference, and the bars."""
+"""Our model and the reference with the same weights, telling inputs, and the bars."""
 
 import logging
 from dataclasses import replace

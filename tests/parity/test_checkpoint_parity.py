@@ -122,12 +122,11 @@ LEGACY = {  # what published files look like: their names, given today's
         ): tensor
         for name, tensor in w.items()
     },
-    "a decoder beside the table": lambda w: w
-    | {"cls.predictions.decoder.weight": w["bert.embeddings.word_embeddings.weight"].clone()},
+    "a decoder beside the table": lambda w: (
+        w | {"cls.predictions.decoder.weight": w["bert.embeddings.word_embeddings.weight"].clone()}
+    ),
     "no decoder": lambda w: {n: t for n, t in w.items() if not n.startswith(DECODER)},
-    "a decoder without a bias": lambda w: {
-        n: t for n, t in w.items() if n != f"{DECODER}.bias"
-    },
+    "a decoder without a bias": lambda w: {n: t for n, t in w.items() if n != f"{DECODER}.bias"},
     "a bias under the decoder's name only": lambda w: {
         n.replace("cls.predictions.bias", f"{DECODER}.bias"): t
         for n, t in w.items()

@@ -8,6 +8,7 @@ import bertedu
 from tests.parity.reference import (
     BASE,
     CONFIGS,
+    GRADIENT_BAR,
     OUTPUT_BAR,
     assert_close,
     assert_same_gradients,
@@ -143,9 +144,7 @@ def test_skipping_padding_equals_the_default_in_every_layer(config) -> None:
     real = batch["attention_mask"].bool()
     with torch.no_grad():
         plain = ours(**batch, output_hidden_states=True, output_attentions=True)
-        fast = ours(
-            **batch, output_hidden_states=True, output_attentions=True, skip_padding=True
-        )
+        fast = ours(**batch, output_hidden_states=True, output_attentions=True, skip_padding=True)
     assert_close(fast.pooler_output, plain.pooler_output)
     for mine, other in zip(fast.hidden_states, plain.hidden_states, strict=True):
         assert_close(mine[real], other[real])
@@ -178,7 +177,8 @@ def test_masked_lm_alone_equals_the_reference(config) -> None:
     parameters = dict(ours.named_parameters())
     for name, parameter in theirs.named_parameters():
         expected = gradient(parameter)
-        assert_close(gradient(parameters[name]), expected, 1e-4 * float(expected.abs().max()) + 1e-7)
+        bar = GRADIENT_BAR * float(expected.abs().max()) + 1e-7  # a key's bias has none
+        assert_close(gradient(parameters[name]), expected, bar)
 
 
 @configs
