@@ -251,5 +251,6 @@ def _straight(start: _Place, end: _Place) -> list[_Point]:
 
 def _round(start: _Place, end: _Place, x: float) -> list[_Point]:
     sides = [box[0] if x < box[0] else box[0] + box[2] for box in (start, end)]
-    ys = [box[1] + box[3] / 2 for box in (start, end)]
+    leave, enter = (0.7, 0.3) if start[1] < end[1] else (0.3, 0.7)  # on the sides that face
+    ys = [start[1] + leave * start[3], end[1] + enter * end[3]]
     return [(sides[0], ys[0]), (x, ys[0]), (x, ys[1]), (sides[1], ys[1])]

@@ -1,0 +1,439 @@
+# %% [markdown]
+# # 00 · Start here
+#
+# This course takes **BERT** apart and puts it together again: *Bidirectional Encoder
+# Representations from Transformers*, the language model that Google published in 2018. The
+# course grew out of a student's lecture notes. Here the notes are alive: every number is
+# computed in front of you, and every example can be replaced by your own.
+#
+# **After this page you can**
+# - find your way through the course, and check that your machine is ready for it;
+# - use the interactive pictures;
+# - say what BERT is given for a sentence that you typed, and name the shapes on its way through.
+#
+# **You need** some Python. No internet connection, no graphics card.
+#
+# **Time** about 20 minutes to work through; a few seconds of CPU time.
+#
+# **In the paper** Devlin et al. 2019, *BERT: Pre-training of Deep Bidirectional Transformers for
+# Language Understanding* (arXiv:1810.04805), §3.
+#
+# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell
+# with Shift+Enter, then read the explanation. Every claim in the text is checked by an `assert`
+# in a cell: when a page runs to its end, its claims hold on your machine, too.
+#
+# ## 1. The map
+#
+# BERT is a line of stations, and each lesson has its place along it. Amber: what goes in. Blue:
+# what happens inside. Pink: what comes out. Dashed frames put several parts together.
+
+# %%
+from bertedu.figures import diagram
+
+places = {
+    "06  the whole model": (2.5, 0.95, 1.75, 2.1, "group"),
+    "07  pretraining, both at once": (4.6, 1.85, 2.8, 1.2, "group"),
+    "fine-tuning": (4.6, 0.05, 2.8, 1.6, "group"),
+    "your text": (0.1, 2.0, 0.85, 0.6, "text"),
+    "01\nWordPiece": (1.25, 2.0, 0.95, 0.6, "embeddings"),
+    "04\ninput embeddings": (2.62, 2.0, 1.5, 0.6, "embeddings"),
+    "05\nself-attention": (2.62, 1.1, 1.5, 0.6, "attention"),
+    "12\nmuseum of bugs": (0.1, 0.1, 1.5, 0.55, "text"),
+    "13\nbeyond the laptop": (1.75, 0.1, 1.65, 0.55, "text"),
+}
+
+# %%
+corners = {
+    "02\nmasked words": (4.72, 1.98), "03\nnext sentence": (6.06, 1.98),
+    "08\nclassification": (4.72, 0.77), "09\nslot filling": (6.06, 0.77),
+    "10\ninference": (4.72, 0.14), "11\nanswers": (6.06, 0.14),
+}  # fmt: skip
+for label, corner in corners.items():
+    places[label] = (*corner, 1.22, 0.55, "heads")
+whole = "06  the whole model"
+arrows = [("your text", "01"), ("01", "04"), ("04", "05"), (whole, "fine-tuning"),
+          (whole, "07  pretraining, both at once")]  # fmt: skip
+diagram(places, arrows, size=(7.5, 3.1))
+
+# %% [markdown]
+# The lessons, in their order. The question on the right is the one that you can answer
+# afterwards. Lessons that are still being written have no link yet.
+
+# %%
+lessons = {
+    "01_wordpiece": "How does a text become pieces and ids?",
+    "02_masked_language_model": "How does one learn language by filling holes?",
+    "03_next_sentence_prediction": "Does this sentence follow that one?",
+    "04_input_embeddings": "What does one token look like to BERT, as numbers?",
+    "05_self_attention": "How do tokens look at each other?",
+    "06_the_whole_model": "Which parts is BERT made of, and what are its 110 million numbers?",
+}
+
+# %%
+lessons |= {
+    "07_joint_pretraining": "What happens while BERT learns both tasks at once?",
+    "08_classification": "How does one answer for a whole sentence come out?",
+    "09_slot_filling": "How does one answer for each word come out?",
+    "10_inference": "Does the first sentence imply the second?",
+    "11_question_answering": "Where in a document is the answer?",
+    "12_bug_museum": "Which mistakes did others make, and would you have found them?",
+    "13_beyond": "What comes after the laptop, and after BERT?",
+}
+
+# %%
+from pathlib import Path
+
+
+def lesson_row(name, question):
+    number, title = name.split("_", 1)
+    title = title.replace("_", " ")
+    folders = [Path(), Path("../course"), Path("../../course")]
+    is_there = any(list(folder.glob(f"{name}.*")) for folder in folders)
+    return f"| {number} | {f'[{title}]({name}.ipynb)' if is_there else title} | {question} |"
+
+
+# %%
+from IPython.display import Markdown
+
+rows = [lesson_row(name, question) for name, question in lessons.items()]
+Markdown("\n".join(["| | lesson | question |", "|---|:--|:--|", *rows]))
+
+# %% [markdown]
+# In a hurry? Take 01, 04, 05, 06 to understand the model, or 01, 02, 03, 07 to understand how it
+# learns.
+#
+# Each lesson ends with exercises on three levels: *predict*, *complete*, *build*. The folder
+# `solutions/` holds every lesson once more, with the answers and the reasons for them.
+#
+# ## 2. Is this machine ready?
+#
+# The next cell asks what `bertedu doctor` asks on the command line. Where something must be
+# mended, it says how. A note is worth knowing, but nothing to worry about.
+
+# %%
+from bertedu.doctor import examine
+
+marks = {True: "✓ ok", None: "· note", False: "✗ mend"}
+checks = examine()
+for check in checks:
+    print(f"{marks[check.ok]:7} {check.name:21} {check.remedy}".rstrip())
+broken = [check.name for check in checks if check.ok is False]
+print("\nReady." if not broken else f"\nFirst mend: {', '.join(broken)}.")
+assert all(check.remedy for check in checks if check.ok is False)
+
+# %% [markdown]
+# ## 3. Pictures that answer
+#
+# Many lessons have a picture that you can question. They all work in the same way:
+#
+# | you | it |
+# |---|---|
+# | **hover** over something | shows its numbers |
+# | **click** it | pins it: the numbers stay in the line under the picture |
+# | press **Escape** | lets go |
+# | press **Tab**, the **arrow keys**, **Enter** | move and pin without a mouse |
+# | **type** in a text field | computes everything anew for your text |
+#
+# Only typing needs Python to be running. On GitHub, in print and in a notebook that was merely
+# opened, a still picture stands in the same place: run the cell to bring it to life.
+#
+# Try it. Which words does BERT know whole? Type your own name.
+
+# %%
+from bertedu.widgets import WordPieceExplorer
+
+WordPieceExplorer("My dog is cute.", "He likes playing.")
+
+# %% [markdown]
+# ## 4. A first look at what BERT sees
+#
+# The next cell fetches a BERT: the model, and the tokenizer that belongs to it. If there are no
+# trained weights on this machine, it says so in a sentence and takes a model of the same size
+# whose weights are random numbers. *What goes in* and *all the shapes* are then exactly the
+# same; only its answers would be worth nothing.
+
+# %%
+import torch
+
+import bertedu
+
+try:
+    bert, trained, reason = bertedu.load(), True, ""
+except bertedu.CheckpointError as error:
+    trained, reason = False, f"No trained weights: {error}."
+    torch.manual_seed(0)
+    size = bertedu.BertConfig(hidden_size=384, num_hidden_layers=6, intermediate_size=1536)
+    bert = bertedu.Bert(bertedu.BertForPreTraining(size), bertedu.load_tokenizer())
+    print(reason)
+print(bert)
+
+# %% [markdown]
+# ### Your sentence
+#
+# Write whatever you like between the quotation marks, in any language; for a single text, make
+# the second one `None`. Then run the cells from here on again (**Run → Run Selected Cell and All
+# Below**).
+
+# %%
+text = "My dog is cute."
+pair = "He likes playing."
+
+# %% [markdown]
+# **Predict:** how many tokens will BERT see? Two special ones begin and end a text, a third
+# separates it from a second one.
+
+# %%
+from bertedu.figures import token_chips
+
+seen = bert.encode(text, pair)
+token_chips(seen.tokens, seen.input_ids.tolist(), segments=seen.token_type_ids.tolist())
+
+# %% [markdown]
+# A chip is a **token**: a word, a piece of a word (it then begins with `##`) or a sign. The
+# number beneath is its **id**, the place of the piece in the vocabulary. Grey outlines are
+# **special tokens**. The line beneath tells the **segment**: teal is the first text (A), violet
+# the second (B).
+#
+# Now *the whole* of what BERT is given. There are no letters and no words in it, only three rows
+# of numbers and the places, which count themselves:
+
+# %%
+print(f"{'place':>5} {'token':12} {'id':>6} {'segment':>8} {'mask':>5}")
+numbers = zip(seen.input_ids.tolist(), seen.token_type_ids.tolist(), strict=True)
+for place, (token_id, segment) in enumerate(numbers):
+    mask = int(seen.attention_mask[place])
+    print(f"{place:5} {seen.tokens[place]:12} {token_id:6} {segment:8} {mask:5}")
+    assert bert.tokenizer.vocab[seen.tokens[place]] == token_id
+
+# %% [markdown]
+# `mask` is 1 for every real token. It becomes 0 where a short text is filled up to the length of
+# a longer one (lessons 01 and 06).
+#
+# ### Shapes, layer by layer
+#
+# A **shape** is the list of an array's sizes. **Predict:** a layer takes one vector for each
+# token. What does it return?
+
+
+# %%
+def stages(text, pair=None):
+    given = bertedu.collate([bert.encode(text, pair)])  # a batch of one
+    with torch.inference_mode():
+        output = bert.model(**given, output_hidden_states=True, output_attentions=True)
+    states, looks = output.encoder.hidden_states, output.encoder.attention_probs
+    table = {"ids": given["input_ids"], "embeddings": states[0]}
+    for layer, probs in enumerate(looks, start=1):
+        table |= {f"layer {layer}: attention": probs, f"layer {layer}: states": states[layer]}
+    table["pooled [CLS]"] = output.encoder.pooler_output
+    table["masked-word scores"] = output.prediction_logits
+    table["next-sentence scores"] = output.seq_relationship_logits
+    return table
+
+
+# %%
+table = stages(text, pair)
+for name, tensor in table.items():
+    print(f"{name:22} {list(tensor.shape)}")
+
+S, H = len(seen), bert.config.hidden_size
+A, V = bert.config.num_attention_heads, bert.config.vocab_size
+assert all(list(t.shape) == [1, S, H] for name, t in table.items() if "states" in name)
+assert all(list(t.shape) == [1, A, S, S] for name, t in table.items() if "attention" in name)
+assert list(table["masked-word scores"].shape) == [1, S, V]
+
+# %% [markdown]
+# How to read it. The first number is always the **batch**: how many inputs BERT reads at the same
+# time, here one.
+#
+# - **ids** `[batch, S]`: one whole number for each of the *S* tokens.
+# - **embeddings** `[batch, S, H]`: each token has become a vector of *H* numbers. From here on BERT
+#   computes with vectors only (lesson 04).
+# - **attention** `[batch, A, S, S]`: in each of *A* heads, every token spreads 100 % of its
+#   attention over all *S* tokens (lesson 05).
+# - **states** `[batch, S, H]`: *the same shape as before*. A layer takes S vectors and returns S
+#   vectors, which is why layers can be stacked.
+# - **pooled [CLS]** `[batch, H]`: one vector for the whole input.
+# - **masked-word scores** `[batch, S, V]`: for every place, a score for each entry of the
+#   vocabulary (lesson 02). **Next-sentence scores** `[batch, 2]`: follows, or does not (lesson
+#   03).
+
+# %%
+attention = torch.cat([t for name, t in table.items() if "attention" in name])  # [L, A, S, S]
+assert torch.allclose(attention.sum(dim=-1), torch.ones(len(attention), A, S), atol=1e-5)
+assert not torch.equal(table["embeddings"], table["layer 1: states"])  # same shape, new numbers
+
+# %% [markdown]
+# ### One token on its way
+#
+# The picture follows the token at place `place`: one row for each stage, one column for each of
+# the first 64 numbers of its vector. Orange is negative, purple positive, white zero.
+#
+# **Predict:** does a row resemble the one above it, or does every layer begin afresh?
+
+# %%
+place = 2 if len(seen) > 2 else 0
+ways = torch.stack([table["embeddings"], *(t for name, t in table.items() if "states" in name)])
+vectors = ways[:, 0, place]  # [L + 1, H]
+
+# %%
+import matplotlib.pyplot as plt
+
+from bertedu.figures import STYLE
+
+plt.style.use(STYLE)
+figure, axes = plt.subplots(figsize=(7.5, 2.6))
+limit = vectors[:, :64].abs().max()
+image = axes.imshow(vectors[:, :64], cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
+names = ["embeddings", *(f"layer {n}" for n in range(1, len(vectors)))]
+axes.set(title=f"“{seen.tokens[place]}” from stage to stage", xlabel="component of the vector")
+axes.set_yticks(range(len(vectors)), names)
+figure.colorbar(image, label="value")
+
+# %%
+neighbours = torch.cosine_similarity(vectors[1:], vectors[:-1], dim=-1)
+ends = torch.cosine_similarity(vectors[0], vectors[-1], dim=-1)
+print(f"alike from one stage to the next: {neighbours.mean():.2f} (1 = the same direction)")
+print(f"alike, first and last:            {ends:.2f}")
+assert neighbours.mean() > ends
+
+# %% [markdown]
+# A layer does not begin afresh. It *adds* something to each vector, so neighbouring rows resemble
+# each other, and the change builds up from stage to stage. Lesson 06 shows the line of code that
+# makes it so.
+#
+# ## 5. What BERT answers
+#
+# A trained BERT fills holes. **Predict** its guesses for each `[MASK]` before you look. (Without
+# trained weights, the cell only says what is missing.)
+
+# %%
+for sentence in ("my dog is [MASK].", "he likes [MASK] football.", "paris is a [MASK] in france."):
+    if trained:
+        [guesses] = bert.fill_mask(sentence)
+        print(f"{sentence:30}", *(f"{token} {share:.1%}" for token, share in guesses), sep="  ")
+        shares = [guess.probability for guess in guesses]
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) <= 1
+print(reason)
+
+# %% [markdown]
+# It also judges whether one text follows another:
+
+# %%
+for second in ("He likes playing.", "Newton and Leibniz developed calculus."):
+    if trained:
+        follows = bert.next_sentence("My dog is cute.", second)
+        print(f"{follows:6.1%} that this follows “My dog is cute.”: {second}")
+        assert 0 <= follows <= 1
+print(reason)
+
+# %% [markdown]
+# Small models make strange guesses at times. That is part of what you will come to understand:
+# the answers are probabilities, learned from text, and nothing else.
+#
+# ## 6. Recap
+#
+# - BERT is given **ids**, **segments** and a **mask**, and nothing else; the places count
+#   themselves.
+# - Every token becomes a vector, and **every layer returns as many vectors as it took**, of the
+#   same size.
+# - The heads on top turn vectors into answers: one for each token, or one for the whole input.
+#
+# **Next:** lesson 01, where a text becomes pieces and ids.
+#
+# ## Exercises
+#
+# Replace each `...` by your answer; then run the cell and the one after it. Until then they say
+# "not done yet", and everything else goes on working.
+
+
+# %%
+def verdict(yours, truth):
+    if yours is ...:
+        print("not done yet")
+    elif yours == truth:
+        print("✓ right")
+    else:
+        print("✗ not yet; you have:", yours)
+
+
+# %% [markdown]
+# ### Predict
+#
+# **1.** What is the shape of the embeddings of the pair *good dog* / *yes*? Answer with a list of
+# three numbers. (All words are in the vocabulary; the vectors have as many numbers as above.)
+
+# %%
+# BEGIN SOLUTION
+embeddings_shape = [1, 6, H]
+# END SOLUTION
+
+# %%
+verdict(embeddings_shape, list(stages("good dog", "yes")["embeddings"].shape))
+
+# %% [markdown] tags=["solution"]
+# *Why:* one input; three words and three special tokens, `[CLS] good dog [SEP] yes [SEP]`; H
+# numbers for each.
+
+# %% [markdown]
+# **2.** A text becomes twice as long, from 10 to 20 tokens. How many times as many numbers does
+# one head's attention have?
+
+# %%
+# BEGIN SOLUTION
+times_as_many = 4
+# END SOLUTION
+
+# %%
+ten, twenty = (stages("dog " * words)["layer 1: attention"] for words in (8, 18))
+verdict(times_as_many, twenty.numel() // ten.numel())
+
+# %% [markdown] tags=["solution"]
+# *Why:* every token looks at every token: S × S. Twice the length is four times the work, one
+# reason why BERT stops at 512 tokens.
+
+# %% [markdown]
+# ### Complete
+#
+# **3.** How many numbers are in all the states together, embeddings included? Use the letters S,
+# L (layers) and H. *Hint:* the table above has one row of states more than there are layers.
+
+
+# %%
+def how_many_numbers(S, L, H):
+    # BEGIN SOLUTION
+    return (L + 1) * S * H
+    # END SOLUTION
+
+
+# %%
+verdict(how_many_numbers(S, bert.config.num_hidden_layers, H), ways.numel())
+
+# %% [markdown] tags=["solution"]
+# *Why:* the embeddings and L layers give L + 1 arrays of S × H numbers.
+
+# %% [markdown]
+# ### Build
+#
+# **4.** Which text is the longest *for BERT*? Write a function that takes a list of texts and
+# returns the one with the most tokens. Letters do not count.
+
+
+# %%
+def longest_for_bert(texts):
+    # BEGIN SOLUTION
+    return max(texts, key=lambda text: len(bert.encode(text)))
+    # END SOLUTION
+
+
+# %%
+texts = ["Understanding international telecommunications", "Uhtceare & nebbich!", "1 2 3 4"]
+verdict(longest_for_bert(texts), "Uhtceare & nebbich!")
+
+# %% [markdown] tags=["solution"]
+# *Why:* long words that are frequent are one piece each. Rare words fall into many pieces, and
+# every sign is a token.
+
+# %% tags=["solution"]
+for text in texts:
+    print(f"{len(bert.encode(text)):3} tokens, {len(text):2} letters and signs: {text}")

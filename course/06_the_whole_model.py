@@ -1,0 +1,946 @@
+# %% [markdown]
+# # 06 · The whole model
+#
+# You know the parts: pieces and ids (01), embeddings (04), self-attention (05). Now you write
+# BERT anew, part by part, in cells small enough to keep in mind; show after each part that it
+# equals the library's; count every one of its parameters; and see it compared with the reference
+# implementation.
+#
+# **Afterwards you can**
+# - draw BERT from memory, and write it down in about sixty lines;
+# - give the shape of the data at every stage, and say what padding does to it (nothing);
+# - count the parameters of any BERT exactly, by a formula, and say where most of them are;
+# - name half a dozen things that are often believed about BERT and are not so.
+#
+# **You need** lessons 04 and 05, and to have seen `torch.nn.Module` before. No internet
+# connection, and no trained weights.
+#
+# **Time** about 75 minutes to work through; less than one minute of CPU time.
+#
+# **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3, "Model Architecture". The
+# Transformer itself: Vaswani et al. 2017 (arXiv:1706.03762), §3.1 to §3.3.
+#
+# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
+# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+#
+# ## 1. The drawing
+#
+# On the left all of BERT, from the bottom to the top. On the right one layer, enlarged. The
+# letters are those of the whole course: `B` inputs in a batch, `S` tokens each, vectors of `H`
+# numbers, `L` layers, `A` heads of `D = H / A` numbers, `V` entries in the vocabulary.
+
+# %%
+from bertedu.figures import diagram
+
+bert = {
+    "L layers": (0.25, 1.65, 2.5, 1.72, "group"),
+    "ids, segments, mask\n[B, S]": (0.5, 0.05, 2.0, 0.5, "text"),
+    "embeddings\n[B, S, H]": (0.5, 0.85, 2.0, 0.5, "embeddings"),
+    "layer 1": (0.5, 1.78, 2.0, 0.3, "attention"),
+    "layer 2 … L - 1": (0.5, 2.25, 2.0, 0.3, "attention"),
+    "layer L": (0.5, 2.72, 2.0, 0.3, "attention"),
+    "masked-LM head\n[B, S, V]": (0.05, 3.62, 1.4, 0.5, "heads"),
+    "pooler\n[B, H]": (1.6, 3.62, 1.4, 0.5, "heads"),
+    "next-sentence head\n[B, 2]": (1.55, 4.4, 1.5, 0.5, "heads"),
+}
+
+# %%
+from itertools import pairwise
+
+layer = {
+    "one layer": (3.6, 0.75, 3.8, 3.6, "group"),
+    "states [B, S, H]": (4.0, 0.05, 2.2, 0.4, "text"),
+    "self-attention": (4.0, 1.05, 2.2, 0.4, "attention"),
+    "add, then LayerNorm": (4.0, 1.75, 2.2, 0.4, "norm"),
+    "feed-forward network\nH → 4 H → H": (4.0, 2.45, 2.2, 0.6, "feed-forward"),
+    "add, then LayerNorm ": (4.0, 3.35, 2.2, 0.4, "norm"),
+    "new states [B, S, H]": (4.0, 4.6, 2.2, 0.4, "text"),
+}
+
+# %%
+upwards = ["ids, segments, mask", "embeddings", "layer 1", "layer 2 … L - 1", "layer L"]
+inside = [label.partition("\n")[0] for label in layer if label != "one layer"]
+arrows = [*pairwise(upwards), ("L layers", "masked-LM head"), ("L layers", "pooler"),
+          ("pooler", "next-sentence head"), *pairwise(inside),
+          ("states [B, S, H]", "add, then LayerNorm", 6.8),
+          ("add, then LayerNorm", "add, then LayerNorm ", 6.8)]  # fmt: skip
+diagram(bert | layer, arrows, size=(7.5, 5.1))
+
+# %% [markdown]
+# The grey lines on the right of the layer are the **residual connections**: the states go *past*
+# each part and are added to what it says.
+#
+# ## 2. Something to compare with
+#
+# Each part that you write is compared with the library's class of the same name, holding the
+# same numbers. We take the size of the course's own model: 6 layers, 384 wide.
+#
+# **Predict:** in a fresh model every bias is 0. Why would it be a bad one to compare with?
+
+# %%
+import torch
+from torch import nn
+
+import bertedu
+
+config = bertedu.BertConfig(hidden_size=384, num_hidden_layers=6, intermediate_size=1536)
+torch.manual_seed(0)
+library = bertedu.BertForPreTraining(config).eval()
+assert library.bert.pooler.dense.bias.count_nonzero() == 0
+
+with torch.no_grad():
+    for weight in library.parameters():
+        weight.add_(0.05 * torch.randn_like(weight))
+assert all(weight.all() for weight in library.bert.pooler.parameters())  # not a zero is left
+
+# %% [markdown]
+# Because zeros hide mistakes: whoever forgets a bias of 0 still gets the right result. So we shook
+# every parameter a little. Nothing has been trained; to compare, any numbers will do.
+#
+# Two inputs of unequal length, so that one of them is padded:
+
+# %% tags=["nbval-check-output"]
+tokenizer = bertedu.load_tokenizer()
+pair = tokenizer.encode("my dog is cute", "he likes playing")
+single = tokenizer.encode("my dog is hairy")
+batch = bertedu.collate([pair, single])
+
+for name, values in batch.items():
+    print(name, list(values.shape), *values.tolist(), sep="\n  ")
+real = batch["attention_mask"].bool()  # [B, S], False = padding
+assert real.sum(dim=1).tolist() == [10, 6]
+
+
+# %% [markdown]
+# And the judge. Two ways to compute the same can differ in the last digits, since floating-point
+# numbers are rounded after each step. We call results the same when no number differs by more
+# than 0.00001; the numbers themselves are about as large as 1.
+
+
+# %%
+def gap(ours, theirs):
+    assert ours.shape == theirs.shape
+    return (ours - theirs).abs().max().item()
+
+
+def show(name, difference, bar=1e-5):
+    print(f"{name:28} {'the same' if difference <= bar else 'NOT the same'}")
+
+
+# %% [markdown]
+# ## 3. Embeddings
+#
+# *Paper, §3, "Input/Output Representations", and its Figure 2.* Three tables, one row for each
+# token, segment and position; the three rows are **added**. Then LayerNorm and dropout.
+#
+# **Predict:** are BERT's positions sines and cosines, as in the first Transformer?
+
+
+# %%
+class Embeddings(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.word_embeddings = nn.Embedding(c.vocab_size, c.hidden_size)
+        self.token_type_embeddings = nn.Embedding(c.type_vocab_size, c.hidden_size)
+        self.position_embeddings = nn.Embedding(c.max_position_embeddings, c.hidden_size)
+        self.LayerNorm = nn.LayerNorm(c.hidden_size, eps=c.layer_norm_eps)
+        self.dropout = nn.Dropout(c.hidden_dropout_prob)
+
+    def forward(self, input_ids, token_type_ids):
+        summed = self.word_embeddings(input_ids) + self.token_type_embeddings(token_type_ids)
+        summed = summed + self.position_embeddings.weight[: input_ids.shape[1]]
+        return self.dropout(self.LayerNorm(summed))  # [B, S, H]
+
+
+# %% [markdown]
+# No: `position_embeddings` is a table like the others, **learned** from the text. It has as many
+# rows as the longest input has tokens, and no more.
+#
+# The attributes have Hugging Face's names, so that published weights find their places. Let us
+# copy the library's numbers in (`load_state_dict` refuses when a name or a shape does not fit)
+# and compare.
+
+# %% tags=["nbval-check-output"]
+embeddings = Embeddings(config).eval()
+embeddings.load_state_dict(library.bert.embeddings.state_dict())
+
+ids, segments = batch["input_ids"], batch["token_type_ids"]
+with torch.no_grad():
+    states = embeddings(ids, segments)  # [B, S, H], used from here on
+    theirs = library.bert.embeddings(ids, segments)
+show("embeddings", gap(states, theirs))
+assert gap(states, theirs) <= 1e-5
+assert isinstance(library.bert.embeddings.position_embeddings.weight, nn.Parameter)
+
+# %% [markdown]
+# **No row, no position.** A text of more tokens than the table has rows cannot be read at all:
+
+# %% tags=["nbval-check-output"]
+try:
+    library.bert(torch.full((1, 513), 7))
+except bertedu.InputError as error:
+    print(error)
+else:
+    raise AssertionError
+
+# %% [markdown]
+# ## 4. Self-attention
+#
+# *Paper, §3: the Transformer's own; Vaswani et al., §3.2.* Three dense layers make queries, keys
+# and values. They are cut into `A` heads, every head attends for itself (`attend` is lesson 05's
+# formula, softmax(Q Kᵀ / √D) V), and the heads' results are put side by side again.
+#
+# **Predict:** would 24 heads instead of 12 cost more parameters?
+
+
+# %%
+class SelfAttention(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(c.hidden_size, c.hidden_size) for _ in "qkv")
+        self.head_size, self.left_out = c.head_size, c.attention_probs_dropout_prob
+
+    def forward(self, states, mask):
+        q, k, v = (  # each [B, S, H], cut into [B, A, S, D]
+            dense(states).unflatten(-1, (-1, self.head_size)).transpose(1, 2)
+            for dense in (self.query, self.key, self.value)
+        )
+        context, _ = bertedu.attend(q, k, v, mask, self.left_out if self.training else 0.0)
+        return context.transpose(1, 2).flatten(2)  # [B, A, S, D] -> [B, S, H]
+
+
+# %% tags=["nbval-check-output"]
+first = library.bert.encoder.layer[0]
+attention = SelfAttention(config).eval()
+attention.load_state_dict(first.attention.self.state_dict())
+
+mask = real[:, None, None, :]  # [B, 1, 1, S]: the same for every head and for every query
+with torch.no_grad():
+    context = attention(states, mask)
+    theirs, probs = first.attention.self(states, mask, None, True)
+show("self-attention", gap(context, theirs))
+assert gap(context, theirs) <= 1e-5
+assert torch.all(probs[1, :, :, 6:] == 0)  # nobody looks at the padding
+
+# %% [markdown]
+# Heads *cut* the width; they do not add to it. So their number changes no parameter:
+
+# %% tags=["nbval-check-output"]
+counts = {}
+for heads in (1, 12, 24):
+    sizes = bertedu.BertConfig(hidden_size=384, num_attention_heads=heads)
+    counts[heads] = sum(weight.numel() for weight in SelfAttention(sizes).parameters())
+print(counts)
+assert counts[1] == counts[12] == counts[24] == 3 * (384 * 384 + 384)
+
+
+# %% [markdown]
+# ## 5. Add, then LayerNorm
+#
+# *Vaswani et al., §3.1: LayerNorm(x + Sublayer(x)).* Each half of a layer ends in the same way: a
+# dense layer brings the result back to width H, the states that went in are added, and the *sum*
+# is normalised.
+
+
+# %%
+class Residual(nn.Module):
+    def __init__(self, c, input_size):
+        super().__init__()
+        self.dense = nn.Linear(input_size, c.hidden_size)
+        self.LayerNorm = nn.LayerNorm(c.hidden_size, eps=c.layer_norm_eps)
+        self.dropout = nn.Dropout(c.hidden_dropout_prob)
+
+    def forward(self, update, states):
+        return self.LayerNorm(states + self.dropout(self.dense(update)))
+
+
+# %% [markdown]
+# **Predict:** GPT-2 and most later models normalise *before* each part and leave the sum as it is.
+# Does it matter which of the two one writes?
+
+# %% tags=["nbval-check-output"]
+residual = Residual(config, config.hidden_size).eval()
+residual.load_state_dict(first.attention.output.state_dict())
+with torch.no_grad():
+    after = residual(context, states)
+    theirs = first.attention.output(context, states)
+    normalised = residual.LayerNorm(states)
+    before = states + residual.dense(attention(normalised, mask))
+show("LayerNorm after the sum", gap(after, theirs))
+show("LayerNorm before the part", gap(before, theirs))
+assert gap(after, theirs) <= 1e-5
+assert gap(before, theirs) > 0.1
+
+# %% [markdown]
+# It does: they are different models, and weights trained in the one are useless in the other.
+# BERT is a **post-LN** Transformer. One sees it from outside: without LayerNorm's own scale and
+# shift, every vector that leaves a half of a layer has mean 0 and variance 1.
+
+# %%
+norm = residual.LayerNorm
+with torch.no_grad():
+    plain = (after - norm.bias) / norm.weight
+    plain_before = (before - norm.bias) / norm.weight
+assert plain.mean(dim=-1).abs().max() < 1e-4
+assert (plain.var(dim=-1, correction=0) - 1).abs().max() < 1e-3
+assert (plain_before.var(dim=-1, correction=0) - 1).abs().max() > 0.1
+
+# %% [markdown]
+# ## 6. The feed-forward network, and a whole layer
+#
+# *Vaswani et al., §3.3; the paper's §3 sets its width to 4 H.* Attention has moved information
+# *between* tokens. Now each token works *by itself*: H numbers become 4 H, an activation bends
+# them, and the second dense layer (the one inside `Residual`) brings them back to H. The
+# activation is **GELU**, a smooth ReLU: x times the probability that a standard normal number is
+# below x.
+
+
+# %%
+def gelu(x):
+    return x * (1 + torch.erf(x / 2**0.5)) / 2
+
+
+class Attention(nn.Module):  # the first half of a layer
+    def __init__(self, c):
+        super().__init__()
+        self.self = SelfAttention(c)
+        self.output = Residual(c, c.hidden_size)
+
+    def forward(self, states, mask):
+        return self.output(self.self(states, mask), states)
+
+
+# %%
+class Layer(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.attention = Attention(c)
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(c.hidden_size, c.intermediate_size)})
+        self.output = Residual(c, c.intermediate_size)
+
+    def forward(self, states, mask):
+        states = self.attention(states, mask)
+        wide = gelu(self.intermediate["dense"](states))  # [B, S, 4 H]
+        return self.output(wide, states)
+
+
+# %% tags=["nbval-check-output"]
+layer = Layer(config).eval()
+layer.load_state_dict(first.state_dict())
+with torch.no_grad():
+    new_states = layer(states, mask)
+    theirs, _ = first(states, mask, None, True)
+show("one layer", gap(new_states, theirs))
+assert gap(new_states, theirs) <= 1e-5
+assert new_states.shape == states.shape  # so layers can be stacked
+
+# %% [markdown]
+# **Predict:** in the feed-forward network, does the vector of *dog* depend on that of *cute*?
+
+# %%
+changed = after.clone()
+changed[0, 4] = 1.0  # another vector at the place of "cute"
+
+
+def feed_forward(states):
+    return layer.output(gelu(layer.intermediate["dense"](states)), states)
+
+
+with torch.no_grad():
+    difference = (feed_forward(changed) - feed_forward(after)).abs().amax(dim=-1)  # [B, S]
+assert difference[0, 4] > 0.1
+assert difference[0, [0, 1, 2, 3, 5]].max() < 1e-5  # no other token noticed
+
+# %% [markdown]
+# No. Tokens meet in self-attention only.
+#
+# ## 7. All of it
+#
+# The **pooler** takes the vector of the first token, `[CLS]`, and sends it through a dense layer
+# and tanh: one vector for the whole input. And then BERT is complete: embeddings, one layer after
+# the other, pooler.
+
+
+# %%
+class Pooler(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.dense = nn.Linear(c.hidden_size, c.hidden_size)
+
+    def forward(self, states):
+        return torch.tanh(self.dense(states[:, 0]))  # [B, H]
+
+
+# %%
+class Bert(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.embeddings = Embeddings(c)
+        layers = nn.ModuleList(Layer(c) for _ in range(c.num_hidden_layers))
+        self.encoder = nn.ModuleDict({"layer": layers})
+        self.pooler = Pooler(c)
+
+    def forward(self, input_ids, token_type_ids, attention_mask):
+        mask = attention_mask.bool()[:, None, None, :]
+        states = self.embeddings(input_ids, token_type_ids)
+        for layer in self.encoder["layer"]:
+            states = layer(states, mask)
+        return states, self.pooler(states)
+
+
+# %% [markdown]
+# **Predict:** do the layers share their weights, since they all have the same form?
+
+# %% tags=["nbval-check-output"]
+mine = Bert(config).eval()
+mine.load_state_dict(library.bert.state_dict())
+with torch.inference_mode():
+    my_states, my_pooled = mine(**batch)
+    theirs = library.bert(**batch)
+show("last states", gap(my_states, theirs.last_hidden_state))
+show("pooled [CLS]", gap(my_pooled, theirs.pooler_output))
+assert gap(my_states, theirs.last_hidden_state) <= 1e-5
+assert gap(my_pooled, theirs.pooler_output) <= 1e-5
+queries = [layer.attention.self.query.weight for layer in mine.encoder["layer"]]
+assert not any(torch.equal(queries[0], other) for other in queries[1:])
+
+# %% [markdown]
+# **That is BERT, and you wrote it.** Every layer has weights of its own (a later model, ALBERT,
+# shares them: exercise 5).
+#
+# ### The two heads of pretraining
+#
+# *Paper, §3.1.* The **masked-LM head** transforms each vector once more (dense, GELU, LayerNorm)
+# and compares it with every row of the token table, by a dot product: the score of a word is how
+# well its own input vector fits. The **next-sentence head** is a dense layer on the pooled
+# `[CLS]`: score 0 says "B follows A", score 1 "B comes from elsewhere".
+#
+# **Predict:** how large is the matrix that turns H numbers into V scores?
+
+# %% tags=["nbval-check-output"]
+head = library.cls.predictions
+table = library.bert.embeddings.word_embeddings.weight  # [V, H]
+with torch.inference_mode():
+    transformed = head.transform.LayerNorm(gelu(head.transform.dense(my_states)))
+    word_scores = transformed @ table.T + head.bias  # [B, S, V]
+    pair_scores = library.cls.seq_relationship(my_pooled)  # [B, 2]
+    theirs = library(**batch)
+show("masked-LM scores", gap(word_scores, theirs.prediction_logits), bar=1e-4)
+show("next-sentence scores", gap(pair_scores, theirs.seq_relationship_logits))
+assert gap(word_scores, theirs.prediction_logits) <= 1e-4  # sums of 384 products: larger numbers
+assert gap(pair_scores, theirs.seq_relationship_logits) <= 1e-5
+assert head.decoder.weight is table
+
+# %% [markdown]
+# The matrix costs nothing: it **is** the token table of the embeddings, used a second time. Not
+# a copy: the same object (`is`), so that training changes both at once. Only a bias for each word
+# is new.
+#
+# ## 8. Run it: every shape
+#
+# **Predict** the shape at each stage for our batch of two before you look. Ten tokens in the
+# longer input, 384 numbers a vector, 12 heads.
+
+
+# %%
+def shapes_of(model, stages, batch):
+    shapes = {}
+
+    def listen(stage):  # a hook is called with the module, what it was given, what it returned
+        note = lambda *call: shapes.update({stage: list(call[-1].shape)})  # noqa: E731
+        return model.get_submodule(stage).register_forward_hook(note)
+
+    ears = [listen(stage) for stage in stages]
+    with torch.inference_mode():
+        model(**batch)
+    for ear in ears:
+        ear.remove()
+    return shapes
+
+
+# %% tags=["nbval-check-output"]
+parts = ["self.query", "self", "output"]
+stages = ["embeddings", *(f"encoder.layer.0.attention.{part}" for part in parts),
+          "encoder.layer.0.intermediate.dense", "encoder.layer.0.output",
+          *(f"encoder.layer.{n}" for n in range(1, 6)), "pooler"]  # fmt: skip
+shapes = shapes_of(mine, stages, batch)
+print("ids".ljust(36), list(batch["input_ids"].shape))
+for stage, shape in shapes.items():
+    print(f"{stage:36} {shape}")
+print("attention_probs".ljust(36), list(probs.shape))
+assert shapes["encoder.layer.0.intermediate.dense"] == [2, 10, 4 * 384]
+assert shapes["encoder.layer.5"] == shapes["embeddings"] == [2, 10, 384]
+assert list(probs.shape) == [2, 12, 10, 10]
+
+# %% [markdown]
+# ### Padding changes nothing
+#
+# The second input has 6 tokens and 4 places of padding. **Predict:** does it get the same vectors
+# when it is read alone, without padding? And what if we forget the mask?
+
+# %% tags=["nbval-check-output"]
+with torch.inference_mode():
+    alone, _ = mine(**bertedu.collate([single]))  # [1, 6, H]
+    other = batch | {"input_ids": ids.masked_fill(~real, 3899)}  # padding filled up with "dog"
+    dogs, _ = mine(**other)
+    unmasked, _ = mine(**batch | {"attention_mask": torch.ones_like(ids)})
+show("alone", gap(alone[0], my_states[1, :6]))
+show("padded with something else", gap(dogs[real], my_states[real]))
+show("mask forgotten", gap(unmasked[1, :6], my_states[1, :6]))
+assert gap(alone[0], my_states[1, :6]) <= 1e-5
+assert gap(dogs[real], my_states[real]) <= 1e-5
+assert gap(unmasked[1, :6], my_states[1, :6]) > 0.1
+
+# %% [markdown]
+# With the mask, padding changes nothing, whatever stands there. Without it, nothing complains and
+# every number is wrong: one of the commonest mistakes with BERT.
+#
+# ### Faster, and still the same
+#
+# The library has two roads to the same numbers. Where somebody wants to *see* the attention, it
+# follows the readable formula. Otherwise it calls torch's fused kernel, which never writes the
+# S × S table down. With `skip_padding` it also leaves the padding out of the dense layers.
+#
+# **Predict:** what should stand at the padded places then?
+
+# %% tags=["nbval-check-output"]
+with torch.inference_mode():
+    formula = library.bert(**batch, output_attentions=True).last_hidden_state
+    fused = library.bert(**batch).last_hidden_state
+    packed = library.bert(**batch, skip_padding=True).last_hidden_state
+show("fused against formula", gap(fused, formula))
+show("padding skipped", gap(packed[real], formula[real]))
+print("at the padding:", packed[~real].unique().tolist())
+assert gap(fused, formula) <= 1e-5
+assert gap(packed[real], formula[real]) <= 1e-5
+assert packed[~real].count_nonzero() == 0
+
+# %% [markdown]
+# ## 9. Two more things that are easy to believe
+#
+# **"BERT reads from left to right."** Nothing in the formula knows an order. Only the position
+# table does. Set it to zero, and *dog bites man* and *man bites dog* become the same to BERT.
+
+# %% tags=["nbval-check-output"]
+import copy
+
+orderless = copy.deepcopy(mine)
+nn.init.zeros_(orderless.embeddings.position_embeddings.weight)
+bites = bertedu.collate([tokenizer.encode("dog bites man"), tokenizer.encode("man bites dog")])
+swapped = [0, 3, 2, 1, 4]  # where each token of the first text stands in the second
+for name, model in {"with positions": mine, "without positions": orderless}.items():
+    with torch.inference_mode():
+        (one, two), _ = model(**bites)
+    show(name, gap(one, two[swapped]))
+    assert (gap(one, two[swapped]) <= 1e-5) == (model is orderless)
+
+# %% [markdown]
+# **"The same input gives the same output."** While *training*, dropout sets a tenth of the numbers
+# to zero, others each time. **Predict:** what happens if one forgets `model.eval()`?
+
+# %% tags=["nbval-check-output"]
+mine.train()
+with torch.inference_mode():
+    show("twice, training", gap(mine(**batch)[0], mine(**batch)[0]))
+    assert gap(mine(**batch)[0], mine(**batch)[0]) > 0.1
+mine.eval()
+with torch.inference_mode():
+    show("twice, evaluation", gap(mine(**batch)[0], mine(**batch)[0]))
+    assert gap(mine(**batch)[0], mine(**batch)[0]) == 0
+
+# %% [markdown]
+# `from_pretrained` and `load` return models in evaluation mode. A model that you build yourself
+# begins in training mode.
+#
+# ## 10. Count it
+#
+# The paper says 110M parameters for BERT-base. **Predict:** what has the most: the token table,
+# attention, or the feed-forward networks?
+#
+# A dense layer from *a* to *b* numbers has a × b weights and b biases; LayerNorm has H scales and
+# H shifts; a table has rows × H. That is all one needs:
+
+
+# %%
+def by_formula(c):
+    V, H, wide, L = c.vocab_size, c.hidden_size, c.intermediate_size, c.num_hidden_layers
+    rows = V + c.max_position_embeddings + c.type_vocab_size
+    square, norm = H * H + H, 2 * H
+    return {
+        "embeddings": rows * H + norm,
+        "attention": L * 4 * square,  # query, key, value, output
+        "feed-forward": L * (H * wide + wide + wide * H + H),
+        "LayerNorm": L * 2 * norm,
+        "pooler": square,
+        "masked-LM head": square + norm + V,  # the table is counted already
+        "next-sentence head": 2 * H + 2,
+    }
+
+
+# %% [markdown]
+# And by counting, parameter by parameter. To count, one needs the *shapes* only: on torch's
+# `meta` device a tensor has a shape but no memory, so even BERT-large fits on any laptop.
+
+
+# %%
+def part_of(name):
+    heads = {"pooler": "pooler", "predictions": "masked-LM head"}
+    heads["seq_relationship"] = "next-sentence head"
+    for mark, part in heads.items():
+        if mark in name:
+            return part
+    if "bert.embeddings" in name:
+        return "embeddings"
+    if "LayerNorm" in name:
+        return "LayerNorm"
+    return "attention" if ".attention." in name else "feed-forward"
+
+
+# %%
+from collections import Counter
+
+
+def by_count(c):
+    with torch.device("meta"):
+        model = bertedu.BertForPreTraining(c)
+    counted = Counter()
+    for name, weight in model.named_parameters():
+        assert weight.is_meta  # no memory
+        counted[part_of(name)] += weight.numel()
+    return dict(counted)
+
+
+# %% tags=["nbval-check-output"]
+base = bertedu.BertConfig()
+formula, counted = by_formula(base), by_count(base)
+for part, number in formula.items():
+    print(f"{part:20} {number:11,} {number / sum(formula.values()):6.1%}")
+    assert counted[part] == number
+
+everything = sum(formula.values())
+heads = formula["masked-LM head"] + formula["next-sentence head"]
+print(f"{'all':20} {everything:11,}\n{'without the heads':20} {everything - heads:11,}")
+assert everything == sum(counted.values()) == 110_106_428
+assert everything - heads == 109_482_240
+
+# %% [markdown]
+# Formula and count agree in every part. So here are the exact numbers behind "110M":
+#
+# - **110,106,428** with the pooler and both pretraining heads, the token table counted once;
+# - **109,482,240** for what one usually loads: the encoder with its pooler.
+
+# %%
+assert round(everything / 1e6) == 110
+assert round((everything - heads) / 1e6) == 109
+assert formula["feed-forward"] > formula["attention"] > formula["embeddings"]
+assert 0.5 < formula["feed-forward"] / everything < 0.52
+assert round(formula["feed-forward"] / formula["attention"], 2) == 2
+assert round(base.vocab_size * base.hidden_size / everything, 2) == 0.21  # the token table
+copied = everything + base.vocab_size * base.hidden_size  # if the decoder were a copy
+assert copied == 133_547_324
+
+# %% [markdown]
+# The feed-forward networks have half of everything, twice as much as attention. The token table
+# alone has 21 %. Whoever counts the decoder as a matrix of its own arrives at 133.5 million.
+#
+# ### Three sizes
+#
+# **Predict:** the small model of this course is half as wide as BERT-base and has half its layers.
+# Is it a quarter the size? An eighth? Is its token table half the size, too?
+
+# %% tags=["nbval-check-output"]
+large = bertedu.BertConfig(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16,
+                           intermediate_size=4096)  # fmt: skip
+sizes = {"this course": config, "BERT-base": base, "BERT-large": large}
+print(f"{'':12}{'encoder, pooler':>16}{'with both heads':>17}{'float32':>11}")
+totals = {}
+for name, c in sizes.items():
+    parts = by_formula(c)
+    assert parts == by_count(c)
+    total = sum(parts.values())
+    totals[name] = total - parts["masked-LM head"] - parts["next-sentence head"]
+    print(f"{name:12}{totals[name]:16,}{total:17,}{totals[name] * 4 / 2**20:7,.0f} MiB")
+assert list(totals.values()) == [22_713_216, 109_482_240, 335_141_888]
+assert sum(by_formula(large).values()) == 336_226_108
+
+# %%
+import matplotlib.pyplot as plt
+
+from bertedu.figures import PARTS, STYLE
+
+rows = {name: [*by_formula(c).values()] for name, c in reversed(sizes.items())}
+shares = torch.tensor([[*row[:3], sum(row[3:])] for row in rows.values()], dtype=torch.float)
+shares /= shares.sum(dim=1, keepdim=True)  # [3 models, 4 parts]
+
+plt.style.use(STYLE)
+figure, axes = plt.subplots(figsize=(7.5, 2.6))
+plt.close(figure)  # it is drawn and shown in the next cell
+
+# %%
+left = torch.zeros(len(rows))
+for part, share in zip(["embeddings", "attention", "feed-forward", "norm"], shares.T, strict=True):
+    bars = axes.barh([*rows], share, left=left, color=PARTS[part], label=part)
+    axes.bar_label(bars, [f"{x:.0%}" if x > 0.03 else "" for x in share], label_type="center")
+    left += share
+handles, labels = axes.get_legend_handles_labels()
+labels[-1] = "the rest"
+axes.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
+axes.set(title="Where the parameters are", xlim=(0, 1), xticks=[])
+axes.spines[["left", "bottom"]].set_visible(False)
+axes.tick_params(length=0)
+assert torch.allclose(left, torch.ones(3))
+figure
+
+# %% [markdown]
+# Halving the width makes every square matrix a *quarter*; with half as many layers, all layers
+# together are an **eighth**. The token table has as many rows as before, so it only halves. That
+# is why small models are half table, and large ones nearly all layers.
+
+# %%
+layers = {name: by_formula(c)["attention"] + by_formula(c)["feed-forward"]
+          for name, c in sizes.items()}  # fmt: skip
+assert 7.9 < layers["BERT-base"] / layers["this course"] < 8.1
+assert by_formula(config)["embeddings"] / sum(by_formula(config).values()) > 0.5
+assert by_formula(large)["embeddings"] / sum(by_formula(large).values()) < 0.1
+
+# %% [markdown]
+# ### How much work is a sentence?
+#
+# A product of an *a × b* with a *b × c* matrix costs 2abc operations (multiply, add). Per layer,
+# that is four square matrices and two of the feed-forward network for each token, and S × S twice
+# for the heads (scores, then mixing). torch can count while it computes:
+
+
+# %% tags=["nbval-check-output"]
+def operations(c, S):
+    H, wide, L = c.hidden_size, c.intermediate_size, c.num_hidden_layers
+    return L * (2 * S * (4 * H * H + 2 * H * wide) + 4 * S * S * H) + 2 * H * H  # 2 H H: pooler
+
+
+for name, c in sizes.items():
+    quadratic = [4 * S * S * c.hidden_size * c.num_hidden_layers for S in (128, 512)]
+    shares = [part / operations(c, S) for part, S in zip(quadratic, (128, 512), strict=True)]
+    print(f"{name:12} {operations(c, 128) / 1e9:6.1f} billion for 128 tokens; "
+          f"S × S part {shares[0]:.0%}, with 512 tokens {shares[1]:.0%}")  # fmt: skip
+    assert max(shares) < 0.2
+
+# %%
+from torch.utils.flop_counter import FlopCounterMode
+
+with FlopCounterMode(display=False) as counter, torch.no_grad():
+    library.bert(torch.full((1, 128), 7), output_attentions=True)
+assert counter.get_total_flops() == operations(config, 128)
+
+# %% [markdown]
+# The famous S² of attention is a small part at BERT's lengths. Most of the work is in dense
+# layers, which cost the same for every token.
+#
+# ## 11. Is the library right?
+#
+# Your BERT equals the library's. But who says that the library is right? Nobody needs to: it can
+# be held against the **reference implementation**, Hugging Face's `transformers`, in which most
+# published BERT weights are used today.
+#
+# First, is our bar of 0.00001 fine enough to catch a small mistake? Google's code and ours use
+# the exact GELU. Some other code approximates it with tanh, which looks the same in every drawing.
+
+# %% tags=["nbval-check-output"]
+from dataclasses import replace
+
+almost = bertedu.BertModel(replace(config, hidden_act="gelu_new")).eval()
+almost.load_state_dict(library.bert.state_dict())
+with torch.inference_mode():
+    nearly = almost(**batch).last_hidden_state
+show("GELU by tanh", gap(nearly, my_states))
+assert 1e-5 < gap(nearly, my_states) < 0.1
+
+# %% [markdown]
+# It is caught. Now the comparison: both sides get the same random weights, and the same batch of
+# uneven lengths with two segments; both tokenizers get hundreds of texts, with accents, Chinese,
+# Arabic, emoji and control characters among them.
+#
+# **Predict:** can the differences be *exactly* 0? For which rows must they be?
+#
+# (This is the only cell of the course that needs `transformers`. Importing it takes a few
+# seconds; where it is not installed, the cell says so.)
+
+# %% tags=["nbval-check-output"]
+from bertedu.certify import certify
+
+try:
+    certificates = certify()
+except bertedu.InputError as missing:
+    certificates = []
+    print(missing)
+for row in certificates:
+    print(f"{row.quantity:35} {'within' if row.passed else 'BEYOND'} {row.bar:g}")
+assert all(row.passed for row in certificates)
+
+# %% [markdown]
+# Every stage is within the bar: states and attention of each layer, both heads, the loss, and the
+# *gradients*, so that training is the same, too. Numbers need not agree in the last digit, since
+# the two add up in different orders. Ids and offsets are whole numbers: there, not one may differ.
+#
+# The chain is closed: yours = the library's = the reference. In a terminal, `bertedu certify`
+# prints the table with the differences themselves, and `bertedu certify --base` compares at
+# BERT-base's own size.
+#
+# ## 12. Recap
+#
+# - BERT = embeddings (token + segment + position, LayerNorm), L layers, pooler; two heads for
+#   pretraining.
+# - A layer = self-attention, **add, LayerNorm**; feed-forward network, **add, LayerNorm**. Tokens
+#   meet in attention only, and order comes from the **learned** position table only.
+# - Every layer takes `[B, S, H]` and returns `[B, S, H]`.
+# - With the mask, padding changes nothing. In evaluation mode, dropout is off.
+# - The masked-LM decoder *is* the token table.
+# - BERT-base: 109,482,240 parameters, 110,106,428 with both heads; half of them in the
+#   feed-forward networks.
+#
+# **Next:** lesson 07, where these numbers are learned.
+#
+# ## Exercises
+#
+# Replace each `...` by your answer; then run the cell and the one after it. Until then they say
+# "not done yet", and everything else goes on working.
+
+
+# %%
+def verdict(yours, truth):
+    if yours is ...:
+        print("not done yet")
+    elif yours == truth:
+        print("✓ right")
+    else:
+        print("✗ not yet; you have:", yours)
+
+
+# %% [markdown]
+# ### Predict
+#
+# **1.** BERT-base with 24 heads instead of 12 (each half as wide): how many parameters more?
+
+# %%
+# BEGIN SOLUTION
+more_for_heads = 0
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+twice = replace(base, num_attention_heads=24)
+verdict(more_for_heads, sum(by_count(twice).values()) - everything)
+
+# %% [markdown] tags=["solution"]
+# *Why:* queries, keys and values have H numbers in all, however they are cut into heads.
+
+# %% [markdown]
+# **2.** BERT-base that reads 1,024 tokens instead of 512: how many parameters more?
+
+# %%
+# BEGIN SOLUTION
+more_for_length = 512 * 768
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+longer = replace(base, max_position_embeddings=1024)
+verdict(more_for_length, sum(by_count(longer).values()) - everything)
+
+# %% [markdown] tags=["solution"]
+# *Why:* 512 more rows of 768 numbers in the position table, 393,216; nothing else knows the
+# length. (They would have to be trained, too: a fresh row means nothing.)
+
+# %% [markdown]
+# ### Complete
+#
+# **3.** The parameters of *one* layer, for width H and any feed-forward width. *Hint:* two of the
+# parts of `by_formula`, and two LayerNorms.
+
+
+# %%
+def one_layer(H, wide):
+    # BEGIN SOLUTION
+    attention = 4 * (H * H + H)
+    feed_forward = H * wide + wide + wide * H + H
+    return attention + feed_forward + 2 * 2 * H
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+verdict(one_layer(768, 3072), sum(by_formula(replace(base, num_hidden_layers=2)).values())
+        - sum(by_formula(replace(base, num_hidden_layers=1)).values()))  # fmt: skip
+
+# %% [markdown] tags=["solution"]
+# *Why:* in BERT-base 2,362,368 for attention, 4,722,432 for the feed-forward network, and 3,072
+# for the two LayerNorms.
+
+# %% [markdown]
+# **4.** A published mistake: the mask is put on the *queries*, so that padding may not ask but may
+# be asked. Which shape must a mask `[B, S]` get so that it shuts out *keys*? The scores are
+# `[B, A, queries, keys]`.
+
+
+# %%
+def mask_for_keys(real):
+    # BEGIN SOLUTION
+    return real[:, None, None, :]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+answer = mask_for_keys(real)
+verdict(answer if answer is ... else list(answer.shape), [2, 1, 1, 10])
+
+# %% [markdown] tags=["solution"]
+# *Why:* a 1 stands for "the same for all". Broadcasting stretches it over the heads and over the
+# queries; the last place, the keys, keeps the S values.
+
+# %% [markdown]
+# ### Build
+#
+# **5.** ALBERT uses *one* layer L times. How many parameters would a BERT with shared layers have,
+# encoder and pooler, without the pretraining heads? Write it for any config.
+
+
+# %%
+def with_shared_layers(c):
+    # BEGIN SOLUTION
+    parts = by_formula(c)
+    layers = parts["attention"] + parts["feed-forward"] + parts["LayerNorm"]
+    return parts["embeddings"] + layers // c.num_hidden_layers + parts["pooler"]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+verdict(with_shared_layers(base), 31_515_648)
+
+# %% [markdown] tags=["solution"]
+# *Why:* 23,837,184 for the embeddings, 7,087,872 for the one layer, 590,592 for the pooler. (The
+# real ALBERT-base is smaller still: it also splits the token table into two thin factors.) The
+# *work* for a sentence stays the same: the layer still runs L times.
+
+# %% [markdown]
+# **6.** Look inside: from the parts of `mine`, compute the states after only the first `n` layers.
+# (With `n = 0` these are the embeddings.)
+
+
+# %%
+def states_after(n, input_ids, token_type_ids, attention_mask):
+    # BEGIN SOLUTION
+    mask = attention_mask.bool()[:, None, None, :]
+    states = mine.embeddings(input_ids, token_type_ids)
+    for layer in mine.encoder["layer"][:n]:
+        states = layer(states, mask)
+    return states
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+with torch.inference_mode():
+    truth = library.bert(**batch, output_hidden_states=True).hidden_states
+    yours = {n: states_after(n, **batch) for n in (0, 1, 4)}
+done = yours[0] is not ...
+verdict({n: gap(yours[n], truth[n]) <= 1e-5 for n in yours} if done else ...,
+        dict.fromkeys(yours, True))  # fmt: skip
+
+# %% [markdown] tags=["solution"]
+# *Why:* that is `Bert.forward` with a shorter list of layers. Lesson 05 and much research look at
+# such intermediate states.
