@@ -26,7 +26,11 @@ def download(repo_id: str) -> Path:
     Source: huggingface_hub's own client does the work.
     """
     from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+    )
 
     from bertedu.checkpoint import HUB_FILES, WEIGHT_FILES
 
@@ -37,7 +41,9 @@ def download(repo_id: str) -> Path:
         if weights is None:
             raise CheckpointError(f"{repo_id} on the hub has no {' or '.join(WEIGHT_FILES)}")
         wanted = [*(file for file in HUB_FILES if file in present), weights]
-        paths = [Path(hf_hub_download(repo_id, file, revision=info.sha)) for file in wanted]
+        # Asked for by branch, the first file also notes the commit, for when there is no network.
+        folder = Path(hf_hub_download(repo_id, wanted[0])).parent
+        paths = [Path(hf_hub_download(repo_id, file, revision=folder.name)) for file in wanted]
     except GatedRepoError as error:
         raise CheckpointError(
             f"{repo_id} asks its readers to accept terms: accept them on its page, then run "
@@ -46,6 +52,10 @@ def download(repo_id: str) -> Path:
     except RepositoryNotFoundError as error:
         raise CheckpointError(
             f"the hub has no model {repo_id!r}, or it is private: check the spelling"
+        ) from error
+    except HFValidationError as error:
+        raise CheckpointError(
+            f"there is no folder {repo_id!r}, and the hub has no such names: check the spelling"
         ) from error
     except CheckpointError:
         raise
@@ -60,7 +70,7 @@ def download(repo_id: str) -> Path:
         ) from error
     for path in paths:
         verify(path)
-    return paths[0].parent
+    return folder
 
 
 def verify(path: Path) -> None:

@@ -1,0 +1,19 @@
+"""A reader's process: for each repository named on stdin, prints what `bertedu.hub.download` gives.
+
+Run by tests/test_hub.py, because huggingface_hub reads its settings once, when it is imported.
+"""
+
+import json
+import sys
+import time
+
+from bertedu.errors import CheckpointError
+from bertedu.hub import download
+
+for line in sys.stdin:
+    start = time.perf_counter()
+    try:
+        answer = {"folder": str(download(line.strip()))}
+    except CheckpointError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer | {"seconds": time.perf_counter() - start}), flush=True)
