@@ -685,7 +685,7 @@ assert max(scores, key=scores.get) == ("hu", "##gs")
 # vocabulary. Readers noticed (huggingface/course, issue #500 of 2023; pull request #547
 # corrects it), but in April 2026 it still stood there. Your fractions above are the check.
 #
-# ### Train one on a real text
+# ### Train one on a small text
 #
 # The whole trainer is one loop around what we have:
 
@@ -717,6 +717,7 @@ dog played."""
 word_counts = Counter(word for word in words_of(story) if word.isalpha())
 alphabet = {piece for word in word_counts for piece in into_characters(word)}
 print(f"{word_counts.total()} words, {len(word_counts)} different, {len(alphabet)} characters")
+assert pieces_of(story) == tokenizer.encode(story).tokens[1:-1]  # one more proof
 
 # %% tags=["nbval-check-output"]
 learned, splits = train(word_counts, merges=75)
@@ -725,10 +726,12 @@ print("last: ", *learned[-14:])
 for word in ("playing", "walkers", "jumping", "looked"):
     print(f"{word:8}", *splits[word])
 assert splits["playing"] == ["play", "##ing"]
+assert learned[0] == "ev"
+assert [word for word in word_counts if "v" in word] == ["every"]  # the only v of the story
 
 # %% [markdown]
-# Here it is at last: **`play ##ing`**, learned from counting. But look at what came *first*: rare
-# letters that always stand together (`ev` from *every*). The score loves rare pairs.
+# Here it is at last: **`play ##ing`**, learned from counting. But look at what came *first*: `ev`,
+# from the one word *every*, the only word with a `v`. The score loves rare pairs.
 #
 # **Predict:** what happens to `playing` if we go on merging?
 

@@ -244,6 +244,15 @@ def test_names_choose_and_a_wrong_one_is_answered(tmp_path):
         bertedu_notebooks(tmp_path / "course")
 
 
+@pytest.mark.parametrize(
+    "path", sorted((REPO_ROOT / "notebooks/solutions").glob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_the_courses_own_solutions_satisfy_their_checks(path):
+    said = outputs(read(path))
+    assert "not done yet" not in said
+    assert "not yet; you have" not in said
+
+
 def nbval(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"]
     command += ["--nbval-lax", "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZE)]
