@@ -497,7 +497,6 @@ class _Writer:
         entry["finished"] = True
         if self.counts["documents"] == entry["starts"]["documents"]:
             raise InputError(f"{source.name} has no document in it; fill it, or leave it out.")
-        self.between_documents = True
         self._note()
 
     def finish(self) -> None:
