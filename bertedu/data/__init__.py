@@ -1,0 +1,16 @@
+"""The course's own data, written for it; README.md says what is in it.
+
+Example:
+    >>> sorted(folder.name for folder in (TRAIN, HELD_OUT))
+    ['held_out', 'train']
+    >>> (TRAIN / "weather.txt").read_text("utf-8")[:40]
+    'Every drop of rain begins its way with t'
+"""
+
+from pathlib import Path
+
+TRAIN = Path(__file__).parent / "documents" / "train"
+"""Documents to learn from, one file a topic: a source for `bertedu.corpus.Corpus.build`."""
+
+HELD_OUT = Path(__file__).parent / "documents" / "held_out"
+"""Documents to evaluate on, of the same topics."""
