@@ -6,19 +6,24 @@ Example:
     ['[CLS]', 'he', 'likes', 'playing', '[SEP]', 'every', 'day', '[SEP]']
 """
 
-from bertedu.attention import attend, attention_probs, attention_scores
-from bertedu.bert import Bert, Guess, load
-from bertedu.checkpoint import from_pretrained, load_tokenizer, save_pretrained
-from bertedu.config import BertConfig
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from bertedu.errors import CheckpointError, InputError
-from bertedu.heads import (
-    BertForPreTraining,
-    BertForQuestionAnswering,
-    BertForSequenceClassification,
-    BertForTokenClassification,
-)
-from bertedu.model import BertModel
-from bertedu.tokenizer import BertTokenizer, Encoding, collate
+
+if TYPE_CHECKING:
+    from bertedu.attention import attend, attention_probs, attention_scores
+    from bertedu.bert import Bert, Guess, load
+    from bertedu.checkpoint import from_pretrained, load_tokenizer, save_pretrained
+    from bertedu.config import BertConfig
+    from bertedu.heads import (
+        BertForPreTraining,
+        BertForQuestionAnswering,
+        BertForSequenceClassification,
+        BertForTokenClassification,
+    )
+    from bertedu.model import BertModel
+    from bertedu.tokenizer import BertTokenizer, Encoding, collate
 
 __version__ = "0.1.0"
 
@@ -44,3 +49,31 @@ __all__ = [
     "load_tokenizer",
     "save_pretrained",
 ]
+
+# Where each name lives. It is imported when first asked for, so that `bertedu doctor` answers at
+# once, and even where torch is broken.
+_HOMES = {
+    "attention": ["attend", "attention_probs", "attention_scores"],
+    "bert": ["Bert", "Guess", "load"],
+    "checkpoint": ["from_pretrained", "load_tokenizer", "save_pretrained"],
+    "config": ["BertConfig"],
+    "heads": [
+        "BertForPreTraining",
+        "BertForQuestionAnswering",
+        "BertForSequenceClassification",
+        "BertForTokenClassification",
+    ],
+    "model": ["BertModel"],
+    "tokenizer": ["BertTokenizer", "Encoding", "collate"],
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
