@@ -40,7 +40,8 @@ class BertConfig:
         labels: names of the classes of a classification head.
 
     Raises:
-        InputError: a size that is not positive, or heads that do not divide H.
+        InputError: a size that is no positive whole number, heads that do not divide H, or a
+            setting outside its range.
 
     Source: Devlin et al. 2019, section 3; google-research/bert modeling.py, BertConfig.
 
@@ -70,9 +71,19 @@ class BertConfig:
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be built."""
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type is int and field.name != "pad_token_id" and value < 1:
-                raise InputError(f"{field.name} is {value}; it must be at least 1")
+            name, value = field.name, getattr(self, field.name)
+            if field.type is int and type(value) is not int:
+                raise InputError(f"{name} is {value!r}; it must be a whole number")
+            if field.type is float and type(value) not in (int, float):
+                raise InputError(f"{name} is {value!r}; it must be a number")
+            if field.type is int and name != "pad_token_id" and value < 1:
+                raise InputError(f"{name} is {value}; it must be at least 1")
+            if name.endswith("_prob") and not 0 <= value <= 1:
+                raise InputError(f"{name} is {value}; it must be from 0 to 1")
+        if not 0 <= self.pad_token_id < self.vocab_size:
+            raise InputError(
+                f"pad_token_id is {self.pad_token_id}; it must be from 0 to {self.vocab_size - 1}"
+            )
         if self.hidden_size % self.num_attention_heads:
             raise InputError(
                 f"hidden_size {self.hidden_size} is not divisible by "
@@ -109,6 +120,8 @@ class BertConfig:
             Traceback (most recent call last):
             bertedu.errors.CheckpointError: model_type is 'gpt2'; bertedu computes only 'bert'
         """
+        if not isinstance(values, Mapping):
+            raise CheckpointError(f"config.json holds a {type(values).__name__}, not settings")
         for name, required in _REQUIRED.items():
             if values.get(name, required) not in (required, None):
                 raise CheckpointError(
@@ -119,13 +132,16 @@ class BertConfig:
         if sizes.get("pad_token_id", 0) is None:
             del sizes["pad_token_id"]
         if "id2label" in values:
-            names = {int(index): str(name) for index, name in values["id2label"].items()}
+            try:
+                names = {int(index): str(name) for index, name in values["id2label"].items()}
+            except (AttributeError, ValueError) as error:
+                raise CheckpointError("config.json: id2label must map numbers to names") from error
             sizes["labels"] = tuple(names[index] for index in sorted(names))
         elif "num_labels" in values:
             sizes["labels"] = tuple(f"LABEL_{i}" for i in range(values["num_labels"]))
         try:
             return cls(**sizes)
-        except (InputError, TypeError) as error:
+        except InputError as error:
             raise CheckpointError(f"config.json: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:

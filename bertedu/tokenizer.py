@@ -258,6 +258,8 @@ class BertTokenizer:
         Raises:
             InputError: the question leaves no room for more than the overlap.
         """
+        if overlap < 0:
+            raise InputError(f"overlap is {overlap}; it must be 0 or more")
         first, second = self._pieces(question), self._pieces(document)
         room = max_length - len(first.ids) - 3
         if room <= overlap and len(second.ids) > room:
@@ -279,7 +281,13 @@ class BertTokenizer:
 
     def ids_batch(self, texts: Iterable[str]) -> list[list[int]]:
         """Returns the ids of each text's pieces, on all cores."""
-        encodings = self._splitter.encode_batch_fast(list(texts), add_special_tokens=False)
+        if isinstance(texts, str):
+            raise InputError("this is one string: give a list of texts")
+        texts = list(texts)
+        try:
+            encodings = self._splitter.encode_batch_fast(texts, add_special_tokens=False)
+        except (TypeError, UnicodeEncodeError):
+            return [self._pieces(text).ids for text in texts]  # names what is wrong
         return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
@@ -388,4 +396,9 @@ def collate(
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    values: Any = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise InputError(f"{path.name} holds a {type(values).__name__}, not settings")
+    return values
