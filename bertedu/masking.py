@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from bertedu.errors import InputError
+from bertedu.heads import IGNORED
 from bertedu.tokenizer import BertTokenizer
 
-IGNORED = -100
 NOT_CHOSEN, MASKED, RANDOM, KEPT = range(4)
 
 

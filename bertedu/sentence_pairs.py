@@ -15,11 +15,10 @@ from torch import Tensor
 
 from bertedu.corpus import Corpus
 from bertedu.errors import InputError
+from bertedu.heads import FOLLOWS, IGNORED, RANDOM
 from bertedu.tokenizer import BertTokenizer
 
-FOLLOWS = 0
-RANDOM = 1
-NO_PAIR = -100  # an example without B: no next sentence loss
+NO_PAIR = IGNORED  # an example without B: no next sentence loss
 
 EXAMPLE = np.dtype(
     [

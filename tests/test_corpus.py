@@ -241,10 +241,11 @@ def test_a_killed_build_continues(tmp_path: Path) -> None:
     source = three_files(tmp_path / "in")
     script = """
         import os, signal, sys
-        from bertedu.corpus import Corpus, _Writer
+        from bertedu.corpus import Corpus
+        from bertedu.corpus_writer import CorpusWriter
         from bertedu.tokenizer import BertTokenizer
         source, out, *tokens = sys.argv[1:]
-        note, blocks = _Writer._note, []
+        note, blocks = CorpusWriter._note, []
         def note_and_die(self):
             blocks.append(1)
             if len(blocks) == 8:
@@ -252,7 +253,7 @@ def test_a_killed_build_continues(tmp_path: Path) -> None:
                 self.columns["tokens"].flush()
                 os.kill(os.getpid(), signal.SIGKILL)
             note(self)
-        _Writer._note = note_and_die
+        CorpusWriter._note = note_and_die
         Corpus.build(source, BertTokenizer(tokens), out, progress=False, block_characters=150)
     """
     arguments = [str(source), str(tmp_path / "ids"), *TOKENIZER.tokens]
