@@ -22,6 +22,7 @@ SOURCE = '''\
 # %%
 import matplotlib.pyplot as plt
 import ipywidgets
+print({"the", "order", "of", "a", "set", "of", "strings"})
 
 # %% tags=["nbval-check-output"]
 numbers = {f"item{i}" for i in range(20)}  # noqa: C401
