@@ -56,6 +56,24 @@ class HeadOutput(NamedTuple):
     encoder: BertOutput
 
 
+def check_labels(name: str, labels: Tensor, shape: torch.Size, classes: int) -> None:
+    """Refuses labels that the loss cannot use.
+
+    Raises:
+        InputError: another type than int64, another shape, or a label that is no class.
+    """
+    if labels.dtype != torch.int64:
+        raise InputError(f"{name} is {labels.dtype}; labels must be torch.int64")
+    if labels.shape != shape:
+        raise InputError(f"{name} has shape {list(labels.shape)}; it must be {list(shape)}")
+    wrong = labels[(labels != IGNORED) & ((labels < 0) | (labels >= classes))]
+    if len(wrong):
+        raise InputError(
+            f"{name} holds {int(wrong[0])}; they go from 0 to {classes - 1}, or are {IGNORED} where "
+            "nothing is counted"
+        )
+
+
 class PredictionTransform(nn.Module):
     """Dense, activation, LayerNorm: prepares a vector to be compared with the token table."""
 
@@ -144,9 +162,13 @@ class BertForPreTraining(nn.Module):
             options: the keyword options of `BertModel`.
 
         Raises:
-            InputError: labels without a single position to count.
+            InputError: labels of another shape, out of range, or without one to count.
         """
         encoder = self.bert(input_ids, token_type_ids, attention_mask, **options)
+        if labels is not None:
+            check_labels("labels", labels, input_ids.shape, self.config.vocab_size)
+        if next_sentence_label is not None:
+            check_labels("next_sentence_label", next_sentence_label, input_ids.shape[:1], 2)
         states = encoder.last_hidden_state
         mlm_loss = nsp_loss = None
         if labels is not None:
@@ -201,6 +223,8 @@ class BertForSequenceClassification(nn.Module):
         """Returns logits [B, K], and with labels int64 [B] their mean cross-entropy."""
         encoder = self.bert(input_ids, token_type_ids, attention_mask, **options)
         logits = self.classifier(self.dropout(encoder.pooler_output))  # [B, K]
+        if labels is not None:
+            check_labels("labels", labels, logits.shape[:1], logits.shape[-1])
         loss = None if labels is None else F.cross_entropy(logits, labels)
         return HeadOutput(loss, logits, encoder)
 
@@ -231,6 +255,8 @@ class BertForTokenClassification(nn.Module):
         """Returns logits [B, S, K], and with labels int64 [B, S] their mean cross-entropy."""
         encoder = self.bert(input_ids, token_type_ids, attention_mask, **options)
         logits = self.classifier(self.dropout(encoder.last_hidden_state))  # [B, S, K]
+        if labels is not None:
+            check_labels("labels", labels, logits.shape[:2], logits.shape[-1])
         loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten())
         return HeadOutput(loss, logits, encoder)
 

@@ -290,6 +290,12 @@ def check_input(
     Raises:
         InputError: what is wrong with the first tensor that cannot be used.
     """
+    tensors = {"input_ids": input_ids, "token_type_ids": token_type_ids}
+    for name, given in (tensors | {"attention_mask": attention_mask}).items():
+        if given is not None and not isinstance(given, Tensor):
+            raise InputError(
+                f"{name} is a {type(given).__name__}, not a tensor: torch.tensor(...) makes one"
+            )
     if input_ids.ndim != 2 or 0 in input_ids.shape:
         raise InputError(
             f"input_ids has shape {list(input_ids.shape)}; it must be [batch, sequence], "
@@ -329,6 +335,10 @@ def check_input(
             f"{list(input_ids.shape)}; it must have one 1 or 0 a token"
         )
     real = attention_mask.bool()
+    if bool((odd := attention_mask != real).any()):
+        raise InputError(
+            f"attention_mask holds {attention_mask[odd][0].item()}; 1 is a real token, 0 is padding"
+        )
     if not real.any(dim=1).all():
         raise InputError("attention_mask has a row of zeros: an input needs at least one token")
     return input_ids, token_type_ids, None if bool(real.all()) else real
