@@ -1,0 +1,294 @@
+"""Checkpoint folders: there and back, old names, and every way a folder can be wrong."""
+
+import errno
+import json
+import os
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import bertedu
+from bertedu import (
+    BertForPreTraining,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+    CheckpointError,
+    from_pretrained,
+    save_pretrained,
+)
+from bertedu.checkpoint import load_weights, renamed, replacing, resolve
+from tests.tiny import CONFIG, TOKENIZER, build
+
+CLASSES = [
+    BertModel,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertForQuestionAnswering,
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a good checkpoint's folder, for the test to spoil."""
+    save_pretrained(build(BertForPreTraining), tmp_path, TOKENIZER)
+    return tmp_path
+
+
+def refused(folder, message: str) -> None:
+    for call in (bertedu.load, lambda path: from_pretrained(path, BertForPreTraining)):
+        with pytest.raises(CheckpointError, match=message) as caught:
+            call(folder)
+        assert "\n" not in str(caught.value)
+
+
+def rewrite(folder, change) -> None:
+    weights = load_file(folder / "model.safetensors")
+    save_file(change(weights), folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+def test_saved_and_loaded_again(model_class, tmp_path) -> None:
+    model = build(model_class)
+    save_pretrained(model, tmp_path)
+    again = from_pretrained(tmp_path, model_class)
+    assert again.config == model.config
+    assert not again.training
+    for name, weight in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight)
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path) -> None:
+    for name in "ab":
+        save_pretrained(build(BertForPreTraining), tmp_path / name, TOKENIZER)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files == ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_half_precision_halves_the_file_and_is_read_as_float32(tmp_path) -> None:
+    model = build(BertForPreTraining)
+    save_pretrained(model, tmp_path, dtype=torch.float16)
+    stored = load_file(tmp_path / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
+    again = from_pretrained(tmp_path, BertForPreTraining)
+    for name, weight in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight.half().float())
+
+
+def test_a_new_head_is_allowed_by_name_only(folder) -> None:
+    with pytest.raises(CheckpointError, match=r"has no classifier.weight \(2 of BertForSequence"):
+        from_pretrained(folder, BertForSequenceClassification)
+    model = from_pretrained(
+        folder, BertForSequenceClassification, labels=("a", "b", "c"), new=("classifier",)
+    )
+    assert model.classifier.weight.shape == (3, 16)
+
+
+@pytest.mark.parametrize(
+    ("published", "ours"),
+    [
+        ("bert.embeddings.LayerNorm.gamma", "bert.embeddings.LayerNorm.weight"),
+        ("bert.encoder.layer.11.output.LayerNorm.beta",
+         "bert.encoder.layer.11.output.LayerNorm.bias"),
+        ("pooler.dense.weight", "bert.pooler.dense.weight"),
+        ("embeddings.position_ids", None),
+        ("bert.embeddings.position_ids", None),
+        ("cls.predictions.decoder.bias", "cls.predictions.bias"),
+        ("classifier.weight", "classifier.weight"),
+    ],
+)  # fmt: skip
+def test_published_names(published, ours) -> None:
+    assert renamed(published) == ours
+
+
+def test_missing_folder() -> None:
+    with pytest.raises(CheckpointError, match="there is no folder 'no/such/folder': check the"):
+        bertedu.load("no/such/folder")
+    with pytest.raises(CheckpointError, match="there is no folder"):
+        resolve(__file__)
+
+
+def test_empty_folder(tmp_path) -> None:
+    message = "neither vocab.txt nor|has no config.json: name a folder with config.json, vocab"
+    refused(tmp_path, message)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_missing_file_is_named(folder, name) -> None:
+    (folder / name).unlink()
+    refused(folder, f"has no {re.escape(name)}")
+
+
+def test_a_missing_vocabulary_is_named(folder) -> None:
+    (folder / "vocab.txt").unlink()
+    with pytest.raises(CheckpointError, match="has neither vocab.txt nor"):
+        bertedu.load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"not JSON", b"\xff\xfe"])
+def test_a_config_that_is_not_json(folder, content) -> None:
+    (folder / "config.json").write_bytes(content)
+    refused(folder, r"config\.json is not JSON .*: copy it again")
+
+
+def test_a_config_that_is_a_list(folder) -> None:
+    (folder / "config.json").write_text("[]")
+    refused(folder, "config.json holds a list, not settings")
+
+
+@pytest.mark.parametrize("kept", [0, 1, 7, 8, 9, 100, 0.5, 0.9, -1])
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_truncated_weights(folder, kept, file) -> None:
+    if file == "pytorch_model.bin":
+        torch.save(load_file(folder / "model.safetensors"), folder / file)
+        (folder / "model.safetensors").unlink()
+    content = (folder / file).read_bytes()
+    size = int(kept * len(content)) if isinstance(kept, float) else kept
+    (folder / file).write_bytes(content[:size])
+    refused(
+        folder, rf"{re.escape(file)} is damaged, or holds more than tensors, and was not loaded"
+    )
+
+
+def test_another_architecture_by_its_config(folder) -> None:
+    values = json.loads((folder / "config.json").read_text()) | {"model_type": "roberta"}
+    (folder / "config.json").write_text(json.dumps(values))
+    refused(folder, "model_type is 'roberta'; bertedu computes only 'bert'")
+
+
+def test_another_architecture_by_its_weights(folder) -> None:
+    rewrite(folder, lambda weights: {f"gpt.{name}": w for name, w in weights.items()})
+    refused(folder, "shares no parameter name with BERT: another architecture")
+
+
+def test_a_lost_part_of_the_encoder(folder) -> None:
+    rewrite(folder, lambda w: {n: t for n, t in w.items() if "layer.1." not in n})
+    refused(folder, r"bert\.encoder\.layer\.1\.")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_are_none(folder, value) -> None:
+    def spoil(weights):
+        weights["bert.pooler.dense.bias"][3] = value
+        return weights
+
+    rewrite(folder, spoil)
+    refused(folder, "bert.pooler.dense.bias holds NaN or infinity; it cannot be used")
+
+
+def test_shapes_that_disagree_with_the_config(folder) -> None:
+    values = json.loads((folder / "config.json").read_text()) | {"intermediate_size": 33}
+    (folder / "config.json").write_text(json.dumps(values))
+    refused(
+        folder, r"has shape \[32, 16\], the config asks for \[33, 16\]: config.json and weights"
+    )
+
+
+def test_a_pickle_that_runs_code_is_refused_and_does_not_run(folder) -> None:
+    witness = folder / "ran"
+
+    class Malicious:
+        def __reduce__(self):
+            return os.mkdir, (str(witness),)
+
+    content = pickle.dumps({"bert.pooler.dense.bias": Malicious()})
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(content)
+    refused(folder, "holds more than tensors, and was not loaded")
+    torch.save({"bert.pooler.dense.bias": Malicious()}, folder / "pytorch_model.bin")
+    refused(folder, "holds more than tensors, and was not loaded")
+    assert not witness.exists()
+    pickle.loads(content)  # it would have
+    assert witness.exists()
+
+
+def test_a_pickle_of_something_else_is_refused(folder) -> None:
+    (folder / "model.safetensors").unlink()
+    for content in ([torch.ones(2)], {"step": 3}):
+        torch.save(content, folder / "pytorch_model.bin")
+        refused(folder, "pytorch_model.bin is not a table of tensors")
+
+
+def test_safetensors_is_preferred_to_a_pickle(folder) -> None:
+    (folder / "pytorch_model.bin").write_bytes(b"never read")
+    assert bertedu.load(folder).missing == ()
+
+
+def test_an_untied_decoder_is_refused() -> None:
+    model = build(BertForPreTraining)
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    weights["cls.predictions.decoder.weight"] += 1
+    with pytest.raises(CheckpointError, match="the decoder is not tied to the word embeddings"):
+        load_weights(model, weights)
+
+
+def test_a_vocabulary_larger_than_the_model_is_refused(folder) -> None:
+    with (folder / "vocab.txt").open("a") as file:
+        file.write("one\nmore\n")
+    with pytest.raises((CheckpointError, bertedu.InputError), match="15 tokens and the model 13"):
+        bertedu.load(folder)
+
+
+def test_a_full_disk_leaves_the_old_file(folder, monkeypatch) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    model = build(BertForPreTraining)
+    torch.nn.init.ones_(model.bert.pooler.dense.weight)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(CheckpointError, match="could not be written: .*No space left on device"):
+        save_pretrained(model, folder, TOKENIZER)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def write_and_fail(target: Path, error: BaseException) -> None:
+    with replacing(target) as temporary:
+        temporary.write_text("half of the n")
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=repr
+)
+def test_what_interrupts_a_writing_leaves_the_old_file(error, tmp_path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(type(error)):
+        write_and_fail(target, error)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_replacing_gives_the_new_file_to_everyone_to_read(tmp_path) -> None:
+    target = tmp_path / "file"
+    with replacing(target) as temporary:
+        temporary.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="file could not be written"):
+        save_pretrained(build(BertModel), tmp_path / "file")
+
+
+def test_the_environment_names_the_course_checkpoint(folder, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("BERTEDU_CHECKPOINT", str(folder))
+    assert bertedu.load().config == CONFIG
+    monkeypatch.setenv("BERTEDU_CHECKPOINT", str(tmp_path / "none"))
+    with pytest.raises(
+        CheckpointError, match="BERTEDU_CHECKPOINT names .*none, which is no folder"
+    ):
+        bertedu.load()
