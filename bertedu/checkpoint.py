@@ -49,7 +49,10 @@ def resolve(name: str | os.PathLike[str]) -> Path:
         bertedu.errors.CheckpointError: there is no folder 'no/such/folder': check the path
     """
     if name == "bertedu":
-        return Path(os.environ.get("BERTEDU_CHECKPOINT") or EMBEDDED)
+        chosen = Path(os.environ.get("BERTEDU_CHECKPOINT") or EMBEDDED)
+        if not chosen.is_dir():
+            raise CheckpointError(f"BERTEDU_CHECKPOINT names {chosen}, which is no folder: mend it")
+        return chosen
     folder = Path(name)
     if folder.is_dir():
         return folder
