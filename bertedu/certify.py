@@ -45,6 +45,10 @@ class Certificate(NamedTuple):
         difference: the largest absolute difference; for gradients, relative to the largest value
             of that parameter's gradient; for the tokenizer, the number of texts that differ.
         bar: what the difference must not exceed.
+
+    Example:
+        >>> Certificate("loss, nats", 3e-7, 1e-5).passed
+        True
     """
 
     quantity: str
