@@ -28,75 +28,20 @@
 # what happens inside. Pink: what comes out. Dashed frames put several parts together.
 
 # %%
-from bertedu.figures import diagram
+from bertedu.course import course_map
 
-places = {
-    "06  the whole model": (2.5, 0.95, 1.75, 2.1, "group"),
-    "07  pretraining, both at once": (4.6, 1.85, 2.8, 1.2, "group"),
-    "fine-tuning": (4.6, 0.05, 2.8, 1.6, "group"),
-    "your text": (0.1, 2.0, 0.85, 0.6, "text"),
-    "01\nWordPiece": (1.25, 2.0, 0.95, 0.6, "embeddings"),
-    "04\ninput embeddings": (2.62, 2.0, 1.5, 0.6, "embeddings"),
-    "05\nself-attention": (2.62, 1.1, 1.5, 0.6, "attention"),
-    "12\nmuseum of bugs": (0.1, 0.1, 1.5, 0.55, "text"),
-    "13\nbeyond the laptop": (1.75, 0.1, 1.65, 0.55, "text"),
-}
-
-# %%
-corners = {
-    "02\nmasked words": (4.72, 1.98), "03\nnext sentence": (6.06, 1.98),
-    "08\nclassification": (4.72, 0.77), "09\nslot filling": (6.06, 0.77),
-    "10\ninference": (4.72, 0.14), "11\nanswers": (6.06, 0.14),
-}  # fmt: skip
-for label, corner in corners.items():
-    places[label] = (*corner, 1.22, 0.55, "heads")
-whole = "06  the whole model"
-arrows = [("your text", "01"), ("01", "04"), ("04", "05"), (whole, "fine-tuning"),
-          (whole, "07  pretraining, both at once")]  # fmt: skip
-diagram(places, arrows, size=(7.5, 3.1))
+course_map()
 
 # %% [markdown]
-# The lessons, in their order. The question on the right is the one that you can answer
-# afterwards. Lessons that are still being written have no link yet.
-
-# %%
-lessons = {
-    "01_wordpiece": "How does a text become pieces and ids?",
-    "02_masked_language_model": "How does one learn language by filling holes?",
-    "03_next_sentence_prediction": "Does this sentence follow that one?",
-    "04_input_embeddings": "What does one token look like to BERT, as numbers?",
-    "05_self_attention": "How do tokens look at each other?",
-    "06_the_whole_model": "Which parts is BERT made of, and what are its 110 million numbers?",
-}
-
-# %%
-lessons |= {
-    "07_joint_pretraining": "What happens while BERT learns both tasks at once?",
-    "08_classification": "How does one answer for a whole sentence come out?",
-    "09_slot_filling": "How does one answer for each word come out?",
-    "10_inference": "Does the first sentence imply the second?",
-    "11_question_answering": "Where in a document is the answer?",
-    "12_bug_museum": "Which mistakes did others make, and would you have found them?",
-    "13_beyond": "What comes after the laptop, and after BERT?",
-}
-
-# %%
-from pathlib import Path
-
-
-def lesson_row(name, question):
-    number, title = name.split("_", 1)
-    title = title.replace("_", " ")
-    folders = [Path(), Path("../course"), Path("../../course")]
-    is_there = any(list(folder.glob(f"{name}.*")) for folder in folders)
-    return f"| {number} | {f'[{title}]({name}.ipynb)' if is_there else title} | {question} |"
-
+# The lessons, in their order. Those that are still being written have no link yet.
 
 # %%
 from IPython.display import Markdown
 
-rows = [lesson_row(name, question) for name, question in lessons.items()]
-Markdown("\n".join(["| | lesson | question |", "|---|:--|:--|", *rows]))
+from bertedu.course import LESSONS, lesson_table
+
+assert len(LESSONS) == 13
+Markdown(lesson_table())
 
 # %% [markdown]
 # In a hurry? Take 01, 04, 05, 06 to understand the model, or 01, 02, 03, 07 to understand how it
@@ -142,7 +87,7 @@ assert all(check.remedy for check in checks if check.ok is False)
 # %%
 from bertedu.widgets import WordPieceExplorer
 
-WordPieceExplorer("My dog is cute.", "He likes playing.")
+WordPieceExplorer("My dog is cute", "He likes playing")
 
 # %% [markdown]
 # ## 4. A first look at what BERT sees
@@ -175,8 +120,8 @@ print(bert)
 # Below**).
 
 # %%
-text = "My dog is cute."
-pair = "He likes playing."
+text = "My dog is cute"
+pair = "He likes playing"
 
 # %% [markdown]
 # **Predict:** how many tokens will BERT see? Two special ones begin and end a text, a third
@@ -287,7 +232,7 @@ image = axes.imshow(vectors[:, :64], cmap="PuOr", vmin=-limit, vmax=limit, aspec
 names = ["embeddings", *(f"layer {n}" for n in range(1, len(vectors)))]
 axes.set(title=f"“{seen.tokens[place]}” from stage to stage", xlabel="component of the vector")
 axes.set_yticks(range(len(vectors)), names)
-figure.colorbar(image, label="value")
+bar = figure.colorbar(image, label="value")
 
 # %%
 neighbours = torch.cosine_similarity(vectors[1:], vectors[:-1], dim=-1)
@@ -307,25 +252,31 @@ assert neighbours.mean() > ends
 # trained weights, the cell only says what is missing.)
 
 # %%
-for sentence in ("my dog is [MASK].", "he likes [MASK] football.", "paris is a [MASK] in france."):
+for sentence in (
+    "my dog likes to [MASK].",
+    "paris is a [MASK] in france.",
+    "calculus is a branch of [MASK].",
+):
     if trained:
         [guesses] = bert.fill_mask(sentence)
-        print(f"{sentence:30}", *(f"{token} {share:.1%}" for token, share in guesses), sep="  ")
+        print(f"{sentence:31}", *(f"{token} {share:.1%}" for token, share in guesses), sep="  ")
         shares = [guess.probability for guess in guesses]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) <= 1
-print(reason)
+if not trained:
+    print(reason)
 
 # %% [markdown]
 # It also judges whether one text follows another:
 
 # %%
-for second in ("He likes playing.", "Newton and Leibniz developed calculus."):
+for second in ("he likes playing.", "calculus was developed by newton and leibniz."):
     if trained:
-        follows = bert.next_sentence("My dog is cute.", second)
-        print(f"{follows:6.1%} that this follows “My dog is cute.”: {second}")
+        follows = bert.next_sentence("my dog is cute.", second)
+        print(f"{follows:6.1%} that this follows “my dog is cute.”: {second}")
         assert 0 <= follows <= 1
-print(reason)
+if not trained:
+    print(reason)
 
 # %% [markdown]
 # Small models make strange guesses at times. That is part of what you will come to understand:

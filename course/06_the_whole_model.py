@@ -7,7 +7,7 @@
 # implementation.
 #
 # **Afterwards you can**
-# - draw BERT from memory, and write it down in about sixty lines;
+# - draw BERT from memory, and write it down on a page or two;
 # - give the shape of the data at every stage, and say what padding does to it (nothing);
 # - count the parameters of any BERT exactly, by a formula, and say where most of them are;
 # - name half a dozen things that are often believed about BERT and are not so.
@@ -30,45 +30,13 @@
 # numbers, `L` layers, `A` heads of `D = H / A` numbers, `V` entries in the vocabulary.
 
 # %%
-from bertedu.figures import diagram
+from bertedu.course import architecture
 
-bert = {
-    "L layers": (0.25, 1.65, 2.5, 1.72, "group"),
-    "ids, segments, mask\n[B, S]": (0.5, 0.05, 2.0, 0.5, "text"),
-    "embeddings\n[B, S, H]": (0.5, 0.85, 2.0, 0.5, "embeddings"),
-    "layer 1": (0.5, 1.78, 2.0, 0.3, "attention"),
-    "layer 2 … L - 1": (0.5, 2.25, 2.0, 0.3, "attention"),
-    "layer L": (0.5, 2.72, 2.0, 0.3, "attention"),
-    "masked-LM head\n[B, S, V]": (0.05, 3.62, 1.4, 0.5, "heads"),
-    "pooler\n[B, H]": (1.6, 3.62, 1.4, 0.5, "heads"),
-    "next-sentence head\n[B, 2]": (1.55, 4.4, 1.5, 0.5, "heads"),
-}
-
-# %%
-from itertools import pairwise
-
-layer = {
-    "one layer": (3.6, 0.75, 3.8, 3.6, "group"),
-    "states [B, S, H]": (4.0, 0.05, 2.2, 0.4, "text"),
-    "self-attention": (4.0, 1.05, 2.2, 0.4, "attention"),
-    "add, then LayerNorm": (4.0, 1.75, 2.2, 0.4, "norm"),
-    "feed-forward network\nH → 4 H → H": (4.0, 2.45, 2.2, 0.6, "feed-forward"),
-    "add, then LayerNorm ": (4.0, 3.35, 2.2, 0.4, "norm"),
-    "new states [B, S, H]": (4.0, 4.6, 2.2, 0.4, "text"),
-}
-
-# %%
-upwards = ["ids, segments, mask", "embeddings", "layer 1", "layer 2 … L - 1", "layer L"]
-inside = [label.partition("\n")[0] for label in layer if label != "one layer"]
-arrows = [*pairwise(upwards), ("L layers", "masked-LM head"), ("L layers", "pooler"),
-          ("pooler", "next-sentence head"), *pairwise(inside),
-          ("states [B, S, H]", "add, then LayerNorm", 6.8),
-          ("add, then LayerNorm", "add, then LayerNorm ", 6.8)]  # fmt: skip
-diagram(bert | layer, arrows, size=(7.5, 5.1))
+architecture()
 
 # %% [markdown]
-# The grey lines on the right of the layer are the **residual connections**: the states go *past*
-# each part and are added to what it says.
+# The lines on the right of the layer are the **residual connections**: the states go *past* each
+# part and are added to what it says.
 #
 # ## 2. Something to compare with
 #
@@ -333,11 +301,13 @@ with torch.no_grad():
 show("one layer", gap(new_states, theirs))
 assert gap(new_states, theirs) <= 1e-5
 assert new_states.shape == states.shape  # so layers can be stacked
+numbers = torch.linspace(-6, 6, 1001)
+assert torch.allclose(gelu(numbers), numbers * torch.distributions.Normal(0, 1).cdf(numbers))
 
 # %% [markdown]
 # **Predict:** in the feed-forward network, does the vector of *dog* depend on that of *cute*?
 
-# %%
+# %% tags=["nbval-check-output"]
 changed = after.clone()
 changed[0, 4] = 1.0  # another vector at the place of "cute"
 
@@ -348,11 +318,12 @@ def feed_forward(states):
 
 with torch.no_grad():
     difference = (feed_forward(changed) - feed_forward(after)).abs().amax(dim=-1)  # [B, S]
+print(*(token for token, by in zip(pair.tokens, difference[0], strict=True) if by > 1e-5))
 assert difference[0, 4] > 0.1
-assert difference[0, [0, 1, 2, 3, 5]].max() < 1e-5  # no other token noticed
+assert difference[0, [0, 1, 2, 3, 5]].max() < 1e-5
 
 # %% [markdown]
-# No. Tokens meet in self-attention only.
+# No: only the vector of *cute* itself has changed. Tokens meet in self-attention and nowhere else.
 #
 # ## 7. All of it
 #
@@ -425,6 +396,7 @@ with torch.inference_mode():
     word_scores = transformed @ table.T + head.bias  # [B, S, V]
     pair_scores = library.cls.seq_relationship(my_pooled)  # [B, 2]
     theirs = library(**batch)
+print("table", list(table.shape))
 show("masked-LM scores", gap(word_scores, theirs.prediction_logits), bar=1e-4)
 show("next-sentence scores", gap(pair_scores, theirs.seq_relationship_logits))
 assert gap(word_scores, theirs.prediction_logits) <= 1e-4  # sums of 384 products: larger numbers
@@ -738,11 +710,12 @@ assert counter.get_total_flops() == operations(config, 128)
 # ## 11. Is the library right?
 #
 # Your BERT equals the library's. But who says that the library is right? Nobody needs to: it can
-# be held against the **reference implementation**, Hugging Face's `transformers`, in which most
-# published BERT weights are used today.
+# be held against the **reference implementation**, Hugging Face's `transformers`, whose names and
+# file format we use.
 #
-# First, is our bar of 0.00001 fine enough to catch a small mistake? Google's code and ours use
-# the exact GELU. Some other code approximates it with tanh, which looks the same in every drawing.
+# First, is our bar of 0.00001 fine enough to catch a small mistake? Hugging Face's BERT, and so
+# ours, has the exact GELU. Google's own file `modeling.py` approximates it with tanh. In a drawing
+# one could not tell the two curves apart.
 
 # %% tags=["nbval-check-output"]
 from dataclasses import replace
@@ -751,6 +724,7 @@ almost = bertedu.BertModel(replace(config, hidden_act="gelu_new")).eval()
 almost.load_state_dict(library.bert.state_dict())
 with torch.inference_mode():
     nearly = almost(**batch).last_hidden_state
+assert gap(nn.functional.gelu(numbers, approximate="tanh"), gelu(numbers)) < 0.001
 show("GELU by tanh", gap(nearly, my_states))
 assert 1e-5 < gap(nearly, my_states) < 0.1
 
@@ -761,7 +735,7 @@ assert 1e-5 < gap(nearly, my_states) < 0.1
 #
 # **Predict:** can the differences be *exactly* 0? For which rows must they be?
 #
-# (This is the only cell of the course that needs `transformers`. Importing it takes a few
+# (This is the only cell of this lesson that needs `transformers`. Importing it takes a few
 # seconds; where it is not installed, the cell says so.)
 
 # %% tags=["nbval-check-output"]

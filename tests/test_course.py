@@ -1,0 +1,72 @@
+"""The list of lessons and the course's drawings: nothing promised, hidden or cut off."""
+
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import FancyBboxPatch
+
+from bertedu.course import LESSONS, architecture, course_map, lesson_table
+from bertedu.errors import InputError
+from bertedu.figures import diagram
+
+COURSE = Path(__file__).parents[1] / "course"
+DRAWINGS = [course_map, architecture]
+
+
+def test_every_notebook_is_a_lesson():
+    assert {source.stem for source in COURSE.glob("[0-9][0-9]_*.py")} <= {"00_start_here", *LESSONS}
+
+
+def test_only_lessons_that_exist_are_links(tmp_path):
+    (tmp_path / "notebooks/solutions").mkdir(parents=True)
+    (tmp_path / "notebooks/01_wordpiece.ipynb").touch()
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course/06_the_whole_model.py").touch()
+    table = lesson_table(tmp_path / "notebooks")
+    assert table.count("](") == 2
+    assert "[wordpiece](01_wordpiece.ipynb)" in table
+    assert "[the whole model](06_the_whole_model.ipynb)" in table
+    assert lesson_table(tmp_path / "notebooks/solutions").count("](") == 1
+
+
+def test_every_lesson_is_on_the_map():
+    labels = [text.get_text() for text in course_map().axes[0].texts]
+    for name in LESSONS:
+        assert any(label.startswith(name[:2]) for label in labels), name
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+def test_boxes_keep_apart_and_hold_their_labels(draw):
+    figure = draw()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    axes = figure.axes[0]
+    boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
+    labels = [text for text in axes.texts if text.get_text()]
+    assert len(boxes) == len(labels)
+    whole = figure.bbox
+    for box, label in zip(boxes, labels, strict=True):
+        inside, outside = label.get_window_extent(renderer), box.get_window_extent(renderer)
+        assert outside.x0 < inside.x0 and inside.x1 < outside.x1, label.get_text()  # noqa: PT018
+        assert outside.y0 < inside.y0 and inside.y1 < outside.y1, label.get_text()  # noqa: PT018
+        assert whole.x0 <= outside.x0 and outside.x1 <= whole.x1, label.get_text()  # noqa: PT018
+        assert whole.y0 <= outside.y0 and outside.y1 <= whole.y1, label.get_text()  # noqa: PT018
+    solid = [box for box in boxes if box.get_linestyle() in {"-", "solid"}]
+    for one, other in combinations(solid, 2):
+        assert not one.get_window_extent(renderer).overlaps(other.get_window_extent(renderer))
+
+
+def test_a_residual_leaves_a_box_elsewhere_than_it_enters():
+    boxes = {name: (0, y, 1, 0.5, "text") for name, y in (("a", 0), ("b", 1), ("c", 2))}
+    figure = diagram(boxes, [("a", "b", 1.5), ("b", "c", 1.5)], size=(2, 3))
+    first, second = (line.get_ydata() for line in figure.axes[0].lines)
+    assert first[-1] < second[0]  # both at b's right side
+
+
+def test_arrows_need_boxes_that_exist_and_a_way_between_them():
+    boxes = {"a": (0, 0, 1, 1, "text"), "b": (2, 2, 1, 1, "text")}
+    with pytest.raises(InputError, match="an arrow names 'x'"):
+        diagram(boxes, [("a", "x")])
+    with pytest.raises(InputError, match="add an x"):
+        diagram(boxes, [("a", "b")])
