@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bertedu.widgets.mask_explorer import MaskExplorer
     from bertedu.widgets.wordpiece_explorer import WordPieceExplorer
 
-_HOMES = {"WordPieceExplorer": "wordpiece_explorer"}
+_HOMES = {"MaskExplorer": "mask_explorer", "WordPieceExplorer": "wordpiece_explorer"}
 
-__all__ = ["WordPieceExplorer"]
+__all__ = ["MaskExplorer", "WordPieceExplorer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -51,7 +51,7 @@ def pack(header: Mapping[str, Any], **arrays: NDArray[Any]) -> bytes:
 
     Args:
         header: what JSON can hold.
-        arrays: of dtype uint8, int32, float16 or float32.
+        arrays: of dtype uint8, int32, float16, float32 or float64.
 
     Example:
         >>> block = pack({"tokens": ["dog"]}, ids=np.array([3899], dtype=np.int32))

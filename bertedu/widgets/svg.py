@@ -25,12 +25,16 @@ class Chip:
         below: small lines beneath.
         segment: 0 (A) or 1 (B), or None for no colour.
         special: a grey outline.
+        fate: "masked", "random" or "kept", of a token that was chosen to be predicted.
+        was: the piece that a random one replaced.
     """
 
     text: str
     below: Sequence[str] = ()
     segment: int | None = None
     special: bool = False
+    fate: str | None = None
+    was: str = ""
 
     @property
     def continues(self) -> bool:
@@ -117,8 +121,13 @@ class Picture:
     def _chip(self, chip: Chip, left: float) -> str:
         width, top = _width(chip), self._bottom
         line = LIGHT["outline"] if chip.segment is None else LIGHT[f"segment-{'ab'[chip.segment]}"]
+        fill, stroke, ink = _colors(chip)
         marks, text = ("##", chip.text[2:]) if chip.continues else ("", chip.text)
         marks = f'<tspan fill="{LIGHT["dim"]}">{marks}</tspan>' if marks else ""
+        if chip.was:
+            was = escape(_fitted(visible_text(chip.was)))
+            struck = f'fill="{LIGHT["ink"]}" text-decoration="line-through"'
+            marks = f"<tspan {struck}>{was}</tspan> {marks}"
         middle = left + width / 2
         below = "".join(
             f'<text x="{middle:.0f}" y="{top + 42 + 16 * number:.0f}" font-size="{_SMALL}" '
@@ -128,11 +137,11 @@ class Picture:
         )
         return (
             f'<rect x="{left:.0f}" y="{top:.0f}" width="{width:.0f}" height="25" rx="4" '
-            f'fill="{"none" if chip.special else LIGHT["chip"]}" stroke="{LIGHT["outline"]}"/>'
+            f'fill="{fill}" stroke="{stroke}" stroke-width="{2 if chip.fate else 1}"/>'
             f'<rect x="{left:.0f}" y="{top + 23:.0f}" width="{width:.0f}" height="4" '
             f'fill="{line}"/>'
             f'<text x="{middle:.0f}" y="{top + 17:.0f}"'
-            + (f' fill="{LIGHT["dim"]}">' if chip.special else ">")
+            + (f' fill="{ink}">' if ink else ">")
             + f"{marks}{escape(_fitted(visible_text(text)))}</text>{below}"
         )
 
@@ -176,8 +185,20 @@ def visible_text(text: str) -> str:
     return "".join(map(visible, text))
 
 
+def _colors(chip: Chip) -> tuple[str, str, str]:
+    """Fill, stroke and ink of a chip; "" is the ink around it."""
+    if chip.fate == "masked":
+        return LIGHT["mask"], LIGHT["mask"], LIGHT["paper"]
+    if chip.fate:
+        return LIGHT["chip"], LIGHT[chip.fate], LIGHT["random"] if chip.fate == "random" else ""
+    if chip.special:
+        return "none", LIGHT["outline"], LIGHT["dim"]
+    return LIGHT["chip"], LIGHT["outline"], ""
+
+
 def _width(chip: Chip) -> float:
-    piece = _cells(_fitted(visible_text(chip.text))) * _ADVANCE * _PIECE + 16
+    text = f"{chip.was} {chip.text}" if chip.was else chip.text
+    piece = _cells(_fitted(visible_text(text))) * _ADVANCE * _PIECE + 16
     return max([piece, *(_cells(small) * _ADVANCE * _SMALL + 6 for small in chip.below)])
 
 

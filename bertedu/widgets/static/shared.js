@@ -12,6 +12,7 @@ const ARRAYS = {
   int32: Int32Array,
   float16: Uint16Array,
   float32: Float32Array,
+  float64: Float64Array,
 };
 
 /** The header and the arrays that `pack` in base.py put into one block of bytes. */
@@ -93,7 +94,7 @@ export function element(tag, { on = {}, signal, ...attributes } = {}, ...childre
   for (const [type, listener] of Object.entries(on)) {
     node.addEventListener(type, listener, { signal });
   }
-  node.append(...children.flat().filter((child) => child != null));
+  node.append(...children.flat().filter((child) => child != null && child !== false));
   return node;
 }
 
@@ -112,13 +113,16 @@ export const codePoint = (character) =>
 
 export const SEGMENTS = ["A", "B"];
 
+export const FATES = ["not chosen", "masked", "random", "kept"];
+
 /**
  * A token as every widget draws it: the piece, its id beneath, its segment's colour as a line.
- * A continuation touches the chip before it; a special token is a grey outline.
+ * A continuation touches the chip before it; a special token is a grey outline. A token that was
+ * chosen to be predicted has a fate, one of FATES; `was` is the piece that a random one replaced.
  */
-export function chip({ token, id, segment, special = false, note }, attributes = {}) {
+export function chip({ token, id, segment, special = false, note, fate, was }, attributes = {}) {
   const continues = token.startsWith("##") && token.length > 2 && !special;
-  const kinds = ["be-chip", continues && "be-continues", special && "be-special"];
+  const kinds = ["be-chip", continues && "be-continues", special && "be-special", fate && `be-${fate}`];
   if (segment != null) kinds.push(`be-segment-${SEGMENTS[segment].toLowerCase()}`);
   return element(
     "button",
@@ -126,11 +130,12 @@ export function chip({ token, id, segment, special = false, note }, attributes =
     element(
       "span",
       { class: "be-piece" },
+      was != null && [element("s", {}, Array.from(was, visible).join("")), " "],
       continues && element("span", { class: "be-dim" }, "##"),
       Array.from(continues ? token.slice(2) : token, visible).join(""),
     ),
     id != null && element("span", { class: "be-small" }, String(id)),
-    note != null && element("span", { class: "be-small" }, note),
+    [note].flat().map((line) => line != null && element("span", { class: "be-small" }, line)),
   );
 }
 

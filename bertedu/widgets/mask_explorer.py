@@ -1,0 +1,275 @@
+"""Mask a text again and again: which tokens are chosen, what becomes of them, what is counted."""
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import torch
+import traitlets
+from torch import Tensor
+
+from bertedu.checkpoint import load_tokenizer
+from bertedu.errors import InputError
+from bertedu.heads import IGNORED
+from bertedu.masking import (
+    KEPT,
+    MASKED,
+    NOT_CHOSEN,
+    RANDOM,
+    MaskingRule,
+    _choose_tokens,
+    _choose_words,
+    mask_tokens,
+)
+from bertedu.tokenizer import BertTokenizer, Encoding
+from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.svg import Chip, Picture
+
+LONGEST = 256  # tokens, so that a position fits into a byte
+ROLLS = 2_000
+_MOST_DRAWS = 2**18  # of all rolls together: 2.6 MB
+_POOL = 256  # tokens that random replacements come from, so that one fits into a byte
+_NAMES = {MASKED: "masked", RANDOM: "random", KEPT: "kept"}
+_PAPER = {"rate": 15, "mask": 80, "random": 10, "whole_words": False, "roll": 0}
+
+
+class MaskExplorer(Widget):
+    """Shows what the masked language model's rule does to a text, over thousands of rolls.
+
+    With the paper's shares, roll r is row r of `mask_tokens` on as many copies of the text, with
+    a generator seeded by `seed`, fate for fate. (The random tokens come from a smaller pool.)
+
+    Args:
+        text: segment A.
+        pair: segment B, or None.
+        tokenizer: None means the embedded checkpoint's.
+        seed: of all the rolls; not negative.
+
+    Attributes:
+        text, pair, seed: what is shown; changes when the reader types, and can be set.
+        settings: rate, mask and random in percent, whole_words, and the roll, from 0.
+        problem: why the last text or seed is not shown, in one sentence, or "".
+
+    Raises:
+        InputError: the first text is no text, or longer than LONGEST tokens, or the seed is
+            negative.
+
+    Example:
+        >>> explorer = MaskExplorer("my dog is hairy")
+        >>> explorer
+        MaskExplorer(6 tokens: 1 chosen, 1 masked, 0 random, 0 kept)
+        >>> explorer.settings = explorer.settings | {"rate": 50, "mask": 0}
+        >>> explorer
+        MaskExplorer(6 tokens: 3 chosen, 0 masked, 0 random, 3 kept)
+    """
+
+    _esm = javascript_module("mask_explorer")
+    _css = style_sheet("mask_explorer")
+    text = traitlets.Unicode().tag(sync=True)
+    pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+    seed = traitlets.Int().tag(sync=True)
+    settings = traitlets.Dict().tag(sync=True)
+    picture = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        text: str = "my dog is hairy",
+        pair: str | None = None,
+        tokenizer: BertTokenizer | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.tokenizer = load_tokenizer() if tokenizer is None else tokenizer
+        self.problem = ""
+        self._roll_out(text, pair, seed)
+        super().__init__(
+            text=text,
+            pair=pair,
+            seed=seed,
+            settings=dict(_PAPER),
+            data=self._packed(text, pair, seed),
+        )
+        self.picture = self.to_svg()
+        self.observe(self._answer, ["text", "pair", "seed"])
+        self.observe(self._draw, "settings")
+
+    @property
+    def rule(self) -> MaskingRule:
+        """The rule that the sliders stand at."""
+        return MaskingRule(
+            self.settings["rate"] / 100,
+            self.settings["mask"] / 100,
+            self.settings["random"] / 100,
+            self.settings["whole_words"],
+        )
+
+    @property
+    def fates(self) -> Tensor:
+        """The fate of each token in each roll, under the rule: uint8 [R, S]."""
+        return fates_from_draws(
+            self._encoding.input_ids, self.tokenizer, self._keys, self._draws, self.rule
+        )
+
+    def summary(self) -> str:
+        """Returns the main numbers in one line."""
+        counts = torch.bincount(self.fates[self.settings["roll"]].long(), minlength=4).tolist()
+        named = ", ".join(f"{counts[fate]} {name}" for fate, name in _NAMES.items())
+        return f"{len(self._encoding)} tokens: {sum(counts[1:])} chosen, {named}"
+
+    def to_svg(self) -> str:
+        """Returns the picture of the roll that is shown, and what all the rolls gave."""
+        fates, roll, rule = self.fates, self.settings["roll"], self.rule
+        picture = Picture(f"{self.summary()}. {' '.join(self._encoding.tokens)}")
+        picture.heading(f"What the model sees (roll {roll + 1:,} of {len(fates):,})")
+        picture.chips([self._chip(i, fate) for i, fate in enumerate(fates[roll].tolist())])
+        picture.note(
+            "Beneath a token: the id that the model sees, and its label, the id that it should "
+            "say; the loss leaves out -100. Dark: [MASK]. Magenta: a random token for the struck "
+            "one. Green outline: kept."
+        )
+        chosen = int((fates != NOT_CHOSEN).sum())
+        if chosen:
+            picture.heading(f"All {len(fates):,} rolls: {chosen:,} tokens chosen")
+            shares = (rule.mask_share, rule.random_share, 1 - rule.mask_share - rule.random_share)
+            picture.lines(
+                (_counted(name, int((fates == fate).sum()), chosen, share), "ink")
+                for (fate, name), share in zip(_NAMES.items(), shares, strict=True)
+            )
+        return picture.to_svg()
+
+    def _roll_out(self, text: str, pair: str | None, seed: int) -> None:
+        """Draws what all rules decide by; a refused text leaves everything as it was."""
+        if not 0 <= seed < 2**31:
+            raise InputError(f"The seed is {seed}; choose a number from 0 to {2**31 - 1:,}.")
+        encoding = self.tokenizer.encode(text, pair)
+        if len(encoding) > LONGEST:
+            raise InputError(
+                f"The text has {len(encoding):,} tokens and this picture shows at most "
+                f"{LONGEST}: shorten it."
+            )
+        rolls = min(ROLLS, _MOST_DRAWS // len(encoding))
+        copies = encoding.input_ids.expand(rolls, -1)
+        generator, replay = (torch.Generator().manual_seed(seed) for _ in range(2))
+        everything = torch.ones_like(copies)  # a [PAD] that was typed counts, too
+        masked = mask_tokens(copies, self.tokenizer, generator, attention_mask=everything)
+        chosen = masked.fates != NOT_CHOSEN
+
+        self._encoding: Encoding = encoding
+        self._keys = torch.rand(copies.shape, generator=replay, dtype=torch.float64)
+        self._draws = torch.empty(copies.shape, dtype=torch.float64)
+        # First those that `mask_tokens` made, then others for the tokens it did not choose.
+        for places, source in ((chosen, replay), (~chosen, generator)):
+            count = int(places.sum())
+            self._draws[places] = torch.rand(count, generator=source, dtype=torch.float64)
+        ordinary = self.tokenizer.ordinary_ids
+        self._pool = ordinary[torch.randint(len(ordinary), (_POOL,), generator=generator)]
+        size = (*copies.shape,)
+        self._random = torch.randint(_POOL, size, generator=generator, dtype=torch.uint8)
+
+    def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of them does not matter
+        asked = self.text, self.pair, self.seed
+        if self._asked == asked:
+            return  # all came in one message
+        try:
+            self._roll_out(*asked)
+            self.problem = ""
+        except InputError as error:
+            self.problem = str(error)
+        with self.hold_sync():
+            self.settings = self.settings | {"roll": 0}
+            self.data = self._packed(*asked)
+            self.picture = self.to_svg()
+
+    def _draw(self, change: Any) -> None:  # noqa: ARG002
+        self.picture = self.to_svg()
+
+    def _packed(self, text: str, pair: str | None, seed: int) -> bytes:
+        """All that the browser needs to follow every slider, and for what it is the answer."""
+        self._asked = (text, pair, seed)
+        ids = self._encoding.input_ids.tolist()
+        pool = self._pool.tolist()
+        header = {
+            "asked": self._asked,
+            "problem": self.problem,
+            "tokens": self._encoding.tokens,
+            "ids": ids,
+            "types": self._encoding.token_type_ids.tolist(),
+            "special": [index in self.tokenizer.special_ids for index in ids],
+            "mask_id": self.tokenizer.mask_token_id,
+            "pool": [[self.tokenizer.tokens[index], index] for index in pool],
+            "paper": _PAPER,
+        }
+        return pack(
+            header,
+            order=self._keys.argsort(dim=1).numpy().astype(np.uint8),
+            draws=self._draws.numpy(),
+            random=self._random.numpy(),
+        )
+
+    def _chip(self, position: int, fate: int) -> Chip:
+        token = self._encoding.tokens[position]
+        index = seen = int(self._encoding.input_ids[position])
+        if fate == MASKED:
+            seen = self.tokenizer.mask_token_id
+        elif fate == RANDOM:
+            seen = int(self._pool[int(self._random[self.settings["roll"], position])])
+        return Chip(
+            self.tokenizer.tokens[seen],
+            [str(seen), str(index if fate else IGNORED), _NAMES.get(fate, "")],
+            segment=int(self._encoding.token_type_ids[position]),
+            special=index in self.tokenizer.special_ids,
+            fate=_NAMES.get(fate),
+            was=token if fate == RANDOM else "",
+        )
+
+
+def fates_from_draws(
+    input_ids: Tensor, tokenizer: BertTokenizer, keys: Tensor, draws: Tensor, rule: MaskingRule
+) -> Tensor:
+    """Returns what `mask_tokens` does to copies of a text when it draws these numbers.
+
+    Args:
+        input_ids: int64 [S], without padding.
+        tokenizer: knows the special and the continuation tokens.
+        keys: float64 [R, S]; the chosen tokens, or words, are those with the smallest.
+        draws: float64 [R, S]; a chosen token's fate is decided by the one at its place.
+        rule: rate, shares, whole words.
+
+    Returns:
+        NOT_CHOSEN, MASKED, RANDOM or KEPT, uint8 [R, S].
+
+    Example:
+        >>> tokenizer = load_tokenizer()
+        >>> ids = tokenizer.encode("my dog is hairy").input_ids
+        >>> keys = torch.tensor([[0.0, 0.5, 0.6, 0.7, 0.4, 0.1]])
+        >>> draws = torch.full((1, 6), 0.85)
+        >>> fates_from_draws(ids, tokenizer, keys, draws, MaskingRule())  # 0.8 < 0.85 < 0.9
+        tensor([[0, 0, 0, 0, 2, 0]], dtype=torch.uint8)
+    """
+    ids = input_ids.tolist()
+    ordinary = [index not in tokenizer.special_ids for index in ids]
+    continues = [tokenizer.tokens[index].startswith("##") for index in ids]
+    starts = [
+        ordinary[i] and not (continues[i] and i > 0 and ordinary[i - 1]) for i in range(len(ids))
+    ]
+    candidates, starts_word = (
+        torch.tensor(each).expand(keys.shape).clone() for each in (ordinary, starts)
+    )
+    wanted = torch.full((len(keys),), max(1, round(len(ids) * rule.rate)))
+    chosen = (
+        _choose_words(keys, candidates, starts_word, wanted)
+        if rule.whole_words
+        else _choose_tokens(keys, candidates, wanted)
+    )
+    fates = torch.full(keys.shape, KEPT, dtype=torch.uint8)
+    fates[draws < rule.mask_share + rule.random_share] = RANDOM
+    fates[draws < rule.mask_share] = MASKED
+    return fates.masked_fill(~chosen, NOT_CHOSEN)
+
+
+def _counted(name: str, count: int, chosen: int, share: float) -> str:
+    half = 1.96 * sqrt(max(share * (1 - share), 0) / chosen)
+    low, high = max(share - half, 0), min(share + half, 1)
+    return (
+        f"{name:7}{count:7,} = {count / chosen:6.1%}   expected {share:4.0%}, "
+        f"95 % of the time {low:.1%} to {high:.1%}"
+    )
