@@ -14,9 +14,7 @@ from torch.nn import functional as F
 from bertedu.config import BertConfig
 from bertedu.errors import InputError
 from bertedu.model import ACTIVATIONS, BertModel, BertOutput, initialize
-
-IGNORED = -100
-"""The label of a position, or a pair, that the loss leaves out."""
+from bertedu.validation import IGNORED, check_labels
 
 FOLLOWS, RANDOM = 0, 1
 """next_sentence_label, and the index of its logit: B follows A; B comes from elsewhere."""
@@ -54,24 +52,6 @@ class HeadOutput(NamedTuple):
     loss: Tensor | None
     logits: Tensor
     encoder: BertOutput
-
-
-def check_labels(name: str, labels: Tensor, shape: torch.Size, classes: int) -> None:
-    """Refuses labels that the loss cannot use.
-
-    Raises:
-        InputError: another type than int64, another shape, or a label that is no class.
-    """
-    if labels.dtype != torch.int64:
-        raise InputError(f"{name} is {labels.dtype}; labels must be torch.int64")
-    if labels.shape != shape:
-        raise InputError(f"{name} has shape {list(labels.shape)}; it must be {list(shape)}")
-    wrong = labels[(labels != IGNORED) & ((labels < 0) | (labels >= classes))]
-    if len(wrong):
-        raise InputError(
-            f"{name} holds {int(wrong[0])}; they go from 0 to {classes - 1}, or are {IGNORED} where "
-            "nothing is counted"
-        )
 
 
 class PredictionTransform(nn.Module):
@@ -182,9 +162,7 @@ class BertForPreTraining(nn.Module):
             mlm_loss = F.cross_entropy(prediction_logits, labels[labelled])
         if next_sentence_label is not None:
             pairs = (next_sentence_label != IGNORED).sum().clamp(min=1)
-            nsp_sum = F.cross_entropy(
-                seq_relationship_logits, next_sentence_label, reduction="sum"
-            )
+            nsp_sum = F.cross_entropy(seq_relationship_logits, next_sentence_label, reduction="sum")
             nsp_loss = nsp_sum / pairs
         losses = [loss for loss in (mlm_loss, nsp_loss) if loss is not None]
         return PreTrainingOutput(

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from bertedu.errors import InputError
-from bertedu.heads import IGNORED
 from bertedu.tokenizer import BertTokenizer
+from bertedu.validation import IGNORED
 
 NOT_CHOSEN, MASKED, RANDOM, KEPT = range(4)
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from bertedu.attention import attend
 from bertedu.config import BertConfig
-from bertedu.errors import InputError
+from bertedu.validation import check_input
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -277,68 +277,3 @@ def initialize(module: nn.Module, config: BertConfig) -> None:
         if isinstance(part, nn.Embedding) and part.padding_idx is not None:
             with torch.no_grad():
                 part.weight[part.padding_idx].zero_()
-
-
-def check_input(
-    config: BertConfig,
-    input_ids: Tensor,
-    token_type_ids: Tensor | None,
-    attention_mask: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Returns ids, segments and the boolean mask of real tokens (None when all are real).
-
-    Raises:
-        InputError: what is wrong with the first tensor that cannot be used.
-    """
-    tensors = {"input_ids": input_ids, "token_type_ids": token_type_ids}
-    for name, given in (tensors | {"attention_mask": attention_mask}).items():
-        if given is not None and not isinstance(given, Tensor):
-            raise InputError(
-                f"{name} is a {type(given).__name__}, not a tensor: torch.tensor(...) makes one"
-            )
-    if input_ids.ndim != 2 or 0 in input_ids.shape:
-        raise InputError(
-            f"input_ids has shape {list(input_ids.shape)}; it must be [batch, sequence], "
-            "neither of them 0"
-        )
-    if input_ids.shape[1] > config.max_position_embeddings:
-        raise InputError(
-            f"the input has {input_ids.shape[1]:,} tokens and this model has "
-            f"{config.max_position_embeddings} positions: shorten the text, or encode it with "
-            "truncate=True"
-        )
-    if token_type_ids is None:
-        token_type_ids = torch.zeros_like(input_ids)
-    for name, ids, size in (
-        ("input_ids", input_ids, config.vocab_size),
-        ("token_type_ids", token_type_ids, config.type_vocab_size),
-    ):
-        if ids.dtype not in (torch.int64, torch.int32):
-            raise InputError(f"{name} is {ids.dtype}; ids must be integers (torch.int64)")
-        if ids.shape != input_ids.shape:
-            raise InputError(
-                f"{name} has shape {list(ids.shape)}, input_ids {list(input_ids.shape)}; "
-                "they must be the same"
-            )
-        low, high = (int(value) for value in ids.aminmax())
-        if low < 0 or high >= size:
-            wrong = low if low < 0 else high
-            raise InputError(
-                f"{name} holds {wrong}; this model's ids go from 0 to {size - 1}: "
-                "encode the text with the tokenizer that belongs to the model"
-            )
-    if attention_mask is None:
-        return input_ids, token_type_ids, None
-    if attention_mask.shape != input_ids.shape:
-        raise InputError(
-            f"attention_mask has shape {list(attention_mask.shape)}, input_ids "
-            f"{list(input_ids.shape)}; it must have one 1 or 0 a token"
-        )
-    real = attention_mask.bool()
-    if bool((odd := attention_mask != real).any()):
-        raise InputError(
-            f"attention_mask holds {attention_mask[odd][0].item()}; 1 is a real token, 0 is padding"
-        )
-    if not real.any(dim=1).all():
-        raise InputError("attention_mask has a row of zeros: an input needs at least one token")
-    return input_ids, token_type_ids, None if bool(real.all()) else real

@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from bertedu.checkpoint import load_weights, read_weights, save_pretrained
 from bertedu.corpus import Corpus
 from bertedu.errors import CheckpointError, InputError
-from bertedu.heads import IGNORED, BertForPreTraining
+from bertedu.heads import BertForPreTraining
 from bertedu.masking import MaskingRule, mask_tokens
 from bertedu.sentence_pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
+from bertedu.validation import IGNORED
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

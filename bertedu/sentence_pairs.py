@@ -15,8 +15,9 @@ from torch import Tensor
 
 from bertedu.corpus import Corpus
 from bertedu.errors import InputError
-from bertedu.heads import FOLLOWS, IGNORED, RANDOM
+from bertedu.heads import FOLLOWS, RANDOM
 from bertedu.tokenizer import BertTokenizer
+from bertedu.validation import IGNORED
 
 NO_PAIR = IGNORED  # an example without B: no next sentence loss
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from bertedu.checkpoint import load_tokenizer
 from bertedu.errors import InputError
-from bertedu.heads import IGNORED
 from bertedu.masking import (
     KEPT,
     MASKED,
@@ -22,6 +21,7 @@ from bertedu.masking import (
     mask_tokens,
 )
 from bertedu.tokenizer import BertTokenizer, Encoding
+from bertedu.validation import IGNORED
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.svg import Chip, Picture
 

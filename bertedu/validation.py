@@ -1,0 +1,115 @@
+"""What a model can compute with, and one sentence for everything else."""
+
+import torch
+from torch import Tensor
+
+from bertedu.config import BertConfig
+from bertedu.errors import InputError
+
+IGNORED = -100
+"""The label of a position, or a pair, that the loss leaves out."""
+
+
+def check_input(
+    config: BertConfig,
+    input_ids: Tensor,
+    token_type_ids: Tensor | None,
+    attention_mask: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Returns ids, segments and the boolean mask of real tokens (None when all are real).
+
+    Args:
+        config: how many ids, segments and positions there are.
+        input_ids: as given to the model.
+        token_type_ids: as given to the model.
+        attention_mask: as given to the model.
+
+    Raises:
+        InputError: what is wrong with the first tensor that cannot be used.
+
+    Example:
+        >>> check_input(BertConfig(vocab_size=9), torch.tensor([[7, 9]]), None, None)
+        Traceback (most recent call last):
+        bertedu.errors.InputError: input_ids holds 9; this model's ids go from 0 to 8: encode the
+        text with the tokenizer that belongs to the model
+    """
+    tensors = {"input_ids": input_ids, "token_type_ids": token_type_ids}
+    for name, given in (tensors | {"attention_mask": attention_mask}).items():
+        if given is not None and not isinstance(given, Tensor):
+            raise InputError(
+                f"{name} is a {type(given).__name__}, not a tensor: torch.tensor(...) makes one"
+            )
+    if input_ids.ndim != 2 or 0 in input_ids.shape:
+        raise InputError(
+            f"input_ids has shape {list(input_ids.shape)}; it must be [batch, sequence], "
+            "neither of them 0"
+        )
+    if input_ids.shape[1] > config.max_position_embeddings:
+        raise InputError(
+            f"the input has {input_ids.shape[1]:,} tokens and this model has "
+            f"{config.max_position_embeddings} positions: shorten the text, or encode it with "
+            "truncate=True"
+        )
+    if token_type_ids is None:
+        token_type_ids = torch.zeros_like(input_ids)
+    _check_ids("input_ids", input_ids, input_ids.shape, config.vocab_size)
+    _check_ids("token_type_ids", token_type_ids, input_ids.shape, config.type_vocab_size)
+    if attention_mask is None:
+        return input_ids, token_type_ids, None
+    real = _real_tokens(attention_mask, input_ids.shape)
+    return input_ids, token_type_ids, None if bool(real.all()) else real
+
+
+def _check_ids(name: str, ids: Tensor, shape: torch.Size, size: int) -> None:
+    if ids.dtype not in (torch.int64, torch.int32):
+        raise InputError(f"{name} is {ids.dtype}; ids must be integers (torch.int64)")
+    if ids.shape != shape:
+        raise InputError(
+            f"{name} has shape {list(ids.shape)}, input_ids {list(shape)}; they must be the same"
+        )
+    low, high = (int(value) for value in ids.aminmax())
+    if low < 0 or high >= size:
+        raise InputError(
+            f"{name} holds {low if low < 0 else high}; this model's ids go from 0 to {size - 1}: "
+            "encode the text with the tokenizer that belongs to the model"
+        )
+
+
+def _real_tokens(attention_mask: Tensor, shape: torch.Size) -> Tensor:
+    if attention_mask.shape != shape:
+        raise InputError(
+            f"attention_mask has shape {list(attention_mask.shape)}, input_ids {list(shape)}; "
+            "it must have one 1 or 0 a token"
+        )
+    real = attention_mask.bool()
+    if bool((odd := attention_mask != real).any()):
+        raise InputError(
+            f"attention_mask holds {attention_mask[odd][0].item()}; 1 is a real token, 0 is padding"
+        )
+    if not real.any(dim=1).all():
+        raise InputError("attention_mask has a row of zeros: an input needs at least one token")
+    return real
+
+
+def check_labels(name: str, labels: Tensor, shape: torch.Size, classes: int) -> None:
+    """Refuses labels that the loss cannot use.
+
+    Args:
+        name: what to call them in the error.
+        labels: classes, or IGNORED.
+        shape: what their shape must be.
+        classes: how many there are.
+
+    Raises:
+        InputError: another type than int64, another shape, or a label that is no class.
+    """
+    if labels.dtype != torch.int64:
+        raise InputError(f"{name} is {labels.dtype}; labels must be torch.int64")
+    if labels.shape != shape:
+        raise InputError(f"{name} has shape {list(labels.shape)}; it must be {list(shape)}")
+    wrong = labels[(labels != IGNORED) & ((labels < 0) | (labels >= classes))]
+    if len(wrong):
+        raise InputError(
+            f"{name} holds {int(wrong[0])}; they go from 0 to {classes - 1}, or are {IGNORED} "
+            "where nothing is counted"
+        )
