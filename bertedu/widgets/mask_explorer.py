@@ -271,5 +271,5 @@ def _counted(name: str, count: int, chosen: int, share: float) -> str:
     low, high = max(share - half, 0), min(share + half, 1)
     return (
         f"{name:7}{count:7,} = {count / chosen:6.1%}   expected {share:4.0%}, "
-        f"95 % of the time {low:.1%} to {high:.1%}"
+        f"95 % band {low:.1%} to {high:.1%}"
     )

@@ -57,15 +57,15 @@ export function seen(data, fates, roll) {
   return data.tokens.map((token, position) => {
     const fate = fates[start + position];
     const was = { token, id: data.ids[position] };
+    const [another, anothersId] = data.pool[data.random.values[start + position]];
     const now = {
       [MASKED]: { token: "[MASK]", id: data.mask_id },
-      [RANDOM]: { token: data.pool[data.random.values[start + position]][0], id: data.pool[data.random.values[start + position]][1] },
+      [RANDOM]: { token: another, id: anothersId },
     }[fate] ?? was;
     return {
       ...now, position, was, fate, segment: data.types[position], special: data.special[position],
       label: fate === NOT_CHOSEN ? IGNORED : was.id, draw: data.draws.values[start + position],
-      rank: data.order.values.subarray(start, start + data.tokens.length).indexOf(position),
-    };
+      };
   });
 }
 
@@ -126,7 +126,7 @@ export function total(fates, fate, share) {
 const clean = (token) => Array.from(token, visible).join("");
 
 /** How one token was decided, as one line of text. */
-export function described(thing, settings, chosenBefore = null) {
+export function described(thing, settings) {
   const { was, position, segment, fate, special, draw, label } = thing;
   const place = `${clean(was.token)}, id ${was.id}, position ${position}, segment ${SEGMENTS[segment]}`;
   if (special) return `${place}: a special token, never chosen; label ${IGNORED}`;
@@ -146,7 +146,8 @@ export function counted(data, settings, chosen) {
   const exact = length * (settings.rate / 100);
   const goal = wanted(length, settings.rate);
   const rule = `${plural(length, "token")}, [CLS] and [SEP] counted, × ${settings.rate} % = ${exact.toFixed(2)}`;
-  const rounded = exact <= 0.5 ? "at least 1" : `rounded ${goal}`;
+  const half = exact % 1 === 0.5 ? " (a half to the even neighbour)" : "";
+  const rounded = exact <= 0.5 ? "at least 1" : `rounded ${goal}${half}`;
   const why = chosen === goal ? "" : settings.whole_words
     ? "; no other whole word fits" : "; there are no more ordinary tokens";
   return `${rule}, ${rounded}: ${chosen} chosen${why}`;
@@ -236,9 +237,12 @@ function render({ model, el }) {
   ];
   const ask = debounce(() => {
     const [text, pair, number] = asked();
+    if (same([text, pair, number], ["text", "pair", "seed"].map((name) => model.get(name)))) {
+      if (same(asked(), data.asked)) settle(); // typed and taken back: nothing new to ask
+      return paint();
+    }
     model.set({ text, pair, seed: number });
     model.save_changes();
-    if (same(asked(), data.asked)) settle(); // nothing new for Python: it will not answer
   }, WAIT, signal);
   const same = (one, other) => one.every((value, i) => value === other[i]);
 
@@ -333,7 +337,7 @@ function render({ model, el }) {
         was: thing.fate === RANDOM ? thing.was.token : null,
         note: [String(thing.label), thing.fate === NOT_CHOSEN ? "\u00a0" : FATES[thing.fate]],
       }, {
-        "aria-label": described(thing, settings),
+        "aria-description": described(thing, settings),
         "aria-pressed": String(thing.position === pinned),
       })));
     roving(row, picturing.signal);
@@ -348,7 +352,7 @@ function render({ model, el }) {
         element("div", { class: "be-histograms" }, [MASKED, RANDOM, KEPT].map((fate) => counts(fates, fate))),
         element("p", { class: "be-key" },
           element("span", { class: "be-key-bar" }), "rolls counted ",
-          element("span", { class: "be-key-band" }), "where 19 of 20 bars should end ",
+          element("span", { class: "be-key-band" }), "95 % band: where 19 of 20 bars end ",
           element("span", {}, "▲"), " this roll")),
     );
     if (focused) row.querySelector("button")?.focus();
@@ -366,11 +370,11 @@ function render({ model, el }) {
     const up = (value) => `${(100 * value) / highest}%`;
     const { count, chosen, share: found, low, high } = total(fates, fate, share);
     const text = `${count.toLocaleString("en")} of ${chosen.toLocaleString("en")} chosen tokens: ${percent(found)}`;
-    const band = `expected ${(100 * share).toFixed(0)} %, 19 times of 20 from ${percent(low)} to ${percent(high)}`;
+    const band = `expected ${(100 * share).toFixed(0)} %, 95 % band ${(100 * low).toFixed(1)} to ${percent(high)}`;
     const within = found >= low - 1e-9 && found <= high + 1e-9;
     const bars = columns.map(({ k, count, expected, low, high }) => element("div", {
       class: `be-column${k === here ? " be-here" : ""}`,
-      title: `${plural(k, "token")} ${name}: in ${count} rolls; expected ${expected.toFixed(1)}, 19 times of 20 from ${low.toFixed(0)} to ${high.toFixed(0)}`,
+      title: `${plural(k, "token")} ${name}: in ${count} rolls; expected ${expected.toFixed(1)}, 95 % band ${low.toFixed(0)} to ${high.toFixed(0)}`,
     },
     element("div", { class: "be-plot" },
       element("div", { class: "be-bar", style: `height:${up(count)}` }),
@@ -379,7 +383,7 @@ function render({ model, el }) {
     element("span", { class: "be-small" }, k === here ? "▲" : "\u00a0")));
     return element("figure", { class: `be-histogram be-of-${name}` },
       element("figcaption", {}, element("b", {}, name), ` ${text} `,
-        element("span", { class: "be-dim" }, band, within ? " ✓" : " (outside: one in 20 is)")),
+        element("span", { class: "be-dim" }, band, within ? "\u00a0✓" : " (outside: one in 20 is)")),
       element("div", { class: "be-bars", role: "img", "aria-label": `${name}: ${text}; ${band}` }, bars));
   }
 
