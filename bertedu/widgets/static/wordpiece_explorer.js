@@ -149,6 +149,10 @@ function render({ model, el }) {
   const asked = () => [inputs[0].box.value.toWellFormed(), inputs[1].box.value.toWellFormed() || null];
   const ask = debounce(() => {
     const [text, pair] = asked();
+    if (text === model.get("text") && pair === model.get("pair")) {
+      settle(); // typed and taken back: nothing new to ask
+      return;
+    }
     model.set({ text, pair });
     model.save_changes();
   }, WAIT, signal);
@@ -164,18 +168,31 @@ function render({ model, el }) {
   }
   signal.addEventListener("abort", () => clearTimeout(waiting));
 
+  /** Ends the waiting, once the picture answers what is typed; older answers are shown on the way. */
+  function settle() {
+    const waited = root.hasAttribute("aria-busy");
+    if (waited && !asked().every((text, i) => text === data.asked[i])) return;
+    clearTimeout(waiting);
+    root.removeAttribute("aria-busy");
+    inputs.forEach(({ box }, i) => {
+      const text = data.asked[i] ?? "";
+      if (box.value.toWellFormed() !== text) box.value = text;
+    });
+    say();
+  }
+
   function answered() {
     data = unpack(model.get("data"));
-    const current = asked();
-    const final = current.every((text, i) => text === data.asked[i]);
-    if (final || !root.hasAttribute("aria-busy")) {
-      clearTimeout(waiting);
-      root.removeAttribute("aria-busy");
-      data.asked.forEach((text, i) => {
-        if (inputs[i].box.value.toWellFormed() !== (text ?? "")) inputs[i].box.value = text ?? "";
-      });
-    }
+    settle();
     paint();
+  }
+
+  function say() {
+    const empty = data.added.every(Boolean);
+    status.textContent = !live
+      ? "This page has no Python behind it, so the text is fixed; everything else works."
+      : data.problem || (empty ? "Nothing to split yet: type a word and watch it become pieces." : "");
+    status.classList.toggle("be-problem", live && Boolean(data.problem));
   }
 
   // ---- the picture ----
@@ -187,12 +204,6 @@ function render({ model, el }) {
     pinned = null;
     tip.hide();
     const { segments, tokens } = things(data);
-    const real = tokens.filter(({ added }) => !added).length;
-    status.textContent = data.problem || (real ? "" : "Nothing to split yet: type a word and watch it become pieces.");
-    if (!live) {
-      status.textContent = "This page has no Python behind it, so the text is fixed; everything else works.";
-    }
-    status.classList.toggle("be-problem", Boolean(data.problem));
     const before = word;
     const words = segments.flatMap((segment) => segment.words);
     word = words.find((w) => before && w.text === before.text && w.segment === before.segment)
@@ -217,10 +228,15 @@ function render({ model, el }) {
   function row(label, kind, all, draw) {
     const which = data.segments.length > 1 && label !== "Tokens" ? `, segment ${SEGMENTS[all[0]?.segment ?? 1]}` : "";
     const node = element("div", { class: kind, role: "toolbar", "aria-label": label + which });
+    let whole; // the pieces of a word stay on one line
     for (const thing of all) {
       const item = draw(thing);
       shown.push([item, thing]);
-      node.append(item);
+      if (!item.classList.contains("be-continues") || !whole) {
+        whole = element("span", { class: "be-whole" });
+        node.append(whole);
+      }
+      whole.append(item);
     }
     if (all.length) roving(node, picturing.signal);
     return all.length ? node : null;
@@ -279,11 +295,13 @@ function render({ model, el }) {
       columns[piece].append(item);
       return item;
     });
+    const scroller = element("div", { class: "be-columns", tabindex: 0, role: "group",
+      "aria-label": "Candidates tried" }, columns);
     const verdict = element("p", { class: "be-verdict", role: "status" });
     let here = all.length - 1;
     const buttons = [
-      ["First try", "⏮", "Home"], ["Previous try", "◀", "ArrowLeft"],
-      ["Next try", "▶", "ArrowRight"], ["Last try", "⏭", "End"],
+      ["First try", "|◀", "Home"], ["Previous try", "◀", "ArrowLeft"],
+      ["Next try", "▶", "ArrowRight"], ["Last try", "▶|", "End"],
     ].map(([label, sign, key]) => element("button", {
       type: "button", class: "be-button", "aria-label": label, title: label,
       on: { click: () => go(key) }, signal: picturing.signal,
@@ -291,7 +309,7 @@ function render({ model, el }) {
 
     function go(key) {
       here = moved(key, here, all.length);
-      const { candidate, start, end, found, id, piece } = all[here];
+      const { candidate, start, end, found, id } = all[here];
       items.forEach((item, i) => {
         item.classList.toggle("be-later", i > here);
         item.classList.toggle("be-now", i === here);
@@ -309,7 +327,6 @@ function render({ model, el }) {
         `${Array.from(candidate, visible).join("")} ${found ? `is in the vocabulary, id ${id}` : "is not in the vocabulary"} ` +
         `${found ? "✓" : "✗"} ${ending}`;
       buttons.forEach((button, i) => button.setAttribute("aria-disabled", i < 2 ? here === 0 : last));
-      const scroller = columns[piece];
       scroller.scrollTop = items[here].offsetTop - scroller.clientHeight / 2;
     }
     box.append(title,
@@ -326,7 +343,7 @@ function render({ model, el }) {
         signal: picturing.signal,
       },
       element("div", { class: "be-controls" }, buttons, element("div", { class: "be-letters", "aria-hidden": "true" }, letters)),
-      verdict, element("div", { class: "be-columns" }, columns)));
+      verdict, scroller));
     go("End");
     return box;
   }
