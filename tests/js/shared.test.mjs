@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  PALETTE, chip, contrast, debounce, diverging, element, hasKernel, inkOn, isDark, moved, percent,
+  roving, sequential, unpack, visible,
+} from "../../bertedu/widgets/static/shared.js";
+import { openPage, pack } from "./page.mjs";
+
+const window = openPage();
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+test("arrays arrive as they were sent, float16 included", () => {
+  const halves = Uint16Array.of(0x3c00, 0xc000, 0x3555, 0x0001, 0x7c00, 0xfc00, 0x8000);
+  const { name, probs, ids } = unpack(pack({ name: "dog" }, {
+    ids: ["int32", [3], new Uint8Array(Int32Array.of(101, -100, 30521).buffer)],
+    probs: ["float16", [7], new Uint8Array(halves.buffer)],
+  }));
+  assert.equal(name, "dog");
+  assert.deepEqual([...ids.values], [101, -100, 30521]);
+  const [one, minusTwo, third, smallest, ...rest] = probs.values;
+  assert.deepEqual([one, minusTwo], [1, -2]);
+  assert.ok(Math.abs(third - 0.333251953125) < 1e-9);
+  assert.equal(smallest, 2 ** -24);
+  assert.deepEqual(rest, [Infinity, -Infinity, -0]);
+});
+
+test("a block need not start at the beginning of its buffer", () => {
+  const { buffer } = pack({ tokens: ["a"] }, { ids: ["uint8", [2], Uint8Array.of(7, 9)] });
+  const shifted = new Uint8Array(buffer.byteLength + 3);
+  shifted.set(new Uint8Array(buffer), 3);
+  const { tokens, ids } = unpack(new DataView(shifted.buffer, 3));
+  assert.deepEqual([tokens, [...ids.values]], [["a"], [7, 9]]);
+});
+
+test("probabilities run from the light end to the dark one, and not beyond", () => {
+  assert.deepEqual(sequential(0), rgb(PALETTE.sequential[0]));
+  assert.deepEqual(sequential(1), rgb(PALETTE.sequential.at(-1)));
+  assert.deepEqual(sequential(7), sequential(1));
+  assert.deepEqual(sequential(-1), sequential(0));
+  const lightness = [0, 0.25, 0.5, 0.75, 1].map((p) => contrast(sequential(p), [0, 0, 0]));
+  assert.deepEqual(lightness, lightness.toSorted((a, b) => b - a));
+});
+
+test("signed values are neutral at zero and symmetric in reach", () => {
+  assert.deepEqual(diverging(0, 3), diverging(0, 100));
+  assert.deepEqual(diverging(3, 3), diverging(9, 9));
+  assert.deepEqual(diverging(0, 0), diverging(0, 1));
+  assert.notDeepEqual(diverging(-1, 1), diverging(1, 1));
+});
+
+test("contrast is what WCAG says, and ink can be read on every colour", () => {
+  assert.ok(Math.abs(contrast([0, 0, 0], [255, 255, 255]) - 21) < 1e-9);
+  assert.equal(contrast([9, 9, 9], [9, 9, 9]), 1);
+  for (let value = 0; value <= 1; value += 0.01) {
+    for (const color of [sequential(value), diverging(2 * value - 1, 1)]) {
+      assert.ok(contrast(color, rgb(inkOn(color))) >= 4.5, `${color}`);
+    }
+  }
+});
+
+test("text, segments and outlines can be read in both themes", () => {
+  for (const theme of ["light", "dark"]) {
+    const colors = PALETTE[theme];
+    for (const name of ["ink", "dim"]) {
+      for (const ground of ["paper", "chip"]) {
+        assert.ok(contrast(rgb(colors[name]), rgb(colors[ground])) >= 4.5, `${theme} ${name}`);
+      }
+    }
+    for (const name of ["segment-a", "segment-b"]) {
+      assert.ok(contrast(rgb(colors[name]), rgb(colors.paper)) >= 3, `${theme} ${name}`);
+    }
+  }
+});
+
+test("numbers are written one way", () => {
+  assert.deepEqual([0, 0.1234, 1].map(percent), ["0.0 %", "12.3 %", "100.0 %"]);
+});
+
+test("every character can be seen", () => {
+  const all = [" ", "\n", "\u200d", "\u0000", "é", "\u0301", "犬", "\u202e"].map(visible);
+  assert.deepEqual(all, ["␣", "↵", "U+200D", "U+0000", "é", "◌\u0301", "犬", "U+202E"]);
+});
+
+test("strings become text, never markup", () => {
+  const hostile = "<img src=x onerror=alert(1)>";
+  const node = element("p", { title: hostile }, hostile, element("b", {}, "bold"), null);
+  assert.equal(node.textContent, `${hostile}bold`);
+  assert.deepEqual([...node.children].map((child) => child.tagName), ["B"]);
+  const drawn = chip({ token: hostile, id: 5, segment: 1 });
+  assert.equal(drawn.querySelector("img"), null);
+  assert.equal(drawn.querySelector(".be-piece").textContent.replaceAll("␣", " "), hostile);
+});
+
+test("a continuation touches the chip before it, a special token does not", () => {
+  const kinds = (thing) => chip(thing).className;
+  assert.match(kinds({ token: "##ing", segment: 0 }), /be-continues.*be-segment-a/);
+  assert.doesNotMatch(kinds({ token: "##" }), /be-continues/);
+  assert.doesNotMatch(kinds({ token: "##x", special: true }), /be-continues/);
+  assert.match(kinds({ token: "[SEP]", special: true }), /be-special/);
+  assert.equal(chip({ token: "##ing" }).textContent, "##ing");
+});
+
+test("listeners end with their signal", () => {
+  const ending = new window.AbortController();
+  let clicks = 0;
+  const button = element("button", { on: { click: () => (clicks += 1) }, signal: ending.signal });
+  button.click();
+  ending.abort();
+  button.click();
+  assert.equal(clicks, 1);
+});
+
+test("the arrow keys move within a row and stop at its ends", () => {
+  assert.deepEqual(
+    ["ArrowLeft", "ArrowRight", "Home", "End"].map((key) => moved(key, 0, 3)), [0, 1, 0, 2]);
+  assert.equal(moved("ArrowRight", 2, 3), 2);
+  assert.equal(moved("a", 0, 3), undefined);
+  assert.equal(moved("End", 0, 0), undefined);
+  const row = element("div", {}, ...["a", "b", "c"].map((name) => element("button", {}, name)));
+  document.body.append(row);
+  roving(row, new AbortController().signal);
+  const buttons = [...row.children];
+  assert.deepEqual(buttons.map((button) => button.tabIndex), [0, -1, -1]);
+  buttons[0].focus();
+  const event = new window.KeyboardEvent("keydown", { key: "End", bubbles: true, cancelable: true });
+  buttons[0].dispatchEvent(event);
+  assert.equal(document.activeElement, buttons[2]);
+  assert.deepEqual(buttons.map((button) => button.tabIndex), [-1, -1, 0]);
+  row.remove();
+});
+
+test("only the last of many calls is run, and none after the end", async () => {
+  const ending = new AbortController();
+  const seen = [];
+  const call = debounce((value) => seen.push(value), 5, ending.signal);
+  ["a", "b", "c"].forEach(call);
+  await sleep(20);
+  call("d");
+  ending.abort();
+  call("e");
+  await sleep(20);
+  assert.deepEqual(seen, ["c"]);
+});
+
+test("the theme is JupyterLab's, else the page's, else the system's", () => {
+  const page = (body, root = {}) => ({ documentElement: { dataset: root }, body: { dataset: body } });
+  assert.equal(isDark(page({ jpThemeLight: "false" }), false), true);
+  assert.equal(isDark(page({ jpThemeLight: "true" }, { theme: "dark" }), true), false);
+  assert.equal(isDark(page({}, { theme: "dark" }), false), true);
+  assert.equal(isDark(page({}, { theme: "light" }), true), false);
+  assert.equal(isDark(page({}), true), true);
+});
+
+test("a page that was written out has no kernel", () => {
+  assert.equal(hasKernel({ widget_manager: { kernel: {} } }), true);
+  assert.equal(hasKernel({ widget_manager: { kernel: null } }), false);
+  assert.equal(hasKernel({}), true);
+  const state = element("script", { type: "application/vnd.jupyter.widget-state+json" });
+  document.body.append(state);
+  assert.equal(hasKernel({}), false);
+  state.remove();
+});

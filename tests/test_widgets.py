@@ -1,0 +1,125 @@
+"""What the widgets share: their bytes, their one JavaScript module, their static picture."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bertedu.widgets
+from bertedu import InputError
+from bertedu.widgets import WordPieceExplorer
+from bertedu.widgets.base import SVG, javascript_module, pack, style_sheet
+from bertedu.widgets.palette import STATIC
+from bertedu.widgets.wordpiece_explorer import LONGEST_TEXT
+
+MODULES = sorted(
+    file.stem for file in STATIC.glob("*.js") if file.stem != "shared"
+)  # each widget's own
+HOSTILE = '<script>alert(1)</script> & \u202eright to left\u202c 👩‍🔬 \x00 ]]> "quoted"'
+
+
+def test_every_widget_can_be_asked_for_by_name() -> None:
+    for name in bertedu.widgets.__all__:
+        assert getattr(bertedu.widgets, name).__name__ == name
+    assert set(bertedu.widgets.__all__) <= set(dir(bertedu.widgets))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = bertedu.widgets.Nothing
+
+
+def test_packed_arrays_lie_where_the_header_says() -> None:
+    arrays = {
+        "small": np.arange(5, dtype=np.uint8),
+        "halves": np.array([[0.5, -2.0, 3.0]], dtype=np.float16),
+        "ids": np.array([-100, 30521], dtype=np.int32),
+    }
+    block = pack({"tokens": ["é", "犬"]}, **arrays)
+    length = int.from_bytes(block[:4], "little")
+    header = json.loads(block[4 : 4 + length])
+    body = -(-(4 + length) // 8) * 8
+    assert header["tokens"] == ["é", "犬"]
+    for described in header["arrays"]:
+        array = arrays[described["name"]]
+        start = body + described["offset"]
+        assert start % 8 == 0
+        assert block[start : start + array.nbytes] == array.tobytes()
+        assert (described["dtype"], tuple(described["shape"])) == (str(array.dtype), array.shape)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_assembled_module_stands_alone(name: str, tmp_path: Path) -> None:
+    module = javascript_module(name)
+    assert not any(line.startswith("import ") for line in module.splitlines())
+    assert "http://" not in module.replace("http://www.w3.org/", "")
+    assert "https://" not in module
+    if (node := shutil.which("node")) is None:
+        pytest.skip("node is not installed: the module was read, not loaded")
+    file = tmp_path / "widget.mjs"
+    file.write_text(module, encoding="utf-8")
+    program = f"import w from {json.dumps(file.as_uri())}; console.log(typeof w.render)"
+    ended = subprocess.run(
+        [node, "--input-type=module", "-e", program], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "function"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_style_sheet_has_both_themes_and_asks_for_nothing(name: str) -> None:
+    style = style_sheet(name)
+    assert '[data-theme="light"]' in style
+    assert '[data-theme="dark"]' in style
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_a_notebook_gets_the_view_the_picture_and_the_line() -> None:
+    explorer = WordPieceExplorer("my dog is cute", "he likes unplayable games")
+    data, _ = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert data[SVG] == explorer.to_svg()
+    assert repr(explorer) == "WordPieceExplorer(13 tokens: 8 words, 10 pieces, 0 unknown)"
+    assert data["text/plain"] == repr(explorer)
+    explorer.close()
+
+
+def words_in(svg: str) -> str:
+    return "".join(ET.fromstring(svg).itertext())
+
+
+def test_a_hostile_text_is_text_in_the_picture() -> None:
+    explorer = WordPieceExplorer(HOSTILE, "<img src=x onerror=alert(1)>")
+    root = ET.fromstring(explorer.to_svg())
+    tags = {node.tag.rpartition("}")[2] for node in root.iter()}
+    assert tags <= {"svg", "title", "rect", "g", "text", "tspan"}
+    assert "script" in words_in(explorer.to_svg())
+    explorer.close()
+
+
+@settings(max_examples=60)
+@given(st.text(max_size=60), st.none() | st.text(max_size=20))
+def test_every_text_makes_a_picture_that_can_be_read(text: str, pair: str | None) -> None:
+    explorer = WordPieceExplorer(text, pair)
+    for token in explorer.tokenizer.encode(text, pair).tokens[:3]:
+        assert token.removeprefix("##") in words_in(explorer.to_svg()) or len(token) > 60
+    explorer.close()
+
+
+def test_a_refused_text_says_why_and_leaves_the_picture() -> None:
+    explorer = WordPieceExplorer("my dog")
+    before = explorer.to_svg()
+    explorer.text = "a" * (LONGEST_TEXT + 1)
+    assert explorer.problem == (
+        "The text has 2,001 characters and this picture shows at most 2,000: shorten it."
+    )
+    assert explorer.to_svg() == before
+    explorer.text = "a cat"
+    assert explorer.problem == ""
+    assert explorer.to_svg() != before
+    explorer.close()
+    with pytest.raises(InputError, match="shorten it"):
+        WordPieceExplorer("a" * (LONGEST_TEXT + 1))
