@@ -10,10 +10,17 @@ import time
 from bertedu.errors import CheckpointError
 from bertedu.hub import download
 
-for line in sys.stdin:
-    start = time.perf_counter()
-    try:
-        answer = {"folder": str(download(line.strip()))}
-    except CheckpointError as error:
-        answer = {"error": str(error)}
-    print(json.dumps(answer | {"seconds": time.perf_counter() - start}), flush=True)
+
+def main() -> None:
+    """Answers a line with a line, until stdin ends."""
+    for line in sys.stdin:
+        start = time.perf_counter()
+        try:
+            answer = {"folder": str(download(line.strip()))}
+        except CheckpointError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer | {"seconds": time.perf_counter() - start}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
