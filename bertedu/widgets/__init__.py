@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bertedu.widgets.mask_explorer import MaskExplorer
+    from bertedu.widgets.sentence_pair_builder import SentencePairBuilder
     from bertedu.widgets.wordpiece_explorer import WordPieceExplorer
 
-_HOMES = {"MaskExplorer": "mask_explorer", "WordPieceExplorer": "wordpiece_explorer"}
+_HOMES = {
+    "MaskExplorer": "mask_explorer",
+    "SentencePairBuilder": "sentence_pair_builder",
+    "WordPieceExplorer": "wordpiece_explorer",
+}
 
-__all__ = ["MaskExplorer", "WordPieceExplorer"]
+__all__ = ["MaskExplorer", "SentencePairBuilder", "WordPieceExplorer"]
 
 
 def __getattr__(name: str) -> Any:
