@@ -7,6 +7,9 @@ import json
 import sys
 import time
 
+from huggingface_hub import HfApi, hf_hub_download  # noqa: F401 (imported before the clock runs)
+
+import bertedu.checkpoint  # noqa: F401 (the same: it brings torch)
 from bertedu.errors import CheckpointError
 from bertedu.hub import download
 

@@ -176,7 +176,10 @@ class Client:
         self.ask(repo)
         return self.answer()
 
-    def close(self) -> None:
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.communicate()
 
@@ -188,9 +191,8 @@ def home(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(hub, home):
-    client = Client(hub.url, home)
-    yield client
-    client.close()
+    with Client(hub.url, home) as client:
+        yield client
 
 
 @pytest.fixture
@@ -245,16 +247,13 @@ def test_a_cut_connection_is_resumed_where_it_broke(hub, client, repo, home) -> 
 def test_a_killed_download_leaves_nothing_that_looks_complete(hub, repo, tmp_path) -> None:
     hub.trouble[repo] = "stall"
     hub.stalled.clear()
-    killed = Client(hub.url, tmp_path)
-    killed.ask(repo)
-    assert hub.stalled.wait(60)
-    killed.close()
-    offline = Client(hub.url, tmp_path, HF_HUB_OFFLINE="1")
-    assert "could not be had" in offline.download(repo)["error"]
-    offline.close()
-    again = Client(hub.url, tmp_path)
-    assert content(again.download(repo)["folder"])["model.safetensors"] == WEIGHTS
-    again.close()
+    with Client(hub.url, tmp_path) as killed:
+        killed.ask(repo)
+        assert hub.stalled.wait(60)
+    with Client(hub.url, tmp_path, HF_HUB_OFFLINE="1") as offline:
+        assert "could not be had" in offline.download(repo)["error"]
+    with Client(hub.url, tmp_path) as again:
+        assert content(again.download(repo)["folder"])["model.safetensors"] == WEIGHTS
 
 
 def test_a_file_that_arrives_short_is_not_kept(hub, client, repo, home) -> None:
@@ -325,10 +324,9 @@ def test_without_network_what_is_here_works_and_the_rest_is_refused_at_once(
     hub, client, repo, home, closed_port, offline
 ) -> None:
     folder = client.download(repo)["folder"]
-    alone = Client(closed_port, home, HF_HUB_OFFLINE=offline)
-    first = alone.download("course/never-seen")
-    assert "check the network and try again" in first["error"]
-    assert 'bertedu.load("bertedu")' in first["error"]
-    assert first["seconds"] < 3
-    assert alone.download(repo)["folder"] == folder
-    alone.close()
+    with Client(closed_port, home, HF_HUB_OFFLINE=offline) as alone:
+        first = alone.download("course/never-seen")
+        assert "check the network and try again" in first["error"]
+        assert 'bertedu.load("bertedu")' in first["error"]
+        assert first["seconds"] < 3
+        assert alone.download(repo)["folder"] == folder
