@@ -125,12 +125,13 @@ class Embeddings(nn.Module):
 # rows as the longest input has tokens, and no more.
 #
 # The attributes have Hugging Face's names, so that published weights find their places. Let us
-# copy the library's numbers in (`load_state_dict` refuses when a name or a shape does not fit)
-# and compare.
+# take over the library's numbers and compare. (`load_state_dict` refuses when a name or a shape
+# does not fit; with `assign=True` it shares the numbers instead of copying them, which saves
+# memory.)
 
 # %% tags=["nbval-check-output"]
 embeddings = Embeddings(config).eval()
-embeddings.load_state_dict(library.bert.embeddings.state_dict())
+embeddings.load_state_dict(library.bert.embeddings.state_dict(), assign=True)
 
 ids, segments = batch["input_ids"], batch["token_type_ids"]
 with torch.no_grad():
@@ -180,7 +181,7 @@ class SelfAttention(nn.Module):
 # %% tags=["nbval-check-output"]
 first = library.bert.encoder.layer[0]
 attention = SelfAttention(config).eval()
-attention.load_state_dict(first.attention.self.state_dict())
+attention.load_state_dict(first.attention.self.state_dict(), assign=True)
 
 mask = real[:, None, None, :]  # [B, 1, 1, S]: the same for every head and for every query
 with torch.no_grad():
@@ -228,7 +229,7 @@ class Residual(nn.Module):
 
 # %% tags=["nbval-check-output"]
 residual = Residual(config, config.hidden_size).eval()
-residual.load_state_dict(first.attention.output.state_dict())
+residual.load_state_dict(first.attention.output.state_dict(), assign=True)
 with torch.no_grad():
     after = residual(context, states)
     theirs = first.attention.output(context, states)
@@ -294,7 +295,7 @@ class Layer(nn.Module):
 
 # %% tags=["nbval-check-output"]
 layer = Layer(config).eval()
-layer.load_state_dict(first.state_dict())
+layer.load_state_dict(first.state_dict(), assign=True)
 with torch.no_grad():
     new_states = layer(states, mask)
     theirs, _ = first(states, mask, None, True)
@@ -364,7 +365,7 @@ class Bert(nn.Module):
 
 # %% tags=["nbval-check-output"]
 mine = Bert(config).eval()
-mine.load_state_dict(library.bert.state_dict())
+mine.load_state_dict(library.bert.state_dict(), assign=True)
 with torch.inference_mode():
     my_states, my_pooled = mine(**batch)
     theirs = library.bert(**batch)
@@ -494,10 +495,9 @@ assert packed[~real].count_nonzero() == 0
 # table does. Set it to zero, and *dog bites man* and *man bites dog* become the same to BERT.
 
 # %% tags=["nbval-check-output"]
-import copy
-
-orderless = copy.deepcopy(mine)
-nn.init.zeros_(orderless.embeddings.position_embeddings.weight)
+orderless = Bert(config).eval()
+orderless.load_state_dict(library.bert.state_dict(), assign=True)
+orderless.embeddings.position_embeddings = nn.Embedding.from_pretrained(torch.zeros(512, 384))
 bites = bertedu.collate([tokenizer.encode("dog bites man"), tokenizer.encode("man bites dog")])
 swapped = [0, 3, 2, 1, 4]  # where each token of the first text stands in the second
 for name, model in {"with positions": mine, "without positions": orderless}.items():
@@ -721,7 +721,7 @@ assert counter.get_total_flops() == operations(config, 128)
 from dataclasses import replace
 
 almost = bertedu.BertModel(replace(config, hidden_act="gelu_new")).eval()
-almost.load_state_dict(library.bert.state_dict())
+almost.load_state_dict(library.bert.state_dict(), assign=True)
 with torch.inference_mode():
     nearly = almost(**batch).last_hidden_state
 assert gap(nn.functional.gelu(numbers, approximate="tanh"), gelu(numbers)) < 0.001
