@@ -1,6 +1,7 @@
 """A pretrained BERT in one hand: model and tokenizer together, one call a question."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,13 +72,19 @@ class Bert:
         return self.model.config
 
     def encode(self, text: str, pair: str | None = None, *, truncate: bool = False) -> Encoding:
-        """Returns the model's input for a text or a pair.
+        """Returns the model's input for a text or a pair; a warning says what was cut.
 
         Raises:
             InputError: it is longer than the model's positions and `truncate` is False.
         """
         longest = self.config.max_position_embeddings
-        return self.tokenizer.encode(text, pair, max_length=longest, truncate=truncate)
+        encoding = self.tokenizer.encode(text, pair, max_length=longest, truncate=truncate)
+        if encoding.truncated:
+            warnings.warn(
+                f"the last {encoding.truncated:,} tokens were left out: the model reads {longest}",
+                stacklevel=2,
+            )
+        return encoding
 
     def fill_mask(self, text: str, pair: str | None = None, *, top_k: int = 5) -> list[list[Guess]]:
         """Returns the likeliest tokens for each [MASK].

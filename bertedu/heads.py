@@ -266,7 +266,9 @@ class BertForQuestionAnswering(nn.Module):
     ) -> HeadOutput:
         """Returns logits [B, S, 2], and with positions int64 [B] the mean of both losses.
 
-        A position outside the input (a window that does not hold the answer) is not counted.
+        A position outside the input (a window that does not hold the answer) is not counted. As
+        in the reference, the softmax runs over padding too, whose logits are not the reference's
+        under `skip_padding`.
 
         Raises:
             InputError: one of the two positions without the other.

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Encoding:
             token type is 1, is what the token stands for; (0, 0) for a special token put there
             by the encoder.
         special_tokens_mask: S times 1 for the [CLS] and [SEP] put there, else 0.
+        truncated: how many tokens of the text were left out because it was too long.
     """
 
     text: str
@@ -54,6 +55,7 @@ class Encoding:
     attention_mask: Tensor
     offsets: list[Offsets]
     special_tokens_mask: list[int]
+    truncated: int = 0
 
     def __len__(self) -> int:
         """The number of tokens, S."""
@@ -242,6 +244,7 @@ class BertTokenizer:
             kept = kept_lengths(len(first.ids), len(second.ids) if second else 0, room)
             first = first.cut(0, kept[0])
             second = second.cut(0, kept[1]) if second else None
+            return replace(self._assemble(first, second), truncated=total - max_length)
         return self._assemble(first, second)
 
     def encode_windows(
