@@ -139,6 +139,7 @@ with torch.no_grad():
     theirs = library.bert.embeddings(ids, segments)
 show("embeddings", gap(states, theirs))
 assert gap(states, theirs) <= 1e-5
+assert 0.5 < states.std() < 2  # numbers about as large as 1
 assert isinstance(library.bert.embeddings.position_embeddings.weight, nn.Parameter)
 
 # %% [markdown]
@@ -466,7 +467,7 @@ assert gap(unmasked[1, :6], my_states[1, :6]) > 0.1
 
 # %% [markdown]
 # With the mask, padding changes nothing, whatever stands there. Without it, nothing complains and
-# every number is wrong: one of the commonest mistakes with BERT.
+# every number is wrong: a mistake that is easily made and hard to notice.
 #
 # ### Faster, and still the same
 #
@@ -847,8 +848,8 @@ verdict(one_layer(768, 3072), sum(by_formula(replace(base, num_hidden_layers=2))
 # for the two LayerNorms.
 
 # %% [markdown]
-# **4.** A published mistake: the mask is put on the *queries*, so that padding may not ask but may
-# be asked. Which shape must a mask `[B, S]` get so that it shuts out *keys*? The scores are
+# **4.** A published mistake (hyunwoongko/transformer, pull request #40): the mask is put on the
+# *queries*, so that padding may not ask but may be asked. Which shape must a mask `[B, S]` get so that it shuts out *keys*? The scores are
 # `[B, A, queries, keys]`.
 
 
