@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bertedu.widgets.mask_explorer import MaskExplorer
     from bertedu.widgets.sentence_pair_builder import SentencePairBuilder
+    from bertedu.widgets.training_monitor import TrainingMonitor
     from bertedu.widgets.wordpiece_explorer import WordPieceExplorer
 
 _HOMES = {
     "MaskExplorer": "mask_explorer",
     "SentencePairBuilder": "sentence_pair_builder",
+    "TrainingMonitor": "training_monitor",
     "WordPieceExplorer": "wordpiece_explorer",
 }
 
-__all__ = ["MaskExplorer", "SentencePairBuilder", "WordPieceExplorer"]
+__all__ = ["MaskExplorer", "SentencePairBuilder", "TrainingMonitor", "WordPieceExplorer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Static pictures in the course's visual language: what paper, GitHub and screen readers get."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -104,6 +104,11 @@ class Picture:
             left += _width(chip)
             height = max(height, 30 + 16 * len(chip.below))
         self._parts.append("</g>")
+        self._bottom += height + 6
+
+    def drawing(self, height: float, draw: Callable[[float], str]) -> None:
+        """Adds what `draw` returns as SVG when told how far down the block begins."""
+        self._parts.append(draw(self._bottom + 6))
         self._bottom += height + 6
 
     def to_svg(self) -> str:

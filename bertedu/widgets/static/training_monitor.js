@@ -1,0 +1,213 @@
+import {
+  element, followTheme, hasKernel, plural, saveButton, unpack,
+} from "./shared.js";
+
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [440, 190, 44, 112, 10, 24];
+const HINT = "Hover a curve, or move along it with the arrow keys; a click pins the step, Escape lets go.";
+const MOST_ROWS = 8;
+
+/** 75 -> "1 min 15 s". */
+export function duration(seconds) {
+  const whole = Math.ceil(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+/** Where the drawing of a curve begins and ends in height: all but the raw curve's outliers. */
+export function range(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = 0.15 * (high - low) + 0.02;
+  return [low - room, high + room];
+}
+
+/** At most so many of the rows, evenly spread, the first and the last among them. */
+export function thinned(rows, most) {
+  if (rows.length <= most) return rows;
+  return Array.from({ length: most }, (_, i) => rows[Math.round((i * (rows.length - 1)) / (most - 1))]);
+}
+
+/** One step's losses in words. */
+export function described({ at, raw, smooth, curves, smoothed_over }, place) {
+  const both = curves.map(({ name }, column) => {
+    const [batch, mean] = [raw, smooth].map(({ values }) => values[2 * place + column].toFixed(2));
+    return `${name} ${batch} nats, mean of the last ${smoothed_over} ${mean}`;
+  });
+  return `Step ${at.values[place]}: ${both.join("; ")}`;
+}
+
+/** What the run is doing, and how long it will. */
+export function progress({ state, done, steps, seconds_left }) {
+  const count = `${done.toLocaleString("en")} of ${plural(steps.toLocaleString("en"), "step")}`;
+  const going = state === "running" || state === "paused";
+  return `${count}, ${state}${going && seconds_left != null ? `, about ${duration(seconds_left)} left` : ""}`;
+}
+
+function drawn(tag, attributes, text) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text != null) node.textContent = text;
+  return node;
+}
+
+const across = (step, steps) => LEFT + ((WIDTH - LEFT - RIGHT) * step) / steps;
+
+function curvePicture({ at, raw, smooth, steps, curves }, column) {
+  const { name, baseline, baseline_name, held_out } = curves[column];
+  const own = ({ values }) => Array.from(at.values, (_, i) => values[2 * i + column]);
+  const thick = own(smooth);
+  const [low, high] = range([...thick, baseline, ...held_out.map(([, value]) => value)]);
+  const x = (step) => across(step, steps);
+  const y = (value) =>
+    TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.min(Math.max(value, low), high) - low) / (high - low));
+  const right = WIDTH - RIGHT;
+  const foot = HEIGHT - BOTTOM;
+  const path = (values) =>
+    values.map((value, i) => `${i ? "L" : "M"}${x(at.values[i]).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+  const last = held_out.at(-1)?.[1];
+  const title = `${name}: baseline ${baseline.toFixed(2)} nats`
+    + (last === undefined ? "" : `, held-out loss ${last.toFixed(2)} nats`);
+  const picture = drawn("svg", {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "be-curve", role: "img", "aria-label": title, tabindex: 0,
+  });
+  const text = (words, left, top, anchor = "start") =>
+    drawn("text", { x: left, y: top, "text-anchor": anchor }, words);
+  let label = last === undefined ? 0 : y(last) + 4;
+  const base = y(baseline) + 4;
+  if (Math.abs(label - base) < 14) label = base + (label >= base ? 15 : -15);
+  picture.append(
+    drawn("path", { d: `M${LEFT} ${TOP}V${foot}H${right}` }),
+    drawn("path", { d: path(own(raw)), class: "be-raw" }),
+    drawn("path", { d: path(thick), class: "be-smooth" }),
+    drawn("path", { d: `M${LEFT} ${y(baseline)}H${right}`, class: "be-baseline" }),
+    ...held_out.map(([step, value]) => drawn("circle", { cx: x(step), cy: y(value), r: 4 })),
+    drawn("path", { d: "", class: "be-cursor" }),
+    text(high.toFixed(2), LEFT - 5, TOP + 10, "end"), text(low.toFixed(2), LEFT - 5, foot, "end"),
+    text("0", LEFT, HEIGHT - 7, "middle"), text(plural(steps, "step"), right, HEIGHT - 7, "end"),
+    text(`${baseline_name} ${baseline.toFixed(2)}`, right + 5, base),
+    ...(last === undefined ? [] : [text(`held out ${last.toFixed(2)}`, right + 5, label)]),
+  );
+  return element("figure", { class: "be-stage" },
+    element("h4", {}, name, element("span", { class: "be-note" }, "loss in nats")), picture);
+}
+
+function answers(predictions) {
+  if (!predictions.length) return "";
+  const rows = thinned(predictions, MOST_ROWS);
+  return element("div", { class: "be-stage" },
+    element("h4", {}, "What it says for [MASK]", element("span", { class: "be-note" }, "the likeliest first")),
+    element("table", {},
+      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "after step"),
+        rows.at(-1)[1].map(([text]) => element("th", { scope: "col" }, text)))),
+      element("tbody", {}, rows.map(([step, all]) => element("tr", {},
+        element("th", { scope: "row" }, step.toLocaleString("en")),
+        all.map(([, words]) => element("td", {}, words.join(" ")))))),
+    ));
+}
+
+export function render({ model, el }) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const root = element("div", { class: "bertedu be-training" });
+  el.append(root);
+  followTheme(root, signal);
+  const live = hasKernel(model);
+
+  const button = (text, click) => element("button", { type: "button", class: "be-button", on: { click }, signal }, text);
+  const tell = (command) => {
+    model.set({ command });
+    model.save_changes();
+    paintButtons();
+  };
+  const pause = button("Pause", () => tell(model.get("command") === "pause" ? "run" : "pause"));
+  const stop = button("Stop", () => tell("stop"));
+  const bar = element("progress", { "aria-label": "Steps done" });
+  const said = element("span", { role: "status" });
+  const curves = element("div", { class: "be-curves" });
+  const table = element("div", { class: "be-answers" });
+  const line = element("p", { class: "be-line" }, HINT);
+  root.append(
+    element("div", { class: "be-controls" }, pause, stop, bar, said), curves,
+    element("p", { class: "be-line" },
+      "Thin: each batch. Thick: the mean of the last batches. ○ held-out documents. Dashed: the baseline."),
+    table, element("div", { class: "be-foot" }, line, saveButton(() => model.get("picture"), "training.svg", signal)),
+  );
+
+  let data;
+  let pinned = null; // a step
+
+  function paintButtons() {
+    const going = live && (data.state === "running" || data.state === "paused");
+    pause.disabled = stop.disabled = !going || model.get("command") === "stop";
+    pause.textContent = model.get("command") === "pause" ? "Continue" : "Pause";
+    const waits = going && model.get("command") === "stop";
+    said.textContent = waits ? "stopping after this step …" : progress(data);
+  }
+
+  function paint() {
+    const focused = [...curves.querySelectorAll("svg")].indexOf(document.activeElement);
+    data = unpack(model.get("data"));
+    bar.max = data.steps;
+    bar.value = data.done;
+    paintButtons();
+    curves.replaceChildren(...data.curves.map((_, column) => curvePicture(data, column)));
+    table.replaceChildren(answers(data.predictions));
+    if (focused >= 0) curves.querySelectorAll("svg")[focused].focus();
+    point(pinned);
+  }
+
+  const nearest = (step) => {
+    const steps = data.at.values;
+    let best = 0;
+    steps.forEach((each, i) => { if (Math.abs(each - step) < Math.abs(steps[best] - step)) best = i; });
+    return best;
+  };
+
+  function point(step) {
+    const known = step !== null && data.at.values.length > 0;
+    const place = known ? nearest(step) : null;
+    for (const cursor of curves.querySelectorAll(".be-cursor")) {
+      const left = known ? across(data.at.values[place], data.steps) : 0;
+      cursor.setAttribute("d", known ? `M${left} ${TOP}V${HEIGHT - BOTTOM}` : "");
+    }
+    line.textContent = known ? `${step === pinned ? "Pinned: " : ""}${described(data, place)}` : HINT;
+    line.classList.toggle("be-pinned", known && step === pinned);
+  }
+
+  const stepAt = (event) => {
+    const picture = event.target.closest?.("svg");
+    if (!picture) return null;
+    const { left, width } = picture.getBoundingClientRect();
+    const place = ((event.clientX - left) / width) * WIDTH;
+    return ((place - LEFT) / (WIDTH - LEFT - RIGHT)) * data.steps;
+  };
+  for (const [type, listener] of Object.entries({
+    pointermove: (event) => point(stepAt(event) ?? pinned),
+    pointerleave: () => point(pinned),
+    click: (event) => {
+      const step = stepAt(event);
+      if (step !== null) point((pinned = pinned === null ? step : null));
+    },
+    keydown: (event) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const steps = data.at.values;
+      if (!by || !steps.length) return;
+      event.preventDefault();
+      const here = pinned === null ? steps.length - 1 : nearest(pinned) + by;
+      point((pinned = steps[Math.min(Math.max(here, 0), steps.length - 1)]));
+    },
+  })) curves.addEventListener(type, listener, { signal });
+  root.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape") point((pinned = null));
+  }, { signal });
+
+  model.on("change:data", paint);
+  model.on("change:command", paintButtons);
+  paint();
+  return () => {
+    ending.abort();
+    model.off("change:data", paint);
+    model.off("change:command", paintButtons);
+    root.remove();
+  };
+}
+
+export default { render };

@@ -1,0 +1,317 @@
+"""Watch a model learn: losses against their baselines, held-out points, and changing answers."""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from math import isfinite, log
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+import traitlets
+from numpy.typing import NDArray
+
+from bertedu.errors import InputError
+from bertedu.pretraining import Evaluation, StepReport
+from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.palette import LIGHT
+from bertedu.widgets.svg import MARGIN, WIDTH, Picture
+
+SECONDS_BETWEEN_UPDATES = 0.2
+MOST_POINTS = 400  # of a curve that is drawn
+SMOOTHED_OVER = 20  # steps
+_HEIGHT, _LEFT, _RIGHT = 150, 44, 130  # of a plot in the picture, and what its axis and labels need
+NOT_STARTED, RUNNING, PAUSED, STOPPED, FINISHED = (
+    "not started", "running", "paused", "stopped", "finished",
+)  # fmt: skip
+
+Predictions = Sequence[tuple[str, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One loss: the baseline it must beat, and what is held out."""
+
+    name: str
+    baseline: float
+    baseline_name: str
+    held_out: list[tuple[int, float]]
+
+
+class TrainingMonitor(Widget):
+    """Shows both pretraining losses while they fall; its buttons pause, go on and stop.
+
+    The training runs in the cell itself, so that Run All goes on only with the finished model.
+    The buttons reach Python meanwhile because JupyterLab sends a widget's messages to a thread
+    beside the cell (a "subshell" of ipykernel 7). With an older kernel, interrupt the kernel (the
+    square in the toolbar): that stops it just as gently. What was learned so far stays.
+
+    Args:
+        steps: of the whole run.
+        unigram_loss: the masked LM's loss of one who knows only how often each token occurs, nats.
+
+    Attributes:
+        state: "not started", "running", "paused", "stopped" or "finished".
+        command: "run", "pause" or "stop"; the buttons set it, and so can Python.
+        reports, evaluations, predictions: all that was shown, in order.
+
+    Raises:
+        InputError: fewer than one step, or a baseline that is no positive number.
+
+    Example:
+        >>> monitor = TrainingMonitor(steps=2, unigram_loss=6.5)
+        >>> monitor.add(StepReport(0, 6.6, 0.7, 1e-3, 900, 0.1))
+        >>> monitor
+        TrainingMonitor(1 of 2 steps, running; MLM 6.60 nats, NSP 0.70 nats)
+    """
+
+    _esm = javascript_module("training_monitor")
+    _css = style_sheet("training_monitor")
+    command = traitlets.Enum(("run", "pause", "stop"), default_value="run").tag(sync=True)
+    picture = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, steps: int, unigram_loss: float) -> None:
+        if steps < 1 or not (isfinite(unigram_loss) and unigram_loss > 0):
+            raise InputError(
+                f"steps is {steps} and unigram_loss {unigram_loss}: give at least one step, and "
+                "a loss above 0"
+            )
+        self.steps = steps
+        self.unigram_loss = unigram_loss
+        self.state = NOT_STARTED
+        self.reports: list[StepReport] = []
+        self.evaluations: list[tuple[int, Evaluation]] = []
+        self.predictions: list[tuple[int, list[tuple[str, list[str]]]]] = []
+        self._sent = 0.0
+        self._worked = 0.0  # seconds, pauses not counted
+        super().__init__(data=self._packed())
+        self.picture = self.to_svg()
+
+    def run(
+        self,
+        reports: Generator[StepReport, None, None],
+        look: Callable[[int], None] | None = None,
+        every: int = 50,
+    ) -> None:
+        """Takes the steps, shows them as they come, and ends after the last or at a Stop.
+
+        Args:
+            reports: as `pretrain` gives them; closed at the end.
+            look: called with the number of steps done, at first with 0, then every so often and
+                at the end; it may call `evaluated` and `predicted`.
+            every: steps between two looks.
+        """
+        from IPython.display import display
+
+        self.command = "run"
+        shown = display(self, display_id=True)  # type: ignore[no-untyped-call]
+        looked = -1
+        try:
+            self.state = RUNNING
+            began = time.monotonic()
+            if look and not self.reports:
+                look(looked := 0)
+            for report in reports:
+                self.add(report)
+                done = report.step + 1
+                if look and (done % every == 0 or done == self.steps):
+                    look(looked := done)
+                self._worked += time.monotonic() - began
+                if self._told_to_stop():
+                    break
+                began = time.monotonic()
+        except KeyboardInterrupt:
+            self.command = "stop"
+        finally:
+            reports.close()
+        if look and self.reports and looked <= self.reports[-1].step:
+            look(self.reports[-1].step + 1)
+        finished = bool(self.reports) and self.reports[-1].step + 1 >= self.steps
+        self.state = FINISHED if finished else STOPPED
+        self._show(now=True)
+        self.picture = self.to_svg()
+        if shown is not None:
+            shown.update(self)  # what is saved is the end, not the empty beginning
+
+    def add(self, report: StepReport) -> None:
+        """Shows one more step."""
+        self.reports.append(report)
+        self.state = FINISHED if report.step + 1 >= self.steps else RUNNING
+        self._show()
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        """Shows held-out losses after so many steps."""
+        self.evaluations.append((step, evaluation))
+        self._show(now=True)
+
+    def predicted(self, step: int, predictions: Predictions) -> None:
+        """Shows what the model says after so many steps: texts, each with its best guesses."""
+        self.predictions.append((step, [(text, list(words)) for text, words in predictions]))
+        self._show(now=True)
+
+    def summary(self) -> str:
+        """Returns the main numbers in one line; held-out losses where there are any."""
+        done = self.reports[-1].step + 1 if self.reports else 0
+        text = f"{done:,} of {self.steps:,} steps, {self.state}"
+        if self.evaluations:
+            e = self.evaluations[-1][1]
+            return f"{text}; held-out MLM {e.mlm_loss:.2f} nats, NSP {e.nsp_loss:.2f} nats"
+        if self.reports:
+            r = self.reports[-1]
+            return f"{text}; MLM {r.mlm_loss:.2f} nats, NSP {r.nsp_loss:.2f} nats"
+        return text
+
+    def to_svg(self) -> str:
+        """Returns the curves and the answers as they are now."""
+        picture = Picture(f"{self.summary()}.")
+        losses = self._losses()
+        for column, curve in enumerate(self._curves()):
+            picture.heading(curve.name)
+            picture.drawing(_HEIGHT + 24, _plot(curve, losses[:, column], self.steps))
+        picture.note(
+            f"Thin: each batch. Thick: the mean of the last {SMOOTHED_OVER} batches. Circles: "
+            "held-out documents. Dashed: the baseline. Losses in nats, steps from left to right."
+        )
+        if self.predictions:
+            picture.heading("What it says for [MASK], the likeliest first")
+            for number, (text, _) in enumerate(self.predictions[-1][1]):
+                picture.note(text)
+                picture.lines(
+                    (f"step {step:>5,}: {', '.join(rows[number][1])}", "ink")
+                    for step, rows in _thinned(self.predictions, 5)
+                )
+        return picture.to_svg()
+
+    def _curves(self) -> list[Curve]:
+        return [
+            Curve(
+                "Masked language model", self.unigram_loss, "unigram",
+                [(step, e.mlm_loss) for step, e in self.evaluations],
+            ),
+            Curve(
+                "Next sentence prediction", log(2), "ln 2, a coin",
+                [(step, e.nsp_loss) for step, e in self.evaluations],
+            ),
+        ]  # fmt: skip
+
+    def _told_to_stop(self) -> bool:
+        """Waits while paused; the buttons' messages come in beside this thread."""
+        if self.command == "pause":
+            self.state = PAUSED
+            self._show(now=True)
+            while self.command == "pause":
+                time.sleep(0.05)
+            self.state = RUNNING
+            self._show(now=True)
+        return bool(self.command == "stop")
+
+    def _losses(self) -> NDArray[np.float32]:
+        rows = [(r.mlm_loss, r.nsp_loss) for r in self.reports]
+        return np.array(rows, np.float32).reshape(-1, 2)
+
+    def _show(self, *, now: bool = False) -> None:
+        if now or time.monotonic() - self._sent >= SECONDS_BETWEEN_UPDATES:
+            self.data = self._packed()
+            self._sent = time.monotonic()
+
+    def _packed(self) -> bytes:
+        done = self.reports[-1].step + 1 if self.reports else 0
+        pace = self._worked / done if done else None
+        losses = self._losses()
+        shown = _places(len(losses))
+        header: dict[str, Any] = {
+            "steps": self.steps,
+            "done": done,
+            "state": self.state,
+            "seconds_left": None if pace is None else round(pace * (self.steps - done), 1),
+            "learning_rate": self.reports[-1].learning_rate if self.reports else None,
+            "smoothed_over": SMOOTHED_OVER,
+            "curves": [vars(curve) for curve in self._curves()],
+            "predictions": self.predictions,
+        }
+        return pack(
+            header,
+            at=np.array([self.reports[i].step + 1 for i in shown], np.int32),
+            raw=losses[shown],
+            smooth=_smoothed(losses)[shown],
+        )
+
+
+def _smoothed(losses: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of each row and those before it, SMOOTHED_OVER at most."""
+    sums = np.cumsum(np.vstack([np.zeros((1, 2)), losses.astype(np.float64)]), axis=0)
+    last = np.arange(1, len(losses) + 1)
+    first = np.maximum(last - SMOOTHED_OVER, 0)
+    means: NDArray[np.float32] = (sums[last] - sums[first]) / (last - first)[:, None]
+    return means.astype(np.float32)
+
+
+def _places(count: int) -> list[int]:
+    """Evenly spread places of at most MOST_POINTS, the last among them."""
+    return sorted(set(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int)))
+
+
+def _thinned(rows: list[Any], most: int) -> list[Any]:
+    return [rows[i] for i in sorted(set(np.linspace(0, len(rows) - 1, most).round().astype(int)))]
+
+
+def _plot(curve: Curve, losses: NDArray[np.float32], steps: int) -> Callable[[float], str]:
+    """What draws a curve, its baseline and its held-out points below a given height."""
+    both = np.column_stack([losses, losses])
+    smooth, raw = _smoothed(both)[:, 0], losses
+    values = [*map(float, smooth), curve.baseline, *(value for _, value in curve.held_out)]
+    low, high = min(values), max(values)
+    low, high = low - 0.15 * (high - low) - 0.02, high + 0.15 * (high - low) + 0.02
+    left, width = MARGIN + _LEFT, WIDTH - 2 * MARGIN - _LEFT - _RIGHT
+
+    def draw(top: float) -> str:
+        def x(step: float) -> float:
+            return left + width * step / steps
+
+        def y(value: float) -> float:
+            return top + _HEIGHT * (1 - (min(max(value, low), high) - low) / (high - low))
+
+        def line(numbers: NDArray[np.float32], stroke: str, thickness: float) -> str:
+            points = " ".join(
+                f"{x(i + 1):.1f},{y(float(numbers[i])):.1f}" for i in _places(len(numbers))
+            )
+            return (
+                f'<polyline points="{points}" fill="none" stroke="{stroke}" '
+                f'stroke-width="{thickness}"/>'
+            )
+
+        def words(text: str, at: float, height: float, anchor: str = "start") -> str:
+            return (
+                f'<text x="{at:.1f}" y="{height:.1f}" font-size="12" fill="{LIGHT["dim"]}" '
+                f'text-anchor="{anchor}" font-family="sans-serif">{escape(text)}</text>'
+            )
+
+        base, right = y(curve.baseline), left + width
+        dots = "".join(
+            f'<circle cx="{x(step):.1f}" cy="{y(value):.1f}" r="4" fill="{LIGHT["paper"]}" '
+            f'stroke="{LIGHT["start"]}" stroke-width="2"/>'
+            for step, value in curve.held_out
+        )
+        axis = (
+            f'<path d="M{left} {top:.0f}V{top + _HEIGHT:.0f}H{right}" fill="none" '
+            f'stroke="{LIGHT["outline"]}"/>'
+        )
+        ends = words(f"{high:.2f}", left - 6, top + 10, "end")
+        ends += words(f"{low:.2f}", left - 6, top + _HEIGHT, "end")
+        ends += words("0", left, top + _HEIGHT + 16, "middle")
+        ends += words(f"{steps:,} steps", right, top + _HEIGHT + 16, "end")
+        label = words(f"{curve.baseline_name} {curve.baseline:.2f}", right + 6, base + 4)
+        if curve.held_out:
+            value = curve.held_out[-1][1]
+            at = y(value) + 4
+            if abs(at - base - 4) < 14:
+                at = base + 4 + (16 if at >= base + 4 else -16)
+            label += words(f"held out {value:.2f}", right + 6, at)
+        dashed = (
+            f'<path d="M{left} {base:.1f}H{right}" stroke="{LIGHT["ink"]}" '
+            f'stroke-width="1.5" stroke-dasharray="6 4"/>'
+        )
+        curves = line(raw, LIGHT["outline"], 0.7) + line(smooth, LIGHT["end"], 2.5)
+        return axis + curves + dashed + dots + ends + label
+
+    return draw

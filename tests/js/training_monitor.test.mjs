@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import widget, {
+  described, duration, progress, range, thinned,
+} from "../../bertedu/widgets/static/training_monitor.js";
+import { Model, openPage, pack } from "./page.mjs";
+
+openPage();
+const HOSTILE = "<script>";
+
+function data(change = {}) {
+  const floats = Buffer.from(new Float32Array([6.5, 0.7, 6.25, 0.5]).buffer);
+  return pack({
+    steps: 10, done: 2, state: "running", seconds_left: 75, smoothed_over: 20,
+    curves: [
+      { name: "MLM", baseline: 6.5, baseline_name: "unigram", held_out: [[2, 6]] },
+      { name: "NSP", baseline: 0.69, baseline_name: "ln 2", held_out: [[2, 0.6]] },
+    ],
+    predictions: [[2, [["a [MASK]", ["sun", HOSTILE]]]]],
+    ...change,
+  }, {
+    at: ["int32", [2], Buffer.from(new Int32Array([1, 2]).buffer)],
+    raw: ["float32", [2, 2], floats], smooth: ["float32", [2, 2], floats],
+  });
+}
+
+function shown(change, options) {
+  const model = new Model({ command: "run", picture: "<svg/>", data: data(change) }, options);
+  const el = document.createElement("div");
+  document.body.append(el);
+  const end = widget.render({ model, el });
+  return { model, el, end, buttons: [...el.querySelectorAll("button")] };
+}
+
+test("durations, ranges and rows", () => {
+  assert.equal(duration(75), "1 min 15 s");
+  assert.equal(duration(9.2), "10 s");
+  const [low, high] = range([1, 3]);
+  assert.ok(low < 1 && high > 3);
+  assert.deepEqual(thinned([0, 1, 2, 3, 4, 5, 6], 3), [0, 3, 6]);
+});
+
+test("the time left is told while it runs only", () => {
+  const run = { state: "running", done: 2, steps: 10, seconds_left: 75 };
+  assert.equal(progress(run), "2 of 10 steps, running, about 1 min 15 s left");
+  assert.equal(progress({ ...run, state: "stopped" }), "2 of 10 steps, stopped");
+});
+
+test("a step is described by both losses", () => {
+  const values = [6.5, 0.7, 6.25, 0.5];
+  assert.equal(described({
+    at: { values: [1, 2] }, raw: { values }, smooth: { values }, smoothed_over: 20,
+    curves: [{ name: "MLM" }, { name: "NSP" }],
+  }, 1), "Step 2: MLM 6.25 nats, mean of the last 20 6.25; NSP 0.50 nats, mean of the last 20 0.50");
+});
+
+test("the buttons tell Python, which answers with its data", () => {
+  const { model, el, buttons: [pause, stop], end } = shown();
+  pause.click();
+  assert.equal(model.saved.at(-1).command, "pause");
+  assert.equal(pause.textContent, "Continue");
+  stop.click();
+  assert.equal(model.saved.at(-1).command, "stop");
+  assert.ok(stop.disabled);
+  assert.match(el.textContent, /stopping after this step/);
+  end();
+  assert.equal(el.children.length, 0);
+});
+
+test("without a kernel nothing can be stopped, and text is never markup", () => {
+  const { el, buttons: [pause, stop] } = shown({}, { kernel: false });
+  assert.ok(pause.disabled && stop.disabled);
+  assert.equal(el.querySelector("script"), null);
+  assert.ok(el.textContent.includes(HOSTILE));
+  assert.ok(el.textContent.includes("unigram 6.50") && el.textContent.includes("held out 0.60"));
+});

@@ -1,0 +1,142 @@
+"""The training monitor: what it shows, and that pause and stop hold a run that is going on."""
+
+import threading
+import time
+from collections.abc import Iterator
+from math import log
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from bertedu import InputError
+from bertedu.pretraining import Evaluation, StepReport
+from bertedu.widgets import TrainingMonitor
+from bertedu.widgets.training_monitor import SMOOTHED_OVER, _smoothed
+
+
+def report(step: int) -> StepReport:
+    return StepReport(step, 6.0 - step / 100, 0.7 - step / 1000, 1e-3, 900, 0.01)
+
+
+def evaluation(mlm_loss: float = 5.0) -> Evaluation:
+    return Evaluation(mlm_loss, 0.2, 0.6, 0.7, 6.5, 100, 50)
+
+
+class Steps:
+    """Step reports that take a moment each, and remember whether they were closed."""
+
+    def __init__(self, count: int, seconds: float = 0.0) -> None:
+        self.taken, self.closed, self.source = 0, False, self._steps(count, seconds)
+
+    def _steps(self, count: int, seconds: float) -> Iterator[StepReport]:
+        try:
+            for step in range(count):
+                time.sleep(seconds)
+                self.taken += 1
+                yield report(step)
+        finally:
+            self.closed = True
+
+
+def wait_for(condition, seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_run_takes_every_step_and_looks_at_the_right_times() -> None:
+    monitor, steps, looks = TrainingMonitor(7, 6.5), Steps(7), []
+    monitor.run(steps.source, looks.append, every=3)
+    assert looks == [0, 3, 6, 7]
+    assert [r.step for r in monitor.reports] == list(range(7))
+    assert (monitor.state, steps.closed) == ("finished", True)
+
+
+def test_stop_ends_the_run_at_once_and_keeps_what_was_learned() -> None:
+    monitor, steps, looks = TrainingMonitor(1000, 6.5), Steps(1000, 0.01), []
+    thread = threading.Thread(target=monitor.run, args=(steps.source, looks.append, 400))
+    thread.start()
+    wait_for(lambda: steps.taken > 3)
+    monitor.set_state({"command": "stop"})  # as the button's message does
+    thread.join(2)
+    assert not thread.is_alive()
+    assert (monitor.state, steps.closed) == ("stopped", True)
+    assert looks == [0, len(monitor.reports)]
+    assert 3 < len(monitor.reports) == steps.taken < 1000
+
+
+def test_pause_holds_the_run_until_it_goes_on() -> None:
+    monitor, steps = TrainingMonitor(1000, 6.5), Steps(1000, 0.005)
+    thread = threading.Thread(target=monitor.run, args=(steps.source,))
+    thread.start()
+    wait_for(lambda: steps.taken > 3)
+    monitor.set_state({"command": "pause"})
+    wait_for(lambda: monitor.state == "paused")
+    held = steps.taken
+    time.sleep(0.2)
+    assert steps.taken == held
+    monitor.set_state({"command": "run"})
+    wait_for(lambda: steps.taken > held + 3)
+    monitor.command = "stop"
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_an_interrupted_kernel_stops_as_gently() -> None:
+    def interrupted() -> Iterator[StepReport]:
+        yield report(0)
+        raise KeyboardInterrupt
+
+    monitor = TrainingMonitor(5, 6.5)
+    monitor.run(interrupted())
+    assert monitor.state == "stopped"
+    assert len(monitor.reports) == 1
+
+
+def test_an_error_in_training_is_not_hidden() -> None:
+    def failing() -> Iterator[StepReport]:
+        yield report(0)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        TrainingMonitor(5, 6.5).run(failing())
+
+
+def test_updates_are_throttled() -> None:
+    monitor, sent = TrainingMonitor(3000, 6.5), []
+    monitor.observe(lambda change: sent.append(change), "data")
+    began = time.monotonic()
+    for step in range(300):
+        monitor.add(report(step))
+    assert 1 <= len(sent) <= 2 + 5 * (time.monotonic() - began)
+
+
+def test_the_smoothed_curve_is_a_mean_of_the_last_steps() -> None:
+    losses = np.random.default_rng(0).random((50, 2), np.float32)
+    expected = [losses[max(0, i + 1 - SMOOTHED_OVER) : i + 1].mean(0) for i in range(50)]
+    assert np.allclose(_smoothed(losses), expected, atol=1e-6)
+
+
+def test_the_picture_names_its_baselines_and_shows_the_answers() -> None:
+    monitor = TrainingMonitor(10, 6.5)
+    for step in range(10):
+        monitor.add(report(step))
+    monitor.evaluated(10, evaluation())
+    monitor.predicted(10, [("the <b> [MASK]", ["sun", "rain", "sea"])])
+    words = [node.text for node in ET.fromstring(monitor.to_svg()).iter() if node.text]
+    for expected in (
+        "unigram 6.50", f"ln 2, a coin {log(2):.2f}", "held out 5.00", "held out 0.60",
+        "the <b> [MASK]", "step    10: sun, rain, sea",
+    ):  # fmt: skip
+        assert expected in words
+    assert repr(monitor) == (
+        "TrainingMonitor(10 of 10 steps, finished; held-out MLM 5.00 nats, NSP 0.60 nats)"
+    )
+
+
+@pytest.mark.parametrize(("steps", "loss"), [(0, 6.5), (5, 0.0), (5, float("nan"))])
+def test_what_cannot_be_shown_is_refused(steps: int, loss: float) -> None:
+    with pytest.raises(InputError, match="at least one step"):
+        TrainingMonitor(steps, loss)
