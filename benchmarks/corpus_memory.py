@@ -30,14 +30,14 @@ print(json.dumps([corpus.num_sentences, *peaks]))
 """
 
 
-def measure(text: str, characters: int, folder: Path) -> list[float]:
+def measure(text: str, copies: int, folder: Path) -> list[float]:
     """Returns sentences, and peak MiB after the imports, after building, after an epoch."""
-    source = folder / f"{characters}.txt"
+    source = folder / f"{copies}.txt"
     with source.open("w", encoding="utf-8") as file:
-        for _ in range(-(-characters // len(text))):
+        for _ in range(copies):
             file.write(text + "\n\n")
     out = subprocess.run(
-        [sys.executable, "-c", CHILD, source, folder / f"{characters}"],
+        [sys.executable, "-c", CHILD, source, folder / f"{copies}"],
         capture_output=True,
         text=True,
         check=True,
@@ -50,18 +50,18 @@ def main() -> None:
     """Measures, and prints the table."""
     args = arguments(__doc__, text={"type": Path, "default": COURSE_TEXT})
     text = "\n\n".join(read_text(args.text))
-    size = 200_000 if args.quick else 3_000_000
+    copies = max(1, round((200_000 if args.quick else 3_000_000) / len(text)))
     with tempfile.TemporaryDirectory() as folder:
-        seen = {n: measure(text, n, Path(folder)) for n in (size, 10 * size)}
+        seen = {n: measure(text, n, Path(folder)) for n in (copies, 10 * copies)}
     rows = [
         {
-            "text, million characters": f"{characters / 1e6:.1f}",
+            "text, million characters": f"{n * len(text) / 1e6:.1f}",
             "sentences": f"{measured[0]:,.0f}",
             "imports, MiB": f"{measured[1]:.0f}",
             "building, MiB": f"{measured[2]:.0f}",
             "one epoch of pairs, MiB": f"{measured[3]:.0f}",
         }
-        for characters, measured in seen.items()
+        for n, measured in seen.items()
     ]
     small, large = seen.values()
     report(
