@@ -849,8 +849,8 @@ verdict(one_layer(768, 3072), sum(by_formula(replace(base, num_hidden_layers=2))
 
 # %% [markdown]
 # **4.** A published mistake (hyunwoongko/transformer, pull request #40): the mask is put on the
-# *queries*, so that padding may not ask but may be asked. Which shape must a mask `[B, S]` get so that it shuts out *keys*? The scores are
-# `[B, A, queries, keys]`.
+# *queries*, so that padding may not ask but may be asked. Which shape must a mask `[B, S]` get so
+# that it shuts out *keys*? The scores are `[B, A, queries, keys]`.
 
 
 # %%

@@ -67,7 +67,7 @@ def test_text_longer_than_the_model_is_cut_only_when_asked(bert) -> None:
     for call in (bert.encode, bert.hidden_states, bert.attention, bert.fill_mask):
         with pytest.raises(InputError, match="25,002 tokens and max_length is 12: shorten it"):
             call(text)
-    with pytest.warns(UserWarning, match=r"the last 24,990 tokens were left out: the model reads 12"):
+    with pytest.warns(UserWarning, match="the last 24,990 tokens were left out: the model reads"):
         encoding = bert.encode(text, truncate=True)
     assert len(encoding) == 12
     assert encoding.truncated == len(bert.tokenizer.encode(text)) - 12

@@ -106,7 +106,7 @@ def test_an_error_in_training_is_not_hidden() -> None:
 
 def test_updates_are_throttled() -> None:
     monitor, sent = TrainingMonitor(3000, 6.5), []
-    monitor.observe(lambda change: sent.append(change), "data")
+    monitor.observe(sent.append, "data")
     began = time.monotonic()
     for step in range(300):
         monitor.add(report(step))

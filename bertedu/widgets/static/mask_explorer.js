@@ -430,6 +430,7 @@ function render({ model, el }) {
     },
   })) picture.addEventListener(type, listener, { signal });
   root.addEventListener("keydown", (event) => {
+    if (event.target.type === "range") event.stopPropagation(); // JupyterLab takes its arrow keys
     if (event.key !== "Escape") return;
     pin(null);
     leave();
