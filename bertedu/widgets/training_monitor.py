@@ -39,12 +39,12 @@ class Curve:
 
 
 class TrainingMonitor(Widget):
-    """Shows both pretraining losses while they fall; its buttons pause, go on and stop.
+    """Shows both pretraining losses while they fall; it can be paused and stopped.
 
     The training runs in the cell itself, so that Run All goes on only with the finished model.
-    The buttons reach Python meanwhile because JupyterLab sends a widget's messages to a thread
-    beside the cell (a "subshell" of ipykernel 7). With an older kernel, interrupt the kernel (the
-    square in the toolbar): that stops it just as gently. What was learned so far stays.
+    To stop it there, interrupt the kernel (the square in the toolbar): it stops gently, and what
+    was learned so far stays. The buttons act where their messages reach Python while the cell
+    runs; in JupyterLab 4.6 they were seen to wait until its end.
 
     Args:
         steps: of the whole run.
