@@ -253,9 +253,6 @@ def pretrain(
         if accelerator:
             losses = accelerator.reduce(losses, "sum")
         done = step + 1
-        saved = folder is not None and (done % save_every == 0 or done == recipe.steps)
-        if saved:
-            save()
         report = StepReport(
             step=step,
             mlm_loss=float(losses[0]),
@@ -267,9 +264,10 @@ def pretrain(
         try:
             yield report
         except GeneratorExit:  # the caller takes no more steps
-            if folder is not None and not saved:
-                save()
+            save()
             raise
+        if done % save_every == 0 or done == recipe.steps:
+            save()  # after the caller has noted the step: no note is missing behind a checkpoint
 
 
 def counted(labels: Tensor) -> int:
