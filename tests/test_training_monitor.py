@@ -1,6 +1,6 @@
 """The training monitor: what it shows, and that pause and stop hold a run that is going on."""
 
-import threading
+import asyncio
 import time
 from collections.abc import Iterator
 from math import log
@@ -39,16 +39,21 @@ class Steps:
             self.closed = True
 
 
-def wait_for(condition, seconds: float = 5.0) -> None:
+def press(monitor: TrainingMonitor, command: str) -> None:
+    """What a button does: a message, as ipywidgets hands it on."""
+    monitor._handle_custom_msg({"command": command}, [])
+
+
+async def wait_for(condition, seconds: float = 5.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
-        time.sleep(0.01)
+        await asyncio.sleep(0.01)
 
 
 def test_a_run_takes_every_step_and_looks_at_the_right_times() -> None:
     monitor, steps, looks = TrainingMonitor(7, 6.5), Steps(7), []
-    monitor.run(steps.source, looks.append, every=3)
+    asyncio.run(monitor.run(steps.source, looks.append, every=3))
     assert looks == [0, 3, 6, 7]
     assert [r.step for r in monitor.reports] == list(range(7))
     assert (monitor.state, steps.closed) == ("finished", True)
@@ -56,12 +61,14 @@ def test_a_run_takes_every_step_and_looks_at_the_right_times() -> None:
 
 def test_stop_ends_the_run_at_once_and_keeps_what_was_learned() -> None:
     monitor, steps, looks = TrainingMonitor(1000, 6.5), Steps(1000, 0.01), []
-    thread = threading.Thread(target=monitor.run, args=(steps.source, looks.append, 400))
-    thread.start()
-    wait_for(lambda: steps.taken > 3)
-    monitor.set_state({"command": "stop"})  # as the button's message does
-    thread.join(2)
-    assert not thread.is_alive()
+
+    async def scene() -> None:
+        run = asyncio.create_task(monitor.run(steps.source, looks.append, 400))
+        await wait_for(lambda: steps.taken > 3)
+        press(monitor, "stop")
+        await asyncio.wait_for(run, 2)
+
+    asyncio.run(scene())
     assert (monitor.state, steps.closed) == ("stopped", True)
     assert looks == [0, len(monitor.reports)]
     assert 3 < len(monitor.reports) == steps.taken < 1000
@@ -69,30 +76,45 @@ def test_stop_ends_the_run_at_once_and_keeps_what_was_learned() -> None:
 
 def test_pause_holds_the_run_until_it_goes_on() -> None:
     monitor, steps = TrainingMonitor(1000, 6.5), Steps(1000, 0.005)
-    thread = threading.Thread(target=monitor.run, args=(steps.source,))
-    thread.start()
-    wait_for(lambda: steps.taken > 3)
-    monitor.set_state({"command": "pause"})
-    wait_for(lambda: monitor.state == "paused")
-    held = steps.taken
-    time.sleep(0.2)
-    assert steps.taken == held
-    monitor.set_state({"command": "run"})
-    wait_for(lambda: steps.taken > held + 3)
-    monitor.command = "stop"
-    thread.join(2)
-    assert not thread.is_alive()
+
+    async def scene() -> None:
+        run = asyncio.create_task(monitor.run(steps.source))
+        await wait_for(lambda: steps.taken > 3)
+        press(monitor, "pause")
+        await wait_for(lambda: monitor.state == "paused")
+        held = steps.taken
+        await asyncio.sleep(0.2)
+        assert steps.taken == held
+        press(monitor, "run")
+        await wait_for(lambda: steps.taken > held + 3)
+        monitor.command = "stop"
+        await asyncio.wait_for(run, 2)
+
+    asyncio.run(scene())
 
 
-def test_an_interrupted_kernel_stops_as_gently() -> None:
+def test_an_interrupt_in_the_middle_of_a_step_stops_as_gently() -> None:
     def interrupted() -> Iterator[StepReport]:
         yield report(0)
         raise KeyboardInterrupt
 
     monitor = TrainingMonitor(5, 6.5)
-    monitor.run(interrupted())
+    asyncio.run(monitor.run(interrupted()))
     assert monitor.state == "stopped"
     assert len(monitor.reports) == 1
+
+
+def test_a_cell_that_the_kernel_cancels_stops_as_gently() -> None:
+    monitor, steps = TrainingMonitor(1000, 6.5), Steps(1000, 0.005)
+
+    async def scene() -> None:
+        run = asyncio.create_task(monitor.run(steps.source))
+        await wait_for(lambda: steps.taken > 3)
+        run.cancel()
+        await asyncio.wait_for(run, 2)
+
+    asyncio.run(scene())
+    assert (monitor.state, steps.closed) == ("stopped", True)
 
 
 def test_an_error_in_training_is_not_hidden() -> None:
@@ -101,7 +123,7 @@ def test_an_error_in_training_is_not_hidden() -> None:
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        TrainingMonitor(5, 6.5).run(failing())
+        asyncio.run(TrainingMonitor(5, 6.5).run(failing()))
 
 
 def test_updates_are_throttled() -> None:

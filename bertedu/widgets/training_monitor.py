@@ -1,5 +1,6 @@
 """Watch a model learn: losses against their baselines, held-out points, and changing answers."""
 
+import asyncio
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -41,10 +42,10 @@ class Curve:
 class TrainingMonitor(Widget):
     """Shows both pretraining losses while they fall; it can be paused and stopped.
 
-    The training runs in the cell itself, so that Run All goes on only with the finished model.
-    To stop it there, interrupt the kernel (the square in the toolbar): it stops gently, and what
-    was learned so far stays. The buttons act where their messages reach Python while the cell
-    runs; in JupyterLab 4.6 they were seen to wait until its end.
+    The training runs in the cell itself, so that Run All goes on only with the finished model:
+    write `await monitor.run(...)`. Between two steps the kernel listens to the buttons. Stop, or
+    the kernel's own interrupt (the square in the toolbar), ends the run gently after the step it
+    is in, and what was learned so far stays.
 
     Args:
         steps: of the whole run.
@@ -85,9 +86,10 @@ class TrainingMonitor(Widget):
         self._sent = 0.0
         self._worked = 0.0  # seconds, pauses not counted
         super().__init__(data=self._packed())
+        self.on_msg(lambda _, message, __: self.set_trait("command", message["command"]))
         self.picture = self.to_svg()
 
-    def run(
+    async def run(
         self,
         reports: Generator[StepReport, None, None],
         look: Callable[[int], None] | None = None,
@@ -117,10 +119,10 @@ class TrainingMonitor(Widget):
                 if look and (done % every == 0 or done == self.steps):
                     look(looked := done)
                 self._worked += time.monotonic() - began
-                if self._told_to_stop():
+                if await self._told_to_stop():
                     break
                 began = time.monotonic()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):  # how the kernel's interrupt arrives
             self.command = "stop"
         finally:
             reports.close()
@@ -194,13 +196,14 @@ class TrainingMonitor(Widget):
             ),
         ]  # fmt: skip
 
-    def _told_to_stop(self) -> bool:
-        """Waits while paused; the buttons' messages come in beside this thread."""
+    async def _told_to_stop(self) -> bool:
+        """Lets the buttons' messages in, and waits while paused."""
+        await asyncio.sleep(0.001)  # 0 would not let the kernel read its sockets
         if self.command == "pause":
             self.state = PAUSED
             self._show(now=True)
             while self.command == "pause":
-                time.sleep(0.05)
+                await asyncio.sleep(0.05)
             self.state = RUNNING
             self._show(now=True)
         return bool(self.command == "stop")

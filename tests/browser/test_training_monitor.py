@@ -21,7 +21,7 @@ def look(step):
     monitor.predicted(step, [("The sun is [MASK].", ["hot", "big", "<b>"])])
 
 monitor = TrainingMonitor(STEPS, 6.5)
-monitor.run(steps(), look, every=STEPS // 6)
+await monitor.run(steps(), look, every=STEPS // 6)
 """
 AFTER = "print('steps taken:', len(monitor.reports), monitor.state)"
 
@@ -39,9 +39,6 @@ def opened(lab, new_page, name: str, steps: int, **look):
     return page, widget
 
 
-@pytest.mark.xfail(
-    reason="JupyterLab 4.6 delivers the buttons' messages only after the cell", strict=False
-)
 def test_pause_continue_and_stop_work_while_the_cell_runs(lab, new_page) -> None:
     page, widget = opened(lab, new_page, "monitor.ipynb", 20_000)
     status = widget.get_by_role("status")

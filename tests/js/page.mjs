@@ -41,6 +41,7 @@ export class Model {
     this.state = state;
     this.listeners = new Map();
     this.saved = [];
+    this.sent = [];
     this.widget_manager = { kernel: kernel ? {} : null };
   }
   get(name) {
@@ -51,6 +52,9 @@ export class Model {
   }
   save_changes() {
     this.saved.push({ ...this.state });
+  }
+  send(message) {
+    this.sent.push(message);
   }
   on(event, listener) {
     this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);

@@ -112,12 +112,14 @@ export function render({ model, el }) {
   const live = hasKernel(model);
 
   const button = (text, click) => element("button", { type: "button", class: "be-button", on: { click }, signal }, text);
-  const tell = (command) => {
-    model.set({ command });
-    model.save_changes();
+  let asked = null; // of Python, which has not answered yet
+  const command = () => asked ?? model.get("command");
+  const tell = (wish) => {
+    // A message of its own: changes of the model's state wait for each other until the cell ends.
+    model.send({ command: (asked = wish) });
     paintButtons();
   };
-  const pause = button("Pause", () => tell(model.get("command") === "pause" ? "run" : "pause"));
+  const pause = button("Pause", () => tell(command() === "pause" ? "run" : "pause"));
   const stop = button("Stop", () => tell("stop"));
   const bar = element("progress", { "aria-label": "Steps done" });
   const said = element("span", { role: "status" });
@@ -136,9 +138,9 @@ export function render({ model, el }) {
 
   function paintButtons() {
     const going = live && (data.state === "running" || data.state === "paused");
-    pause.disabled = stop.disabled = !going || model.get("command") === "stop";
-    pause.textContent = model.get("command") === "pause" ? "Continue" : "Pause";
-    const waits = going && model.get("command") === "stop";
+    const waits = going && command() === "stop";
+    pause.disabled = stop.disabled = !going || waits;
+    pause.textContent = command() === "pause" ? "Continue" : "Pause";
     said.textContent = waits ? "stopping after this step …" : progress(data);
   }
 
@@ -199,13 +201,17 @@ export function render({ model, el }) {
     if (key === "Escape") point((pinned = null));
   }, { signal });
 
+  const answered = () => {
+    asked = null;
+    paintButtons();
+  };
   model.on("change:data", paint);
-  model.on("change:command", paintButtons);
+  model.on("change:command", answered);
   paint();
   return () => {
     ending.abort();
     model.off("change:data", paint);
-    model.off("change:command", paintButtons);
+    model.off("change:command", answered);
     root.remove();
   };
 }
