@@ -24,6 +24,7 @@ from bertedu.config import BertConfig
 from bertedu.corpus import Corpus
 from bertedu.errors import CheckpointError
 from bertedu.heads import BertForPreTraining
+from bertedu.masking import MaskingRule
 from bertedu.pretraining import (
     Evaluation,
     PretrainingData,
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="the peak")
     parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--max-length", type=int, default=128, help="tokens an example")
+    parser.add_argument("--mask-rate", type=float, default=0.15, help="of the training")
     parser.add_argument("--dropout", type=float, help="instead of the model's own")
     parser.add_argument("--layers", type=int, default=6, help="from scratch")
     parser.add_argument("--hidden-size", type=int, default=384, help="from scratch")
@@ -75,13 +77,15 @@ def run(args: argparse.Namespace) -> int:
         warmup_steps=args.warmup,
         max_length=args.max_length,
         seed=args.seed,
+        masking=MaskingRule(rate=args.mask_rate),
     )
     tokenizer = load_tokenizer("bertedu" if args.init == "scratch" else args.init)
     with accelerator.main_process_first():
         corpus = open_corpus(args.corpus, tokenizer, args.out / "corpus", progress=leader)
     train, held_out = corpus.split(min(0.5, max(HELD_OUT, HELD_OUT_DOCUMENTS / len(corpus))))
     data = PretrainingData(corpus, tokenizer, recipe, train)
-    held_out_data = PretrainingData(corpus, tokenizer, replace(recipe, mlm_only=False), held_out)
+    judged = replace(recipe, mlm_only=False, masking=MaskingRule())
+    held_out_data = PretrainingData(corpus, tokenizer, judged, held_out)
     held_out_batches = list(itertools.islice(held_out_data.batches(), args.evaluation_batches))
     unigrams = unigram_log_probs(corpus, len(tokenizer))
 

@@ -242,6 +242,25 @@ def test_the_command_says_what_lies_ahead_and_how_it_went(
     assert load(out / "best").fill_mask("the [MASK] sleeps")
 
 
+def test_another_mask_rate_trains_but_does_not_judge(
+    whole_run: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    text, usual, _ = whole_run
+    more = ["--mask-rate", "0.5", "--steps", "4"]
+    subprocess.run(
+        [sys.executable, *command(text, tmp_path, *more)],
+        env=os.environ | SINGLE, capture_output=True, check=True, timeout=120,
+    )  # fmt: skip
+
+    def judged(out: Path) -> int:
+        rows = map(json.loads, (out / "history.jsonl").read_text().splitlines())
+        return next(row["held_out"]["tokens"] for row in rows if "held_out" in row)
+
+    recipe = json.loads(next(tmp_path.glob("step-*/recipe.json")).read_text())
+    assert recipe["masking"]["rate"] == 0.5
+    assert judged(tmp_path) == judged(usual)
+
+
 def test_a_killed_run_continues_as_if_nothing_had_happened(
     whole_run: tuple[Path, Path, str], tmp_path: Path
 ) -> None:
