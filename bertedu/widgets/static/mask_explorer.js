@@ -1,10 +1,9 @@
 import {
-  FATES, SEGMENTS, chip, debounce, element, followTheme, hasKernel, percent, plural, roving,
-  saveButton, tooltip, unpack, visible,
+  FATES, SEGMENTS, asking, chip, debounce, element, followTheme, hasKernel, labelled, percent, plural,
+  roving, saveButton, textFields, tooltip, unpack, visible,
 } from "./shared.js";
 
-const WAIT = 120; // ms of quiet before a typed text, or a slider, goes to Python
-const PATIENCE = 3000; // ms without an answer until the reader is told
+const QUIET = 120; // ms before a slider goes to Python, for the saved picture
 const HINT = "Hover shows how a token was decided, a click pins it, Escape lets go.";
 const [NOT_CHOSEN, MASKED, RANDOM, KEPT] = FATES.keys();
 const IGNORED = -100;
@@ -168,17 +167,12 @@ function render({ model, el }) {
 
   const live = hasKernel(model);
   const status = element("p", { class: "be-status", role: "status" });
-  const boxes = [["Text", 0, "type a text"], ["Second text", 1, "optional: makes it a pair"]].map(
-    ([, segment, placeholder]) => element("textarea", {
-      rows: 1, placeholder, spellcheck: "false", autocomplete: "off", dir: "auto", readonly: !live,
-      class: `be-input be-segment-${SEGMENTS[segment].toLowerCase()}`, on: { input: typed }, signal,
-    }));
-  const seed = element("input", {
-    type: "number", min: 0, max: 2 ** 31 - 1, step: 1, readonly: !live, class: "be-number",
-    on: { input: typed }, signal,
-  });
-  const labelled = (name, note, box) => element("label", {},
-    element("span", { class: "be-label" }, name, " ", element("span", { class: "be-dim" }, note)), box);
+  const seed = element("input", { type: "number", min: 0, max: 2 ** 31 - 1, step: 1, class: "be-number" });
+  const fields = [...textFields(), {
+    name: "seed", box: seed, label: labelled("Seed", "of all rolls", seed),
+    read: () => (Number.isSafeInteger(seed.valueAsNumber) ? seed.valueAsNumber : data.asked[2]),
+    write: (number) => { seed.value = number; },
+  }];
 
   const slider = (name, title, lowest) => {
     const value = element("output", { class: "be-value" });
@@ -207,9 +201,7 @@ function render({ model, el }) {
   const save = saveButton(() => model.get("picture"), "masks.svg", signal);
   if (!live) save.title = "as Python drew it, before a slider was moved";
   root.append(
-    element("div", { class: "be-inputs be-inputs-3" },
-      labelled("Text", "Segment A", boxes[0]), labelled("Second text", "Segment B", boxes[1]),
-      labelled("Seed", "of all rolls", seed)),
+    element("div", { class: "be-inputs be-inputs-3" }, fields.map(({ label }) => label)),
     status,
     element("div", { class: "be-panel" },
       element("div", { class: "be-sliders", role: "group", "aria-label": "Shares" }, sliders.map(({ label }) => label)),
@@ -224,56 +216,17 @@ function render({ model, el }) {
   let things = []; // what each chip stands for
   let pinned = null; // a position
   let picturing = new AbortController();
-  let waiting;
+  const settled = asking({ model, root, status, fields, fixed: "text and seed are", signal });
 
   const rolls = () => data.draws.shape[0];
+  const isEmpty = () => data.special.every(Boolean);
   const shares = () => ({ mask: settings.mask, random: settings.random, kept: 100 - settings.mask - settings.random });
-
-  // ---- typing: to Python and back ----
-
-  const asked = () => [
-    boxes[0].value.toWellFormed(), boxes[1].value.toWellFormed() || null,
-    Number.isSafeInteger(seed.valueAsNumber) ? seed.valueAsNumber : data.asked[2],
-  ];
-  const ask = debounce(() => {
-    const [text, pair, number] = asked();
-    if (same([text, pair, number], ["text", "pair", "seed"].map((name) => model.get(name)))) {
-      if (same(asked(), data.asked)) settle(); // typed and taken back: nothing new to ask
-      return paint();
-    }
-    model.set({ text, pair, seed: number });
-    model.save_changes();
-  }, WAIT, signal);
-  const same = (one, other) => one.every((value, i) => value === other[i]);
-
-  function typed() {
-    root.setAttribute("aria-busy", "true");
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      status.textContent =
-        "Python has not answered yet: is the kernel busy or stopped? The picture is still the last one.";
-    }, PATIENCE);
-    ask();
-  }
-  signal.addEventListener("abort", () => clearTimeout(waiting));
-
-  function settle() {
-    clearTimeout(waiting);
-    root.removeAttribute("aria-busy");
-  }
 
   function answered() {
     data = unpack(model.get("data"));
     settings = { ...data.paper, ...model.get("settings") };
     if (settings.roll >= rolls()) settings.roll = 0;
-    const untouched = !root.hasAttribute("aria-busy");
-    if (untouched || same(asked(), data.asked)) {
-      settle();
-      const [text, pair, number] = data.asked;
-      if (boxes[0].value.toWellFormed() !== text) boxes[0].value = text;
-      if (boxes[1].value.toWellFormed() !== (pair ?? "")) boxes[1].value = pair ?? "";
-      if (seed.valueAsNumber !== number) seed.value = number;
-    }
+    settled(data, isEmpty() ? "Nothing to mask yet: type a word." : "");
     pinned = null;
     paint();
   }
@@ -283,7 +236,7 @@ function render({ model, el }) {
   const tell = debounce(() => {
     model.set("settings", { ...settings });
     model.save_changes();
-  }, WAIT, signal);
+  }, QUIET, signal);
 
   function move(name, value) {
     if (name === "rate") return change({ rate: value });
@@ -321,13 +274,6 @@ function render({ model, el }) {
     }
     whole.checked = settings.whole_words;
     which.textContent = `roll ${(settings.roll + 1).toLocaleString("en")} of ${rolls().toLocaleString("en")}`;
-    const empty = data.special.every(Boolean);
-    status.textContent = data.problem || (empty ? "Nothing to mask yet: type a word." : "");
-    if (!live) {
-      status.textContent =
-        "This page has no Python behind it, so text and seed are fixed; everything else works.";
-    }
-    status.classList.toggle("be-problem", Boolean(data.problem));
 
     const row = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Tokens" },
       things.map((thing) => chip({
@@ -346,7 +292,7 @@ function render({ model, el }) {
         element("h4", {}, "What the model sees, and what it is asked",
           element("span", { class: "be-note" }, "beneath: the id it sees, its label (−100: not counted), its fate")),
         row, element("p", { class: "be-verdict" }, counted(data, settings, chosen))),
-      empty ? "" : element("div", { class: "be-stage" },
+      isEmpty() ? "" : element("div", { class: "be-stage" },
         element("h4", {}, `Over ${rolls().toLocaleString("en")} rolls`,
           element("span", { class: "be-note" }, "how many tokens of a roll met each fate")),
         element("div", { class: "be-histograms" }, [MASKED, RANDOM, KEPT].map((fate) => counts(fates, fate))),

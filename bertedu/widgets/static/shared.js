@@ -238,3 +238,83 @@ export function hasKernel(model) {
   if (manager && "kernel" in manager) return Boolean(manager.kernel);
   return !document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]');
 }
+
+// ---- typing: to Python and back -----------------------------------------------------------------
+
+const WAIT = 120; // ms of quiet before what is typed goes to Python
+const PATIENCE = 3000; // ms without an answer until the reader is told
+
+/** The fields of a text (segment A) and of a second one (segment B), for `asking`. */
+export function textFields() {
+  const field = (name, label, segment, placeholder, read) => {
+    const box = element("textarea", {
+      rows: 1, placeholder, spellcheck: "false", autocomplete: "off", dir: "auto",
+      class: `be-input be-segment-${segment.toLowerCase()}`,
+    });
+    return {
+      name, box, read: () => read(box.value.toWellFormed()),
+      write: (text) => { box.value = text ?? ""; },
+      label: labelled(label, `Segment ${segment}`, box),
+    };
+  };
+  return [
+    field("text", "Text", "A", "type a text", (text) => text),
+    field("pair", "Second text", "B", "optional: makes it a pair", (text) => text || null),
+  ];
+}
+
+/** A box under its name. */
+export const labelled = (name, note, box) => element("label", {},
+  element("span", { class: "be-label" }, name, " ", element("span", { class: "be-dim" }, note)), box);
+
+/**
+ * Sends what is typed to Python once it pauses. The widget is busy until the answer to just that is
+ * there; older answers are shown on the way. A field is a name in the model, a box, `read` and
+ * `write`. Call what is returned with each answer's data (`asked`, `problem`), and with what to say
+ * when there is no problem. `fixed`: what nobody can change in a page without Python.
+ */
+export function asking({ model, root, status, fields, fixed = "the text is", signal }) {
+  const live = hasKernel(model);
+  let [shown, hint, waiting] = [null, "", undefined];
+  const same = (values) => fields.every(({ read }, i) => read() === values[i]);
+
+  const ask = debounce(() => {
+    if (same(fields.map(({ name }) => model.get(name)))) {
+      if (same(shown.asked)) settle(); // typed and taken back: nothing new to ask
+      return;
+    }
+    model.set(Object.fromEntries(fields.map(({ name, read }) => [name, read()])));
+    model.save_changes();
+  }, WAIT, signal);
+
+  function typed() {
+    root.setAttribute("aria-busy", "true");
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      status.textContent =
+        "Python has not answered yet: is the kernel busy or stopped? The picture is still the last one.";
+    }, PATIENCE);
+    ask();
+  }
+
+  function settle() {
+    clearTimeout(waiting);
+    root.removeAttribute("aria-busy");
+    fields.forEach(({ read, write }, i) => {
+      if (read() !== shown.asked[i]) write(shown.asked[i]);
+    });
+    status.textContent = live ? shown.problem || hint
+      : `This page has no Python behind it, so ${fixed} fixed; everything else works.`;
+    status.classList.toggle("be-problem", live && Boolean(shown.problem));
+  }
+
+  for (const { box } of fields) {
+    box.toggleAttribute("readonly", !live);
+    box.addEventListener("input", typed, { signal });
+  }
+  signal.addEventListener("abort", () => clearTimeout(waiting));
+  return (data, otherwise = "") => {
+    [shown, hint] = [data, otherwise];
+    if (!root.hasAttribute("aria-busy") || same(data.asked)) settle();
+  };
+}

@@ -1,10 +1,8 @@
 import {
-  SEGMENTS, chip, codePoint, debounce, element, followTheme, hasKernel, moved, plural, roving,
-  saveButton, tooltip, unpack, visible,
+  SEGMENTS, asking, chip, codePoint, element, followTheme, moved, plural, roving, saveButton,
+  textFields, tooltip, unpack, visible,
 } from "./shared.js";
 
-const WAIT = 120; // ms of quiet before a typed text goes to Python
-const PATIENCE = 3000; // ms without an answer until the reader is told
 const HINT = "Hover shows what belongs together, a click pins it, Escape lets go.";
 const STEP_NAMES = {
   clean_text: ["cleaned", "a control character goes, other white space becomes a space"],
@@ -113,26 +111,13 @@ function render({ model, el }) {
   el.append(root);
   followTheme(root, signal);
 
-  const live = hasKernel(model);
   const status = element("p", { class: "be-status", role: "status" });
-  const inputs = [
-    ["Text", "Segment A", "type a text"],
-    ["Second text", "Segment B", "optional: makes it a pair"],
-  ].map(([label, segment, placeholder], i) => {
-    const box = element("textarea", {
-      rows: 1, placeholder, spellcheck: "false", autocomplete: "off", dir: "auto",
-      readonly: !live, class: `be-input be-segment-${SEGMENTS[i].toLowerCase()}`,
-      on: { input: typed }, signal,
-    });
-    const name = element("span", { class: "be-label" }, label, " ",
-      element("span", { class: "be-dim" }, segment));
-    return { box, label: element("label", {}, name, box) };
-  });
+  const fields = textFields();
   const picture = element("div", { class: "be-picture" });
   const line = element("p", { class: "be-line", role: "status" }, HINT);
   const save = saveButton(() => data.picture.values, "wordpiece.svg", signal);
   root.append(
-    element("div", { class: "be-inputs" }, inputs.map(({ label }) => label)),
+    element("div", { class: "be-inputs" }, fields.map(({ label }) => label)),
     status, picture, element("div", { class: "be-foot" }, line, save),
   );
   const tip = tooltip(root);
@@ -142,57 +127,13 @@ function render({ model, el }) {
   let pinned = null;
   let word = null;
   let picturing = new AbortController();
-  let waiting;
-
-  // ---- typing: to Python and back ----
-
-  const asked = () => [inputs[0].box.value.toWellFormed(), inputs[1].box.value.toWellFormed() || null];
-  const ask = debounce(() => {
-    const [text, pair] = asked();
-    if (text === model.get("text") && pair === model.get("pair")) {
-      settle(); // typed and taken back: nothing new to ask
-      return;
-    }
-    model.set({ text, pair });
-    model.save_changes();
-  }, WAIT, signal);
-
-  function typed() {
-    root.setAttribute("aria-busy", "true");
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      status.textContent =
-        "Python has not answered yet: is the kernel busy or stopped? The picture is still the last one.";
-    }, PATIENCE);
-    ask();
-  }
-  signal.addEventListener("abort", () => clearTimeout(waiting));
-
-  /** Ends the waiting, once the picture answers what is typed; older answers are shown on the way. */
-  function settle() {
-    const waited = root.hasAttribute("aria-busy");
-    if (waited && !asked().every((text, i) => text === data.asked[i])) return;
-    clearTimeout(waiting);
-    root.removeAttribute("aria-busy");
-    inputs.forEach(({ box }, i) => {
-      const text = data.asked[i] ?? "";
-      if (box.value.toWellFormed() !== text) box.value = text;
-    });
-    say();
-  }
+  const settled = asking({ model, root, status, fields, signal });
 
   function answered() {
     data = unpack(model.get("data"));
-    settle();
-    paint();
-  }
-
-  function say() {
     const empty = data.added.every(Boolean);
-    status.textContent = !live
-      ? "This page has no Python behind it, so the text is fixed; everything else works."
-      : data.problem || (empty ? "Nothing to split yet: type a word and watch it become pieces." : "");
-    status.classList.toggle("be-problem", live && Boolean(data.problem));
+    settled(data, empty ? "Nothing to split yet: type a word and watch it become pieces." : "");
+    paint();
   }
 
   // ---- the picture ----
