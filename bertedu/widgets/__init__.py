@@ -7,19 +7,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bertedu.widgets.attention_explorer import AttentionExplorer
+    from bertedu.widgets.embedding_sum import EmbeddingSum
     from bertedu.widgets.mask_explorer import MaskExplorer
     from bertedu.widgets.sentence_pair_builder import SentencePairBuilder
     from bertedu.widgets.training_monitor import TrainingMonitor
     from bertedu.widgets.wordpiece_explorer import WordPieceExplorer
 
 _HOMES = {
+    "AttentionExplorer": "attention_explorer",
+    "EmbeddingSum": "embedding_sum",
     "MaskExplorer": "mask_explorer",
     "SentencePairBuilder": "sentence_pair_builder",
     "TrainingMonitor": "training_monitor",
     "WordPieceExplorer": "wordpiece_explorer",
 }
 
-__all__ = ["MaskExplorer", "SentencePairBuilder", "TrainingMonitor", "WordPieceExplorer"]
+__all__ = [
+    "AttentionExplorer",
+    "EmbeddingSum",
+    "MaskExplorer",
+    "SentencePairBuilder",
+    "TrainingMonitor",
+    "WordPieceExplorer",
+]
 
 
 def __getattr__(name: str) -> Any:
