@@ -1,0 +1,346 @@
+"""bertviz's three views, of our models' numbers, without the network.
+
+bertviz itself loads its libraries from a CDN and sends every number as text. Here its own
+drawing script and d3, both read from the installed packages, stand in a closed frame, and the
+numbers come once, as compressed bytes. Layers and heads count from 1, as in all widgets.
+"""
+
+import base64
+import gzip
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bertedu.bert import Bert
+from bertedu.config import BertConfig
+from bertedu.errors import InputError
+from bertedu.widgets.base import javascript_module, pack
+from bertedu.widgets.palette import STATIC
+
+MOST_MARKS = 150_000  # lines and boxes drawn at once; with more a browser no longer follows
+MOST_NUMBERS = 2_000_000  # sent, two bytes each
+_D3 = ("mpld3", "js/d3.v5.min.js", "v5.7.0", 1)
+_CONTENT = {  # text of each script that must be there, and how often
+    "head_view": ("PYTHON_PARAMS", 2),
+    "model_view": ("PYTHON_PARAMS", 2),
+    "neuron_view": ("window.bertviz_params", 1),
+}
+# Nothing may be loaded, whatever a script asks for.
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True)
+class BertvizView:
+    """One of bertviz's views, which a notebook shows and any page can hold.
+
+    Attributes:
+        view: "head_view", "model_view" or "neuron_view".
+        tokens: what asks and answers.
+        layers: those that are shown, from 1.
+        heads: those that are shown, from 1.
+        html: a frame that needs nothing else.
+    """
+
+    view: str
+    tokens: tuple[str, ...]
+    layers: tuple[int, ...]
+    heads: tuple[int, ...]
+    html: str = field(repr=False)
+
+    def summary(self) -> str:
+        """Returns the main numbers in one line."""
+        return (
+            f"{self.view}, {len(self.tokens)} tokens, {_counted(len(self.layers), 'layer')} x "
+            f"{_counted(len(self.heads), 'head')}"
+        )
+
+    def __repr__(self) -> str:
+        return f"BertvizView({self.summary()})"
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def head_view(
+    bert: Bert,
+    text: str,
+    pair: str | None = None,
+    *,
+    layer: int | None = None,
+    heads: Sequence[int] | None = None,
+    include_layers: Sequence[int] | None = None,
+) -> BertvizView:
+    """Returns lines between tokens, for one layer at a time, a colour for each head.
+
+    Args:
+        bert: any model with its tokenizer.
+        text: segment A.
+        pair: segment B; then a menu chooses between A and B, too.
+        layer: the one shown first, from 1; None means the first that is included.
+        heads: those switched on at first, from 1; None means all.
+        include_layers: those to choose from, from 1; None means all.
+
+    Raises:
+        InputError: there is no such layer or head, or the text is too long to be drawn.
+        ImportError: bertviz or mpld3 is not installed, or has changed.
+
+    Source: Vig 2019, https://aclanthology.org/P19-3007.
+
+    Example:
+        >>> from bertedu import BertConfig, BertForPreTraining, load_tokenizer
+        >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
+        >>> bert = Bert(BertForPreTraining(config), load_tokenizer())
+        >>> head_view(bert, "my dog is cute", "he likes playing")
+        BertvizView(head_view, 10 tokens, 2 layers x 3 heads)
+    """
+    config = bert.config
+    layers = _chosen("layer", include_layers, config.num_hidden_layers)
+    on = _chosen("head", heads, config.num_attention_heads)
+    first = _first("layer", layer, layers)
+    settings = {"layer": first, "heads": [head - 1 for head in on]}
+    every = _chosen("head", None, config.num_attention_heads)
+    return _view("head_view", bert, text, pair, layers, every, settings)
+
+
+def model_view(
+    bert: Bert,
+    text: str,
+    pair: str | None = None,
+    *,
+    display_mode: str = "light",
+    include_layers: Sequence[int] | None = None,
+    include_heads: Sequence[int] | None = None,
+) -> BertvizView:
+    """Returns all layers and heads at a glance, each to be clicked and seen large.
+
+    Args:
+        bert: any model with its tokenizer.
+        text: segment A.
+        pair: segment B; then a menu chooses between A and B, too.
+        display_mode: "light" or "dark".
+        include_layers: those that are shown, from 1; None means all.
+        include_heads: those that are shown, from 1; None means all.
+
+    Raises:
+        InputError: there is no such layer, head or mode, or the text is too long to be drawn.
+        ImportError: bertviz or mpld3 is not installed, or has changed.
+
+    Source: Vig 2019, https://aclanthology.org/P19-3007.
+
+    Example:
+        >>> from bertedu import BertConfig, BertForPreTraining, load_tokenizer
+        >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
+        >>> bert = Bert(BertForPreTraining(config), load_tokenizer())
+        >>> model_view(bert, "my dog is cute", include_layers=[2])
+        BertvizView(model_view, 6 tokens, 1 layer x 3 heads)
+    """
+    config = bert.config
+    layers = _chosen("layer", include_layers, config.num_hidden_layers)
+    heads = _chosen("head", include_heads, config.num_attention_heads)
+    settings = {
+        "display_mode": _mode(display_mode),
+        "total_heads": config.num_attention_heads,
+    }
+    return _view("model_view", bert, text, pair, layers, heads, settings)
+
+
+def neuron_view(
+    bert: Bert,
+    text: str,
+    pair: str | None = None,
+    *,
+    display_mode: str = "light",
+    layer: int | None = None,
+    head: int | None = None,
+    include_layers: Sequence[int] | None = None,
+) -> BertvizView:
+    """Returns how query and key, component by component, become attention.
+
+    Args:
+        bert: any model with its tokenizer.
+        text: segment A.
+        pair: segment B; then a menu chooses between A and B, too.
+        display_mode: "light" or "dark".
+        layer: the one shown first, from 1; None means the first that is included.
+        head: the one shown first, from 1; None means the first.
+        include_layers: those to choose from, from 1; None means all.
+
+    Raises:
+        InputError: there is no such layer, head or mode, or the text is too long to be drawn.
+        ImportError: bertviz or mpld3 is not installed, or has changed.
+
+    Source: Vig 2019, https://aclanthology.org/P19-3007.
+
+    Example:
+        >>> from bertedu import BertConfig, BertForPreTraining, load_tokenizer
+        >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
+        >>> bert = Bert(BertForPreTraining(config), load_tokenizer())
+        >>> neuron_view(bert, "my dog is cute", layer=2, head=3)
+        BertvizView(neuron_view, 6 tokens, 2 layers x 3 heads)
+    """
+    config = bert.config
+    layers = _chosen("layer", include_layers, config.num_hidden_layers)
+    heads = _chosen("head", None, config.num_attention_heads)
+    settings = {
+        "display_mode": _mode(display_mode),
+        "layer": layers.index(_first("layer", layer, layers)),
+        "head": heads.index(_first("head", head, heads)),
+    }
+    return _view("neuron_view", bert, text, pair, layers, heads, settings)
+
+
+def _view(
+    view: str,
+    bert: Bert,
+    text: str,
+    pair: str | None,
+    layers: list[int],
+    heads: list[int],
+    settings: dict[str, Any],
+) -> BertvizView:
+    encoding = bert.tokenizer.encode(text, pair)
+    size = len(encoding)
+    _refuse_too_long(view, bert.config, size, len(layers), len(heads))
+    segments = encoding.token_type_ids.tolist()
+    header = {
+        "view": view,
+        "tokens": encoding.tokens,
+        "second": segments.index(1) if 1 in segments else None,
+        "settings": {"include_layers": layers, "include_heads": heads, **settings},
+        "scripts": {"d3": _script(*_D3), "view": _drawing(view)},
+    }
+    chosen = np.ix_([layer - 1 for layer in layers], [head - 1 for head in heads])
+    numbers = {"attention": bert.attention(text, pair)}
+    if view == "neuron_view":
+        numbers["query"], numbers["key"] = _queries_and_keys(bert, text, pair)
+    arrays = {
+        name: each.float().numpy()[chosen].astype(np.float16) for name, each in numbers.items()
+    }
+    packed = base64.b64encode(gzip.compress(pack(header, **arrays), mtime=0)).decode()
+    label = f"bertviz: {view} of {size} tokens"
+    height = _height(view, size, len(layers), bert.config.num_attention_heads)
+    frame = _frame(packed, label, height)
+    return BertvizView(view, tuple(encoding.tokens), tuple(layers), tuple(heads), frame)
+
+
+def _burden(view: str, S: int, L: int, A: int, D: int) -> tuple[int, int]:
+    """Returns how many lines and boxes are drawn at once, and how many numbers are sent."""
+    pairs, maps = S * S, L * A * S * S
+    if view == "head_view":
+        return A * (pairs + 2 * S), maps
+    if view == "model_view":
+        return maps, maps
+    return 7 * pairs + 3 * S * D, maps + 2 * L * A * S * D
+
+
+def _height(view: str, S: int, L: int, A: int) -> float:
+    """Returns the pixels that bertviz draws on; A counts all heads."""
+    if view == "head_view":
+        return 30 + 22.5 * S
+    if view == "model_view":
+        return max(38 + L * (84 / A * S + 10), 55 + 18 * S)
+    return 100 + 26 * S
+
+
+def _refuse_too_long(view: str, config: BertConfig, size: int, layers: int, heads: int) -> None:
+    def fits(tokens: int, kept: int) -> bool:
+        marks, numbers = _burden(view, tokens, kept, heads, config.head_size)
+        longest = config.max_position_embeddings
+        return tokens <= longest and marks <= MOST_MARKS and numbers <= MOST_NUMBERS
+
+    if fits(size, layers):
+        return
+    most = next(tokens for tokens in range(size, -1, -1) if fits(tokens, layers))
+    advice = f"give at most {most} tokens"
+    if kept := next((kept for kept in range(layers, 0, -1) if fits(size, kept)), 0):
+        advice += f", or choose {_counted(kept, 'layer')} at most with include_layers"
+    raise InputError(
+        f"The text has {size:,} tokens, too many for {view} with {_counted(layers, 'layer')} x "
+        f"{_counted(heads, 'head')}: {advice}."
+    )
+
+
+def _queries_and_keys(bert: Bert, text: str, pair: str | None) -> tuple[Tensor, Tensor]:
+    """Returns what every head asks and answers with, each [L, A, S, D]."""
+    queries, keys = [], []
+    with torch.inference_mode():
+        states = bert.hidden_states(text, pair)  # [L + 1, S, H]
+        layers: Any = bert.model.bert.encoder.layer
+        for layer, before in zip(layers, states[:-1, None], strict=True):
+            attend = layer.attention.self
+            queries.append(attend.heads(attend.query(before), None)[0])
+            keys.append(attend.heads(attend.key(before), None)[0])
+    return torch.stack(queries), torch.stack(keys)
+
+
+def _drawing(view: str) -> str:
+    """Returns bertviz's script, made to read what ours prepares."""
+    script = _script("bertviz", f"{view}.js", *_CONTENT[view])
+    return script.replace("PYTHON_PARAMS", "window.bertviz_params")
+
+
+def _script(package: str, file: str, text: str, count: int) -> str:
+    """Returns a script of an installed package, in which a text stands so many times."""
+    spec = find_spec(package)  # finds it without importing it
+    if spec is None or spec.origin is None:
+        raise ImportError(f"{package} is not installed: pip install 'bertedu[lab]'")
+    path = Path(spec.origin).parent / file
+    script = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if script.count(text) != count:
+        raise ImportError(
+            f"the installed {package} has another {file} than this module knows: install the "
+            "version that requirements.lock names"
+        )
+    return script
+
+
+def _frame(packed: str, label: str, height: float) -> str:
+    """Returns a frame that reaches neither the page around it nor the network."""
+    document = (
+        '<!doctype html><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<title>{label}</title>"
+        f"<style>{(STATIC / 'bertviz.css').read_text(encoding='utf-8')}</style><body>"
+        f'<script type="module">{javascript_module("bertviz")}\ndraw("{packed}");</script>'
+    )
+    return (
+        f'<div><iframe title="{label}" sandbox="allow-scripts" width="100%" '
+        f'height="{round(height) + 100}" style="border: 0; color-scheme: light" '
+        f'srcdoc="{html.escape(document)}"></iframe></div>'
+    )
+
+
+def _chosen(kind: str, wanted: Sequence[int] | None, count: int) -> list[int]:
+    """Returns the numbers of layers or heads, from 1; None means all."""
+    if wanted is None:
+        return list(range(1, count + 1))
+    unknown = [number for number in wanted if not 1 <= number <= count]
+    if unknown or not wanted:
+        what = f"{kind} {unknown[0]}" if unknown else f"{kind} chosen"
+        raise InputError(f"There is no {what}: this model has {kind}s 1 to {count}.")
+    return sorted(set(wanted))
+
+
+def _first(kind: str, wanted: int | None, included: list[int]) -> int:
+    if wanted is None:
+        return included[0]
+    if wanted not in included:
+        raise InputError(f"There is no {kind} {wanted} here: choose one of {included}.")
+    return wanted
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + "s" * (count != 1)
+
+
+def _mode(display_mode: str) -> str:
+    if display_mode not in {"light", "dark"}:
+        raise InputError(f"display_mode is {display_mode!r}: it must be 'light' or 'dark'.")
+    return display_mode
