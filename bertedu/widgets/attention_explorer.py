@@ -4,7 +4,7 @@ import base64
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ import bertedu
 from bertedu.attention import attention_probs, attention_scores
 from bertedu.bert import Bert
 from bertedu.errors import InputError
+from bertedu.model import BertLayer
 from bertedu.tokenizer import BertTokenizer, Encoding
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.palette import LIGHT, SEQUENTIAL
@@ -97,7 +98,7 @@ class AttentionExplorer(Widget):
     def __init__(
         self,
         text: str = "my dog is cute",
-        pair: str | None = "he likes playing",
+        pair: str | None = None,
         bert: Bert | None = None,
         other: str | None = None,
         complete: bool | None = None,
@@ -223,10 +224,11 @@ class AttentionExplorer(Widget):
                 "shorten it."
             )
         states = self.bert.hidden_states(text, pair)  # [L + 1, S, H]
-        query, key = [], []
+        query: list[Tensor] = []
+        key: list[Tensor] = []
         with torch.inference_mode():
             for layer, before in zip(self.bert.model.bert.encoder.layer, states, strict=False):
-                attend = layer.attention.self
+                attend = cast("BertLayer", layer).attention.self
                 for kept, ask in ((query, attend.query), (key, attend.key)):
                     kept.append(attend.heads(ask(before[None]), None)[0])  # [A, S, D]
         return Attention(encoding, torch.stack(query).float(), torch.stack(key).float())

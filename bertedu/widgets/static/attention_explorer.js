@@ -7,8 +7,10 @@ const SOON = 30; // ms of quiet before a choice goes to Python: the arrow keys r
 const KEPT_HEADS = 24; // exact heads that came on demand and are not thrown away
 const LONGEST_LINES = 128; // tokens; more lines than that cannot be told apart
 const MOST = 36; // px of a token's row or column in the large map
-const LEAST = 12; // px a token needs for its name
+const LEAST = 11; // px a token needs for its name
+const MANY = 64; // tokens; of more than that only the chips in sight are shaded
 const NAMES = 92; // px for the names beside the large map
+const FONT = '12px "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const HINT = "Hover shows, a click pins, Escape lets go; the arrow keys move between heads and tokens.";
 const [, CLS, SEP] = [0, 1, 2];
 export const NUMBERS = ["entropy", "to [CLS]", "to [SEP]", "to itself", "to next", "to previous"];
@@ -275,7 +277,7 @@ function render({ model, el }) {
   }
 
   const tell = debounce(() => {
-    model.set("settings", { ...settings });
+    model.set({ settings: { ...settings } });
     model.save_changes();
   }, SOON, signal);
 
@@ -323,7 +325,7 @@ function render({ model, el }) {
     overviewNote.replaceChildren(
       legend(PALETTE.sequential, "0 %", `${(100 * data.darkest).toFixed(0)} % or more`),
       ` of one row; ${all}${coarse(0) ? `, drawn as ${data.maps0.shape[2]} × ${data.maps0.shape[2]} dots, each the largest of its block` : ""}`);
-    asks.replaceChildren(...tokenChips(0, (i) => ({ "data-token": i })));
+    asks.replaceChildren(...tokenChips(0, (i) => ({ "data-token": i, "aria-pressed": "false" })));
     roving(asks, picturing.signal);
     shown = [];
   }
@@ -407,7 +409,6 @@ function render({ model, el }) {
     for (const { row } of shown) if (row.children.length) roving(row, picturing.signal);
     const again = focused && answers.querySelector(`[data-panel="${focused.panel}"][data-target="${focused.target}"]`);
     again?.focus();
-    draw();
     point();
   }
 
@@ -482,6 +483,7 @@ function render({ model, el }) {
     }
     each.row.append(...tokenChips(each.panel.text, (j) => ({ "data-target": j, "data-panel": n })));
     each.chips = [...each.row.children];
+    each.row.addEventListener("scroll", () => each.shade?.(), { signal: picturing.signal, passive: true });
     each.chips.forEach((node, j) => {
       node.hidden = !each.kept.includes(j);
       node.lastChild.textContent = "\u00a0";
@@ -495,20 +497,27 @@ function render({ model, el }) {
   const other = (position, { panel }) => (position == null || panel.text === 0
     ? position : counterpart(position, data.texts[0].tokens, data.texts[1].tokens));
 
+  /** At most once a frame, however fast the pointer is. */
+  function soon() {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(point);
+  }
+
   function point() {
-    if (!data) return;
+    cancelAnimationFrame(frame);
     const { token, target } = at();
-    [...asks.children].forEach((node, i) => {
-      node.classList.toggle("be-lit", i === token);
-      node.setAttribute("aria-pressed", i === settings.token);
-    });
+    for (const node of asks.querySelectorAll('.be-lit, [aria-pressed="true"]')) {
+      node.classList.remove("be-lit");
+      node.setAttribute("aria-pressed", "false");
+    }
+    asks.children[token]?.classList.add("be-lit");
+    asks.children[settings.token]?.setAttribute("aria-pressed", "true");
     for (const each of shown) answer(each, other(token, each), other(target, each));
     tabulate(token);
     multiply(token, target);
     line.textContent = settings.token === null ? HINT : `Pinned: ${described(settings.token, settings.target)}`;
     line.classList.toggle("be-pinned", settings.token !== null);
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(draw);
+    draw();
   }
 
   /** Shades the answering tokens by what the asking one gives them, or all of them on average. */
@@ -525,8 +534,8 @@ function render({ model, el }) {
     }
     const missing = token === null && at().token !== null;
     const row = missing ? null : token === null ? meanRow(each) : each.rows[token];
-    chips.forEach((node, j) => {
-      const piece = node.firstChild;
+    each.shade = () => visibleOf(each).forEach((j) => {
+      const [node, piece] = [chips[j], chips[j].firstChild];
       const color = row && sequential(row[j], each.highest);
       const [fill, ink] = color ? [`rgb(${color})`, inkOn(color)] : ["", ""];
       if (piece.style.backgroundColor !== fill) Object.assign(piece.style, { backgroundColor: fill, color: ink });
@@ -535,11 +544,22 @@ function render({ model, el }) {
       node.classList.toggle("be-target", j === target);
       node.setAttribute("aria-pressed", panel.text === 0 && j === settings.target);
     });
+    each.shade();
     if (missing) return;
     const best = largest(row, each.kept).map((j) => `${pieceAt(j, panel.text)} ${about(head, row[j])}`).join(", ");
     each.heading.replaceChildren(
       token === null ? `Who answers in ${where}, on average?` : `Who answers “${pieceAt(token, panel.text)}” in ${where}?`,
       element("span", { class: "be-note" }, `most: ${best}`));
+  }
+
+  /** The chips in sight, and a few more: shading 512 for every move of the pointer would be slow. */
+  function visibleOf({ row, chips, kept: positions }) {
+    if (positions.length <= MANY) return positions;
+    const { scrollTop, clientHeight } = row;
+    return positions.filter((j) => {
+      const y = chips[j].offsetTop - scrollTop;
+      return y > -80 && y < clientHeight + 40;
+    });
   }
 
   function meanRow(each) {
@@ -554,10 +574,10 @@ function render({ model, el }) {
     const lines = [];
     for (const each of shown) {
       const { panel, head, means, rows } = each;
-      const whose = shown.length > 1 ? `${panel.text ? "other text" : named(panel)}: ` : "";
-      const means_ = means ?? averaged(panel);
-      const rounded = settings.special ? undefined : head;
-      lines.push([`${whose}average of ${plural(each.kept.length, "row")}`, means_, rounded]);
+      const text = panel.text ? "other text" : "first text";
+      const whose = shown.length > 1 ? `${settings.beside ? named(panel) : text}: ` : "";
+      const counted = settings.special ? undefined : head; // Python's own averages are exact
+      lines.push([`${whose}average of ${plural(each.kept.length, "row")}`, means ?? averaged(panel), counted]);
       const position = other(token, each);
       if (head && position !== null && rows[position]) {
         lines.push([`${whose}“${pieceAt(position, panel.text)}” asks`, rowNumbers(rows[position], position, data.texts[panel.text]), head]);
@@ -591,7 +611,9 @@ function render({ model, el }) {
     const [{ head, panel }] = shown;
     const title = "Why that much? Query times key, component by component";
     if (token === null || target === null) {
-      product.replaceChildren(heading(title, "choose a token that asks and one that answers"));
+      product.replaceChildren(heading(title, "choose a token that asks and one that answers"),
+        element("p", { class: "be-key" },
+          "The asking token has a query and the answering one a key, of D numbers each. They are multiplied number by number, divided by √D and added up: the score. Softmax makes a row of scores into shares."));
       return;
     }
     const names = `“${pieceAt(token)}” asks “${pieceAt(target)}”`;
@@ -634,10 +656,8 @@ function render({ model, el }) {
 
   function draw() {
     if (!data) return;
-    const style = getComputedStyle(root);
-    const color = (name) => style.getPropertyValue(`--be-${name}`).trim() || "#888888";
-    const look = { ink: color("ink"), dim: color("dim"), ring: color("ring"), paper: color("paper"), face: color("mono") };
-    look.font = `12px ${style.getPropertyValue("--be-mono") || "monospace"}`;
+    const { ink, dim, ring } = PALETTE[root.dataset.theme];
+    const look = { ink, dim, ring, font: FONT };
     const room = Math.max(260, (maps.clientWidth || 600) / Math.max(1, columns()) - 4);
     for (const each of shown) {
       if (viewed() === "lines" && each.head && !each.gaps) drawLines(each, look, Math.min(room, 620));
@@ -777,14 +797,14 @@ function render({ model, el }) {
     hover = { token: thing.token, target: thing.target };
     if (before.token === hover.token && before.target === hover.target) return;
     tip.hide();
-    point();
+    soon();
   }
 
   function leave() {
     tip.hide();
     if (hover.token === undefined && hover.target === undefined) return;
     hover = {};
-    point();
+    soon();
   }
 
   function clicked(event) {
