@@ -86,11 +86,11 @@ def test_bertviz_reads_our_numbers(page, view, text: str, pair: str | None) -> N
     assert page.locator("img").count() == frame.locator("img").count() == 0
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=NAMES)
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # bertviz leaves it open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the same
+@pytest.mark.parametrize("view", VIEWS[:2], ids=NAMES[:2])  # the third: in the unit tests
 def test_they_are_what_bertviz_itself_would_show(page, view) -> None:
     stock = pytest.importorskip("bertviz")
-    if view is neuron_view:  # the unit tests compare it with bertviz's own model
-        return
     encoding = BERT.encode(TEXT, PAIR)
     attention = [layer[None] for layer in BERT.attention(TEXT, PAIR)]
     drawn = getattr(stock, view.__name__)(
@@ -102,7 +102,7 @@ def test_they_are_what_bertviz_itself_would_show(page, view) -> None:
     start = drawn.index("const params = ") + len("const params = ")
     theirs, _ = json.JSONDecoder().raw_decode(drawn, start)
     ours = shown(page, view(BERT, TEXT, PAIR)).evaluate("bertviz_params")
-    assert set(theirs) <= set(ours) | {"layer"}
+    assert set(theirs) <= set(ours)
     for one, other in zip(ours["attention"], theirs["attention"], strict=True):
         assert one["left_text"] == other["left_text"]
         assert one["right_text"] == other["right_text"]
