@@ -16,7 +16,8 @@ from bertedu import BertConfig, BertForPreTraining, load_tokenizer
 from bertedu.bert import Bert
 from bertedu.widgets import EmbeddingSum
 torch.manual_seed(0)
-config = BertConfig(hidden_size=96, num_hidden_layers=1, num_attention_heads=4, initializer_range=0.2)
+sizes = {"hidden_size": 96, "num_hidden_layers": 1, "num_attention_heads": 4}
+config = BertConfig(**sizes, initializer_range=0.2)
 bert = Bert(BertForPreTraining(config), load_tokenizer())
 """
 HOSTILE = "<script>window.hurt=1</script> <img src=x onerror='window.hurt=1'>"
@@ -75,6 +76,8 @@ def dimensions(widget):
 
 
 def switch(widget, name: str):
+    if name in SWITCHES:
+        return widget.locator(f".be-of-{SWITCHES[name]} input")
     return widget.get_by_role("checkbox", name=name)
 
 

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
 import widget, {
-  attention, combination, describedCell, describedPair, moved, number, pixels, states, summed,
+  attention, combination, describedCell, describedPair, number, pixels, shareMoved, states, summed,
 } from "../../bertedu/widgets/static/embedding_sum.js";
 import { diverging, unpack } from "../../bertedu/widgets/static/shared.js";
 import { Model, openPage, pack } from "./page.mjs";
@@ -74,7 +74,7 @@ test("LayerNorm gives mean 0 and deviation 1, then scales and shifts", () => {
 test("attention is a head's, or the mean of all", () => {
   assert.deepEqual([...attention(DATA, EVERYTHING, 0)], [0.75, 0.25, 0.25, 0.75]);
   assert.deepEqual([...attention(DATA, 14, 1)], [0.25, 0.75, 0.5, 0.5]);
-  assert.equal(moved(attention(DATA, 14, 2), attention(DATA, EVERYTHING, 2), 2), 0.5);
+  assert.equal(shareMoved(attention(DATA, 14, 2), attention(DATA, EVERYTHING, 2), 2), 0.5);
 });
 
 test("a pixel has its value's colour", () => {

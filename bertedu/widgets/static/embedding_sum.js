@@ -59,7 +59,7 @@ export function attention({ attention: { values, shape: [, A, S] } }, which, hea
 }
 
 /** The share of a row that lies elsewhere than before, mean of the rows. */
-export const moved = (now, before, rows) =>
+export const shareMoved = (now, before, rows) =>
   now.reduce((sum, value, i) => sum + Math.abs(value - before[i]), 0) / 2 / rows;
 
 /** What a combination teaches, in one sentence, or nothing. */
@@ -72,6 +72,12 @@ export function remark({ token, segment, position, layer_norm }) {
   if (!layer_norm) return "Without LayerNorm the first layer reads vectors as long or short as the tables happen to make them.";
   return "";
 }
+
+const COLORS = Array.from({ length: 2001 }, (_, i) => diverging(i - 1000, 1000));
+
+/** The colour of a signed value, looked up: a repaint asks for thousands. */
+const signed = (value, extreme) =>
+  COLORS[extreme ? Math.round(1000 * (1 + Math.min(Math.max(value / extreme, -1), 1))) : 1000];
 
 /** RGBA of a matrix, a pixel a value. */
 export function pixels(values, color) {
@@ -135,6 +141,7 @@ function render({ model, el }) {
   let data;
   let settings;
   let pinned = null; // { group, row, column }
+  let compared; // which tables of positions are painted
   const maps = []; // every matrix of colour
   const live = hasKernel(model);
   const status = element("p", { class: "be-status", role: "status" });
@@ -291,7 +298,7 @@ function render({ model, el }) {
   // ---- switches: at once here, later to Python for the saved picture ----
 
   const tell = debounce(() => {
-    model.set("settings", { ...settings });
+    model.set({ settings });
     model.save_changes();
   }, QUIET, signal);
 
@@ -324,7 +331,7 @@ function render({ model, el }) {
       for (let row = 0; row < S; row++) {
         shown.set(values.subarray(row * H + start, row * H + stop), row * (stop - start));
       }
-      blocks[name].fill(shown, stop - start, (value) => diverging(value, scale));
+      blocks[name].fill(shown, stop - start, (value) => signed(value, scale));
     };
     const about = {
       token: "one row of the table for each token", segment: "one row for A, one for B",
@@ -350,21 +357,22 @@ function render({ model, el }) {
     const most = Math.max(...change.map(Math.abs));
     squares.before.fill(before, S, (value) => sequential(value, highest));
     squares.now.fill(now, S, (value) => sequential(value, highest));
-    squares.change.fill(change, S, (value) => diverging(value, most));
+    squares.change.fill(change, S, (value) => signed(value, most));
     for (const scale of shares) scale.fill("probability", "0 %", "", percent(highest));
     difference.fill("change, in percentage points", ...(most
       ? [`−${(100 * most).toFixed(1)}`, "0", `+${(100 * most).toFixed(1)}`] : ["", "0: no change", ""]));
-    const share = moved(now, before, S);
+    const share = shareMoved(now, before, S);
     verdict.textContent = combination(settings) === EVERYTHING
       ? "Switch a term off, and see here what changes."
       : `${percent(share)} of a token's attention goes elsewhere now (${headName(data, settings)}). ${remark(settings)}`;
 
     const P = data.positions.shape[2];
-    [squares.learned, squares.waves].forEach((map, table) => {
+    if (compared !== settings.centred) [squares.learned, squares.waves].forEach((map, table) => {
       const from = ((settings.centred ? 2 : 0) + table) * P * P;
-      map.fill(data.positions.values.subarray(from, from + P * P), P, (value) => diverging(value, 1));
+      map.fill(data.positions.values.subarray(from, from + P * P), P, (value) => signed(value, 1));
       cosines[table].fill("cosine", "−1", "0", "1");
     });
+    compared = settings.centred;
     placeNote.textContent = `rows and columns: positions 0 to ${P - 1}; 1 = the same direction`;
     if (pinned?.group === "cell" && (pinned.column < start || pinned.column >= stop)) pinned = null;
     tip.hide();
