@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 
 from bertedu.bert import Bert, load
 from bertedu.errors import InputError
-from bertedu.model import BertEmbeddings
+from bertedu.model import BertEmbeddings, BertLayer
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.palette import DIVERGING, LIGHT, SEQUENTIAL
@@ -208,7 +208,7 @@ class EmbeddingSum(Widget):
                 f"The text has {len(ids):,} tokens and this picture shows at most {longest}: "
                 "shorten it."
             )
-        parts, attend = self._embeddings, self.bert.model.bert.encoder.layer[0].attention.self
+        parts, layer = self._embeddings, cast("BertLayer", self.bert.model.bert.encoder.layer[0])
         self.ids, self.types = ids, types
         self._own = _own_token(self.bert.tokenizer, ids, text, pair)
         self.terms = torch.stack([
@@ -217,7 +217,8 @@ class EmbeddingSum(Widget):
             parts.position_embeddings(torch.arange(len(ids))),
         ])  # fmt: skip  # [3, S, H]
         states = [_states(parts, self.terms, c) for c in range(_EVERYTHING + 1)]
-        self.attention_probs: Tensor = attend(torch.stack(states), None, None, True)[1]
+        _, probs = layer.attention.self(torch.stack(states), None, None, True)
+        self.attention_probs: Tensor = probs  # [combinations, A, S, S]
 
     def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of the two does not matter
         if self._asked == (self.text, self.pair):
