@@ -23,7 +23,7 @@ from bertedu.widgets import bertviz as ours
 from bertedu.widgets.palette import STATIC
 
 TEXT = "the hairy dog likes playing in the park with all the other dogs"
-PAIR = "he is very cute and runs after every ball that he sees"
+PAIR = "he is very cute and runs after every ball that he sees in there"
 VIEWS = ("head_view", "model_view", "neuron_view")
 
 
