@@ -261,6 +261,19 @@ def test_another_mask_rate_trains_but_does_not_judge(
     assert judged(tmp_path) == judged(usual)
 
 
+def test_bfloat16_changes_the_digits_and_nothing_else(
+    whole_run: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    text, usual, _ = whole_run
+    subprocess.run(
+        [sys.executable, *command(text, tmp_path, "--precision", "bf16", "--steps", "1")],
+        env=os.environ | SINGLE, capture_output=True, check=True, timeout=120,
+    )  # fmt: skip
+    rough, exact = history(tmp_path)[0], history(usual)[0]
+    assert rough != exact
+    np.testing.assert_allclose(rough, exact, atol=0.05)
+
+
 def test_a_killed_run_continues_as_if_nothing_had_happened(
     whole_run: tuple[Path, Path, str], tmp_path: Path
 ) -> None:
