@@ -1,6 +1,7 @@
 import {
-  PALETTE, asking, chip, debounce, diverging, element, followTheme, hasKernel, inkOn, labelled, moved,
-  percent, plural, roving, saveButton, sequential, textFields, tooltip, unpack, visible,
+  PALETTE, asking, chip, clean, debounce, diverging, element, followTheme, hasKernel, inkOn, labelled,
+  legend, moved, percent, plain, plural, roving, saveButton, sequential, textFields, tooltip, unpack,
+  withSign,
 } from "./shared.js";
 
 const SOON = 30; // ms of quiet before a choice goes to Python: the arrow keys run through many heads
@@ -72,10 +73,7 @@ export function largest(row, kept, count = 4) {
   return [...kept].sort((a, b) => row[b] - row[a]).slice(0, count);
 }
 
-const clean = (token) => Array.from(token, visible).join("");
 const about = ({ exact }, share) => (exact ? percent(share) : `≈ ${(100 * share).toFixed(0)} %`);
-const signed = (value, digits = 2) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
-const plain = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
 export const named = ({ layer, head }) => `layer ${layer} · head ${head}`;
 
 // ---- pictures -----------------------------------------------------------------------------------
@@ -120,11 +118,6 @@ function fitted(context, text, room) {
   let short = text;
   while (short.length > 1 && context.measureText(`${short}…`).width > room) short = short.slice(0, -1);
   return `${short}…`;
-}
-
-function legend(stops, low, high) {
-  return element("span", { class: "be-legend" }, low,
-    element("span", { class: "be-scale", style: `background:linear-gradient(90deg,${stops.join(",")})` }), high);
 }
 
 // ---- the widget ---------------------------------------------------------------------------------
@@ -631,20 +624,20 @@ function render({ model, el }) {
     product.replaceChildren(heading(title, `${names} in ${named(panel)}`),
       element("div", {
         class: "be-products", role: "img",
-        "aria-label": `${width} products, the largest ${signed(extreme * Math.sign(parts.find((value) => Math.abs(value) === extreme) ?? 1))}; their sum is ${plain(score)}`,
+        "aria-label": `${width} products, the largest ${withSign(extreme * Math.sign(parts.find((value) => Math.abs(value) === extreme) ?? 1))}; their sum is ${plain(score)}`,
       }, parts.map((value, c) => {
         const q = head.query[token * width + c];
         const k = head.key[target * width + c];
         const height = (50 * Math.abs(value)) / extreme;
         return element("span", {
           class: "be-part",
-          "data-told": `component ${c + 1}: query ${plain(q)} × key ${plain(k)} / √${width} = ${signed(value)}`,
+          "data-told": `component ${c + 1}: query ${plain(q)} × key ${plain(k)} / √${width} = ${withSign(value)}`,
         }, element("span", {
           class: "be-part-bar",
           style: `height:${height}%;${value < 0 ? "top" : "bottom"}:50%;background:rgb(${diverging(value, extreme)})`,
         }));
       })),
-      element("p", { class: "be-key" }, legend(PALETTE.diverging, signed(-extreme), `${signed(extreme)} (no unit)`),
+      element("p", { class: "be-key" }, legend(PALETTE.diverging, withSign(-extreme), `${withSign(extreme)} (no unit)`),
         " up: adds to the score, down: takes away"),
       element("p", { class: "be-verdict" },
         `The ${width} products q·k/√${width} add up to the score `, element("b", {}, plain(score)),

@@ -1,6 +1,6 @@
 import {
-  PALETTE, SEGMENTS, asking, debounce, diverging, element, followTheme, hasKernel, percent,
-  saveButton, sequential, textFields, tooltip, unpack, visible,
+  PALETTE, SEGMENTS, asking, clean, debounce, diverging, element, followTheme, hasKernel, percent,
+  saveButton, sequential, textFields, tooltip, unpack,
 } from "./shared.js";
 
 const QUIET = 120; // ms before a switch goes to Python, for the saved picture
@@ -87,8 +87,6 @@ export function pixels(values, color) {
 }
 
 // ---- in words -----------------------------------------------------------------------------------
-
-const clean = (token) => Array.from(token, visible).join("");
 
 /** −0.0123, with a true minus sign. */
 export const number = (value, digits = 4) =>

@@ -1,6 +1,6 @@
 import {
-  FATES, SEGMENTS, asking, chip, debounce, element, followTheme, hasKernel, labelled, percent, plural,
-  roving, saveButton, textFields, tooltip, unpack, visible,
+  FATES, SEGMENTS, asking, chip, clean, debounce, element, followTheme, hasKernel, labelled, percent, plural,
+  roving, saveButton, textFields, tooltip, unpack,
 } from "./shared.js";
 
 const QUIET = 120; // ms before a slider goes to Python, for the saved picture
@@ -121,8 +121,6 @@ export function total(fates, fate, share) {
 }
 
 // ---- in words -----------------------------------------------------------------------------------
-
-const clean = (token) => Array.from(token, visible).join("");
 
 /** How one token was decided, as one line of text. */
 export function described(thing, settings) {

@@ -46,6 +46,12 @@ function half(bits) {
 /** 0.1234 -> "12.3 %". */
 export const percent = (probability) => `${(100 * probability).toFixed(1)} %`;
 
+/** 1.5 -> "1.50", -1.5 -> "−1.50", with a true minus sign. */
+export const plain = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+
+/** 1.5 -> "+1.50". */
+export const withSign = (value, digits = 2) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
+
 export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
@@ -98,6 +104,22 @@ export function element(tag, { on = {}, signal, ...attributes } = {}, ...childre
   return node;
 }
 
+/** An element of a drawing; its text is text. */
+export function svgElement(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value != null && value !== false) node.setAttribute(name, value);
+  }
+  node.append(...children.flat().filter((child) => child != null && child !== false));
+  return node;
+}
+
+/** What the colours from `low` to `high` mean. */
+export function legend(stops, low, high) {
+  return element("span", { class: "be-legend" }, low,
+    element("span", { class: "be-scale", style: `background:linear-gradient(90deg,${stops.join(",")})` }), high);
+}
+
 const NAMED = { " ": "␣", "\u00a0": "⍽", "\n": "↵", "\r": "␍", "\t": "⇥" };
 
 /** One character as something that can be seen: a space as ␣, what has no ink by its number. */
@@ -106,6 +128,9 @@ export function visible(character) {
   if (/[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(character)) return codePoint(character);
   return /\p{M}/u.test(character) ? `◌${character}` : character;
 }
+
+/** A text with something to see for every character. */
+export const clean = (text) => Array.from(text, visible).join("");
 
 /** "A" -> "U+0041". */
 export const codePoint = (character) =>
