@@ -29,6 +29,7 @@ from bertedu.pretraining import (
     Evaluation,
     PretrainingData,
     Recipe,
+    StepReport,
     checkpoints,
     evaluate,
     hours_left,
@@ -122,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
             if history.is_best(evaluation):
                 save_pretrained(model, args.out / "best", tokenizer)
             history.add({"step": report.step, "held_out": asdict(evaluation)})
+            history.draw(args.out / "curves.svg", recipe.steps)
             tqdm.write(described(done, evaluation))
         if stop[0]:
             steps.close()
@@ -221,6 +223,22 @@ class History:
         """Appends one row."""
         self.rows.append(row)
         self.file.write(json.dumps(row) + "\n")
+
+    def draw(self, picture: Path, steps: int) -> None:
+        """Draws the losses beside their baselines, where the widgets' packages are installed."""
+        try:
+            from bertedu.widgets import TrainingMonitor
+        except ImportError:
+            return  # a training machine needs no notebook software
+        judged = [(row["step"], Evaluation(**row["held_out"])) for row in self.rows
+                  if "held_out" in row]  # fmt: skip
+        monitor = TrainingMonitor(steps, judged[-1][1].unigram_loss)
+        for row in self.rows:
+            if "mlm_loss" in row:
+                monitor.add(StepReport(**row))
+        for step, evaluation in judged:
+            monitor.evaluated(step + 1, evaluation)
+        picture.write_text(monitor.to_svg(), encoding="utf-8")
 
     def is_best(self, evaluation: Evaluation) -> bool:
         """Returns whether no earlier evaluation had a lower sum of losses."""

@@ -237,6 +237,7 @@ def test_the_command_says_what_lies_ahead_and_how_it_went(
     assert "20 steps to go, about 1 min on this machine" in printed
     assert "step 20: held-out MLM" in printed
     assert len(history(out)) == 20
+    assert "20 of 20 steps, finished; held-out MLM" in (out / "curves.svg").read_text("utf-8")
     from bertedu import load
 
     assert load(out / "best").fill_mask("the [MASK] sleeps")
