@@ -160,6 +160,9 @@ function render({ model, el }) {
   const overview = element("div", { class: "be-heads", role: "group", "aria-label": "All heads" });
   const overviewNote = element("p", { class: "be-key" });
   const numbers = element("table", { class: "be-numbers" });
+  const wide = element("div", { // may scroll sideways: then the arrow keys must reach it
+    class: "be-wide", role: "group", tabindex: 0, "aria-label": "The head's numbers",
+  }, numbers);
   const truth = element("p", { class: "be-truth" });
   const maps = element("div", { class: "be-maps" });
   const asks = element("div", { class: "be-chips be-scroll", role: "toolbar", "aria-label": "Tokens that ask" });
@@ -173,7 +176,7 @@ function render({ model, el }) {
   const body = element("div", { class: "be-explored" },
     element("div", { class: "be-stage be-left" },
       element("div", {}, heading("All heads", "click one; the arrow keys move"), overview, overviewNote),
-      element("div", { class: "be-about" }, title, element("div", { class: "be-wide" }, numbers), truth)),
+      element("div", { class: "be-about" }, title, wide, truth)),
     element("div", { class: "be-stage be-right" },
       element("div", { class: "be-actions" },
         element("span", { class: "be-views", role: "group", "aria-label": "View" }, views.map(({ node }) => node)),
