@@ -1,0 +1,210 @@
+"""Tables of examples: TSV, CSV, JSON lines and data sets of the hub, row by row.
+
+A row that cannot be read is named by its file and line.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertedu.errors import InputError
+
+HUB = "hub:"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its cells by the lower-case names of their columns, and where it stands."""
+
+    where: str
+    cells: dict[str, Any]
+
+    def value(self, *names: str) -> Any:
+        """Returns the cell of the first of these columns that there is.
+
+        Raises:
+            InputError: there is none of them.
+        """
+        for name in names:
+            if self.cells.get(name) is not None:
+                return self.cells[name]
+        raise InputError(f"{self.where}: there is no {' or '.join(map(repr, names))}")
+
+    def text(self, *names: str) -> str:
+        """Returns the same, which must be text."""
+        value = self.value(*names)
+        if not isinstance(value, str):
+            raise InputError(f"{self.where}: {names[0]} is {value!r}, not text")
+        return value.strip()
+
+    def label(self, *names: str) -> str | None:
+        """Returns the same as a label; None where the table has no such column.
+
+        Raises:
+            InputError: the cell is empty.
+        """
+        value = next((self.cells[name] for name in names if name in self.cells), None)
+        if value is None:
+            return None
+        if not (label := str(value).strip()):
+            raise InputError(f"{self.where}: the label is empty")
+        return label
+
+
+def table(
+    path: str | Path, columns: tuple[str, ...], encoding: str = "utf-8"
+) -> Iterator[Row] | None:
+    """Returns the rows of a file or a data set; None if the file's first line names no column.
+
+    Args:
+        path: a .jsonl, .csv or other file (tab-separated), or a data set, as in `hub_rows`.
+        columns: one of these must stand in a header.
+        encoding: of the file.
+    """
+    if str(path).startswith(HUB):
+        return hub_rows(str(path))
+    path = Path(path)
+    if path.suffix in (".jsonl", ".json"):
+        return json_rows(path, encoding)
+    separate = _commas if path.suffix == ".csv" else _tabs
+    rows = separate(path, encoding)
+    _, header = next(rows, (0, []))
+    names = [name.strip().lower() for name in header]
+    if not set(columns) & set(names):
+        return None
+    return _with_header(path, names, rows)
+
+
+def _with_header(
+    path: Path, names: list[str], rows: Iterator[tuple[int, list[str]]]
+) -> Iterator[Row]:
+    for number, cells in rows:
+        if len(cells) != len(names):
+            raise InputError(
+                f"{path}:{number}: the row has {len(cells)} cells and the header {len(names)}"
+            )
+        yield Row(f"{path}:{number}", dict(zip(names, cells, strict=True)))
+
+
+def _tabs(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the cells of each line; quotes are text, as in GLUE's files."""
+    for number, line in lines(path, encoding):
+        if line.strip():
+            yield number, line.split("\t")
+
+
+def _commas(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    texts = (line + "\n" for _, line in lines(path, encoding))
+    rows = csv.reader(texts, strict=True)
+    try:
+        for cells in rows:
+            if cells:
+                yield rows.line_num, cells
+    except csv.Error as error:
+        raise InputError(f"{path}:{rows.line_num}: this is no row of a .csv ({error})") from error
+
+
+def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
+    """Yields the objects of a file with one a line."""
+    for number, line in lines(path, encoding):
+        if line.strip():
+            yield json_row(f"{path}:{number}", line)
+
+
+def json_row(where: str, line: str) -> Row:
+    """Returns a line of JSON.
+
+    Raises:
+        InputError: it is not one object.
+    """
+    try:
+        values = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where}: this line is not JSON ({error.msg})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: this line is no JSON object: {{...}} is needed")
+    return Row(where, {name.lower(): value for name, value in values.items()})
+
+
+def lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """Yields each line of a file with its number, counted from 1.
+
+    Raises:
+        InputError: there is no such file, or a line in another encoding.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}: check the path")
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{path}:{number}: this line is not {encoding}: name the file's encoding "
+                    '(encoding="latin-1"), or convert it'
+                ) from error
+            yield number, text.removeprefix("\ufeff").rstrip("\r\n")
+
+
+def label_first(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str, str]]:
+    """Yields label and text of lines `LABEL text`, or of GLUE's CoLA (four cells, no header).
+
+    Raises:
+        InputError: a line that has only one of them.
+    """
+    for number, line in lines(Path(path), encoding):
+        cells = line.split("\t")
+        if len(cells) == 4 and cells[1] in {"0", "1"}:
+            yield cells[1], cells[3].strip()
+            continue
+        label, _, text = line.strip().partition(" ")
+        if not line.strip():
+            continue
+        if not text.strip():
+            raise InputError(f"{path}:{number}: {line.strip()[:40]!r} is not `LABEL text`")
+        yield label, text.strip()
+
+
+def hub_rows(name: str) -> Iterator[Row]:
+    """Yields the rows of a data set of the hub; numbers of a class become its name.
+
+    Args:
+        name: hub:NAME, hub:NAME:SPLIT or hub:NAME:CONFIG:SPLIT; the split is else "train".
+
+    Raises:
+        InputError: the package `datasets` is missing, or there is no such data set.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise InputError(
+            f"{name} needs the package `datasets`: pip install bertedu[data], or give a file"
+        ) from None
+    data_set, *rest = name.removeprefix(HUB).split(":")
+    config, split = rest[:-1], rest[-1] if rest else "train"
+    try:
+        rows = datasets.load_dataset(data_set, *config, split=split)
+        for number, values in enumerate(rows, start=1):
+            named = {k.lower(): _named(rows.features.get(k), v) for k, v in values.items()}
+            yield Row(f"{name}:{number}", named)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{name} cannot be read ({str(error).splitlines()[0]}): check the name, the split and "
+            "the network, or give a file"
+        ) from error
+
+
+def _named(kind: Any, value: Any) -> Any:
+    """Returns a class's name for its number, also in lists; -1 stands for no label."""
+    names = getattr(kind, "names", None)
+    if names is not None and isinstance(value, int):
+        return names[value] if value >= 0 else None
+    inner = getattr(kind, "feature", None)
+    if isinstance(value, list) and getattr(inner, "names", None) is not None:
+        return [_named(inner, v) for v in value]
+    return value
