@@ -1,0 +1,945 @@
+# %% [markdown]
+# # 13 · Beyond
+#
+# You have taken BERT apart on a laptop. This lesson leads outward from there: to the real
+# `bert-base-uncased` in the cells that you know; to many machines at once, and what a BERT costs
+# in operations, hours and money; and to what came after BERT, where you try for yourself what
+# others reported.
+#
+# **Afterwards you can**
+# - load a published BERT, with a network and without one;
+# - say what a pretraining run will cost before you start it, and test your estimate on runs
+#   that were published;
+# - run the same training on one process or on many, and say what stays the same;
+# - judge a claim like "next sentence prediction is useless" by an experiment with error bars;
+# - explain the parts in which ModernBERT differs from BERT, each with a number.
+#
+# **You need** lessons 02, 03, 06 and 07. No internet connection: where one would help, the cell
+# says so and goes on.
+#
+# **Time** about 75 minutes to work through; about one minute of CPU time.
+#
+# **In the papers** Devlin et al. 2019 (arXiv:1810.04805), appendix A.2 and §5.1; Liu et al. 2019
+# (RoBERTa, arXiv:1907.11692), §4; Warner et al. 2024 (ModernBERT, arXiv:2412.13663), §2.
+#
+# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
+# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+
+# %%
+import itertools
+import math
+import re
+import string
+import tempfile
+import time
+
+# %% tags=["nbval-check-output"]
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+import bertedu
+from bertedu.figures import STYLE
+from bertedu.masking import MaskingRule, mask_tokens
+
+plt.style.use(STYLE)
+bert = bertedu.load()
+print(bert)
+
+# %% [markdown]
+# ## 1. The real BERT, in the same cells
+#
+# The course's model is small. The library loads the published ones just as well, by their names
+# on the Hugging Face hub: `bert-base-uncased` is what most people mean when they say "BERT". (It
+# is a download of some 440 MB, once.)
+#
+# **Predict:** what should a program do when there is no network?
+
+# %%
+try:
+    base = bertedu.load("bert-base-uncased")
+    print("bert-base-uncased is here:", base)
+except bertedu.CheckpointError as error:
+    base, reason = None, str(error)
+    print("bert-base-uncased cannot be had from here, so the course's own model answers alone.")
+models = {"this course": bert} | ({"BERT-base": base} if base else {})
+
+# %%
+for text in ("Paris is the [MASK] of France.", "Calculus is a [MASK] of math."):
+    print(text)
+    for name, model in models.items():
+        guesses = model.fill_mask(text)[0]
+        print(f"  {name:12}", *(f"{guess.token} {guess.probability:.1%}" for guess in guesses[:4]))
+        assert guesses[0].probability >= guesses[1].probability
+if base:
+    assert "capital" in base.fill_mask("Paris is the [MASK] of France.")[0][0]
+
+# %% [markdown]
+# It should say so at once, and go on with what it has. The reason is in the error (look at
+# `reason`), with what to do:
+#
+# - **A folder instead of a name.** On a machine that has a network, download `config.json`,
+#   `vocab.txt` and `model.safetensors` of the model into one folder; carry it over; then
+#   `bertedu.load("that/folder")`. Nothing else is needed.
+# - **Once is enough.** What was downloaded once is found again without a network.
+# - **Nobody shall download** (a class of thirty on one line): set the variable
+#   `HF_HUB_OFFLINE=1`, and the hub is not even asked.
+#
+# The first of them, tried out with a very small model:
+
+# %% tags=["nbval-check-output"]
+torch.manual_seed(0)
+sizes = bertedu.BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+                           intermediate_size=128)  # fmt: skip
+original = bertedu.BertForPreTraining(sizes).eval()
+with tempfile.TemporaryDirectory() as folder:
+    bertedu.save_pretrained(original, folder, bert.tokenizer)
+    carried_over = bertedu.load(folder)
+assert carried_over.encode("my dog is cute").tokens == bert.encode("my dog is cute").tokens
+for name, weight in original.state_dict().items():
+    assert torch.equal(carried_over.model.state_dict()[name], weight)
+print(carried_over)
+
+# %% [markdown]
+# The same numbers come back, bit for bit. Files in this format are what the whole field exchanges,
+# so that the two directions are open: their models here, and yours there.
+#
+# ## 2. What does a BERT cost? Operations
+#
+# First tokens. The paper trained for 1,000,000 steps with 256 rows each: 90 % of the steps with
+# rows of 128 tokens, the last 10 % with rows of 512 (appendix A.2).
+#
+# **Predict:** how much of the work do the short rows save?
+
+# %% tags=["nbval-check-output"]
+steps, rows = 1_000_000, 256
+schedule = {128: 0.9 * steps * rows, 512: 0.1 * steps * rows}  # length: rows of that length
+tokens = {
+    "as in the paper": sum(length * number for length, number in schedule.items()),
+    "512 throughout": 512 * steps * rows,
+}
+for name, number in tokens.items():
+    print(f"{name:16} {number / 1e9:6.1f} billion tokens")
+assert round(tokens["as in the paper"] / 1e9, 1) == 42.6
+assert round(tokens["512 throughout"] / 1e9) == 131
+assert tokens["as in the paper"] < tokens["512 throughout"] / 3
+
+# %% [markdown]
+# **A rule of thumb** for operations: each token meets each weight of a matrix once on the way
+# forward, with a multiplication and an addition; backward costs twice as much. So a training run
+# with T tokens and N weights takes
+#
+# **6 · N · T** floating-point operations (FLOPs).
+#
+# N are the weights in the layers' matrices. The token table is not multiplied by, only looked up.
+#
+# **A better count** also has the attention (which grows with S²), the masked-word head at the
+# chosen places, and the pooler:
+
+
+# %%
+def training_flops(c, S, asked):
+    """One row of S tokens, of which `asked` are chosen: forward, and twice that backward."""
+    H, wide, L, V = c.hidden_size, c.intermediate_size, c.num_hidden_layers, c.vocab_size
+    layers = L * (2 * S * (4 * H * H + 2 * H * wide) + 4 * S * S * H)
+    heads = asked * 2 * (H * H + H * V) + 2 * H * H + 2 * H * 2
+    return 3 * (layers + heads)
+
+
+def weights_in_layers(c):
+    return c.num_hidden_layers * (4 * c.hidden_size**2 + 2 * c.hidden_size * c.intermediate_size)
+
+
+# %% [markdown]
+# Is it right? torch can count the products while it computes:
+
+# %%
+from torch.utils.flop_counter import FlopCounterMode
+
+model = bertedu.BertForPreTraining(sizes)
+labels = torch.full((1, 128), -100)
+labels[0, 1:20] = 7  # 19 places are asked
+with FlopCounterMode(display=False) as counter:
+    output = model(torch.full((1, 128), 7), labels=labels, next_sentence_label=torch.tensor([0]),
+                   output_attentions=True)  # fmt: skip
+    output.loss.backward()
+assert counter.get_total_flops() == training_flops(sizes, 128, 19)
+
+# %% [markdown]
+# To the last operation. Now for BERT-base, and beside it what others counted: the authors of
+# ELECTRA published a counter of their own (google-research/electra, `flops_computation.py`; it
+# takes the backward pass to cost as much as the forward one, and look-ups to be products).
+
+# %% tags=["nbval-check-output"]
+size = bertedu.BertConfig()
+thumb = {name: 6 * weights_in_layers(size) * number for name, number in tokens.items()}
+better = {
+    "as in the paper": sum(
+        number * training_flops(size, S, round(0.15 * S)) for S, number in schedule.items()
+    ),
+    "512 throughout": steps * rows * training_flops(size, 512, round(0.15 * 512)),
+}
+electra = {"as in the paper": 2.0e19, "512 throughout": 6.43e19}
+for name in tokens:
+    print(f"{name:16} 6·N·T {thumb[name]:.2e}   better {better[name]:.2e}   "
+          f"ELECTRA's counter {electra[name]:.2e}")  # fmt: skip
+    assert 1 < better[name] / thumb[name] < 1.2
+    assert 0.7 < electra[name] / better[name] < 1.3
+
+# %% [markdown]
+# Three counts, with different simplifications, lie within 30 % of each other. For planning that is
+# enough: what decides is whether one needs an evening or a year. (ELECTRA's own table gives
+# 6.4 · 10¹⁹ for BERT-base, as if all rows had 512 tokens. Always ask *which* schedule was
+# counted: the factor is three.)
+#
+# ## 3. Hours and money
+#
+# Hours = operations / (devices × operations a second that each *really* does). The last number is
+# the trouble: no device reaches what its data sheet says. So take it from a published run, and
+# test it on another.
+#
+# **The paper:** BERT-base on 4 Cloud TPUs, that is 16 chips, in 4 days.
+
+# %% tags=["nbval-check-output"]
+day = 24 * 3600
+cost = better["as in the paper"]
+tpu_chip = cost / (16 * 4 * day)
+print(f"a TPU chip really did {tpu_chip / 1e12:.1f} trillion operations a second")
+
+large = bertedu.BertConfig(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16,
+                           intermediate_size=4096)  # fmt: skip
+large_cost = sum(n * training_flops(large, S, round(0.15 * S)) for S, n in schedule.items())
+days = large_cost / (64 * tpu_chip) / day
+print(f"BERT-large is {large_cost / cost:.1f} times the work: on 64 chips {days:.1f} days")
+assert 3 < days < 5
+
+# %% [markdown]
+# The paper says 4 days for BERT-large, on 64 chips: the estimate is right to a fifth. Next,
+# another source. Google's README of 2018 says that BERT-base takes **about two weeks on a single
+# (preemptible) Cloud TPU**, which has 4 chips, and costs **about 500 dollars**.
+
+# %% tags=["nbval-check-output"]
+days_on_one = cost / (4 * tpu_chip) / day
+dollars_an_hour = 500 / (14 * 24)
+print(f"on one Cloud TPU: {days_on_one:.0f} days, at {dollars_an_hour:.2f} dollars an hour "
+      f"{days_on_one * 24 * dollars_an_hour:.0f} dollars")  # fmt: skip
+assert 14 * 0.8 < days_on_one < 14 * 1.2
+
+# %% [markdown]
+# **Five years later.** MosaicML trained a plain Hugging Face BERT-base on 286,720,000 rows of 128
+# tokens, without next sentence prediction, in about 11.5 hours on 8 A100 GPUs
+# (mosaicml/examples, `benchmarks/bert`: README and `hf-bert-base-uncased.yaml`). Its price for
+# these GPUs can be read off another figure: 1.13 hours on 8 of them for about 20 dollars
+# (MosaicBERT's abstract).
+#
+# **Predict:** the paper's whole run on those 8 GPUs: how many hours, how many dollars?
+
+# %% tags=["nbval-check-output"]
+mosaic = 286_720_000 * training_flops(size, 128, asked=128)  # their head runs at every place
+a100 = mosaic / (8 * 11.5 * 3600)
+hours = cost / (8 * a100) / 3600
+dollars = hours * 20 / 1.13
+print(f"an A100 really did {a100 / 1e12:.0f} trillion operations a second: "
+      f"{a100 / tpu_chip:.0f} TPU chips of 2018")  # fmt: skip
+print(f"the paper's run on 8 A100: {hours:.0f} hours, {dollars:.0f} dollars")
+assert 8 < hours < 16
+assert 100 < dollars < 400
+
+# %% [markdown]
+# Half a day, and about the price of a textbook or two. And here, on this machine? Measure what it
+# really does, with the course's own model:
+
+# %%
+here = bertedu.BertForPreTraining(bert.config)
+ids = torch.randint(1000, 20_000, (8, 128), generator=torch.Generator().manual_seed(0))
+labels = torch.where(torch.arange(128) % 7 == 1, ids, -100)
+seconds = []
+for _ in range(3):
+    began = time.perf_counter()
+    here(ids, labels=labels).loss.backward()
+    seconds.append(time.perf_counter() - began)
+rate = 8 * training_flops(bert.config, 128, int((labels[0] != -100).sum())) / min(seconds)
+print(f"this machine: {rate / 1e9:,.0f} billion operations a second; "
+      f"BERT-base would take it {cost / rate / day / 365:,.0f} years")  # fmt: skip
+assert cost / rate / day > 365
+del here
+
+# %% [markdown]
+# More than a year, on any laptop's processor. That is why one downloads.
+#
+# ## 4. Several GPUs, several machines
+#
+# `bertedu pretrain` is an ordinary loop, and `accelerate` starts it as often as there are devices.
+# One process, and then eight on one machine:
+#
+#     bertedu pretrain TEXT --out RUN --batch-tokens 131072 --steps 1000000
+#
+#     accelerate launch --multi_gpu --num_processes 8 --mixed_precision bf16 \
+#         -m bertedu.cli pretrain TEXT --out RUN --batch-tokens 131072 --steps 1000000
+#
+# On two machines with eight GPUs each, the same on both, with `--machine_rank 0` on the first and
+# `1` on the second; TEXT and RUN on a disk that both see:
+#
+#     accelerate launch --multi_gpu --num_machines 2 --machine_rank 0 --num_processes 16 \
+#         --main_process_ip ADDRESS_OF_THE_FIRST --main_process_port 29500 \
+#         --mixed_precision bf16 \
+#         -m bertedu.cli pretrain TEXT --out RUN --batch-tokens 131072 --steps 1000000
+#
+# | changes | does not change |
+# |---|---|
+# | the rows that *one* process sees: every eighth | `--batch-tokens`: tokens of *all* together |
+# | the time of a step | the batches, the masks, the learning rate, the steps |
+# | numbers in their last digits | the losses |
+#
+# In many other programs the batch size is meant *for each process*: with eight processes one then
+# trains on eight times as much at a step, with a learning rate that was chosen for one. Always ask
+# for the **global batch**.
+#
+# **What happens in a step?** Each process computes the gradient for its own rows; then they are
+# added up. Here are three "processes" in turn, beside one that sees all rows.
+#
+# **Predict:** is the mean of the three losses the loss of the whole batch?
+
+# %%
+tokenizer = bert.tokenizer
+texts = ["my dog is cute", "he likes playing", "calculus is a branch of math",
+         "it was developed by newton and leibniz", "drops collide and fall as rain",
+         "the hairball under the sofa is not the dog"]  # fmt: skip
+batch = bertedu.collate([tokenizer.encode(text) for text in texts])
+masked = mask_tokens(batch["input_ids"], tokenizer, torch.Generator().manual_seed(1),
+                     attention_mask=batch["attention_mask"])  # fmt: skip
+batch |= {"input_ids": masked.input_ids, "labels": masked.labels}
+
+
+# %%
+def gradient(part, share):
+    model.zero_grad()
+    loss = model(**part).mlm_loss * share
+    loss.backward()
+    return loss.item(), torch.cat([p.grad.flatten() for p in model.parameters()
+                                   if p.grad is not None])  # fmt: skip
+
+
+# %% tags=["nbval-check-output"]
+model = original.eval()
+parts = [{name: values[rank::3] for name, values in batch.items()} for rank in range(3)]
+counted = [int((part["labels"] != -100).sum()) for part in parts]
+whole_loss, whole = gradient(batch, 1)
+shares = [number / sum(counted) for number in counted]
+right = [gradient(part, share) for part, share in zip(parts, shares, strict=True)]
+wrong = [gradient(part, 1 / 3) for part in parts]
+print("chosen tokens of each process:", *counted)
+for name, sums in {"by chosen tokens": right, "each a third": wrong}.items():
+    gap = (sum(each for _, each in sums) - whole).norm() / whole.norm()
+    same = gap < 1e-5
+    print(f"weights {name:17} {'the same' if same else 'NOT the same'} gradient")
+    assert same == (name == "by chosen tokens")
+
+# %% [markdown]
+# Not when the processes have different numbers of chosen tokens: a mean of means gives every
+# token of a poor row more say. `bertedu` weighs each process's loss by what it counted, and a test
+# of the library holds two processes to the losses of one.
+#
+# **Does it fit?** Each process holds the weights, their gradients and Adam's two running means,
+# in float32; and its share of the batch.
+
+# %% tags=["nbval-check-output"]
+with torch.device("meta"):
+    parameters = sum(p.numel() for p in bertedu.BertForPreTraining(size).parameters())
+print(f"BERT-base: {parameters * 16 / 2**30:.1f} GiB before the first token, in each process")
+for processes in (1, 8, 16):
+    print(f"{processes:3} in all: {131_072 // processes:7,} tokens each at a step")
+assert round(parameters * 16 / 2**30, 1) == 1.6
+assert 256 * 512 == 131_072
+
+# %% [markdown]
+# (`bertedu pretrain` does not split a step any further: with one GPU the 131,072 tokens have to
+# fit, or the global batch be smaller and the learning rate with it.)
+
+# %% [markdown]
+# ## 5. RoBERTa: is next sentence prediction worth it?
+#
+# Lesson 03 showed the tables: the paper lost 3.5 points on QNLI without next sentence prediction
+# (NSP), RoBERTa lost nothing. You can ask the question yourself, small: two models, **with** and
+# **without** the NSP loss, and *nothing else* different: the same rows, the same hidden tokens,
+# the same first weights. And because a single pair of runs proves nothing, do it with three seeds.
+#
+# In a few seconds a model cannot learn English. So both begin with some: the course's token table,
+# squeezed from 384 numbers a token to 64 (its principal components).
+
+# %%
+from bertedu.corpus import Corpus
+from bertedu.data import HELD_OUT, TRAIN
+from bertedu.tokenizer import SPECIAL_TOKENS
+
+texts = [path.read_text("utf-8") for path in sorted(TRAIN.glob("*.txt"))]
+known = {tokenizer.tokens[i] for ids in tokenizer.ids_batch(texts) for i in ids}
+known |= set(string.ascii_lowercase + string.punctuation)
+known |= {"##" + c for c in string.ascii_lowercase}
+
+# %% tags=["nbval-check-output"]
+small = bertedu.BertTokenizer([*SPECIAL_TOKENS, *sorted(known - set(SPECIAL_TOKENS))])
+folder = tempfile.TemporaryDirectory()
+train, held_out = (
+    Corpus.build([str(text)], small, f"{folder.name}/{text.name}", progress=False)
+    for text in (TRAIN, HELD_OUT)
+)
+print(f"{len(small):,} tokens in the vocabulary; {train}")
+
+# %%
+ids = [tokenizer.vocab[token] for token in small.tokens]
+table = bert.model.bert.embeddings.word_embeddings.weight.detach()[ids]
+table = table - table.mean(dim=0)
+directions = torch.linalg.eigh(table.T @ table).eigenvectors[:, -64:]
+squeezed = table @ directions
+kept = float(squeezed.square().sum() / table.square().sum())
+squeezed *= 0.1 / squeezed.std()
+print(f"{kept:.0%} of the table's variance is kept in 64 of its 384 directions")
+assert 0.2 < kept < 1
+
+# %% [markdown]
+# "Without NSP" is one line: every pair gets the label -100, *nothing is asked here*.
+
+# %%
+from bertedu import pretraining
+from bertedu.pretraining import PretrainingData, Recipe
+
+
+class WithoutNSP(PretrainingData):
+    def batches(self, start=0):
+        for batch in super().batches(start):
+            yield batch | {
+                "next_sentence_label": torch.full_like(batch["next_sentence_label"], -100)
+            }
+
+
+# %%
+def fresh(seed):
+    torch.manual_seed(seed)
+    model = bertedu.BertForPreTraining(tiny)
+    with torch.no_grad():
+        model.bert.embeddings.word_embeddings.weight.copy_(squeezed)
+    pretraining.set_token_frequencies(model, unigrams)
+    return bertedu.Bert(model, small)
+
+
+# %%
+unigrams = pretraining.unigram_log_probs(train, len(small))
+tiny = bertedu.BertConfig(
+    vocab_size=len(small), hidden_size=64, num_hidden_layers=1, num_attention_heads=2,
+    intermediate_size=256, max_position_embeddings=64, initializer_range=0.05,
+    hidden_dropout_prob=0, attention_probs_dropout_prob=0)  # fmt: skip
+
+
+def recipe(seed):
+    return Recipe(steps=400, max_length=64, tokens_per_batch=512, learning_rate=6e-3,
+                  warmup_steps=20, weight_decay=0.1, masking=MaskingRule(rate=0.3), seed=seed,
+                  mlm_only=False)  # fmt: skip
+
+
+exam = PretrainingData(held_out, small, Recipe(steps=1, max_length=64, seed=99, mlm_only=False))
+exam_batches = list(itertools.islice(exam.batches(), 12))
+
+# %% [markdown]
+# Two marks for each model, both on held-out documents: the **masked words' loss**, and a **probe**
+# (lesson 07): can the simplest classifier tell from a frozen sentence vector which of 12 topics
+# the sentence is about?
+
+
+# %%
+def sentences_of(folder, most):
+    for topic, path in enumerate(sorted(folder.glob("*.txt"))):
+        found = re.split(r"(?<=[.?])\s+", path.read_text("utf-8").strip())
+        order = torch.randperm(len(found), generator=torch.Generator().manual_seed(topic))
+        yield from ((found[i], topic) for i in order[:most].tolist())
+
+
+@torch.inference_mode()
+def vectors(model, data):
+    batch = bertedu.collate([model.encode(text) for text, _ in data])
+    states = model.model.bert(**batch, skip_padding=True).last_hidden_state  # [N, S, H], padding 0
+    return states.sum(dim=1) / batch["attention_mask"].sum(dim=1, keepdim=True)
+
+
+# %%
+lesson, probe_exam = (list(sentences_of(*part)) for part in ((TRAIN, 50), (HELD_OUT, 1000)))
+y, exam_y = (torch.tensor([topic for _, topic in data]) for data in (lesson, probe_exam))
+
+
+def probe(model):
+    x, exam_x = vectors(model, lesson), vectors(model, probe_exam)
+    mean, std = x.mean(dim=0), x.std(dim=0) + 1e-6
+    x, exam_x = (x - mean) / std, (exam_x - mean) / std
+    targets = torch.nn.functional.one_hot(y, 12) - 1 / 12
+    ridge = 0.3 * len(x) * torch.eye(x.shape[1])
+    weights = torch.linalg.solve(x.T @ x + ridge, x.T @ targets)
+    return float(((exam_x @ weights).argmax(dim=-1) == exam_y).float().mean())
+
+
+# %% [markdown]
+# **Predict:** which of the two will guess hidden words better? Which will know the topics better?
+# By how much? (It takes about a minute. Matrices as small as these are computed faster by *one*
+# thread: two would mostly wait for each other.)
+
+# %%
+threads = torch.get_num_threads()
+torch.set_num_threads(1)
+arms = {"with NSP": PretrainingData, "without": WithoutNSP}
+marks = {name: [] for name in arms}  # [loss, probe, NSP accuracy] of each seed
+read = dict.fromkeys(arms, 0)
+for seed, name in itertools.product(range(3), arms):
+    subject, r = fresh(seed), recipe(seed)
+    run = pretraining.pretrain(subject.model, arms[name](train, small, r), r)
+    read[name] += sum(report.tokens for report in run)
+    result = pretraining.evaluate(subject.model.eval(), exam_batches, unigrams)
+    marks[name].append([result.mlm_loss, probe(subject), result.nsp_accuracy])
+torch.set_num_threads(threads)
+assert read["with NSP"] == read["without"]
+
+# %%
+print(f"{read['without'] // 3:,} tokens each; the unigram baseline: {result.unigram_loss:.2f} nats")
+print("seed            masked words   topics   next sentence")
+for name, results in marks.items():
+    for seed, (loss, topics, pairs) in enumerate(results):
+        print(f"{seed}  {name:10} {loss:8.3f} nats {topics:8.1%} {pairs:13.1%}")
+        assert loss < result.unigram_loss
+        assert topics > 2 / 12
+with_nsp, without = (np.array(marks[name]) for name in arms)
+assert with_nsp[:, 2].mean() > without[:, 2].mean()
+
+# %% [markdown]
+# **The verdict** is not yours to choose, nor ours. Take the difference *seed by seed* (the two runs
+# of a seed share everything but the loss). With three differences, their mean is uncertain by
+# 4.30 · s / √3, for 95 times of 100 (Student's t with 2 degrees of freedom; s is their standard
+# deviation).
+
+
+# %%
+def verdict_on(differences, unit):
+    mean, half = differences.mean(), 4.30 * differences.std(ddof=1) / len(differences) ** 0.5
+    clear = "a difference" if abs(mean) > half else "no difference that three seeds could show"
+    return mean, half, f"{mean:+.3f} {unit}, give or take {half:.3f}: {clear}"
+
+
+difference = without - with_nsp
+loss_change, loss_band, loss_words = verdict_on(difference[:, 0], "nats")
+topic_change, topic_band, topic_words = verdict_on(100 * difference[:, 1], "points")
+print("leaving NSP out changes\n  masked words by", loss_words, "\n  topics by      ", topic_words)
+gained = result.unigram_loss - with_nsp[:, 0].mean()
+assert abs(loss_change) < gained / 3
+assert abs(topic_change) < 10
+
+# %% [markdown]
+# The NSP task is learned only where it is asked. What it does to the *other* two marks is small
+# beside what was learned at all: at this size, leaving it out is no loss worth the name. That
+# agrees with RoBERTa, and it is **weak** evidence: tiny models, little text, seconds of training,
+# and two marks. It could not have shown an effect like QNLI's, where *pairs* of sentences matter.
+#
+# Note also what was *not* tried here. RoBERTa took away the loss **and** filled its rows with
+# running text instead of pairs; its authors suspect that BERT's own comparison took away the loss
+# only (§4.2). Three things called "without NSP" can be three experiments.
+#
+# ## 6. ModernBERT, part by part
+#
+# In 2024 ModernBERT (Warner et al., arXiv:2412.13663) put together what had been found since. Its
+# sizes, as in the published configuration of ModernBERT-base:
+
+# %% tags=["nbval-check-output"]
+H, layers, wide, vocabulary, longest, window, every = 768, 22, 1152, 50_368, 8192, 128, 3
+layer = 4 * H * H + 3 * H * wide + 2 * H  # attention, feed-forward, two LayerNorms; no biases
+all_layers = layers * layer - H  # the first LayerNorm would repeat that of the embeddings
+modern = vocabulary * H + H + all_layers + H
+print(f"ModernBERT-base: {modern:,} parameters, {vocabulary * H / modern:.0%} in the token table")
+assert round(modern / 1e6) == 149
+assert layers > size.num_hidden_layers
+assert wide < size.intermediate_size
+
+# %% [markdown]
+# Deeper than BERT-base (22 layers instead of 12) and thinner inside. Now what is new.
+#
+# ### Rotary positions instead of a table
+#
+# BERT *adds* a learned vector for each position, once. Rotary position embeddings *turn* queries
+# and keys, in every layer: the numbers of a vector are taken in pairs, and each pair is turned by
+# an angle that grows with the position, fast for some pairs and slowly for others.
+#
+# **Predict:** a query stands two places behind a key. Both move on by 4,000 places. What becomes
+# of their dot product?
+
+
+# %%
+def rotate(x, position, theta=160_000.0):
+    D = x.shape[-1]
+    angle = position / theta ** (torch.arange(0, D, 2, dtype=x.dtype) / D)  # [D / 2]
+    one, other = x[..., ::2], x[..., 1::2]
+    turned = (one * angle.cos() - other * angle.sin(), one * angle.sin() + other * angle.cos())
+    return torch.stack(turned, dim=-1).flatten(-2)
+
+
+# %% tags=["nbval-check-output"]
+query, key = torch.randn(2, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+for m, n in ((3, 1), (4003, 4001), (3, 2)):
+    print(f"query at {m:4}, key at {n:4}: {float(rotate(query, m) @ rotate(key, n)):8.4f}")
+near, far, other = (rotate(query, m) @ rotate(key, n) for m, n in ((3, 1), (4003, 4001), (3, 2)))
+assert torch.isclose(near, far)
+assert not torch.isclose(near, other)
+assert torch.isclose(rotate(query, 4003).norm(), query.norm())
+
+# %% [markdown]
+# Nothing: turning both by the same angle changes no dot product, so that only the **distance**
+# counts. There are no parameters, and no last row: BERT's table of 512 rows knows nothing of
+# position 513. (That a model *works* at lengths it was never trained on does not follow.)
+#
+# ### Local layers between global ones
+#
+# At 8,192 tokens, lesson 06's small S² part becomes the large one. So only every third layer looks
+# at everything; in the others each token sees 64 neighbours on either side.
+#
+# **Predict:** how much of the S² work remains?
+
+# %% tags=["nbval-check-output"]
+place = torch.arange(longest)
+seen = int(((place[:, None] - place).abs() <= window // 2).sum())  # pairs in a local layer
+kinds = ["global" if i % every == 0 else "local" for i in range(layers)]
+pairs = {"global": longest**2, "local": seen}
+remains = sum(pairs[kind] for kind in kinds) / (layers * longest**2)
+squared, dense = 4 * longest * H, 2 * (4 * H * H + 3 * H * wide)  # a token, a layer
+print(kinds.count("global"), "global layers,", kinds.count("local"), "local ones")
+print(f"all global: the S x S part is {squared / (squared + dense):.0%} of all work")
+print(f"alternating: {remains:.0%} of that part remains")
+assert squared > dense
+assert 0.3 < remains < 0.4
+
+# %%
+figure, both = plt.subplots(1, 2, figsize=(6.4, 3.4))
+small_place = torch.arange(48)
+for axes, kind, reach in zip(both, ("global", "local"), (48, 6), strict=True):
+    looks = (small_place[:, None] - small_place).abs() <= reach
+    axes.imshow(looks, cmap="Blues", vmin=0, vmax=1.4)
+    axes.set(title=f"a {kind} layer", xlabel="key", ylabel="query", xticks=[], yticks=[])
+figure.suptitle("Who looks at whom (48 tokens, 6 neighbours on either side)", fontsize=10)
+assert seen < 0.016 * longest**2
+
+# %% [markdown]
+# A third. And far words still meet: a global layer joins any two in one step, while with local
+# layers alone news from the first token would reach the last after 128 layers.
+
+# %% tags=["nbval-check-output"]
+print(math.ceil((longest - 1) / (window // 2)), "local layers from the first token to the last")
+scores = size.num_attention_heads * longest**2 * 2 / 2**30
+print(f"one global layer's scores, 16 bits each, written down: {scores:.1f} GiB")
+assert math.ceil((longest - 1) / (window // 2)) == 128 > layers
+assert scores == 1.5
+
+# %% [markdown]
+# ### Unpadding
+#
+# Rows of unlike length are padded to the longest, and all dense layers work on padding, too.
+# Unpadding packs the real tokens of a batch one behind the other. The library can do that
+# (`skip_padding`): here are 30 held-out sentences, and two whole documents.
+
+# %% tags=["nbval-check-output"]
+document = [text for path in sorted(HELD_OUT.glob("*.txt"))
+            for text in path.read_text("utf-8").strip().split("\n\n")]  # fmt: skip
+sentences = [s for text in document for s in re.split(r"(?<=[.?])\s", text)]
+uneven = bertedu.collate([tokenizer.encode(text) for text in sentences[:30] + document[:2]])
+real = uneven["attention_mask"].bool()
+with torch.inference_mode():
+    padded = bert.model.bert(**uneven).last_hidden_state
+    packed = bert.model.bert(**uneven, skip_padding=True).last_hidden_state
+print(f"{real.numel():,} positions, {int(real.sum()):,} real tokens: "
+      f"{1 - real.float().mean():.0%} of the dense work saved")  # fmt: skip
+assert torch.allclose(padded[real], packed[real], atol=1e-4)
+assert real.float().mean() < 0.4
+
+# %% [markdown]
+# The same vectors at every real token, for less than half of the work.
+#
+# ### GeGLU: a gate in the feed-forward network
+#
+# BERT's feed-forward network is *out, bend, back*. GeGLU has two ways out: one is bent by GELU,
+# the other is a **gate** that the first is multiplied with.
+
+
+# %%
+class GeGLU(torch.nn.Module):
+    def __init__(self, H, wide):
+        super().__init__()
+        self.out = torch.nn.Linear(H, 2 * wide, bias=False)
+        self.back = torch.nn.Linear(wide, H, bias=False)
+
+    def forward(self, x):
+        value, gate = self.out(x).chunk(2, dim=-1)
+        return self.back(torch.nn.functional.gelu(value) * gate)
+
+
+# %% tags=["nbval-check-output"]
+with torch.device("meta"):
+    gated = sum(p.numel() for p in GeGLU(H, wide).parameters())
+print(f"BERT-base {2 * H * 3072:,} weights a layer, GeGLU {gated:,}")
+assert gated == 3 * H * wide < 2 * H * 3072
+
+# %% [markdown]
+# What is a gate good for? It **multiplies** two things that the layer has found. A single gated
+# unit gets 5 × 3 right:
+
+# %% tags=["nbval-check-output"]
+multiply = GeGLU(2, 1)
+with torch.no_grad():
+    multiply.out.weight.copy_(torch.eye(2))  # the value is the first number, the gate the second
+    multiply.back.weight.copy_(torch.tensor([[1.0], [0.0]]))
+    for a, b in ((5.0, 3.0), (4.0, -2.0)):
+        product = float(multiply(torch.tensor([a, b]))[0])
+        print(f"{a:.0f} times {b:.0f} is {product:.2f}")
+        assert abs(product - a * b) < 0.01
+
+# %% [markdown]
+# ### 30 % instead of 15 %
+#
+# More hidden tokens: more questions a row, and less left to answer them from. Both at once, with
+# the course's model on held-out sentences:
+
+# %%
+rows = bertedu.collate([tokenizer.encode(text) for text in sentences[:150]])
+asked, right = {}, {}
+for rate in (0.15, 0.3, 0.6):
+    masked = mask_tokens(rows["input_ids"], tokenizer, torch.Generator().manual_seed(0),
+                         MaskingRule(rate), rows["attention_mask"])  # fmt: skip
+    with torch.inference_mode():
+        inputs = {**rows, "input_ids": masked.input_ids}
+        guesses = bert.model(**inputs, labels=masked.labels).prediction_logits.argmax(dim=-1)
+    truth = masked.labels[masked.labels != -100]
+    asked[rate], right[rate] = len(truth), float((guesses == truth).float().mean())
+    print(f"{rate:.0%} hidden: {asked[rate]:5,} questions, {right[rate]:.0%} answered rightly")
+assert 1.7 < asked[0.3] / asked[0.15] < 2.2
+assert right[0.15] > right[0.6]
+
+# %% [markdown]
+# Twice the questions cost little accuracy; four times cost more. ModernBERT took 30 %, and so did
+# the course's own training; Wettig et al. 2022 found 40 % better than 15 % for *large* models. And
+# next sentence prediction is gone: ModernBERT's authors call it overhead without a gain.
+#
+# ## 7. What to read next
+#
+# - Devlin et al. 2019, arXiv:1810.04805. BERT itself: you now know what every sentence of it
+#   means.
+# - Vaswani et al. 2017, arXiv:1706.03762. The Transformer, of which BERT is the encoder.
+# - Liu et al. 2019, arXiv:1907.11692. RoBERTa: the same model, trained with more care.
+# - Lan et al. 2020, arXiv:1909.11942. ALBERT: why next sentence prediction is easy, and what to
+#   ask instead.
+# - Wettig et al. 2022, arXiv:2202.08005. What the masking rate does, and why 15 % is no law.
+# - Warner et al. 2024, arXiv:2412.13663. ModernBERT: everything of section 6, put together and
+#   measured.
+# - Izsak et al. 2021, arXiv:2104.07705. How to train a BERT with one server in 24 hours.
+# - Geiping and Goldstein 2022, arXiv:2212.14034. The same with one GPU in one day: what helps, and
+#   what does not.
+# - Clark et al. 2019, arXiv:1906.04341. What the heads look at; lesson 05's experiments on the
+#   real model.
+# - Jain and Wallace 2019, arXiv:1902.10186. Why attention need not be an explanation.
+# - Wiegreffe and Pinter 2019, arXiv:1908.04626. The answer: it depends on what one calls an
+#   explanation.
+# - Tenney et al. 2019, arXiv:1905.05950. Which layer knows what: grammar below, meaning above.
+# - Reimers and Gurevych 2019, arXiv:1908.10084. How to get sentence vectors that can be compared.
+# - Mosbach et al. 2021, arXiv:2006.04884. Why fine-tuning fails at times, and how to keep it from
+#   failing.
+# - Dodge et al. 2020, arXiv:2002.06305. How much depends on the seed: read it before you report a
+#   number.
+# - Rajpurkar et al. 2016, arXiv:1606.05250. SQuAD, with the precipitation passage of the lecture
+#   notes.
+#
+# ## Recap
+#
+# - A published BERT loads by name, or from a folder where there is no network.
+# - A run costs about **6 · N · T** operations. Real rates are read off published runs, and an
+#   estimate is tested on another run before it is believed.
+# - Many processes share one **global batch**; losses are weighed by what they counted, and the
+#   result is that of a single process.
+# - Whether a part of a method is worth it is a question for an experiment with several seeds.
+# - ModernBERT: rotary positions, local and global layers, unpadding, GeGLU, 30 % hidden, no next
+#   sentence prediction, 8,192 tokens.
+#
+# ## Exercises
+#
+# Fill in what is marked `...`. A check says "✓ right", "✗ not yet", or "not done yet", and
+# everything else goes on working.
+
+
+# %%
+def verdict(yours, truth):
+    if yours is ...:
+        print("not done yet")
+    elif yours == truth:
+        print("✓ right")
+    else:
+        print("✗ not yet; you have:", yours)
+
+
+# %% [markdown]
+# ### Predict
+#
+# **1.** You take twice as many rows a step and half as many steps. By which factor does the number
+# of operations change?
+
+# %%
+# BEGIN SOLUTION
+factor = 1
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+verdict(factor, (steps // 2) * (2 * 256) / (steps * 256))
+
+# %% [markdown] tags=["solution"]
+# *Why:* 6 · N · T knows only the tokens. (What is *learned* from them is another question: there
+# are half as many updates.)
+
+# %% [markdown]
+# **2.** With rotary positions, a query at 100 and a key at 90 have some score. Where must the key
+# stand so that a query at 5,000 has the same score with it?
+
+# %%
+# BEGIN SOLUTION
+where = 4_990
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+verdict(where, 5_000 - (100 - 90))
+
+# %% [markdown] tags=["solution"]
+# *Why:* only the distance counts, here 10, and its direction.
+
+# %% [markdown]
+# **3.** `accelerate launch` with 16 processes, `--batch-tokens 131072`, 1,000 steps. How many
+# tokens at most has the model read in all?
+
+# %%
+# BEGIN SOLUTION
+read_in_all = 131_072_000
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+verdict(read_in_all, 131_072 * 1_000)
+
+# %% [markdown] tags=["solution"]
+# *Why:* the batch is the global one; the processes share it. (16 times as many would be right for
+# programs whose batch is meant for each process.)
+
+# %% [markdown]
+# ### Complete
+#
+# **4.** What does a run cost? `flops` operations, on devices that do `rate` operations a second and
+# cost `price` dollars an hour. *Hint:* why does the number of devices not matter?
+
+
+# %%
+def dollars_for(flops, rate, price):
+    # BEGIN SOLUTION
+    return flops / rate / 3600 * price
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+answer = dollars_for(6e19, 1e14, 2.0)
+verdict(answer if answer is ... else round(answer), 333)
+
+# %% [markdown] tags=["solution"]
+# *Why:* twice as many devices need half the time and cost twice as much an hour. (In practice they
+# also wait for each other, so that it gets a little dearer.)
+
+# %% [markdown]
+# **5.** Turn the rule of thumb around: how many tokens can be read with `flops` operations?
+
+
+# %%
+def tokens_for(flops, weights):
+    # BEGIN SOLUTION
+    return flops / (6 * weights)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+answer = tokens_for(1e19, 85_000_000)
+verdict(answer if answer is ... else round(answer / 1e9, 1), 19.6)
+
+# %% [markdown] tags=["solution"]
+# *Why:* T = FLOPs / (6 · N): about 20 billion tokens, somewhat less than half of the paper's 42.6.
+
+# %% [markdown]
+# **6.** The mask of a local layer, `[S, S]`, True where a query may look at a key: itself and
+# `reach` neighbours on either side.
+
+
+# %%
+def local_mask(S, reach):
+    place = torch.arange(S)
+    # BEGIN SOLUTION
+    return (place[:, None] - place[None, :]).abs() <= reach
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+answer = local_mask(6, 1)
+verdict(answer if answer is ... else answer.int().sum(dim=1).tolist(), [2, 3, 3, 3, 3, 2])
+
+# %% [markdown] tags=["solution"]
+# *Why:* a token at the edge has neighbours on one side only. `attend` of lesson 05 takes such a
+# mask as it is.
+
+# %% [markdown]
+# ### Build
+#
+# **7.** How many layers does it take until what stands at the first token can have reached the last
+# one? `kinds` is a list of "global" and "local"; return the number of layers, or None if all of
+# them are not enough. *Hint:* how far has it come after each layer?
+
+
+# %%
+def layers_needed(kinds, S, reach):
+    # BEGIN SOLUTION
+    furthest = 0
+    for number, kind in enumerate(kinds, 1):
+        furthest = S - 1 if kind == "global" else furthest + reach
+        if furthest >= S - 1:
+            return number
+    return None
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+cases = [["local"] * 200, ["local"] * 22, kinds, ["local", "local", "global"]]
+answers = [layers_needed(case, 8192, 64) for case in cases]
+verdict(... if ... in answers else answers, [128, None, 1, 3])
+
+# %% [markdown] tags=["solution"]
+# *Why:* each local layer carries it 64 places on; a global one carries it anywhere at once.
+
+# %% [markdown]
+# **8.** Sentence order prediction (ALBERT): from neighbouring sentences make pairs
+# `(A, B, label)`, label 0 in order and 1 swapped, so that every second pair is swapped, beginning
+# with one in order.
+
+
+# %%
+def order_pairs(sentences):
+    # BEGIN SOLUTION
+    neighbours = itertools.pairwise(sentences)
+    return [(b, a, 1) if i % 2 else (a, b, 0) for i, (a, b) in enumerate(neighbours)]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+verdict(order_pairs(["a", "b", "c", "d"]), [("a", "b", 0), ("c", "b", 1), ("c", "d", 0)])
+
+# %% [markdown] tags=["solution"]
+# *Why it is harder than next sentence prediction:* both kinds of pairs have the same words, so that
+# the topic gives nothing away; lesson 03 showed that the model has not learned the order.
+
+# %% [markdown]
+# **9.** (Without a check.) You have 100 dollars. From section 3, what could you train, and how
+# would you know afterwards whether it was worth it?
+
+# %% [markdown] tags=["solution"]
+# *A model answer.* At 20 dollars for 1.13 hours on 8 A100, 100 dollars buy some 5.7 hours: half of
+# the paper's run for BERT-base, or a smaller model for longer. First one would write down what it
+# is for, and hold it against what costs nothing: a published model, fine-tuned on the same
+# examples, with several seeds. Training anew is worth it where no published model has read such
+# text (another language, another field), and this comparison shows it.
