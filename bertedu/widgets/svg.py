@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from bertedu.widgets.palette import LIGHT
+from bertedu.widgets.palette import LIGHT, ink_on
 
 WIDTH = 760
 MARGIN = 16
@@ -27,6 +27,7 @@ class Chip:
         special: a grey outline.
         fate: "masked", "random" or "kept", of a token that was chosen to be predicted.
         was: the piece that a random one replaced.
+        fill: a colour of a scale, as #rrggbb; the piece is then written in black or white on it.
     """
 
     text: str
@@ -35,6 +36,7 @@ class Chip:
     special: bool = False
     fate: str | None = None
     was: str = ""
+    fill: str = ""
 
     @property
     def continues(self) -> bool:
@@ -196,6 +198,8 @@ def _colors(chip: Chip) -> tuple[str, str, str]:
         return LIGHT["mask"], LIGHT["mask"], LIGHT["paper"]
     if chip.fate:
         return LIGHT["chip"], LIGHT[chip.fate], LIGHT["random"] if chip.fate == "random" else ""
+    if chip.fill:
+        return chip.fill, LIGHT["outline"], ink_on(chip.fill)
     if chip.special:
         return "none", LIGHT["outline"], LIGHT["dim"]
     return LIGHT["chip"], LIGHT["outline"], ""

@@ -120,6 +120,16 @@ export function legend(stops, low, high) {
     element("span", { class: "be-scale", style: `background:linear-gradient(90deg,${stops.join(",")})` }), high);
 }
 
+/** A probability as a row: its name, a bar from 0 to 1, the number; for reading, or a button. */
+export function probabilityRow(tag, attributes, name, probability) {
+  return element(tag, { ...attributes, class: "be-share" },
+    element("bdi", { class: "be-name" }, readable(name)),
+    element("span", { class: "be-track" }, element("span", {
+      class: "be-fill", style: `width:${100 * probability}%;background:rgb(${sequential(probability)})`,
+    })),
+    element("span", { class: "be-percent" }, percent(probability)));
+}
+
 const NAMED = { " ": "␣", "\u00a0": "⍽", "\n": "↵", "\r": "␍", "\t": "⇥" };
 
 /** One character as something that can be seen: a space as ␣, what has no ink by its number. */
@@ -131,6 +141,9 @@ export function visible(character) {
 
 /** A text with something to see for every character. */
 export const clean = (text) => Array.from(text, visible).join("");
+
+/** The same for text that is read: its spaces stay spaces. */
+export const readable = (text) => Array.from(text, (c) => (c === " " ? c : visible(c))).join("");
 
 /** "A" -> "U+0041". */
 export const codePoint = (character) =>
