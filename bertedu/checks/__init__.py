@@ -1,0 +1,76 @@
+"""Checks of the exercises: `checks.NAME(answer)` says whether it is right, and if not, why.
+
+Example:
+    >>> from bertedu import checks
+    >>> checks.mask_for_keys
+    checks.mask_for_keys(your answer): A mask [B, S] in the shape that shuts out keys. (lesson 06)
+    >>> print(checks.mask_for_keys.judge(lambda real: real[:, None, None, :]))
+    ✓ right
+    >>> checks.mask_for_keys(...)
+    not done yet
+"""
+
+from difflib import get_close_matches
+from importlib import import_module
+
+from bertedu.checks import progress
+from bertedu.checks.framework import REGISTRY, Check
+
+_HOMES = (
+    "lesson_01",
+    "lesson_02",
+    "lesson_03",
+    "lesson_04",
+    "lesson_05",
+    "lesson_06",
+    "lesson_07",
+    # "museum_data",
+    # "museum_model",
+    # "museum_tasks",
+)
+
+
+def every_check() -> dict[str, Check]:
+    """Returns all checks by name, in the order of the course."""
+    for home in _HOMES:  # when first asked for, so that the library itself stays light
+        import_module(f"{__name__}.{home}")
+    return dict(REGISTRY)
+
+
+def board() -> progress.Board:
+    """Returns the progress board: lessons, and which of their checks are done on this machine.
+
+    Example:
+        >>> board()  # doctest: +SKIP
+        01 wordpiece  1 of  7  ●◐○○○○○
+    """
+    from bertedu.course import LESSONS
+
+    titles = {name[:2]: name.replace("_", " ") for name in LESSONS}
+    remark = ""
+    try:
+        kept = progress.load()
+    except (OSError, ValueError) as error:
+        kept, remark = {}, f"The file of your progress cannot be read: {error}"
+    states: dict[str, dict[str, str]] = {}
+    for name, check in sorted(every_check().items(), key=lambda item: item[1].lesson):
+        entry = kept.get(name)
+        state = "" if entry is None else "right" if entry.get("right") else "tried"
+        states.setdefault(check.lesson, {})[name] = state
+    lessons = [progress.Lesson(titles.get(n, n), checks) for n, checks in states.items()]
+    return progress.Board(lessons, remark)
+
+
+def __getattr__(name: str) -> Check:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    known = every_check()
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1)
+    meant = f"; did you mean checks.{near[0]}?" if near else ""
+    raise AttributeError(f"there is no check {name!r}{meant}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *every_check()])

@@ -1,0 +1,165 @@
+"""When two answers are the same, and how to say where they are not."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+MOST_CHARACTERS = 60
+
+
+class Raised(NamedTuple):
+    """An error instead of an answer."""
+
+    kind: str
+    text: str
+
+
+class Difference(NamedTuple):
+    """Where an answer first differs from the truth; as text, what to say about it."""
+
+    yours: Any
+    truth: Any
+    place: str = ""
+    what: str = ""
+
+    def __str__(self) -> str:
+        if self.what:
+            return self.what
+        at = f" at {self.place}" if self.place else ""
+        return f"you have {shown(self.yours)}{at}, where {shown(self.truth)} is right"
+
+
+def plain(result: Any) -> Any:
+    """Returns an answer as nested lists, numbers and strings, whatever arrays it was made of.
+
+    Args:
+        result: anything a reader's function may return.
+
+    Example:
+        >>> plain((torch.tensor([1, 2]), np.float64(0.5)))
+        [[1, 2], 0.5]
+    """
+    if isinstance(result, torch.Tensor):
+        return result.detach().tolist()
+    if isinstance(result, np.ndarray | np.generic):
+        return plain(result.tolist()) if result.dtype.names else result.tolist()
+    if isinstance(result, Raised):
+        return result
+    if isinstance(result, list | tuple):
+        return [plain(item) for item in result]
+    if isinstance(result, dict):
+        return {key: plain(value) for key, value in result.items()}
+    return result
+
+
+def holds_stub(result: Any) -> bool:
+    """Returns whether there is a `...` anywhere in it: what an exercise has before it is done."""
+    if isinstance(result, dict):
+        return any(holds_stub(value) for value in result.values())
+    if isinstance(result, list | tuple | set):
+        return any(holds_stub(item) for item in result)
+    return result is ...
+
+
+def difference(yours: Any, truth: Any, place: str = "") -> Difference | None:
+    """Returns the first difference of two plain answers, or None.
+
+    Whole numbers must be equal, others within 1e-4 of their size or 1e-5.
+
+    Args:
+        yours: the answer, as `plain` gives it.
+        truth: what it should be.
+        place: where in the whole answer these stand.
+
+    Example:
+        >>> difference([0.5, 0.5], [0.5, 0.5000001]) is None
+        True
+        >>> print(difference([[1, 2], [3, 5]], [[1, 2], [3, 4]]))
+        you have 5 at [1][1], where 4 is right
+        >>> print(difference([1, 2], [[1, 2]]))
+        your result has the shape [2], where [1, 2] is right
+    """
+    if isinstance(truth, list) and isinstance(yours, list):
+        shapes = _shape(yours), _shape(truth)
+        if shapes[0] != shapes[1]:
+            what = f"your result has the shape {shapes[0]}, where {shapes[1]} is right"
+            return Difference(yours, truth, place, what if not place else "")
+        pairs = enumerate(zip(yours, truth, strict=True))
+        found = (difference(y, t, f"{place}[{i}]") for i, (y, t) in pairs)
+        return next(filter(None, found), None)
+    if isinstance(truth, dict) and isinstance(yours, dict):
+        if yours.keys() != truth.keys():
+            return Difference(yours, truth, place)
+        found = (difference(yours[k], truth[k], f"{place}[{k!r}]") for k in truth)
+        return next(filter(None, found), None)
+    if _is_number(truth) and _is_number(yours):
+        return _of_numbers(yours, truth, place)
+    try:
+        equal = bool(yours == truth)
+    except Exception:  # noqa: BLE001 (a reader's object may compare in any way)
+        equal = False
+    return None if equal else Difference(yours, truth, place)
+
+
+def _of_numbers(yours: Any, truth: Any, place: str) -> Difference | None:
+    if isinstance(truth, int) or isinstance(yours, int):
+        equal = yours == truth
+    else:
+        equal = math.isclose(yours, truth, rel_tol=1e-4, abs_tol=1e-5)
+    if equal or (math.isnan(yours) and math.isnan(truth)):
+        return None
+    if math.isnan(yours):
+        nan = "your result holds nan, 'not a number': somewhere there is 0 / 0, ∞ - ∞ or log(-1)"
+        return Difference(yours, truth, place, nan)
+    return Difference(yours, truth, place)
+
+
+def shown(value: Any, most: int = MOST_CHARACTERS) -> str:
+    """Returns a value in a few characters.
+
+    Args:
+        value: anything.
+        most: characters.
+
+    Example:
+        >>> shown(torch.zeros(40, 3)), shown(torch.tensor([0.25, 1.0])), shown(1 / 3)
+        ('a tensor [40, 3]', '[0.25, 1]', '0.3333')
+    """
+    if isinstance(value, torch.Tensor | np.ndarray) and math.prod(value.shape) > 8:
+        kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
+        return f"{kind} {list(value.shape)}"
+    if isinstance(value, Raised):
+        return f"{value.kind}: {value.text}"[:most]
+    text = value if isinstance(value, str) and most > MOST_CHARACTERS else _written(plain(value))
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}" if not value.is_integer() or abs(value) > 1e6 else f"{value:.0f}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 (a reader's object may have any repr)
+        return f"a {type(value).__name__}"
+
+
+def _shape(value: Any) -> list[int]:
+    """Returns how long nested lists are, as far as all at one depth are equally long."""
+    shape = []
+    level = [value]
+    while level and all(isinstance(item, list) for item in level):
+        lengths = {len(item) for item in level}
+        if len(lengths) > 1:
+            break
+        shape.append(lengths.pop())
+        level = [part for item in level for part in item]
+    return shape
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)

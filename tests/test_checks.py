@@ -1,0 +1,340 @@
+"""Every check knows its solution, finds each mistake of its catalogue, and survives anything."""
+
+import ast
+import json
+import math
+import random
+import stat
+import sys
+from collections import Counter
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bertedu
+from bertedu import checks
+from bertedu.checks import progress
+from bertedu.checks.comparing import difference, plain
+from bertedu.checks.framework import Check, check
+from bertedu.errors import InputError
+
+COURSE = Path(__file__).parents[1] / "course"
+CHECKS = checks.every_check()
+FUNCTIONS = {name: check for name, check in CHECKS.items() if not check.value}
+MISTAKES = [
+    pytest.param(check, mistake, id=f"{name}: {label}")
+    for name, check in CHECKS.items()
+    for label, mistake in check.mistakes.items()
+]
+# Answers that are values, and those that stand in the course in another form.
+ANSWERS = {
+    "how_many_pieces": {"playing": 1, "outplaying": 3, "dog🤗": 1, "cuteness": 2},
+    "segment_ids": (0, 0, 0, 0, 1, 1),
+    "p_u_score": Fraction(1, 36),
+    "more_for_heads": 0,
+    "more_for_length": 393_216,
+    "position_of": lambda tables, vector, segment_id: int(
+        torch.cdist(vector - tables["segment"][segment_id] - tables["position"], tables["token"])
+        .min(dim=1)
+        .values.argmin()
+    ),
+    "steadiest_head": lambda one, other: divmod(
+        int((one - other).abs().amax(dim=(2, 3)).argmin()), one.shape[1]
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def progress_file(tmp_path, monkeypatch):
+    file = tmp_path / "kept" / "progress.json"
+    monkeypatch.setenv("BERTEDU_PROGRESS", str(file))
+    monkeypatch.setattr(progress, "_said", set())
+    return file
+
+
+@cache
+def course_functions(lesson: str) -> dict:
+    """The functions that a lesson defines, with what they need from its other cells."""
+    (source,) = COURSE.glob(f"{lesson}_*.py")
+    tree = ast.parse(source.read_text("utf-8"))
+    tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    names = {
+        "torch": torch, "np": np, "math": math, "Counter": Counter, "pairwise": pairwise,
+        "NOT_CHOSEN": 0, "FOLLOWS": 0, "RANDOM": 1, "bertedu": bertedu,
+        "vocabulary": bertedu.load_tokenizer().vocab,
+    }  # fmt: skip
+    exec(compile(tree, str(source), "exec"), names)  # our own file
+    return names
+
+
+def solution(check: Check):
+    """The course's own solution of an exercise."""
+    if check.name in ANSWERS:
+        return ANSWERS[check.name]
+    return course_functions(check.lesson)[check.name]
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_the_solution_is_right_and_is_not_the_oracle(check):
+    verdict = check.judge(solution(check))
+    assert str(verdict) == "✓ right", verdict
+    assert check.passes(solution(check))
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_the_stub_is_not_done_yet(check):
+    stubs = [...]
+    if check.value:
+        stubs += [{"a": ...}, [0, ...], (..., ...)]
+    else:
+        stubs += [lambda *given: ..., lambda *given: [0, ...], lambda *given: ....softmax(-1)]
+    for stub in stubs:
+        assert str(check.judge(stub)) == "not done yet"
+
+
+@pytest.mark.parametrize(("check", "mistake"), MISTAKES)
+def test_a_known_mistake_is_told_in_its_own_words(check, mistake):
+    verdict = check.judge(mistake.answer)
+    assert verdict.status == "wrong"
+    assert verdict.message == mistake.message
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_a_catalogue_has_three_mistakes_with_words_of_their_own(check):
+    messages = [mistake.message for mistake in check.mistakes.values()]
+    assert len(messages) >= 3
+    assert len(set(messages)) == len(messages)
+    assert all("\n" not in m and 15 < len(m) < 200 and not m.endswith(".") for m in messages)
+
+
+@pytest.mark.parametrize("check", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_hard_coded_answer_is_not_right(check):
+    cases = check.cases()
+    assert len(cases) >= 2
+    kept = []
+
+    def hard_coded(*given):
+        if not kept:
+            kept.append(check.oracle(*given))
+        return kept[0]
+
+    assert check.judge(hard_coded).status == "wrong"
+
+
+@pytest.mark.parametrize("check", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_mistake_that_nobody_foresaw_is_described(check):
+    for strange in (lambda *given: "a word", lambda *given: None, lambda *given: 10**9):
+        verdict = check.judge(strange)
+        assert verdict.status == "wrong"
+        assert verdict.message
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_nothing_that_an_answer_does_comes_out(check, capsys):
+    class Hostile:
+        def __eq__(self, other):
+            raise RuntimeError("no comparing")
+
+        def __repr__(self):
+            raise RuntimeError("no repr")
+
+        __hash__ = None
+
+    def noisy(*given):
+        print("noise")
+        random.random()
+        torch.rand(1)
+        raise ValueError("two\nlines " * 100)
+
+    torch.manual_seed(1), random.seed(1)
+    expected = torch.rand(1), random.random()
+    torch.manual_seed(1), random.seed(1)
+    answers = [noisy, lambda: 0, lambda *given: Hostile(), Hostile(), None, 3.5, "x", [], print]
+    answers += [lambda *given: given, lambda *given: float("nan"), lambda *given: sys.exit()]
+    for answer in answers:
+        check(answer)
+        line = capsys.readouterr().out
+        assert line.startswith("✗ not yet: ")
+        assert line.count("\n") == 1
+        assert len(line) < 400
+    assert (torch.rand(1), random.random()) == expected
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_a_check_has_a_question_and_at_most_two_hints(check, capsys):
+    assert check.question.endswith(".") or check.question.endswith("?")
+    assert check.name in repr(check)
+    check._hints_given = 0
+    for _ in range(4):
+        check.hint()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("hint")] == lines[: len(check.hints)]
+    assert lines[-1].startswith("no ")
+
+
+def twice(**options):
+    def double(x):
+        """Twice a number."""
+        return x + x
+
+    made = Check(double, "00", cases=lambda: [(2,), (3,), (4,)], **options)
+    made.wrong("squares", lambda x: x * x, "you square")
+    made.wrong("adds two", lambda x: x + 2, "you add two")
+    return made
+
+
+def test_of_two_mistakes_that_agree_at_first_the_better_one_is_told():
+    made = Check(lambda x: 0, "00", cases=lambda: [(2,), (3,), (4,)])
+    made.wrong("squares", lambda x: x * x, "you square")
+    made.wrong("adds two", lambda x: x + 2, "you add two")  # the same at 2
+    assert made.judge(lambda x: 2 + x).message == "you add two"
+    assert made.judge(lambda x: x**2).message == "you square"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (4, "give the function itself, without calling it: checks.double(your_function)"),
+        (lambda: 4, "your function stops with TypeError: "),
+        (lambda x: None, "your function returns nothing (None): does it end with a `return`?"),
+        (lambda x: 4 if x == 2 else 7, "with x = 3 you have 7, where 6 is right"),
+        (lambda x: 4, "whatever it is given, your function returns 4: compute the answer"),
+        (lambda x: [2 * x], "with x = 2 you have [4], where 4 is right"),
+        (lambda x: float("nan"), "with x = 2 your result holds nan"),
+        (lambda x: x * x, "you square"),
+    ],
+)
+def test_the_first_difference_is_described(answer, message):
+    assert twice().judge(answer).message.startswith(message)
+
+
+def test_arguments_must_not_be_changed():
+    def doubled(x):
+        """Twice a tensor."""
+        return [2 * number for number in x.tolist()]
+
+    made = Check(doubled, "00", cases=lambda: [(torch.tensor([1, 2]),)])
+    assert made.passes(lambda x: x * 2)
+    assert "you change x itself" in made.judge(lambda x: x.mul_(2)).message
+
+
+def test_names_are_found_and_near_ones_proposed():
+    assert checks.segments_of is CHECKS["segments_of"]
+    assert {*CHECKS, "board"} <= set(dir(checks))
+    with pytest.raises(AttributeError, match="did you mean checks.segments_of"):
+        checks.segment_of  # noqa: B018
+    with pytest.raises(InputError, match="two checks called segments_of"):
+        check("03")(CHECKS["segments_of"].oracle)
+    with pytest.raises(InputError, match="at most 2"):
+        twice(hints=("a", "b", "c"))
+
+
+numbers = st.integers(-9, 9) | st.floats(allow_nan=False, width=16) | st.booleans() | st.text()
+nested = st.recursive(numbers, lambda inner: st.lists(inner, max_size=3), max_leaves=8)
+
+
+@given(nested, nested)
+def test_two_answers_differ_if_and_only_if_python_says_so(one, other):
+    assert difference(plain(one), plain(one)) is None
+    if difference(one, other) is None:
+        assert str(one) == str(other) or one == pytest.approx(other, rel=1e-4, abs=1e-5)
+    else:
+        assert one != other
+        assert str(difference(one, other))
+
+
+def test_arrays_and_lists_are_the_same_and_large_counts_are_exact():
+    same = [torch.tensor([[1, 2]]), np.array([[1, 2]]), [(1, 2)], [[1.0, True + 1]]]
+    assert all(difference(plain(x), [[1, 2]]) is None for x in same)
+    assert difference(109_482_241, 109_482_240)
+    assert difference(109_482_241.0, 109_482_240)
+    assert difference(float("inf"), 3.0)
+
+
+def test_progress_is_kept_and_right_stays_right(progress_file, capsys):
+    made = CHECKS["segments_of"]
+    for answer in (..., made.mistakes["turned round"].answer, made.oracle, lambda *given: 0):
+        made(answer)
+    kept = json.loads(progress_file.read_text("utf-8"))
+    assert kept == {"segments_of": {"right": True, "tries": 3}}  # a stub is no try
+    assert [*progress_file.parent.iterdir()] == [progress_file]
+    text = repr(checks.board())
+    assert "03 next sentence prediction" in text
+    assert "1 of " in next(line for line in text.splitlines() if line.startswith("03"))
+    assert f"1 of {len(CHECKS)} done." in text
+    assert capsys.readouterr().out.splitlines()[0] == "not done yet"
+
+
+def test_the_board_is_the_same_for_all_who_can_see_and_who_listen(progress_file):
+    CHECKS["follows"](lambda logits: 0)
+    page = checks.board()._repr_html_()
+    assert '<span role="img" title="follows: tried" aria-label="follows: tried">◐</span>' in page
+    hostile = progress.Board([progress.Lesson("<b>", {'"><script>': "right"})], "<i>")
+    assert "<script>" not in hostile._repr_html_()
+    assert "<b>" not in hostile._repr_html_()
+    assert "<i>" not in hostile._repr_html_()
+
+
+def test_a_file_that_is_not_ours_is_left_alone_and_said_once(progress_file, capsys):
+    progress_file.parent.mkdir()
+    for text in ("{", "[1]", '{"follows": 3}', ""):
+        progress._said.clear()
+        progress_file.write_text(text)
+        for _ in range(2):
+            CHECKS["follows"](CHECKS["follows"].oracle)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == lines[2] == "✓ right"
+        assert lines[1].startswith("(Your progress is not kept: ")
+        assert len(lines) == 3
+        assert progress_file.read_text() == text
+        assert "cannot be read" in repr(checks.board())
+
+
+def test_a_place_that_cannot_be_written_is_said_once(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BERTEDU_PROGRESS", str(tmp_path / "file" / "progress.json"))
+    for _ in range(2):
+        CHECKS["follows"](CHECKS["follows"].oracle)
+    assert [line[:5] for line in capsys.readouterr().out.splitlines()] == [
+        "✓ rig",
+        "(Your",
+        "✓ rig",
+    ]
+
+
+def test_nothing_is_kept_where_nothing_is_wanted(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("BERTEDU_PROGRESS", "")
+    CHECKS["follows"](CHECKS["follows"].oracle)
+    assert progress.path() is None
+    assert progress.load() == {}
+    assert capsys.readouterr().out == "✓ right\n"
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable", "expected"),
+    [
+        ("linux", "XDG_DATA_HOME", "bertedu/progress.json"),
+        ("win32", "LOCALAPPDATA", "bertedu/progress.json"),
+        ("darwin", "HOME", "Library/Application Support/bertedu/progress.json"),
+    ],
+)
+def test_the_file_lies_where_the_system_keeps_such_files(
+    platform, variable, expected, monkeypatch, tmp_path
+):
+    monkeypatch.delenv("BERTEDU_PROGRESS")
+    monkeypatch.setattr(progress.sys, "platform", platform)
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert progress.path() == tmp_path / expected
+
+
+def test_the_file_is_the_reader_s_alone(progress_file):
+    progress.record("follows", right=True)
+    if hasattr(stat, "S_IRWXO"):
+        assert not progress_file.stat().st_mode & stat.S_IRWXO
