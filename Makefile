@@ -17,6 +17,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/jupyter/ipython
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/jupyter/matplotlib
 export PIP_CACHE_DIR := $(CURDIR)/.pip_cache
 export npm_config_cache := $(CURDIR)/.npm_cache
+export BERTEDU_PROGRESS := $(CURDIR)/.progress.json
 unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER
 
 .PHONY: help lab test lint types unit parity javascript browser notebooks benchmarks lock clean FORCE

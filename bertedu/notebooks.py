@@ -51,6 +51,7 @@ ENVIRONMENT = {
     "SOURCE_DATE_EPOCH": "0",
     "TOKENIZERS_PARALLELISM": "false",
     "NO_COLOR": "1",
+    "BERTEDU_PROGRESS": "",  # building the solutions is nobody's progress
 }
 
 

@@ -805,19 +805,12 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 #
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. Until then they say
-# "not done yet", and everything else goes on working.
-
+# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
+# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
+# stuck, `checks.with_piece.hint()` gives a hint for that exercise, and then a second one.
 
 # %%
-def verdict(yours, truth):
-    if yours is ...:
-        print("not done yet")
-    elif yours == truth:
-        print("✓ right")
-    else:
-        print("✗ not yet; you have:", yours)
-
+from bertedu import checks
 
 # %% [markdown]
 # ### Predict
@@ -831,8 +824,7 @@ how_many = {"playing": 1, "outplaying": 3, "dog🤗": 1, "cuteness": 2}
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-words = ["playing", "outplaying", "dog🤗", "cuteness"]
-verdict(how_many, {word: len(pieces_of(word)) for word in words})
+checks.how_many_pieces(how_many)
 
 # %% [markdown] tags=["solution"]
 # *Why:* `playing` is in the vocabulary whole. `out ##play ##ing` has three. `dog🤗` is one word
@@ -847,7 +839,7 @@ segment_ids = [0, 0, 0, 0, 1, 1]
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(segment_ids, tokenizer.encode("good dog", "yes").token_type_ids.tolist())
+checks.segment_ids(segment_ids)
 
 # %% [markdown] tags=["solution"]
 # *Why:* `[CLS] good dog [SEP]` is A, four tokens; `yes [SEP]` is B, two tokens.
@@ -862,8 +854,7 @@ p_u_score = Fraction(17, 17 * 36)
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-pugs = {word: into_characters(word) for word in counts}
-verdict(p_u_score, pair_scores(pugs, counts)["p", "##u"])
+checks.p_u_score(p_u_score)
 
 # %% [markdown] tags=["solution"]
 # *Why:* `p` occurs in *pug* (5) and *pun* (12), each time before `##u`: 17. `##u` occurs 36
@@ -886,17 +877,23 @@ def with_piece(words, piece):
     # END SOLUTION
 
 
+# %% tags=["nbval-check-output"]
+checks.with_piece(with_piece)
+
+# %% tags=["solution", "nbval-check-output"]
 joined = []
 for piece in ["out", "##play", "##ing", "dogs", "em", "##bed", "##s"]:
     joined = with_piece(joined, piece)
+print(*joined)
+assert joined == ["outplaying", "dogs", "embeds"]
 
-# %% tags=["nbval-check-output"]
-verdict(joined, ["outplaying", "dogs", "embeds"])
+# %% [markdown] tags=["solution"]
+# *Why:* only the last word can still grow, so that one piece needs to know nothing but the words
+# so far. The whole loop then joins any list of pieces.
 
 # %% [markdown]
 # **5.** Which word does each token belong to? `out ##play ##ing dogs` → `[0, 0, 0, 1]`. (Lesson 09
-# needs this: one label per word, but one vector per token.) *Hint:* the number of a token's word
-# is the number of words that have begun before or at it, minus one.
+# needs this: one label per word, but one vector per token.)
 
 
 # %%
@@ -908,7 +905,7 @@ def word_numbers(pieces):
 
 
 # %% tags=["nbval-check-output"]
-verdict(word_numbers(pieces_of("Outplaying dogs embeds")), [0, 0, 0, 1, 2, 2, 2])
+checks.word_numbers(word_numbers)
 
 # %% [markdown]
 # **6.** Write the other rule for training: the score of a pair is simply how often it occurs.
@@ -924,10 +921,7 @@ def frequency_scores(splits, counts):
 
 
 # %% tags=["nbval-check-output"]
-pugs = {word: into_characters(word) for word in counts}
-pairs_of_hug = {("h", "##u"): 15, ("##u", "##g"): 20, ("p", "##u"): 17, ("##u", "##n"): 16,
-                ("b", "##u"): 4, ("##g", "##s"): 5}  # fmt: skip
-verdict(frequency_scores(pugs, counts), pairs_of_hug)
+checks.frequency_scores(frequency_scores)
 
 # %% tags=["solution", "nbval-check-output"]
 print(*train(word_counts, 20, frequency_scores)[0])
@@ -942,9 +936,9 @@ assert train(word_counts, 70)[0].index("##ing") == 70 - 1
 # ### Build
 #
 # **7.** The longest match is greedy: it never looks ahead. Does it always find the *fewest*
-# pieces? Write a function that finds the smallest possible number. *Hint:* `best[end]`, the
-# fewest pieces for the first `end` characters, is 1 + the smallest `best[start]` of all places
-# `start` from which one piece leads to `end`.
+# pieces? Write a function that finds the smallest possible number. *One way:*
+# `best[end]`, the fewest pieces for the first `end` characters, is 1 + the smallest `best[start]`
+# of all places `start` from which one piece leads to `end`.
 
 
 # %%
@@ -962,9 +956,7 @@ def fewest_pieces(word):
 
 # %% tags=["nbval-check-output"]
 print("greedy:", *split_word("sharedreduction", vocabulary))
-smallest = {"playing": 1, "outplaying": 3, "embeddings": 4, "sharedreduction": 3, "bbcbeings": 3}
-for word, number in smallest.items():
-    verdict(fewest_pieces(word), number)
+checks.fewest_pieces(fewest_pieces)
 
 # %% tags=["solution", "nbval-check-output"]
 ascii_words = [word for word in glued if word.isascii()]
@@ -994,10 +986,16 @@ def touched(encoding, start, end):
 
 
 # %% tags=["nbval-check-output"]
+checks.touched(touched)
+
+# %% tags=["solution", "nbval-check-output"]
 text = "Our naïve Café 🤗 outplays 안"
 encoding = tokenizer.encode(text)
-marked = text.index("fé"), text.index("plays")
-verdict(touched(encoding, *marked), [3, 4, 5])  # cafe, [UNK], out
+print(*(encoding.tokens[i] for i in touched(encoding, text.index("fé"), text.index("plays"))))
+
+# %% [markdown] tags=["solution"]
+# *Why:* two ranges share a character if each begins before the other ends. `[CLS]` and `[SEP]`
+# come from no character: their ranges are empty, and empty ranges share nothing.
 
 # %% [markdown]
 # **9.** (Without a check.) Train a vocabulary on a text of your own, by each of the two rules, with

@@ -776,19 +776,12 @@ assert all(row.passed for row in certificates)
 #
 # ## Exercises
 #
-# Replace each `...` by your answer; then run the cell and the one after it. Until then they say
-# "not done yet", and everything else goes on working.
-
+# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
+# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
+# stuck, `checks.one_layer.hint()` gives a hint for that exercise, and then a second one.
 
 # %%
-def verdict(yours, truth):
-    if yours is ...:
-        print("not done yet")
-    elif yours == truth:
-        print("✓ right")
-    else:
-        print("✗ not yet; you have:", yours)
-
+from bertedu import checks
 
 # %% [markdown]
 # ### Predict
@@ -801,8 +794,11 @@ more_for_heads = 0
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
+checks.more_for_heads(more_for_heads)
+
+# %% tags=["solution"]
 twice = replace(base, num_attention_heads=24)
-verdict(more_for_heads, sum(by_count(twice).values()) - everything)
+assert sum(by_count(twice).values()) - everything == more_for_heads
 
 # %% [markdown] tags=["solution"]
 # *Why:* queries, keys and values have H numbers in all, however they are cut into heads.
@@ -816,8 +812,11 @@ more_for_length = 512 * 768
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
+checks.more_for_length(more_for_length)
+
+# %% tags=["solution"]
 longer = replace(base, max_position_embeddings=1024)
-verdict(more_for_length, sum(by_count(longer).values()) - everything)
+assert sum(by_count(longer).values()) - everything == more_for_length
 
 # %% [markdown] tags=["solution"]
 # *Why:* 512 more rows of 768 numbers in the position table, 393,216; nothing else knows the
@@ -826,8 +825,7 @@ verdict(more_for_length, sum(by_count(longer).values()) - everything)
 # %% [markdown]
 # ### Complete
 #
-# **3.** The parameters of *one* layer, for width H and any feed-forward width. *Hint:* two of the
-# parts of `by_formula`, and two LayerNorms.
+# **3.** The parameters of *one* layer, for width H and any feed-forward width.
 
 
 # %%
@@ -840,8 +838,7 @@ def one_layer(H, wide):
 
 
 # %% tags=["nbval-check-output"]
-verdict(one_layer(768, 3072), sum(by_formula(replace(base, num_hidden_layers=2)).values())
-        - sum(by_formula(replace(base, num_hidden_layers=1)).values()))  # fmt: skip
+checks.one_layer(one_layer)
 
 # %% [markdown] tags=["solution"]
 # *Why:* in BERT-base 2,362,368 for attention, 4,722,432 for the feed-forward network, and 3,072
@@ -861,8 +858,7 @@ def mask_for_keys(real):
 
 
 # %% tags=["nbval-check-output"]
-answer = mask_for_keys(real)
-verdict(answer if answer is ... else list(answer.shape), [2, 1, 1, 10])
+checks.mask_for_keys(mask_for_keys)
 
 # %% [markdown] tags=["solution"]
 # *Why:* a 1 stands for "the same for all". Broadcasting stretches it over the heads and over the
@@ -885,7 +881,10 @@ def with_shared_layers(c):
 
 
 # %% tags=["nbval-check-output"]
-verdict(with_shared_layers(base), 31_515_648)
+checks.with_shared_layers(with_shared_layers)
+
+# %% tags=["solution"]
+assert with_shared_layers(base) == 31_515_648
 
 # %% [markdown] tags=["solution"]
 # *Why:* 23,837,184 for the embeddings, 7,087,872 for the one layer, 590,592 for the pooler. (The
@@ -893,28 +892,31 @@ verdict(with_shared_layers(base), 31_515_648)
 # *work* for a sentence stays the same: the layer still runs L times.
 
 # %% [markdown]
-# **6.** Look inside: from the parts of `mine`, compute the states after only the first `n` layers.
-# (With `n = 0` these are the embeddings.)
+# **6.** Look inside: from the parts of a `model` such as `mine`, compute the states after only the
+# first `n` layers. (With `n = 0` these are the embeddings.)
 
 
 # %%
-def states_after(n, input_ids, token_type_ids, attention_mask):
+def states_after(model, n, input_ids, token_type_ids, attention_mask):
     # BEGIN SOLUTION
     mask = attention_mask.bool()[:, None, None, :]
-    states = mine.embeddings(input_ids, token_type_ids)
-    for layer in mine.encoder["layer"][:n]:
+    states = model.embeddings(input_ids, token_type_ids)
+    for layer in model.encoder["layer"][:n]:
         states = layer(states, mask)
     return states
     # END SOLUTION
 
 
 # %% tags=["nbval-check-output"]
+checks.states_after(states_after)
+
+# %% tags=["solution", "nbval-check-output"]
 with torch.inference_mode():
     truth = library.bert(**batch, output_hidden_states=True).hidden_states
-    yours = {n: states_after(n, **batch) for n in (0, 1, 4)}
-done = yours[0] is not ...
-verdict({n: gap(yours[n], truth[n]) <= 1e-5 for n in yours} if done else ...,
-        dict.fromkeys(yours, True))  # fmt: skip
+    for n in (0, 1, 4):
+        yours = states_after(mine, n, **batch)
+        show(f"after {n} layers", gap(yours, truth[n]))
+        assert gap(yours, truth[n]) <= 1e-5
 
 # %% [markdown] tags=["solution"]
 # *Why:* that is `Bert.forward` with a shorter list of layers. Lesson 05 and much research look at
