@@ -17,6 +17,7 @@ from bertedu import Bert, BertConfig, BertForPreTraining, InputError, load_token
 from bertedu.attention import attention_probs, attention_scores
 from bertedu.widgets import AttentionExplorer
 from bertedu.widgets.attention_explorer import NUMBERS, pooled, row_numbers
+from bertedu.widgets.base import as_image
 
 STATIC = Path(__file__).parents[1] / "bertedu" / "widgets" / "static"
 TOKENIZER = load_tokenizer()
@@ -255,7 +256,8 @@ def test_the_picture_tells_what_the_head_does_with_the_pinned_token(explore) -> 
     told = words_in(explorer.picture)
     assert "What the tokens answer when “dog” asks" in told
     assert all(f"{100 * share:.1f} %" in told for share in shares)
-    assert explorer._repr_mimebundle_()[0]["image/svg+xml"] == explorer.picture
+    shown = explorer._repr_mimebundle_()[0]["text/html"]
+    assert shown == as_image(explorer.picture, explorer.summary())
     image = next(node for node in ET.fromstring(explorer.picture).iter() if "image" in node.tag)
     assert image.get("href").startswith("data:image/png;base64,")
 

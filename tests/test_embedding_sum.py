@@ -19,6 +19,7 @@ from torch import nn
 from bertedu import BertConfig, BertForPreTraining, InputError, load_tokenizer
 from bertedu.bert import Bert
 from bertedu.widgets import EmbeddingSum
+from bertedu.widgets.base import as_image
 from bertedu.widgets.embedding_sum import (
     LONGEST,
     POSITIONS,
@@ -227,7 +228,8 @@ def test_the_picture_follows_the_switches(widget: EmbeddingSum) -> None:
     assert "position (off)" in widget.picture
     assert f"{widget.moved:.1%} of a token" in widget.picture
     assert widget.moved > 0.01
-    assert widget._repr_mimebundle_()[0]["image/svg+xml"] == widget.picture
+    shown = widget._repr_mimebundle_()[0]["text/html"]
+    assert shown == as_image(widget.picture, widget.summary())
     widget.settings = widget.settings | {"position": True}
     assert widget.picture == before
 

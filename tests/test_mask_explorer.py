@@ -15,6 +15,7 @@ from bertedu import BertTokenizer, InputError, load_tokenizer
 from bertedu.masking import NOT_CHOSEN, MaskingRule, mask_tokens
 from bertedu.tokenizer import SPECIAL_TOKENS
 from bertedu.widgets import MaskExplorer
+from bertedu.widgets.base import as_image
 from bertedu.widgets.mask_explorer import LONGEST, ROLLS, fates_from_draws
 
 TOKENIZER = load_tokenizer()
@@ -193,7 +194,8 @@ def test_the_picture_follows_settings_and_counts_all_rolls() -> None:
     explorer.settings = PAPER | {"mask": 0, "random": 0}
     assert ">kept</text>" in explorer.picture
     assert "2,000 = 100.0%   expected 100%" in explorer.picture
-    assert explorer._repr_mimebundle_()[0]["image/svg+xml"] == explorer.picture
+    shown = explorer._repr_mimebundle_()[0]["text/html"]
+    assert shown == as_image(explorer.picture, explorer.summary())
 
 
 def test_a_random_token_is_drawn_beside_the_one_it_replaced() -> None:

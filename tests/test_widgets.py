@@ -1,5 +1,6 @@
 """What the widgets share: their bytes, their one JavaScript module, their static picture."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -14,13 +15,16 @@ from hypothesis import strategies as st
 import bertedu.widgets
 from bertedu import InputError
 from bertedu.widgets import WordPieceExplorer
-from bertedu.widgets.base import SVG, javascript_module, pack, style_sheet
+from bertedu.widgets.base import HTML, as_image, javascript_module, pack, style_sheet
 from bertedu.widgets.palette import STATIC
+from bertedu.widgets.svg import visible_text
 from bertedu.widgets.wordpiece_explorer import LONGEST_TEXT
 
-MODULES = sorted(
-    file.stem for file in STATIC.glob("*.js") if file.stem != "shared"
-)  # each widget's own
+MODULES = sorted(  # those that are shown: each has a style of its own
+    file.stem
+    for file in STATIC.glob("*.js")
+    if file.stem != "shared" and file.with_suffix(".css").is_file()
+)
 ENTRIES = {"bertviz": "draw"}  # what a page calls; a widget's own is `render`
 HOSTILE = '<script>alert(1)</script> & \u202eright to left\u202c 👩‍🔬 \x00 ]]> "quoted"'
 
@@ -83,7 +87,11 @@ def test_a_notebook_gets_the_view_the_picture_and_the_line() -> None:
     explorer = WordPieceExplorer("my dog is cute", "he likes unplayable games")
     data, _ = explorer._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
-    assert data[SVG] == explorer.to_svg()
+    picture = ET.fromstring(data[HTML].replace(">", "/>"))
+    kind, packed = picture.attrib["src"].split(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(packed).decode() == explorer.to_svg()
+    assert picture.attrib["alt"] == explorer.summary()
     assert repr(explorer) == "WordPieceExplorer(13 tokens: 8 words, 10 pieces, 0 unknown)"
     assert data["text/plain"] == repr(explorer)
     explorer.close()
@@ -109,6 +117,13 @@ def test_every_text_makes_a_picture_that_can_be_read(text: str, pair: str | None
     for token in explorer.tokenizer.encode(text, pair).tokens[:3]:
         assert token.removeprefix("##") in words_in(explorer.to_svg()) or len(token) > 60
     explorer.close()
+
+
+@given(st.text(max_size=20))
+def test_a_picture_is_one_image_whatever_is_said_of_it(alt: str) -> None:
+    [shown] = ET.fromstring(f"<p>{as_image('<svg/>', visible_text(alt))[:-1]}/></p>")
+    assert shown.tag == "img"
+    assert shown.attrib["alt"] == visible_text(alt)
 
 
 def test_a_refused_text_says_why_and_leaves_the_picture() -> None:

@@ -1,5 +1,7 @@
 """What every widget of the course is: data as bytes, one JavaScript module, a static picture."""
 
+import base64
+import html
 import json
 import re
 import struct
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from bertedu.widgets.palette import STATIC, css_variables
 
-SVG = "image/svg+xml"
+HTML = "text/html"
 _IMPORT = re.compile(r'^import [^;]+ from "\./(?P<file>[\w.]+)"[^;]*;\n', re.MULTILINE)
 
 
@@ -40,7 +42,24 @@ class Widget(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, SVG: self.to_svg()}, metadata
+        return {**data, HTML: as_image(self.to_svg(), self.summary())}, metadata
+
+
+def as_image(svg: str, alt: str) -> str:
+    """Returns a picture as HTML that even a notebook from elsewhere shows.
+
+    JupyterLab shows neither SVG nor widgets in a notebook that this reader has not run, but images.
+
+    Args:
+        svg: the picture.
+        alt: what it shows, in words.
+
+    Example:
+        >>> as_image("<svg/>", "a dog & a cat")
+        '<img alt="a dog &amp; a cat" src="data:image/svg+xml;base64,PHN2Zy8+">'
+    """
+    packed = base64.b64encode(svg.encode()).decode()
+    return f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{packed}">'
 
 
 def pack(header: Mapping[str, Any], **arrays: NDArray[Any]) -> bytes:
