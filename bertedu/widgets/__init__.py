@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bertedu.widgets.attention_explorer import AttentionExplorer
     from bertedu.widgets.embedding_sum import EmbeddingSum
+    from bertedu.widgets.journey import Journey
     from bertedu.widgets.mask_explorer import MaskExplorer
     from bertedu.widgets.sentence_pair_builder import SentencePairBuilder
     from bertedu.widgets.training_monitor import TrainingMonitor
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AttentionExplorer": "attention_explorer",
     "EmbeddingSum": "embedding_sum",
+    "Journey": "journey",
     "MaskExplorer": "mask_explorer",
     "SentencePairBuilder": "sentence_pair_builder",
     "TrainingMonitor": "training_monitor",
@@ -26,6 +28,7 @@ _HOMES = {
 __all__ = [
     "AttentionExplorer",
     "EmbeddingSum",
+    "Journey",
     "MaskExplorer",
     "SentencePairBuilder",
     "TrainingMonitor",

@@ -1,0 +1,590 @@
+import {
+  FATES, PALETTE, SEGMENTS, asking, chip, clean, debounce, diverging, element, followTheme, hasKernel,
+  inkOn, legend, percent, plain, plural, readable, roving, saveButton, sequential, textFields, tooltip,
+  unpack,
+} from "./shared.js";
+
+const QUIET = 120; // ms before a choice goes to Python, for the saved picture
+const HINT = "Point at a token, or move to one with the arrow keys: it lights up in all seven panels. A click or Enter pins it, Escape lets go.";
+const GUTTER = 76; // px before the first token's column
+const WIDEST = 104; // px of a column
+const NARROWEST = 31; // px a cell needs for a number
+const STRIP = 44; // px of a strip of colour
+const LINES = 116; // px of the lines between who answers and who asks
+const FAINT = 0.04; // of one row; smaller shares get no line
+const TERMS = ["token", "+ segment", "+ position", "= sum", "LayerNorm"];
+const COMPARISONS = { input: "its own input", before: "the layer before", token: "the lit token" };
+const [, MASKED, RANDOM] = FATES.keys();
+
+// ---- numbers ------------------------------------------------------------------------------------
+
+const cells = (text) => Array.from(text).reduce((sum, c) => sum + (c.codePointAt(0) > 0x2e7f ? 2 : 1), 0);
+
+/**
+ * A column for each token, in `room` px: large where all pieces fit, small where they fit in small
+ * type; upright, all of one width, where they do not.
+ */
+export function columns(tokens, room) {
+  const lengths = tokens.map((token) => cells(clean(token)));
+  for (const [mode, advance, pad, least] of [["large", 9.1, 14, 46], ["small", 7.3, 9, 36]]) {
+    const needed = lengths.map((length) => Math.max(least, length * advance + pad));
+    const left = (room - needed.reduce((sum, width) => sum + width, 0)) / tokens.length;
+    if (left >= 0) return { mode, widths: needed.map((width) => Math.max(width, Math.min(width + left, WIDEST))) };
+  }
+  return { mode: "upright", widths: tokens.map(() => room / tokens.length) };
+}
+
+/** The S x S probabilities of a layer and head, both from 1; head 0 is the mean of all heads. */
+export function attention({ attention: { values, shape: [, A, S] } }, { layer, head }) {
+  const size = S * S;
+  const of = (h) => values.subarray(((layer - 1) * A + h) * size, ((layer - 1) * A + h + 1) * size);
+  if (head) return of(head - 1);
+  const mean = new Float32Array(size);
+  for (let h = 0; h < A; h++) of(h).forEach((value, i) => { mean[i] += value / A; });
+  return mean;
+}
+
+/** What is in a cell of the hidden states: a cosine, or null where there is nothing to compare. */
+export function cosine(data, compare, stage, i, lit) {
+  const S = data.tokens.length;
+  if (compare === "input") return data.to_input.values[stage * S + i];
+  if (compare === "before") return stage ? data.to_before.values[(stage - 1) * S + i] : null;
+  return lit === null ? null : data.cosines.values[(stage * S + lit) * S + i];
+}
+
+/** The places with the most of a row, the largest first. */
+export const largest = (row, count) =>
+  [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, count);
+
+/** The masked-LM head's guesses at a place, [token, probability] each. */
+export const guesses = (data, i) =>
+  data.guesses[i].map((token, n) => [token, data.probs.values[i * data.probs.shape[1] + n]]);
+
+// ---- in words -----------------------------------------------------------------------------------
+
+const two = (value) => plain(value).replace(/^−(0\.00)$/, "$1");
+const quoted = (token) => `“${clean(token)}”`;
+const headName = ({ attention: { shape: [, A] } }, { layer, head }) =>
+  `layer ${layer}, ${head ? `head ${head}` : `mean of ${A} heads`}`;
+
+/** What befell a place in a roll, and what the model says there. */
+export function fateOf(data, settings, i) {
+  const place = data.rolls[settings.roll].find(({ position }) => position === i);
+  if (data.special[i]) return "never chosen";
+  if (!place) return "not chosen";
+  const what = { [MASKED]: "becomes [MASK]", [RANDOM]: `becomes the random ${quoted(place.token)}` }[place.fate] ?? "is kept";
+  if (place.guess === null) return `chosen, ${what}`;
+  const right = place.guess === data.tokens[i];
+  return `chosen, ${what}; there the model says ${quoted(place.guess)} ${percent(place.probability)} ` +
+    `${right ? "✓" : `✗, and ${percent(place.truth)} the true ${quoted(data.tokens[i])}`}`;
+}
+
+/** A token's numbers at all seven stations, in one line. */
+export function described(data, settings, i) {
+  const S = data.tokens.length;
+  const row = attention(data, settings).subarray(i * S, (i + 1) * S);
+  const asked = largest(row, 3).map((j) => `${clean(data.tokens[j])} ${percent(row[j])}`).join(", ");
+  const [token, segment, position, sum] = [0, 1, 2, 3].map((n) => two(data.lengths.values[n * S + i]));
+  const L = data.to_input.shape[0] - 1;
+  const said = guesses(data, i).slice(0, 3).map(([word, p]) => `${clean(word)} ${percent(p)}`).join(", ");
+  return [
+    `${clean(data.tokens[i])}: id ${data.ids[i]}`,
+    `roll ${settings.roll + 1}: ${fateOf(data, settings, i)}`,
+    `segment ${SEGMENTS[data.types[i]]}`,
+    `position ${i}; lengths: token ${token}, segment ${segment}, position ${position}, sum ${sum}`,
+    `${headName(data, settings)}: asks ${asked}`,
+    `after layer ${L}: cosine ${two(cosine(data, "input", L, i))} to its input, ${two(cosine(data, "before", L, i))} to the layer before`,
+    said ? `masked-LM head: ${said}` : "no masked-LM head",
+  ].join(" · ");
+}
+
+/** How two tokens stand to each other. */
+export function related(data, settings, one, other) {
+  const S = data.tokens.length;
+  const probs = attention(data, settings);
+  const [a, b] = [quoted(data.tokens[one]), quoted(data.tokens[other])];
+  return `${a} asks ${b}: ${percent(probs[one * S + other])}; ${b} asks ${a}: ${percent(probs[other * S + one])} ` +
+    `(${headName(data, settings)}); cosine after layer ${settings.layer}: ` +
+    two(cosine(data, "token", settings.layer, other, one));
+}
+
+/** The verdict on a pair, in one sentence. */
+export function verdict({ follows, types }) {
+  if (!types.includes(1)) return "One text is all segment A. Type a second one, and BERT judges whether it follows.";
+  if (follows === null) return "This checkpoint has no next-sentence head.";
+  const yes = follows >= 0.5;
+  return `${yes ? "✓ B follows A" : "✗ B is random"}, says the next-sentence head: ` +
+    `${percent(follows)} that it follows, ${percent(1 - follows)} that it is random.`;
+}
+
+// ---- pictures -----------------------------------------------------------------------------------
+
+const STEPS = 1000;
+const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
+const looked = (scale) => Array.from({ length: STEPS + 1 }, (_, i) => {
+  const color = scale(i / STEPS);
+  return [css(color), inkOn(color)];
+});
+const SHARES = looked((share) => sequential(share));
+const SIGNED = looked((share) => diverging(2 * share - 1, 1));
+const shade = (table, share) => table[Math.round(STEPS * Math.min(Math.max(share, 0), 1))];
+
+/** A canvas's context in CSS pixels, sharp on every screen. */
+function sized(canvas, width, height) {
+  const context = canvas.getContext?.("2d");
+  if (!context) return null; // a page that draws nothing
+  const ratio = globalThis.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return context;
+}
+
+// ---- the widget ---------------------------------------------------------------------------------
+
+function render({ model, el }) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const root = element("section", {
+    class: "bertedu be-journey",
+    "aria-label": "Journey",
+    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
+  });
+  el.append(root);
+  followTheme(root, signal);
+
+  let data;
+  let settings;
+  let hover = null; // the position under the pointer or the focus
+  let layout = { mode: "large", widths: [] };
+  let frame;
+  let picturing = new AbortController();
+  let stateCells = []; // [stage][position]
+  let shareCells = [];
+  let lighted = []; // for each position, what lights up with it
+  const live = hasKernel(model);
+  const status = element("p", { class: "be-status", role: "status" });
+  const fields = textFields();
+  const settled = asking({ model, root, status, fields, signal });
+
+  // ---- the parts, made once ----
+
+  let panels = 0;
+  const panel = (title, note, ...content) => {
+    panels += 1;
+    return element("div", { class: `be-stage be-panel be-panel-${panels}` },
+      element("h4", {}, element("span", { class: "be-number" }, String(panels)), title,
+        element("span", { class: "be-note" }, note)), ...content);
+  };
+  const row = (label, attributes = {}) => {
+    const node = element("div", { ...attributes, class: `be-row ${attributes.class ?? ""}` });
+    return { node, fill: (...content) => node.replaceChildren(element("span", { class: "be-row-name" }, label), ...content.flat()) };
+  };
+  const button = (text, click, attributes = {}) => element("button",
+    { type: "button", class: "be-button", on: { click }, signal, ...attributes }, text);
+
+  const pieces = row("piece, id", { role: "toolbar", "aria-label": "Pieces" });
+  const masks = row("model sees");
+  const truths = row("it says there, %", { class: "be-says" });
+  const reroll = button("Another roll", () => change({ roll: (settings.roll + 1) % data.rolls.length }));
+  const rollNote = element("span", { class: "be-dim" });
+  const spans = row("segment");
+  const judged = element("p", { class: "be-verdict" });
+  const strips = TERMS.map((name) => {
+    const canvas = element("canvas", { class: "be-strip" });
+    const line = row(name, { class: "be-strip-row" });
+    line.fill(canvas);
+    return { ...line, canvas };
+  });
+  const stripKey = element("p", { class: "be-key" });
+  const layers = element("span", { class: "be-choices", role: "toolbar", "aria-label": "Layer" });
+  const heads = element("span", { class: "be-choices", role: "toolbar", "aria-label": "Head" });
+  const lines = element("canvas", { class: "be-lines" });
+  const answering = row("answer ↑");
+  const sharing = row("", { class: "be-shares" });
+  const sharesKey = element("p", { class: "be-key" });
+  const compare = element("span", { class: "be-choices", role: "toolbar", "aria-label": "Compared with" });
+  const states = element("div", { class: "be-states" });
+  const answers = row("its guess, %", { class: "be-says be-answers" });
+  const detail = element("div", { class: "be-cards" });
+
+  const track = element("div", { class: "be-rails" },
+    panel("Pieces", "the text as entries of the vocabulary", pieces.node),
+    panel("Masks", "were it a training example: which tokens are chosen, and their three fates",
+      masks.node, truths.node, element("p", { class: "be-actions" }, reroll, rollNote)),
+    panel("Pair", "which text a token belongs to, and whether B follows A", spans.node, judged),
+    panel("Summed embeddings", "three vectors become one", strips.map(({ node }) => node), stripKey),
+    panel("Attention", "below, a token asks; above, all tokens answer",
+      element("p", { class: "be-actions" }, element("span", {}, "Layer ", layers), element("span", {}, "Head ", heads)),
+      answering.node, sharing.node, sharesKey),
+    panel("Hidden states", "how each token's vector turns from layer to layer",
+      element("p", { class: "be-actions" }, element("span", {}, "Cosine to ", compare)), states),
+    panel("The heads' answers", "a guess for every place, mostly what it sees there; a verdict on the pair; fine-tuned cases", answers.node));
+  const beams = ["be-beam", "be-edges", "be-held"].map((name) => {
+    const node = element("div", { class: name, hidden: true, "aria-hidden": "true" });
+    track.append(node);
+    return node;
+  });
+  const line = element("p", { class: "be-line", role: "status" }, HINT);
+  const save = saveButton(() => model.get("picture"), "journey.svg", signal);
+  if (!live) save.title = "as Python drew it, before anything was chosen";
+  root.append(element("div", { class: "be-inputs" }, fields.map(({ label }) => label)), status, track, detail,
+    element("div", { class: "be-foot" }, line, save));
+  const tip = tooltip(root);
+
+  // ---- Python answers ----
+
+  function answered() {
+    data = unpack(model.get("data"));
+    settings = { ...data.first, ...model.get("settings") };
+    if (settings.token >= data.tokens.length) settings.token = null;
+    const empty = data.special.every(Boolean) && !data.ids.includes(data.mask_id);
+    settled(data, empty ? "No word yet: type one, and watch it travel." : "");
+    hover = null;
+    build();
+  }
+
+  const tell = debounce(() => {
+    model.set({ settings: { ...settings } });
+    model.save_changes();
+  }, QUIET, signal);
+
+  function change(some) {
+    settings = { ...settings, ...some };
+    if (live) tell();
+    paint();
+  }
+
+  function followed() {
+    const theirs = { ...data.first, ...model.get("settings") };
+    if (JSON.stringify(theirs) === JSON.stringify(settings)) return;
+    settings = theirs;
+    paint();
+  }
+
+  // ---- what changes with the text only ----
+
+  const small = (text) => element("span", { class: "be-small" }, text);
+  const cell = (i, ...content) => element("span", { class: "be-cell", "data-token": i }, content);
+  /** A guess beneath its token: a tick where it is that token, the word where it is another. */
+  const guessed = (i, [word, probability], token, asked) => {
+    const right = word === token;
+    return cell(i, element("span", { class: `be-guess${asked ? " be-masked" : ""}` },
+      asked ? "" : element("span", { class: "be-mark" }, right ? "✓" : "✗"),
+      right && !asked ? "" : element("span", { class: "be-piece" }, clean(word))),
+    small((100 * probability).toFixed(1)));
+  };
+  const choose = (box, name, options, label) => {
+    box.replaceChildren(...options.map(([value, text]) => button(text, () => change({ [name]: value }), {
+      "data-value": value, ...(label && { "aria-label": `${label} ${text}` }),
+    })));
+    roving(box, picturing.signal);
+  };
+
+  function build() {
+    const focused = pieces.node.contains(document.activeElement);
+    picturing.abort();
+    picturing = new AbortController();
+    tip.hide();
+    const { tokens, ids, types, special } = data;
+    const [L, A] = data.attention.shape;
+    const counted = (n) => Array.from({ length: n }, (_, i) => [i + 1, String(i + 1)]);
+    choose(layers, "layer", counted(L), "layer");
+    choose(heads, "head", [[0, "mean"], ...counted(A)], "head");
+    choose(compare, "compare", Object.entries(COMPARISONS));
+
+    const chips = tokens.map((token, i) => chip(
+      { token, id: ids[i], segment: types[i], special: special[i] },
+      { "data-token": i, "aria-pressed": "false" }));
+    pieces.fill(chips);
+    roving(pieces.node, picturing.signal);
+    if (focused) chips[0].focus();
+
+    const second = types.indexOf(1);
+    const span = (segment, from, to) => element("span", {
+      class: `be-span be-segment-${SEGMENTS[segment].toLowerCase()}`, style: `grid-column:${from + 2} / ${to + 2}`,
+      "data-segment": segment,
+    }, element("span", { class: "be-span-name" }, `${SEGMENTS[segment]} · ${plural(to - from, "token")}, segment id ${segment}`));
+    spans.fill(span(0, 0, second < 0 ? tokens.length : second), second < 0 ? "" : span(1, second, tokens.length));
+    judged.replaceChildren(verdict(data), data.follows === null ? "" : element("span", {
+      class: "be-balance", role: "img", "aria-label": `${percent(data.follows)} follows`,
+    }, element("span", { style: `width:${100 * data.follows}%` })));
+    stripKey.replaceChildren(legend(PALETTE.diverging, `≤ −${two(data.scales[0])}`, `≥ ${two(data.scales[0])}`),
+      ` after LayerNorm ±${two(data.scales[1])}; one column a token, its first ${data.terms.shape[2]} of ${data.size} dimensions from top to bottom`);
+
+    answering.fill(tokens.map((token, i) => cell(i, small(clean(token)))));
+    shareCells = tokens.map((_, i) => cell(i, ""));
+    sharing.fill(shareCells);
+    answering.node.after(lines);
+    const names = Array.from({ length: L + 1 }, (_, stage) => row(stage ? `layer ${stage}` : "input"));
+    stateCells = names.map(({ node, fill }, stage) => {
+      const all = tokens.map((_, i) => element("span", { class: "be-cell be-state", "data-token": i, "data-stage": stage }));
+      fill(all);
+      node.dataset.stage = stage;
+      return all;
+    });
+    states.replaceChildren(...names.map(({ node }) => node));
+
+    answers.fill(tokens.map((token, i) => {
+      const [best] = guesses(data, i);
+      return best ? guessed(i, best, token, ids[i] === data.mask_id) : cell(i, small("–"));
+    }));
+    lay();
+    paint();
+  }
+
+  /** Gives the columns their widths. */
+  function lay() {
+    const room = (track.clientWidth || 900) - GUTTER - 2;
+    layout = columns(data.tokens, room);
+    root.dataset.columns = layout.mode;
+    root.classList.toggle("be-slim", layout.widths[0] < NARROWEST && layout.mode === "upright");
+    track.style.setProperty("--columns", [GUTTER, ...layout.widths].map((width) => `${width}px`).join(" "));
+  }
+
+  const left = (i) => layout.widths.slice(0, i).reduce((sum, width) => sum + width, GUTTER);
+
+  // ---- what changes with a choice ----
+
+  function paint() {
+    for (const [box, name] of [[layers, "layer"], [heads, "head"], [compare, "compare"]]) {
+      for (const node of box.children) node.setAttribute("aria-pressed", node.dataset.value === String(settings[name]));
+    }
+    rolled();
+    const { terms: { values, shape: [, S, D] } } = data;
+    strips.forEach(({ canvas }, term) => {
+      const context = sized(canvas, left(S) - GUTTER, STRIP);
+      if (!context) return;
+      const scale = data.scales[term === 4 ? 1 : 0];
+      for (let i = 0; i < S; i++) for (let d = 0; d < D; d++) {
+        [context.fillStyle] = shade(SIGNED, 0.5 + values[(term * S + i) * D + d] / (2 * scale));
+        context.fillRect(left(i) - GUTTER + 1, (d * STRIP) / D, layout.widths[i] - 2, STRIP / D + 0.5);
+      }
+    });
+    point();
+  }
+
+  /** The roll that is shown: which tokens the model sees, and what it says where it is asked. */
+  function rolled() {
+    const places = new Map(data.rolls[settings.roll].map((place) => [place.position, place]));
+    masks.fill(data.tokens.map((token, i) => {
+      const place = places.get(i);
+      if (!place) return cell(i, element("span", { class: "be-plain" }, clean(token)));
+      const shown = chip({
+        token: place.token, segment: data.types[i], fate: FATES[place.fate],
+        was: place.fate === RANDOM ? token : null, note: FATES[place.fate],
+      }, { "data-token": i, tabindex: -1 });
+      return shown;
+    }));
+    truths.fill(data.tokens.map((token, i) => {
+      const place = places.get(i);
+      if (!place || place.guess === null) return cell(i, "");
+      return guessed(i, [place.guess, place.probability], token, false);
+    }));
+    const chosen = plural(places.size, "token");
+    rollNote.textContent = `roll ${settings.roll + 1} of ${data.rolls.length}: ${chosen} chosen. These are the rolls of ${data.drawn} ` +
+      "with the most different fates; in the long run 80 % are masked, 10 % random, 10 % kept.";
+    mark();
+  }
+
+  /** Which nodes belong to each token. */
+  function mark() {
+    lighted = data.tokens.map(() => []);
+    for (const node of track.querySelectorAll("[data-token]")) lighted[node.dataset.token].push(node);
+  }
+
+  // ---- what changes with the lit token ----
+
+  function point() {
+    const lit = hover ?? settings.token;
+    const S = data.tokens.length;
+    lighted.forEach((nodes, i) => {
+      for (const node of nodes) node.classList.toggle("be-lit", i === lit);
+      if (nodes[0].matches("button")) nodes[0].setAttribute("aria-pressed", i === settings.token);
+    });
+    for (const node of spans.node.querySelectorAll("[data-segment]")) {
+      node.classList.toggle("be-lit", lit !== null && Number(node.dataset.segment) === data.types[lit]);
+    }
+    const held = hover !== null && settings.token !== hover ? settings.token : null;
+    [lit, lit, held].forEach((i, n) => {
+      beams[n].hidden = i === null;
+      if (i === null) return;
+      beams[n].style.left = `${left(i)}px`;
+      beams[n].style.width = `${layout.widths[i]}px`;
+    });
+
+    const probs = attention(data, settings);
+    const average = (i) => { let sum = 0; for (let q = 0; q < S; q++) sum += probs[q * S + i]; return sum / S; };
+    const row = data.tokens.map((_, i) => (lit === null ? average(i) : probs[lit * S + i]));
+    const highest = Math.max(...row);
+    shareCells.forEach((node, i) => {
+      const [color, ink] = shade(SHARES, row[i] / highest);
+      node.textContent = (100 * row[i]).toFixed(layout.widths[i] < 40 ? 0 : 1);
+      node.style.background = color;
+      node.style.color = ink;
+    });
+    sharing.node.firstChild.textContent = lit === null ? "gets, mean %" : "gets, %";
+    sharesKey.replaceChildren(legend(PALETTE.sequential, "0 %", percent(highest)), lit === null
+      ? ` what each token gets from all ${S} on average (${headName(data, settings)}); lines: shares above ${100 * FAINT} %`
+      : ` what ${quoted(data.tokens[lit])} asks of each token (${headName(data, settings)}); the row sums to 100 %`);
+    drawLines(probs, lit);
+
+    stateCells.forEach((all, stage) => all.forEach((node, i) => {
+      const value = cosine(data, settings.compare, stage, i, lit ?? 0);
+      const [color, ink] = value === null ? ["transparent", "inherit"] : shade(SIGNED, 0.5 + value / 2);
+      node.textContent = value === null ? "–" : two(value);
+      node.style.background = color;
+      node.style.color = ink;
+    }));
+    detailed(lit);
+    line.textContent = lit === null ? HINT : `${lit === settings.token ? "Pinned: " : ""}${described(data, settings, lit)}`;
+    line.classList.toggle("be-pinned", lit !== null);
+  }
+
+  function drawLines(probs, lit) {
+    const S = data.tokens.length;
+    const context = sized(lines, left(S), LINES);
+    if (!context) return;
+    const { ring, dim } = PALETTE[root.dataset.theme];
+    const middle = (i) => left(i) + layout.widths[i] / 2;
+    context.strokeStyle = ring;
+    context.fillStyle = dim;
+    context.font = '12px system-ui, "Liberation Sans", sans-serif';
+    context.fillText("asks ↓", 2, LINES - 4);
+    for (let i = 0; i < S; i++) {
+      if (lit !== null && i !== lit) continue;
+      for (let j = 0; j < S; j++) {
+        const share = probs[i * S + j];
+        if (share < (lit === null ? FAINT : 0.005)) continue;
+        context.globalAlpha = lit === null ? Math.min(0.85, 0.06 + 0.9 * share) : Math.min(1, 0.25 + share);
+        context.lineWidth = Math.max(1, (lit === null ? 5 : 14) * share);
+        context.beginPath();
+        context.moveTo(middle(i), LINES - 2);
+        context.bezierCurveTo(middle(i), LINES * 0.45, middle(j), LINES * 0.55, middle(j), 2);
+        context.stroke();
+      }
+    }
+    context.globalAlpha = 1;
+  }
+
+  /** The last panel's cards: the masked-LM head at one place, NSP, and each fine-tuned case. */
+  function detailed(lit) {
+    const mask = data.ids.indexOf(data.mask_id);
+    const at = lit ?? (mask < 0 ? 0 : mask);
+    const bar = (name, share, kind = "") => element("li", { class: kind },
+      element("bdi", {}, name), element("span", { class: "be-bar" },
+        element("span", { style: `width:${Math.max(0.5, 100 * share)}%` })), element("span", {}, percent(share)));
+    const card = (title, note, ...content) => element("div", { class: "be-card" },
+      element("h5", {}, title, element("span", { class: "be-note" }, note)), ...content);
+    const said = guesses(data, at);
+    const cards = [card("Masked-LM head", `reads ${quoted(data.tokens[at])}, position ${at}`,
+      said.length ? element("ol", { class: "be-bars" }, said.map(([token, share]) => bar(clean(token), share)))
+        : element("p", {}, "This checkpoint has none."))];
+    cards.push(card("Next-sentence head", "reads [CLS], position 0", data.follows === null
+      ? element("p", {}, data.types.includes(1) ? "This checkpoint has none." : "It needs a pair: type a second text.")
+      : element("ol", { class: "be-bars" }, bar("B follows A", data.follows), bar("B is random", 1 - data.follows))));
+    for (const [name, lines] of Object.entries(data.answers)) {
+      cards.push(card(readable(name), "fine-tuned", lines.map((text) => element("p", { dir: "auto" }, readable(text)))));
+    }
+    detail.replaceChildren(...cards);
+  }
+
+  // ---- hover shows, click pins, Escape lets go ----
+
+  /** The token under the pointer, and what its place in that panel has to say. */
+  function meant(event) {
+    const node = event.target.closest?.("[data-token], canvas");
+    if (!node || !track.contains(node)) return null;
+    if (!node.matches("canvas")) {
+      const i = Number(node.dataset.token);
+      return { i, node, text: told(node, i) };
+    }
+    const x = event.offsetX + (node === lines ? 0 : GUTTER);
+    const i = data.tokens.findIndex((_, n) => x >= left(n) && x < left(n) + layout.widths[n]);
+    if (i < 0) return null;
+    return { i, node, text: node === lines ? "" : dimensionAt(node, i, event.offsetY) };
+  }
+
+  function dimensionAt(node, i, y) {
+    const { values, shape: [, S, D] } = data.terms;
+    const d = Math.min(D - 1, Math.max(0, Math.floor((y * D) / STRIP)));
+    const [token, segment, position, sum, normed] = TERMS.map((_, term) => two(values[(term * S + i) * D + d]));
+    return `${quoted(data.tokens[i])}, dimension ${d}: token ${token} + segment ${segment} + position ${position} = ${sum}; after LayerNorm ${normed}`;
+  }
+
+  function told(node, i) {
+    if (settings.token !== null && settings.token !== i) return related(data, settings, settings.token, i);
+    const piece = quoted(data.tokens[i]);
+    if (node.dataset.stage) {
+      const stage = Number(node.dataset.stage);
+      const value = cosine(data, settings.compare, stage, i, hover ?? settings.token ?? 0);
+      return value === null ? `${piece}: nothing comes before the input`
+        : `${piece} ${stage ? `after layer ${stage}` : "as the layers' input"}: cosine ${two(value)} to ${COMPARISONS[settings.compare]}`;
+    }
+    if (masks.node.contains(node) || truths.node.contains(node)) return `${piece}: ${fateOf(data, settings, i)}`;
+    return "";
+  }
+
+  const soon = () => {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(point);
+  };
+
+  function hovered(event) {
+    const thing = meant(event);
+    if (!thing) return leave();
+    if (thing.text) tip.show(thing.node, thing.text);
+    else tip.hide();
+    if (hover === thing.i) return;
+    hover = thing.i;
+    soon();
+  }
+
+  function leave() {
+    tip.hide();
+    if (hover === null) return;
+    hover = null;
+    soon();
+  }
+
+  for (const [type, listener] of Object.entries({
+    pointerover: hovered, pointermove: hovered, pointerleave: leave, focusin: hovered, focusout: leave,
+    click: (event) => {
+      const thing = meant(event);
+      if (!thing) return;
+      hover = null;
+      change({ token: settings.token === thing.i ? null : thing.i });
+    },
+  })) track.addEventListener(type, listener, { signal });
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    hover = null;
+    tip.hide();
+    change({ token: null });
+  }, { signal });
+
+  const widths = globalThis.ResizeObserver && new ResizeObserver(() => {
+    lay();
+    paint();
+  });
+  const themes = new MutationObserver(() => data && point());
+  themes.observe(root, { attributeFilter: ["data-theme"] });
+  model.on("change:data", answered);
+  model.on("change:settings", followed);
+  answered();
+  widths?.observe(root);
+  return () => {
+    ending.abort();
+    picturing.abort();
+    cancelAnimationFrame(frame);
+    widths?.disconnect();
+    themes.disconnect();
+    model.off("change:data", answered);
+    model.off("change:settings", followed);
+    root.remove();
+  };
+}
+
+export default { render };
