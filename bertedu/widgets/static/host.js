@@ -1,0 +1,80 @@
+// Gives widgets what a notebook front end gives them, in a page without a kernel: each a model with
+// the values that were stored. A classic script, so that it also runs in a page opened from a disk.
+(() => {
+  const decoded = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+
+  /** The model that anywidget hands to `render`; there is no Python behind it. */
+  class StoredModel {
+    #values = new Map();
+    #listeners = new Map();
+    widget_manager = { kernel: null };
+
+    constructor(stored) {
+      for (const [name, { bytes, value }] of Object.entries(stored)) {
+        this.#values.set(name, bytes === undefined ? value : new DataView(decoded(bytes).buffer));
+      }
+    }
+    get(name) {
+      return this.#values.get(name);
+    }
+    set(name, value) {
+      const changes = typeof name === "string" ? { [name]: value } : name;
+      const changed = Object.keys(changes).filter((key) => this.#values.get(key) !== changes[key]);
+      for (const key of changed) this.#values.set(key, changes[key]);
+      for (const key of changed) this.#emit(`change:${key}`, changes[key]);
+      if (changed.length) this.#emit("change");
+    }
+    on(event, listener) {
+      this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]);
+    }
+    off(event, listener) {
+      if (event == null) this.#listeners.clear();
+      else this.#listeners.set(event, (this.#listeners.get(event) ?? [])
+        .filter((each) => listener && each !== listener));
+    }
+    save_changes() {} // nobody to tell
+    send() {}
+    #emit(event, ...values) {
+      for (const listener of this.#listeners.get(event) ?? []) listener(...values);
+    }
+  }
+
+  const modules = JSON.parse(document.getElementById("bertedu-modules").textContent);
+  const loading = {};
+  const load = (name) => {
+    loading[name] ??= (async () => {
+      const url = URL.createObjectURL(new Blob([decoded(modules[name])], { type: "text/javascript" }));
+      try {
+        const { default: exported } = await import(url);
+        return typeof exported === "function" ? await exported() : exported;
+      } finally {
+        URL.revokeObjectURL(url);
+      }
+    })();
+    return loading[name];
+  };
+
+  /** Puts the living widget in the place of its still picture, which stays where that fails. */
+  async function enliven(place) {
+    const picture = place.querySelector(":scope > svg");
+    const stored = JSON.parse(place.querySelector(":scope > script").textContent);
+    const model = new StoredModel(stored);
+    const widget = await load(place.dataset.widget);
+    const el = document.createElement("div");
+    place.append(el);
+    picture.style.display = "none";
+    try {
+      await widget.initialize?.({ model });
+      await widget.render({ model, el });
+      picture.remove();
+    } catch (error) {
+      el.remove();
+      picture.style.display = "";
+      throw error;
+    }
+  }
+
+  for (const place of document.querySelectorAll(".bertedu-still")) {
+    enliven(place).catch((error) => console.error(`${place.dataset.widget} stays a picture:`, error));
+  }
+})();
