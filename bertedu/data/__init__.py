@@ -14,3 +14,10 @@ TRAIN = Path(__file__).parent / "documents" / "train"
 
 HELD_OUT = Path(__file__).parent / "documents" / "held_out"
 """Documents to evaluate on, of the same topics."""
+
+INFERENCE = Path(__file__).parent / "inference"
+"""Premise and hypothesis, as train.tsv, dev.tsv and test.tsv: case 3 of the notes."""
+
+QUESTIONS = Path(__file__).parent / "questions"
+"""Questions on paragraphs, as train.json, dev.json and test.json in the format of SQuAD v2.0, and
+the notes' own in precipitation.json: case 4."""
