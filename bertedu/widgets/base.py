@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bertedu.widgets.palette import STATIC, css_variables
 
 HTML = "text/html"
+_ROOT = re.compile(r'"bertedu (?P<name>be-[\w-]+)"')
 _IMPORT = re.compile(r'^import [^;]+ from "\./(?P<file>[\w.]+)"[^;]*;\n', re.MULTILINE)
 
 
@@ -104,9 +105,17 @@ def javascript_module(name: str) -> str:
 
 
 def style_sheet(name: str) -> str:
-    """Returns the colours, static/shared.css and static/NAME.css as one style sheet."""
-    files = (STATIC / file for file in ("shared.css", f"{name}.css"))
-    return css_variables() + "".join(file.read_text(encoding="utf-8") for file in files)
+    """Returns the colours, static/shared.css and static/NAME.css as one style sheet.
+
+    The rules of NAME.css hold within the widget's own element only, the second class of its root,
+    so that widgets on one page do not disturb each other.
+    """
+    shared, own = ((STATIC / f"{file}.css").read_text("utf-8") for file in ("shared", name))
+    root = _ROOT.search((STATIC / f"{name}.js").read_text("utf-8"))
+    if root is not None:
+        at_root = re.compile(rf"^(\s*)(?=\.(?:bertedu|{root['name']})(?![\w-]))", re.MULTILINE)
+        own = f".{root['name']} {{\n" + at_root.sub(r"\1&", own) + "}\n"
+    return css_variables() + shared + own
 
 
 def _padded(block: bytes) -> bytes:
