@@ -165,7 +165,7 @@ function render({ model, el }) {
 
   const live = hasKernel(model);
   const status = element("p", { class: "be-status", role: "status" });
-  const seed = element("input", { type: "number", min: 0, max: 2 ** 31 - 1, step: 1, class: "be-number" });
+  const seed = element("input", { type: "number", value: model.get("seed"), min: 0, max: 2 ** 31 - 1, step: 1, class: "be-number" });
   const fields = [...textFields(), {
     name: "seed", box: seed, label: labelled("Seed", "of all rolls", seed),
     read: () => (Number.isSafeInteger(seed.valueAsNumber) ? seed.valueAsNumber : data.asked[2]),
