@@ -55,7 +55,7 @@ def _pair(journey: "Journey", picture: Picture) -> None:
     follows = journey.stages.follows
     if follows is not None:
         verdict = "B follows A" if follows >= 0.5 else "B is random"
-        said = f"{verdict}: {_percent(follows)} that B follows A"
+        said = f"{verdict}, says the head: {_percent(follows)} that it follows"
     else:
         said = "no pair: all is segment A" if journey.pair is None else "no next-sentence head"
     picture.lines([(said, "ink")])
@@ -197,7 +197,7 @@ def _grid(
             continue
         for column, number in enumerate(numbers[row]):
             x, share = _LEFT + (column + 0.5) * side, float(shares[row, column])
-            dark = share > 0.55 if stops is SEQUENTIAL else abs(share - 0.5) > 0.3
+            dark = share > 0.68 if stops is SEQUENTIAL else abs(share - 0.5) > 0.35
             parts.append(
                 f'<text x="{x:.1f}" y="{y:.1f}" font-size="12" font-family="monospace" '
                 f'text-anchor="middle" fill="{"#ffffff" if dark else "#000000"}">{number}</text>'

@@ -18,6 +18,7 @@ _POLICY = (
 _PAGE_STYLE = (
     "body{max-width:74rem;margin:24px auto;padding:0 16px;color-scheme:light dark;"
     'font:16px/1.5 system-ui,"Liberation Sans",sans-serif}'
+    ".bertedu-still{margin:18px 0}"
     "@media(prefers-color-scheme:dark){body{background:#111;color:#e9edf1}}"
 )
 

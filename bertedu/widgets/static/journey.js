@@ -230,8 +230,8 @@ function render({ model, el }) {
   const line = element("p", { class: "be-line", role: "status" }, HINT);
   const save = saveButton(() => model.get("picture"), "journey.svg", signal);
   if (!live) save.title = "as Python drew it, before anything was chosen";
-  root.append(element("div", { class: "be-inputs" }, fields.map(({ label }) => label)), status, track, detail,
-    element("div", { class: "be-foot" }, line, save));
+  root.append(element("div", { class: "be-inputs" }, fields.map(({ label }) => label)), status,
+    element("div", {}, track, detail, element("div", { class: "be-foot" }, line, save)));
   const tip = tooltip(root);
 
   // ---- Python answers ----
