@@ -267,8 +267,8 @@ class BertForQuestionAnswering(nn.Module):
         """Returns logits [B, S, 2], and with positions int64 [B] the mean of both losses.
 
         A position outside the input (a window that does not hold the answer) is not counted. As
-        in the reference, the softmax runs over padding too, whose logits are not the reference's
-        under `skip_padding`.
+        in the reference, the softmax runs over padding too; under `skip_padding` it does not, and
+        the loss of an input is the same whatever else is in its batch.
 
         Raises:
             InputError: one of the two positions without the other.
@@ -279,11 +279,13 @@ class BertForQuestionAnswering(nn.Module):
         logits = self.qa_outputs(encoder.last_hidden_state)  # [B, S, 2]
         loss = None
         if start_positions is not None and end_positions is not None:
-            length = logits.shape[1]
+            length, scored = logits.shape[1], logits
+            if options.get("skip_padding") and attention_mask is not None:
+                scored = logits.masked_fill(attention_mask[:, :, None] == 0, -torch.inf)
             positions = torch.stack([start_positions, end_positions], dim=1)  # [B, 2]
             positions = positions.masked_fill((positions < 0) | (positions >= length), IGNORED)
             start_loss, end_loss = (
-                F.cross_entropy(logits[:, :, i], positions[:, i]) for i in range(2)
+                F.cross_entropy(scored[:, :, i], positions[:, i]) for i in range(2)
             )
             loss = (start_loss + end_loss) / 2
         return HeadOutput(loss, logits, encoder)

@@ -32,6 +32,8 @@ from bertedu.validation import IGNORED
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from bertedu.finetuning_recipe import FinetuningRecipe
+
 Batch = dict[str, Tensor]
 
 
@@ -275,7 +277,7 @@ def counted(labels: Tensor) -> int:
     return int((labels != IGNORED).sum())
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+def make_optimizer(model: nn.Module, recipe: "Recipe | FinetuningRecipe") -> torch.optim.AdamW:
     """Returns AdamW with the paper's two groups: biases and LayerNorm do not decay.
 
     Source: google-research/bert optimization.py, create_optimizer; torch's AdamW also corrects
@@ -351,10 +353,10 @@ def unigram_log_probs(corpus: Corpus, vocab_size: int) -> Tensor:
 
 def save_checkpoint(
     finished: Path,
-    model: BertForPreTraining,
+    model: nn.Module,
     optimizer: torch.optim.Optimizer,
     tokenizer: BertTokenizer,
-    recipe: Recipe,
+    recipe: "Recipe | FinetuningRecipe",
 ) -> None:
     """Writes a checkpoint beside the last, then removes the last: one of them is always whole.
 
@@ -385,7 +387,10 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def resume(
-    folder: Path, model: BertForPreTraining, optimizer: torch.optim.Optimizer, recipe: Recipe
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: "Recipe | FinetuningRecipe",
 ) -> int:
     """Loads a run's newest checkpoint and returns the number of steps it has behind it.
 
