@@ -2,8 +2,9 @@
 
     python benchmarks/held_out.py wiki.test.txt other_text/ --checkpoint bertedu
 
-Without a text, on the course's own held-out documents. Text as `bertedu pretrain` reads it, or WikiText's own format (`= Title =`, `@-@`, `<unk>`), which
-is restored to plain text first: an unknown word becomes [UNK], which is never masked.
+Without a text, on the course's own held-out documents. Text as `bertedu pretrain` reads it, or
+WikiText's own format (`= Title =`, `@-@`, `<unk>`), which is restored to plain text first: an
+unknown word becomes [UNK], which is never masked.
 """
 
 import argparse
