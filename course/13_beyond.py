@@ -432,13 +432,13 @@ tiny = bertedu.BertConfig(
 
 
 def recipe(seed):
-    return Recipe(steps=400, max_length=64, tokens_per_batch=512, learning_rate=6e-3,
+    return Recipe(steps=400, max_length=64, tokens_per_batch=512, learning_rate=3e-3,
                   warmup_steps=20, weight_decay=0.1, masking=MaskingRule(rate=0.3), seed=seed,
                   mlm_only=False)  # fmt: skip
 
 
 exam = PretrainingData(held_out, small, Recipe(steps=1, max_length=64, seed=99, mlm_only=False))
-exam_batches = list(itertools.islice(exam.batches(), 12))
+exam_batches = list(itertools.islice(exam.batches(), 40))
 
 # %% [markdown]
 # Two marks for each model, both on held-out documents: the **masked words' loss**, and a **probe**
@@ -478,7 +478,7 @@ def probe(model):
 
 # %% [markdown]
 # **Predict:** which of the two will guess hidden words better? Which will know the topics better?
-# By how much? (It takes about a minute. Matrices as small as these are computed faster by *one*
+# By how much? (It takes less than a minute. Matrices as small as these are computed faster by *one*
 # thread: two would mostly wait for each other.)
 
 # %%
@@ -497,15 +497,18 @@ torch.set_num_threads(threads)
 assert read["with NSP"] == read["without"]
 
 # %%
-print(f"{read['without'] // 3:,} tokens each; the unigram baseline: {result.unigram_loss:.2f} nats")
+start = pretraining.evaluate(fresh(0).model, exam_batches, unigrams)
+start_topics = probe(fresh(0))
+print(f"{read['without'] // 3:,} tokens each; the unigram baseline: {start.unigram_loss:.2f} nats")
 print("seed            masked words   topics   next sentence")
+print(f"the start     {start.mlm_loss:8.2f} nats {start_topics:8.1%} {start.nsp_accuracy:13.1%}")
 for name, results in marks.items():
     for seed, (loss, topics, pairs) in enumerate(results):
-        print(f"{seed}  {name:10} {loss:8.3f} nats {topics:8.1%} {pairs:13.1%}")
-        assert loss < result.unigram_loss
-        assert topics > 2 / 12
+        print(f"{seed}  {name:10}{loss:8.2f} nats {topics:8.1%} {pairs:13.1%}")
+        assert loss < start.unigram_loss - 0.1
+        assert min(topics, start_topics) > 3 / 12
 with_nsp, without = (np.array(marks[name]) for name in arms)
-assert with_nsp[:, 2].mean() > without[:, 2].mean()
+assert 0.5 < with_nsp[:, 2].mean() < 0.75
 
 # %% [markdown]
 # **The verdict** is not yours to choose, nor ours. Take the difference *seed by seed* (the two runs
@@ -525,15 +528,20 @@ difference = without - with_nsp
 loss_change, loss_band, loss_words = verdict_on(difference[:, 0], "nats")
 topic_change, topic_band, topic_words = verdict_on(100 * difference[:, 1], "points")
 print("leaving NSP out changes\n  masked words by", loss_words, "\n  topics by      ", topic_words)
-gained = result.unigram_loss - with_nsp[:, 0].mean()
+gained = start.unigram_loss - with_nsp[:, 0].mean()
 assert abs(loss_change) < gained / 3
-assert abs(topic_change) < 10
+assert abs(topic_change) < 10  # points
 
 # %% [markdown]
-# The NSP task is learned only where it is asked. What it does to the *other* two marks is small
-# beside what was learned at all: at this size, leaving it out is no loss worth the name. That
-# agrees with RoBERTa, and it is **weak** evidence: tiny models, little text, seconds of training,
-# and two marks. It could not have shown an effect like QNLI's, where *pairs* of sentences matter.
+# Both have left the unigram baseline behind, and what the NSP loss does to the two marks is small
+# beside what was learned. (The topics were in the token table from the start.) At this size,
+# leaving it out is no loss worth the name. That agrees with RoBERTa, but it is **weak** evidence,
+# and one should say why:
+#
+# - In so few steps the pairs themselves are hardly learned: little better than a coin. Lesson 07
+#   needed minutes for that. What NSP is worth *once it is learned* was not tested.
+# - Tiny models, little text, two marks. An effect like QNLI's, where *pairs* of sentences matter,
+#   could not have shown here.
 #
 # Note also what was *not* tried here. RoBERTa took away the loss **and** filled its rows with
 # running text instead of pairs; its authors suspect that BERT's own comparison took away the loss
