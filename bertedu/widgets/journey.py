@@ -52,9 +52,9 @@ class Journey(Widget):
         >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
         >>> bert = Bert(BertForPreTraining(config), load_tokenizer())
         >>> cases = {"length": lambda text, pair: f"{len(text)} characters"}
-        >>> journey = Journey("my dog is cute", bert=bert, cases=cases)
-        >>> repr(journey)[:59]
-        'Journey(6 tokens, 2 layers x 3 heads, 1 case; no [MASK], no'
+        >>> journey = Journey("my dog is cute", None, bert, cases)
+        >>> journey
+        Journey(6 tokens, 2 layers x 3 heads, 1 case; no [MASK], no pair)
         >>> journey.answers
         {'length': ['14 characters']}
     """
