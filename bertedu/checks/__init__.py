@@ -24,9 +24,12 @@ _HOMES = (
     "lesson_05",
     "lesson_06",
     "lesson_07",
-    # "museum_data",
-    # "museum_model",
-    # "museum_tasks",
+    "museum_data",
+    "museum_masks",
+    "museum_model",
+    "museum_losses",
+    "museum_finetuning",
+    "museum_answers",
 )
 
 

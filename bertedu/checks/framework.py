@@ -261,6 +261,7 @@ def _undisturbed() -> Iterator[None]:
     state = random.getstate()
     with (
         contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
         warnings.catch_warnings(),
         torch.random.fork_rng(devices=[]),
     ):
