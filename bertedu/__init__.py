@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bertedu.bert import Bert, Guess, load
     from bertedu.checkpoint import from_pretrained, load_tokenizer, save_pretrained
     from bertedu.config import BertConfig
+    from bertedu.finetuned import FineTuned
+    from bertedu.finetuning import FinetuningRecipe, FinetuningRun, finetune
     from bertedu.heads import (
         BertForPreTraining,
         BertForQuestionAnswering,
@@ -38,12 +40,16 @@ __all__ = [
     "BertTokenizer",
     "CheckpointError",
     "Encoding",
+    "FineTuned",
+    "FinetuningRecipe",
+    "FinetuningRun",
     "Guess",
     "InputError",
     "attend",
     "attention_probs",
     "attention_scores",
     "collate",
+    "finetune",
     "from_pretrained",
     "load",
     "load_tokenizer",
@@ -57,6 +63,9 @@ _HOMES = {
     "bert": ["Bert", "Guess", "load"],
     "checkpoint": ["from_pretrained", "load_tokenizer", "save_pretrained"],
     "config": ["BertConfig"],
+    "finetuned": ["FineTuned"],
+    "finetuning": ["FinetuningRun", "finetune"],
+    "finetuning_recipe": ["FinetuningRecipe"],
     "heads": [
         "BertForPreTraining",
         "BertForQuestionAnswering",

@@ -16,6 +16,8 @@ COMMANDS = {  # name: (what it does, module)
     "doctor": ("check this installation, and say how to mend it", "bertedu.doctor"),
     "certify": ("compare this BERT with the reference implementation", "bertedu.certify"),
     "pretrain": ("pretrain a BERT on documents", "bertedu.pretrain_command"),
+    "finetune": ("fine-tune a BERT for one of four tasks", "bertedu.finetune_command"),
+    "predict": ("ask a fine-tuned model", "bertedu.predict_command"),
     "notebooks": ("build and execute the course's notebooks", "bertedu.notebooks"),
 }
 

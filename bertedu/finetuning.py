@@ -25,9 +25,9 @@ from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuned import FineTuned, load
 from bertedu.finetuning_recipe import FinetuningRecipe, batches_of, evaluation_steps
-from bertedu.pretraining import counted, make_optimizer, resume, save_checkpoint
 from bertedu.tasks.base import Batch, ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
+from bertedu.training import counted, make_optimizer, resume, save_checkpoint
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -81,7 +81,7 @@ def batches_of(lengths: NDArray[np.int64], recipe: FinetuningRecipe, epoch: int)
     Example:
         >>> recipe = FinetuningRecipe(batch_size=2, batch_tokens=10)
         >>> sorted(batches_of(np.array([3, 9, 5, 4]), recipe, epoch=0))
-        [[1], [2, 3], [0]]
+        [[0], [1], [2, 3]]
     """
     rng = np.random.default_rng([recipe.seed, epoch])
     shuffled = rng.permutation(len(lengths))

@@ -30,14 +30,13 @@ from bertedu.pretraining import (
     PretrainingData,
     Recipe,
     StepReport,
-    checkpoints,
     evaluate,
-    hours_left,
     pretrain,
     set_token_frequencies,
     unigram_log_probs,
 )
 from bertedu.tokenizer import BertTokenizer
+from bertedu.training import checkpoints, hours_left
 
 HELD_OUT = 0.02  # share of the documents,
 HELD_OUT_DOCUMENTS = 8  # and at least so many: evaluation needs pairs

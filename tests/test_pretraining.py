@@ -21,14 +21,13 @@ from bertedu.pretraining import (
     PretrainingData,
     Recipe,
     StepReport,
-    checkpoints,
     evaluate,
-    make_optimizer,
     pretrain,
     set_token_frequencies,
     unigram_log_probs,
 )
 from bertedu.tokenizer import SPECIAL_TOKENS
+from bertedu.training import checkpoints, make_optimizer
 
 TOKENIZER = BertTokenizer([*SPECIAL_TOKENS, *(f"w{i}" for i in range(40))])
 CONFIG = BertConfig(
