@@ -1,0 +1,187 @@
+"""What the pages say about each other and about the course is true: links, headings, terms."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bertedu.course import LESSONS
+
+ROOT = Path(__file__).parents[1]
+SOURCES = {path.stem[:2]: path for path in sorted((ROOT / "course").glob("[0-9][0-9]_*.py"))}
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+    *SOURCES.values(),
+]
+TEACHING = ROOT / "docs" / "teaching.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
+MODEL_CARD = ROOT / "bertedu" / "checkpoints" / "README.md"  # it comes with the weights
+
+
+@cache
+def markdown(page: Path) -> str:
+    """Returns a page's text; of a notebook's source, that of its text cells."""
+    text = page.read_text("utf-8")
+    if page.suffix == ".py":
+        cells = re.findall(r"^# %% \[markdown\].*\n((?:#.*\n)*)", text, re.MULTILINE)
+        text = re.sub(r"^# ?", "", "\n".join(cells), flags=re.MULTILINE)
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def headings(page: Path) -> list[str]:
+    return re.findall(r"^#{1,6} (.+?)\s*$", markdown(page), re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """Returns a heading's anchor as GitHub makes it."""
+    kept = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower())
+    return kept.replace(" ", "-")
+
+
+def links(page: Path) -> list[str]:
+    """Returns the targets inside the project."""
+    prose = re.sub(r"`[^`\n]*`", "", markdown(page))
+    targets = re.findall(r"\]\(<?([^)\s>]+)>?\)", prose)
+    return [target for target in targets if not re.match(r"[a-z]+:", target)]
+
+
+def broken(page: Path, target: str) -> str:
+    """Returns what is wrong with a link, or nothing."""
+    name, _, fragment = target.partition("#")
+    # A lesson's text is read in notebooks/, where a built notebook stands for each source.
+    folder = ROOT / "notebooks" if page.suffix == ".py" else page.parent
+    linked = (folder / name).resolve() if name else page
+    if linked.suffix == ".ipynb" and linked.parent == ROOT / "notebooks":
+        linked = ROOT / "course" / f"{linked.stem}.py"
+    if not linked.exists() and linked != MODEL_CARD:
+        return f"{target}: there is no {linked.relative_to(ROOT)}"
+    if fragment and fragment not in map(anchor, headings(linked)):
+        return f"{target}: no heading of {linked.name} has this anchor"
+    return ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
+    assert [fault for target in links(page) if (fault := broken(page, target))] == []
+
+
+def test_a_broken_link_would_be_found(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "teaching.md"
+    assert "no heading" in broken(page, "glossary.md#no-such-heading")
+    assert "there is no docs/nothing.md" in broken(page, "nothing.md")
+    assert broken(page, "glossary.md#text-and-tokens") == ""
+    example = tmp_path / "page.md"
+    example.write_text("# A `b`, c!\n[x](y.md#z) `[no](link)` [site](https://example.org)\n")
+    assert links(example) == ["y.md#z"]
+    assert anchor(headings(example)[0]) == "a-b-c"
+
+
+# --- the teacher's page ---
+
+
+def lesson_sections() -> dict[str, str]:
+    """Returns number -> text of each lesson's section."""
+    parts = re.split(r"^### (?=\d\d )", markdown(TEACHING), flags=re.MULTILINE)[1:]
+    return {part[:2]: part.partition("\n## ")[0] for part in parts}
+
+
+def test_every_notebook_has_its_section() -> None:
+    assert set(SOURCES) <= set(lesson_sections())
+    for number, text in lesson_sections().items():
+        assert {"**Aims.**", "**Minutes.**", "**Show", "dispels it"} <= set(
+            re.findall(r"\*\*Aims\.\*\*|\*\*Minutes\.\*\*|\*\*Show|dispels it", text)
+        ), number
+
+
+def test_every_section_is_named_as_its_notebook() -> None:
+    found = [title for title in headings(TEACHING) if re.match(r"\d\d ", title)]
+    titles = {title[:2]: title.replace("-", " ") for title in found}
+    for number, source in SOURCES.items():
+        assert titles[number] == source.stem.replace("_", " ")
+    for name in LESSONS:
+        assert titles[name[:2]] == name.replace("_", " ")
+
+
+def named(text: str) -> list[str]:
+    """Returns the notebooks' headings that a text names: in italics, with their number."""
+    return [" ".join(title.split()) for title in re.findall(r"(?<!\*)\*(\d+\. [^*]+)\*", text)]
+
+
+def test_every_heading_it_names_is_in_that_notebook() -> None:
+    for number, text in lesson_sections().items():
+        for other, part in by_lesson(number, text):
+            if other in SOURCES:
+                missing = [title for title in named(part) if title not in headings(SOURCES[other])]
+                assert missing == [], f"lesson {other}"
+
+
+def by_lesson(number: str, text: str) -> list[tuple[str, str]]:
+    """Returns a text in parts, each with its lesson: `13, *5. ...*` speaks of another one."""
+    elsewhere = re.compile(r"(?<!\d)(\d\d), (\*\d+\. [^*]+\*(?:, \*\d+\. [^*]+\*)*)")
+    parts = [(found[1], found[2]) for found in elsewhere.finditer(text)]
+    return [(number, elsewhere.sub("", text)), *parts]
+
+
+def test_every_heading_in_the_plans_is_in_some_notebook() -> None:
+    everything = {title for source in SOURCES.values() for title in headings(source)}
+    found = named(markdown(TEACHING))
+    assert len(found) > 60
+    assert [title for title in found if title not in everything] == []
+
+
+def test_every_cell_it_names_can_be_searched_for() -> None:
+    parts = {**lesson_sections(), "02": lesson_sections()["02"] + plan_for_02()}
+    count = 0
+    for number, text in parts.items():
+        source = SOURCES[number].read_text("utf-8") if number in SOURCES else ""
+        for names in re.findall(r"cells? ((?:`[^`]+`(?: and )?)+)", text):
+            for name in re.findall(r"`([^`]+)`", names):
+                assert not source or name in source, f"lesson {number}: no cell has {name!r}"
+                count += 1
+    assert count > 12
+
+
+def plan_for_02() -> str:
+    _, _, rest = markdown(TEACHING).partition("## Lesson 02, minute by minute\n")
+    return rest.partition("\n## ")[0]
+
+
+def test_the_plan_of_lesson_02_follows_the_notebook() -> None:
+    minutes = [int(minute) for minute in re.findall(r"^\| (\d+) \|", plan_for_02(), re.MULTILINE)]
+    assert len(minutes) > 12
+    assert minutes == sorted(set(minutes))
+    assert minutes[-1] < 90
+    rows = "\n".join(re.findall(r"^\| \d+ \|.*$", plan_for_02(), re.MULTILINE))
+    order = [headings(SOURCES["02"]).index(title) for title in named(rows)]
+    assert order == sorted(order)
+
+
+# --- the glossary ---
+
+ROW = re.compile(r"^\| (?!term|:--)([^|]+?) \| ([^|]+?) \| ([^|]+?) \| (\d\d) \|$", re.MULTILINE)
+TERMS = ROW.findall(GLOSSARY.read_text("utf-8"))
+
+
+def test_the_glossary_is_whole() -> None:
+    assert len(TERMS) >= 55
+    table_lines = [x for x in GLOSSARY.read_text("utf-8").splitlines() if x.startswith("| ")]
+    headers = sum(line.startswith("| term") for line in table_lines)
+    assert len(TERMS) == len(table_lines) - headers  # no row is left out by its form
+    names = [term.lower() for term, *_ in TERMS]
+    chinese = [word for _, word, *_ in TERMS]
+    assert len(set(names)) == len(names)  # one word a concept
+    assert len(set(chinese)) == len(chinese)
+
+
+@pytest.mark.parametrize(("term", "chinese", "meaning", "lesson"), TERMS, ids=[t[0] for t in TERMS])
+def test_a_term_is_explained_where_it_says(
+    term: str, chinese: str, meaning: str, lesson: str
+) -> None:
+    assert re.search(r"[一-鿿]", chinese)
+    assert meaning.endswith(".")
+    assert any(name.startswith(lesson) for name in LESSONS)
+    if lesson in SOURCES:
+        assert term.strip("`").lower() in " ".join(markdown(SOURCES[lesson]).lower().split())
