@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from bertedu.widgets.embedding_sum import EmbeddingSum
     from bertedu.widgets.journey import Journey
     from bertedu.widgets.mask_explorer import MaskExplorer
+    from bertedu.widgets.pair_explorer import PairExplorer
     from bertedu.widgets.sentence_pair_builder import SentencePairBuilder
+    from bertedu.widgets.span_explorer import SpanExplorer
+    from bertedu.widgets.text_classifier import TextClassifier
+    from bertedu.widgets.token_tagger import TokenTagger
     from bertedu.widgets.training_monitor import TrainingMonitor
     from bertedu.widgets.wordpiece_explorer import WordPieceExplorer
 
@@ -20,7 +24,11 @@ _HOMES = {
     "EmbeddingSum": "embedding_sum",
     "Journey": "journey",
     "MaskExplorer": "mask_explorer",
+    "PairExplorer": "pair_explorer",
     "SentencePairBuilder": "sentence_pair_builder",
+    "SpanExplorer": "span_explorer",
+    "TextClassifier": "text_classifier",
+    "TokenTagger": "token_tagger",
     "TrainingMonitor": "training_monitor",
     "WordPieceExplorer": "wordpiece_explorer",
 }
@@ -30,7 +38,11 @@ __all__ = [
     "EmbeddingSum",
     "Journey",
     "MaskExplorer",
+    "PairExplorer",
     "SentencePairBuilder",
+    "SpanExplorer",
+    "TextClassifier",
+    "TokenTagger",
     "TrainingMonitor",
     "WordPieceExplorer",
 ]

@@ -1,0 +1,250 @@
+"""Where the answer begins and ends: two vectors against every token, and all pairs of places."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+import traitlets
+from torch import Tensor
+
+from bertedu.errors import InputError
+from bertedu.finetuned import FineTuned
+from bertedu.tasks.question_answering import AnswerPrediction, Example, QuestionAnswering
+from bertedu.tasks.spans import best_window, windows_of
+from bertedu.widgets.base import javascript_module, pack, style_sheet
+from bertedu.widgets.finetuned import FineTunedWidget, percent, readable, shortened
+from bertedu.widgets.palette import LIGHT
+from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture
+
+LONGEST = 512  # tokens of question and document together
+_AROUND = 8  # tokens printed on either side of the answer
+_PRINTED = 5  # answers in the printed list
+_HALF = 44.0  # height of the printed row of starts, and of that of ends
+
+
+class SpanExplorer(FineTunedWidget):
+    """Shows how two learned vectors find an answer in a document.
+
+    Args:
+        finetuned: a model fine-tuned for question answering.
+        question: segment A.
+        document: segment B; its words are counted from 1, and are what stands between spaces.
+
+    Attributes:
+        question, document: what is shown; changes when the reader types, and can be set.
+        prediction: the library's answers, with the logits of all S positions.
+        outputs: float32 [S, H], the encoder's output at each position; times the start vector
+            (and plus the bias) it is the start logit.
+        settings: start and end, the positions that are pinned, or None; view, "joint" (one
+            softmax over all legal spans) or "product" (of two softmaxes over all positions);
+            threshold of no answer, None = the model's.
+        problem: why the last question is not answered, in one sentence, or "".
+
+    Raises:
+        InputError: the model was fine-tuned for another case, or the document is empty, or both
+            together are longer than LONGEST tokens.
+
+    Source: Devlin et al. 2019, sections 4.2 and 4.3.
+    """
+
+    _esm = javascript_module("span_explorer")
+    _css = style_sheet("span_explorer")
+    CASE: ClassVar[str] = "question_answering"
+    FIELDS: ClassVar[Sequence[str]] = ("question", "document")
+    FIRST: ClassVar[dict[str, Any]] = {
+        "start": None, "end": None, "view": "joint", "threshold": None,
+    }  # fmt: skip
+
+    question = traitlets.Unicode().tag(sync=True)
+    document = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, finetuned: FineTuned[Any, Any], question: str, document: str) -> None:
+        super().__init__(finetuned, question=question, document=document)
+
+    @property
+    def _task(self) -> QuestionAnswering:
+        return cast("QuestionAnswering", self.finetuned.task)
+
+    @property
+    def threshold(self) -> float:
+        """No answer is given where [CLS] scores higher than the best span by more than this."""
+        chosen = self.settings["threshold"]
+        return float(self._task.null_threshold if chosen is None else chosen)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the answer is that there is none."""
+        lead = self.prediction.null_score - self.prediction.spans[0].score
+        return bool(self._task.no_answer) and lead > self.threshold
+
+    def summary(self) -> str:
+        """Returns the main numbers in one line."""
+        best = self.prediction.spans[0]
+        told = f"“{shortened(best.text)}” {_words(best)} {percent(best.probability)}"
+        if self._task.no_answer:
+            none = percent(self.prediction.no_answer_probability)
+            return f"no answer {none}, then {told}" if self.silent else f"{told}, no answer {none}"
+        return told
+
+    def to_svg(self) -> str:
+        """Returns the picture of both rows, the answer's surroundings and the best answers."""
+        p, best = self.prediction, self.prediction.spans[0]
+        picture = Picture(f"{self.summary()}. {p.question}")
+        picture.heading("Question")
+        picture.lines([(readable(p.question), "segment-a")])
+        picture.heading(f"Start and end over all {len(p.tokens)} positions")
+        picture.drawing(2 * _HALF + 22, self._rows)
+        picture.note(
+            f"Up, orange: the probability to be the start; down, blue: the end; the highest "
+            f"is {percent(float(max(self._starts.max(), self._ends.max())))}. Grey: question and "
+            "special tokens."
+        )
+        picture.heading("Around the best answer")
+        places = range(
+            max(p.first, best.first_token - _AROUND),
+            min(len(p.tokens) - 1, best.last_token + _AROUND + 1),
+        )
+        picture.chips(
+            [
+                Chip(
+                    p.tokens[i],
+                    [
+                        percent(float(self._starts[i])),
+                        percent(float(self._ends[i])),
+                        str(self._word[i]),
+                    ],
+                    segment=1,
+                    fate="kept" if best.first_token <= i <= best.last_token else None,
+                )
+                for i in places
+            ]
+        )
+        picture.note("Beneath a token: start, end, and the word that it belongs to.")
+        picture.heading("The best answers, of all legal spans")
+        rows = [
+            (f"{percent(each.probability):>8}  {_words(each)}  {readable(each.text)}", "ink")
+            for each in p.spans[:_PRINTED]
+        ]
+        if self._task.no_answer:
+            rows.append((f"{percent(p.no_answer_probability):>8}  no answer", "dim"))
+        picture.lines(rows)
+        return picture.to_svg()
+
+    def _look(self, asked: dict[str, str]) -> None:
+        question, document = asked["question"], asked["document"]
+        tokens = len(self.finetuned.tokenizer.encode(question, document))
+        if tokens > LONGEST:
+            raise InputError(
+                f"Question and document have {tokens:,} tokens and this picture shows at most "
+                f"{LONGEST}: shorten the document."
+            )
+        prediction: AnswerPrediction = self.finetuned.predict([(question, document)])[0]
+        outputs = self._encoded(Example(question, document))
+        starts = [match.start() for match in re.finditer(r"\S+", document)]
+        first, last = prediction.first, len(prediction.tokens) - 1
+        self._word = [
+            bisect_right(starts, offset[0]) if first <= i < last else 0
+            for i, offset in enumerate(prediction.offsets)
+        ]
+        self._starts = prediction.start_logits.double().softmax(0)  # [S]
+        self._ends = prediction.end_logits.double().softmax(0)
+        self.prediction, self.outputs = prediction, outputs
+
+    def _encoded(self, example: Example) -> Tensor:
+        """The encoder's output [S, H], each position's from the window that its logits are of."""
+        task = self._task
+        model: Any = self.finetuned.model
+        features = task.features(example, self.finetuned.tokenizer, self.finetuned.max_length)
+        encodings = [feature.encoding for feature in features]
+        states = [self.encoder_output(each).last_hidden_state[0] for each in encodings]
+        with torch.inference_mode():
+            scores = [float(model.qa_outputs(of_window[0]).sum()) for of_window in states]
+        windows = windows_of(encodings, task.overlap)
+        chosen, first = best_window(windows).tolist(), windows.first
+        surest = states[scores.index(min(scores))]
+        document = [
+            states[window][first + token - windows.starts[window]]
+            for token, window in enumerate(chosen)
+        ]
+        return torch.stack([*surest[:first], *document, surest[-1]]).float()
+
+    def _packed(self, header: dict[str, Any]) -> bytes:
+        p, task = self.prediction, self._task
+        head: Any = self.finetuned.model.qa_outputs
+        extra = {
+            "tokens": p.tokens,
+            "words": self._word,
+            "begin": p.first,
+            "spans": [
+                [each.text, each.first_token, each.last_token, each.first_word, each.last_word,
+                 each.probability, each.score]
+                for each in p.spans
+            ],
+            "most": task.max_answer_tokens,
+            "no_answer": bool(task.no_answer),
+            "no_answer_probability": p.no_answer_probability,
+            "null_score": p.null_score,
+            "threshold": float(task.null_threshold),
+            "illegal": p.illegal,
+            "windows": p.windows,
+            "biases": head.bias.detach().tolist(),
+        }  # fmt: skip
+        return pack(
+            header | extra,
+            starts=p.start_logits.numpy().astype(np.float64),
+            ends=p.end_logits.numpy().astype(np.float64),
+            outputs=self.outputs.cpu().numpy(),
+            vectors=head.weight.detach().float().cpu().numpy(),
+        )
+
+    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+        for name in ("start", "end"):
+            place, size = settings[name], len(self.prediction.tokens)
+            if place is not None and not 0 <= place < size:
+                raise InputError(f"There is no position {place}: they go from 0 to {size - 1}.")
+        if settings["view"] not in {"joint", "product"}:
+            raise InputError(f"view is {settings['view']!r}; it must be joint or product")
+        return settings
+
+    def _kept(self) -> dict[str, Any]:
+        return self.settings | {"start": None, "end": None}
+
+    def _rows(self, top: float) -> str:
+        """Both rows over all positions, starts upwards and ends downwards from a line."""
+        width = WIDTH - 2 * MARGIN
+        size, middle = len(self.prediction.tokens), top + _HALF + 4
+        step, highest = width / size, float(max(self._starts.max(), self._ends.max()))
+        first, best = self.prediction.first, self.prediction.spans[0]
+
+        def x(position: float) -> float:
+            return MARGIN + position * step
+
+        outside = [(0, first), (size - 1, size)]
+        parts = [
+            f'<rect x="{x(a):.1f}" y="{top:.1f}" width="{(b - a) * step:.1f}" '
+            f'height="{2 * _HALF + 8:.1f}" fill="{LIGHT["chip"]}"/>'
+            for a, b in outside
+        ]
+        for shares, color, up in ((self._starts, "start", True), (self._ends, "end", False)):
+            for i, share in enumerate(shares.tolist()):
+                height = _HALF * share / highest
+                if height >= 0.2:
+                    y = middle - height if up else middle
+                    parts.append(
+                        f'<rect x="{x(i):.1f}" y="{y:.1f}" width="{max(1.5, step - 0.5):.1f}" '
+                        f'height="{height:.1f}" fill="{LIGHT[color]}"/>'
+                    )
+        parts.append(
+            f'<path d="M{MARGIN} {middle:.1f}h{width}" stroke="{LIGHT["outline"]}"/>'
+            f'<path d="M{x(best.first_token):.1f} {top + 2 * _HALF + 12:.1f}'
+            f'H{x(best.last_token + 1):.1f}" stroke="{LIGHT["kept"]}" stroke-width="4"/>'
+        )
+        return "".join(parts)
+
+
+def _words(span: Any) -> str:
+    """A span as the notes write it: the words where it begins and ends, from 1."""
+    return f"({span.first_word}, {span.last_word})"

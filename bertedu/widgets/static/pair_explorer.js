@@ -1,0 +1,352 @@
+import {
+  asking, element, followTheme, hasKernel, labelled, percent, probabilityRow, readable, roving,
+  saveButton, svgElement, tooltip, unpack,
+} from "./shared.js";
+
+const REST = 1500; // ms without typing after which a pair counts as a try
+const ALONE = -1; // the place of the hypothesis alone, among the tries
+const HINT = "Hover shows a point's numbers, a click pins it, Escape lets go. Click a word below to change it.";
+const [WIDTH, TOP, SIDE] = [460, 34, 360];
+const HEIGHT = SIDE * Math.sqrt(0.75);
+const LEFT = (WIDTH - SIDE) / 2;
+
+// ---- numbers ------------------------------------------------------------------------------------
+
+/** Where three probabilities lie in the triangle: the nearer to a corner, the more probable. */
+export function placed([top, left, right]) {
+  return { x: LEFT + SIDE * (0.5 * top + right), y: TOP + HEIGHT * (left + right) };
+}
+
+/** What was replaced by what between two texts, in words: all but the beginning and end they share. */
+export function changed(before, after) {
+  const [a, b] = [before, after].map((text) => text.split(/\s+/u).filter(Boolean));
+  let start = 0;
+  while (start < Math.min(a.length, b.length) && a[start] === b[start]) start += 1;
+  let end = 0;
+  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
+  const [from, to] = [a, b].map((words) => words.slice(start, words.length - end).join(" "));
+  return from || to ? { from, to } : null;
+}
+
+/** What was edited from one pair to the next, as text. */
+export function edited(before, after) {
+  const told = ["A", "B"].map((name, n) => {
+    const change = changed(before[n], after[n]);
+    return change && `${name}: ${change.from || "(nothing)"} → ${change.to || "(nothing)"}`;
+  });
+  return told.filter(Boolean).join("; ") || "the same words";
+}
+
+/** The words of a text and where they stand in it. */
+export const wordsOf = (text) =>
+  [...text.matchAll(/\S+/gu)].map(({ 0: word, index }) => ({ word, start: index, end: index + word.length }));
+
+/** The tries when one more pair is left behind: neither a double at the end, nor more than so many. */
+export function keptTries(tries, pair, most) {
+  const last = tries.at(-1);
+  if (last && last[0] === pair[0] && last[1] === pair[1]) return tries;
+  return [...tries, pair].slice(-most);
+}
+
+const likeliest = (shares) => shares.indexOf(Math.max(...shares));
+
+// ---- the widget ---------------------------------------------------------------------------------
+
+function render({ model, el }) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const root = element("section", {
+    class: "bertedu be-pair-explorer",
+    "aria-label": "Pair explorer",
+    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
+  });
+  el.append(root);
+  followTheme(root, signal);
+
+  const live = hasKernel(model);
+  const status = element("p", { class: "be-status", role: "status" });
+  const field = (name, label, segment) => {
+    const box = element("textarea", {
+      rows: 1, spellcheck: "false", autocomplete: "off", dir: "auto", placeholder: "type a text",
+      class: `be-input be-segment-${segment.toLowerCase()}`,
+    });
+    return {
+      name, box, segment, read: () => box.value.toWellFormed(), write: (text) => { box.value = text; },
+      label: labelled(label, `Segment ${segment}`, box),
+    };
+  };
+  const fields = [field("premise", "Premise", "A"), field("hypothesis", "Hypothesis", "B")];
+  const words = fields.map(({ segment, label }) => element("div", {
+    class: `be-words be-words-${segment.toLowerCase()}`, role: "toolbar",
+    "aria-label": `Words of the ${label.firstChild.firstChild.textContent.toLowerCase()}`,
+  }));
+  const triangle = element("div", { class: "be-triangle" });
+  const now = element("div", { class: "be-now" });
+  const trail = element("div", { class: "be-trail" });
+  const line = element("p", { class: "be-line", role: "status" }, HINT);
+  const back = element("button", {
+    type: "button", class: "be-button", on: { click: () => takeBack() }, signal,
+  }, "Put these words back");
+  const save = saveButton(() => model.get("picture"), "pair.svg", signal);
+  root.append(
+    element("div", { class: "be-inputs be-pair" }, fields.map(({ label }, n) => element("div", {}, label, words[n]))),
+    status,
+    element("div", { class: "be-stage be-beside" },
+      element("figure", { class: "be-figure" }, triangle),
+      element("div", {}, now, trail)),
+    element("div", { class: "be-foot" }, line, back, save),
+  );
+  const tip = tooltip(root);
+
+  let data;
+  let pinned = null; // the place of a try, or ALONE
+  let resting = true; // the pair that is shown was looked at, not only passed while typing
+  let picturing = new AbortController();
+  const settled = asking({ model, root, status, fields, signal });
+
+  function answered() {
+    data = unpack(model.get("data"));
+    pinned = model.get("settings").pinned ?? null;
+    if (pinned >= data.tries.length) pinned = null;
+    settled(data, data.asked.some((text) => !text.trim()) ? "One side is empty: the model judges the other alone." : "");
+    paint();
+  }
+
+  /** The three probabilities of a point: of the pair (null), of a try, of the hypothesis alone. */
+  const sharesOf = (place) => {
+    if (place === null) return [...data.probabilities.values];
+    if (place === ALONE) return [...data.alone.values];
+    return [...data.trail.values.subarray(3 * place, 3 * place + 3)];
+  };
+
+  // ---- the trail: pairs at which the reader rested ----
+
+  let clock;
+  function rest() {
+    clearTimeout(clock);
+    resting = true;
+  }
+
+  function typing() {
+    if (resting) {
+      const kept = keptTries(data.tries, [...data.shown], data.most_tries);
+      resting = false;
+      // Goes to Python with the text that is typed.
+      if (kept !== data.tries) model.set({ tries: kept });
+    }
+    clearTimeout(clock);
+    clock = setTimeout(rest, REST);
+  }
+
+  for (const { box } of fields) {
+    box.addEventListener("input", typing, { signal, capture: true });
+    box.addEventListener("change", rest, { signal });
+    box.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault(); // the end of an edit, not a new line
+      event.stopPropagation();
+      rest();
+    }, { signal });
+  }
+  signal.addEventListener("abort", () => clearTimeout(clock));
+
+  function takeBack() {
+    if (!(pinned >= 0) || pinned === null) return;
+    const pair = data.tries[pinned];
+    rest();
+    fields.forEach(({ box, write }, n) => {
+      if (box.value === pair[n]) return;
+      write(pair[n]);
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    rest();
+    pin(null);
+  }
+
+  // ---- the picture ----
+
+  function paint() {
+    const focused = root.contains(document.activeElement) ? document.activeElement.dataset?.place : undefined;
+    picturing.abort();
+    picturing = new AbortController();
+    tip.hide();
+    words.forEach((row, n) => {
+      const all = wordsOf(data.shown[n]);
+      row.replaceChildren(...all.map(({ word, start, end }) => element("button", {
+        type: "button", class: "be-word", disabled: !live, "aria-label": `change “${readable(word)}”`,
+        on: { click: () => select(fields[n].box, start, end) }, signal: picturing.signal,
+      }, element("bdi", {}, readable(word)))));
+      if (all.length) roving(row, picturing.signal);
+    });
+    triangle.replaceChildren(drawn());
+    const shares = sharesOf(null);
+    now.replaceChildren(
+      element("h4", {}, "What the model says of the pair", element("span", { class: "be-note" }, "the three sum to 100 %")),
+      ...data.labels.map((label, k) => probabilityRow("div", {}, named(k), shares[k])));
+    trail.replaceChildren(...table());
+    const again = focused !== undefined && trail.querySelector(`[data-place="${focused}"]`);
+    if (again) again.focus();
+    pin(pinned);
+  }
+
+  const named = (k) => (data.notes[k] ? `${data.labels[k]} (${data.notes[k]})` : data.labels[k]);
+
+  /** Clicked: the word is chosen in its box, so that typing replaces it. */
+  function select(box, start, end) {
+    box.focus();
+    box.setSelectionRange(start, end);
+  }
+
+  function drawn() {
+    const corners = [[1, 0, 0], [0, 1, 0], [0, 0, 1]].map(placed);
+    const middle = placed([1 / 3, 1 / 3, 1 / 3]);
+    const at = ({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`;
+    const svg = svgElement("svg", {
+      viewBox: `0 0 ${WIDTH} ${TOP + HEIGHT + 42}`, class: "be-ternary", role: "group",
+      "aria-label": `Triangle of three probabilities: ${told(null)}`,
+    });
+    const text = (words, x, y, attributes) => svgElement("text", { x, y, "text-anchor": "middle", ...attributes }, words);
+    svg.append(svgElement("path", { class: "be-edge", d: `M${corners.map(at).join("L")}Z` }));
+    for (const share of [0.25, 0.5, 0.75]) { // lines on which one label keeps its share
+      for (let k = 0; k < 3; k++) {
+        const ends = [1, 2].map((other) => {
+          const point = [0, 0, 0];
+          point[k] = share;
+          point[(k + other) % 3] = 1 - share;
+          return placed(point);
+        });
+        svg.append(svgElement("path", { class: "be-grid", d: `M${ends.map(at).join("L")}` }));
+      }
+    }
+    for (const [a, b] of [[0, 1], [1, 2], [2, 0]]) {
+      const half = { x: (corners[a].x + corners[b].x) / 2, y: (corners[a].y + corners[b].y) / 2 };
+      svg.append(svgElement("path", { class: "be-border", d: `M${at(middle)}L${at(half)}` }));
+    }
+    const shift = [[0, -12], [14, 20], [-14, 20]];
+    data.labels.forEach((label, k) => {
+      const { x, y } = corners[k];
+      svg.append(text(readable(label), x + shift[k][0], y + shift[k][1], { class: "be-corner" }));
+      if (data.notes[k]) {
+        svg.append(text(`(${data.notes[k]})`, k ? x + shift[k][0] : x + 74, y + (k ? 36 : -12), { class: "be-corner-note" }));
+      }
+    });
+    const points = [...data.tries.keys(), null].map((place) => placed(sharesOf(place)));
+    svg.append(svgElement("path", { class: "be-path", d: `M${points.map(at).join("L")}` }));
+    const mark = (place, ...shapes) => {
+      const { x, y } = placed(sharesOf(place));
+      return svgElement("g", {
+        class: `be-mark ${place === null ? "be-mark-now" : place === ALONE ? "be-mark-alone" : "be-mark-try"}`,
+        transform: `translate(${at({ x, y })})`, "data-place": place ?? "now",
+      }, shapes);
+    };
+    data.tries.forEach((_, n) => svg.append(mark(n, svgElement("circle", { r: 10 }), text(String(n + 1), 0, 4))));
+    svg.append(
+      mark(ALONE, svgElement("path", { d: "M0 -11L11 0L0 11L-11 0Z" })),
+      mark(null, svgElement("circle", { r: 10 }), svgElement("circle", { r: 3, class: "be-dot" })));
+    return svg;
+  }
+
+  function table() {
+    const next = (n) => data.tries[n + 1] ?? [...data.shown];
+    const rows = [...data.tries.map((_, n) => n), null, ALONE].map((place) => {
+      const shares = sharesOf(place);
+      const best = likeliest(shares);
+      const before = place === null ? data.tries.at(-1) : data.tries[place - 1];
+      const what = place === ALONE ? "the hypothesis alone, without a premise"
+        : before ? edited(before, place === null ? next(data.tries.length - 1) : data.tries[place])
+          : place === null ? "the pair as it stands" : "the first pair";
+      const sign = place === null ? "●" : place === ALONE ? "◆" : String(place + 1);
+      return element("tr", { class: place === null ? "be-row-now" : place === ALONE ? "be-row-alone" : null },
+        element("td", {}, sign),
+        element("th", { scope: "row" }, element("button", {
+          type: "button", class: "be-try", "data-place": place ?? "now", "aria-pressed": "false",
+        }, element("bdi", {}, readable(what)))),
+        shares.map((share, k) => element("td", { class: k === best ? "be-best" : null }, percent(share))));
+    });
+    return [
+      element("h4", {}, "The trail", element("span", { class: "be-note" },
+        data.tries.length ? `${data.tries.length} earlier ${data.tries.length === 1 ? "try" : "tries"}, then the pair, then the hypothesis alone`
+          : "edit a word: the point that you leave stays")),
+      element("table", { class: "be-tried" },
+        element("thead", {}, element("tr", {}, element("td"), element("th", { scope: "col" }, "what changed"),
+          data.labels.map((label) => element("th", { scope: "col" }, readable(label))))),
+        element("tbody", {}, rows)),
+    ];
+  }
+
+  /** A point as one line of text. */
+  function told(place) {
+    const shares = sharesOf(place).map((share, k) => `${data.labels[k]} ${percent(share)}`).join(", ");
+    if (place === ALONE) return `the hypothesis alone: ${shares}. What the model says without knowing the premise.`;
+    const [premise, hypothesis] = place === null ? data.shown : data.tries[place];
+    return readable(`“${premise}” / “${hypothesis}”: ${shares}`);
+  }
+
+  // ---- hover shows, click pins, Escape lets go ----
+
+  const placeOf = (target) => {
+    const named = target.closest?.("[data-place]")?.dataset.place;
+    return named === undefined ? undefined : named === "now" ? null : Number(named);
+  };
+
+  function light(place) {
+    for (const node of root.querySelectorAll("[data-place]")) {
+      node.classList.toggle("be-pointed", place !== undefined && node.dataset.place === String(place ?? "now"));
+    }
+  }
+
+  function pin(place) {
+    pinned = place;
+    for (const node of trail.querySelectorAll("[data-place]")) {
+      node.setAttribute("aria-pressed", String(place !== null && node.dataset.place === String(place)));
+    }
+    back.hidden = place === null || place === ALONE || !live;
+    line.textContent = place === null ? HINT : `Pinned: ${told(place)}`;
+    line.classList.toggle("be-pinned", place !== null);
+    light(place ?? undefined);
+  }
+
+  function choose(place) {
+    pin(place);
+    if (!live) return;
+    model.set({ settings: { pinned: place } });
+    model.save_changes();
+  }
+
+  function point({ target }) {
+    const place = placeOf(target);
+    if (place === undefined) return leave();
+    light(place);
+    const node = target.closest("[data-place]");
+    tip.show(node, told(place));
+  }
+
+  function leave() {
+    tip.hide();
+    light(pinned ?? undefined);
+  }
+
+  for (const [type, listener] of Object.entries({
+    pointerover: point, pointerleave: leave, focusin: point, focusout: leave,
+    click: ({ target }) => {
+      const place = placeOf(target);
+      if (place !== undefined && place !== null) choose(place === pinned ? null : place);
+    },
+  })) root.addEventListener(type, listener, { signal });
+  root.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape") return;
+    if (pinned !== null) choose(null);
+    leave();
+  }, { signal });
+
+  model.on("change:data", answered);
+  answered();
+  return () => {
+    ending.abort();
+    picturing.abort();
+    model.off("change:data", answered);
+    root.remove();
+  };
+}
+
+export default { render };

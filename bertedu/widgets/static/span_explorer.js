@@ -1,0 +1,572 @@
+import {
+  PALETTE, asking, clean, debounce, diverging, element, followTheme, hasKernel, inkOn, labelled, legend,
+  moved, percent, plain, readable, roving, saveButton, sequential, svgElement, tooltip, unpack, withSign,
+} from "./shared.js";
+
+const QUIET = 120; // ms before a choice goes to Python, for the saved picture
+const LARGEST = 16; // products that are drawn; the others are added up
+const NEAR = 11; // tokens a side of the pairs that are shown large
+const HINT = "Hover shows, a click pins: a token for the start, a second one for the end. Escape lets go.";
+const LEGAL = "legal";
+export const REASONS = ["outside the document", "end before start", "too long"];
+
+// ---- numbers ------------------------------------------------------------------------------------
+
+const STEPS = 255;
+const SHADES = Array.from({ length: STEPS + 1 }, (_, i) => sequential(i / STEPS));
+
+export function softmax(logits) {
+  const highest = Math.max(...logits);
+  const powers = Array.from(logits, (logit) => Math.exp(logit - highest));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+}
+
+/** Why a start and an end are no answer, one of REASONS, or "legal". */
+export function judged({ begin, most, tokens }, start, end) {
+  const inside = (place) => place >= begin && place < tokens.length - 1;
+  if (!inside(start) || !inside(end)) return REASONS[0];
+  if (end < start) return REASONS[1];
+  return end - start + 1 > most ? REASONS[2] : LEGAL;
+}
+
+/** The log of the sum over all choices: every legal span, and no answer where that is one. */
+export function logTotal(data) {
+  const { begin, most, tokens, starts, ends, no_answer, null_score } = data;
+  let highest = no_answer ? null_score : -Infinity;
+  const scores = no_answer ? [null_score] : [];
+  for (let s = begin; s < tokens.length - 1; s++) {
+    for (let e = s; e < Math.min(s + most, tokens.length - 1); e++) {
+      const score = starts.values[s] + ends.values[e];
+      scores.push(score);
+      if (score > highest) highest = score;
+    }
+  }
+  return highest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - highest), 0));
+}
+
+/** How much of the product of both softmaxes lies on legal spans, and on what is none, by reason. */
+export function masses(data, startShares, endShares) {
+  const last = data.tokens.length - 1;
+  const sums = { [LEGAL]: 0 };
+  for (const reason of REASONS) sums[reason] = 0;
+  for (let s = data.begin; s < last; s++) {
+    for (let e = data.begin; e < last; e++) sums[judged(data, s, e)] += startShares[s] * endShares[e];
+  }
+  const inside = sums[LEGAL] + sums[REASONS[1]] + sums[REASONS[2]];
+  sums[REASONS[0]] = Math.max(0, 1 - inside);
+  return sums;
+}
+
+/** A vector times a token's output, component by component: the largest first, the others together. */
+export function products({ vectors, outputs }, which, place, most = LARGEST) {
+  const H = vectors.shape[1];
+  const all = Array.from({ length: H }, (_, c) => {
+    const [weight, output] = [vectors.values[which * H + c], outputs.values[place * H + c]];
+    return { component: c + 1, weight, output, value: weight * output };
+  }).sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  const rest = all.slice(most).reduce((sum, { value }) => sum + value, 0);
+  return { largest: all.slice(0, most), rest, others: Math.max(0, H - most) };
+}
+
+/** The place of the largest value; the first of equals. */
+export const largestOf = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
+
+/** The first of so many places in a row that show `place` near the middle. */
+export const windowAt = (place, count, size) =>
+  Math.max(0, Math.min(place - Math.floor(count / 2), size - count));
+
+// ---- the widget ---------------------------------------------------------------------------------
+
+function render({ model, el }) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const root = element("section", {
+    class: "bertedu be-span-explorer",
+    "aria-label": "Span explorer",
+    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
+  });
+  el.append(root);
+  followTheme(root, signal);
+
+  const live = hasKernel(model);
+  const status = element("p", { class: "be-status", role: "status" });
+  const field = (name, label, segment) => {
+    const box = element("textarea", {
+      rows: 1, spellcheck: "false", autocomplete: "off", dir: "auto", placeholder: "type a text",
+      class: `be-input be-segment-${segment.toLowerCase()}`,
+    });
+    return {
+      name, box, read: () => box.value.toWellFormed(), write: (text) => { box.value = text; },
+      label: labelled(label, `Segment ${segment}`, box),
+    };
+  };
+  const fields = [field("question", "Question", "A"), field("document", "Document", "B")];
+  const reply = element("p", { class: "be-verdict be-reply", "aria-live": "polite" });
+  const profile = svgElement("svg", { class: "be-profile", preserveAspectRatio: "none", role: "img" });
+  const profileKey = element("p", { class: "be-key" });
+  const tokens = element("div", { class: "be-document", role: "toolbar", "aria-label": "Tokens" });
+  const plane = element("canvas", { class: "be-plane", role: "img" });
+  const cross = element("div", { class: "be-cross" });
+  const near = element("div", { class: "be-near", role: "group", "aria-label": "Pairs of places around the chosen one" });
+  const planeKey = element("p", { class: "be-key" });
+  const cellLine = element("p", { class: "be-verdict" });
+  const views = [["joint", "one softmax over legal spans"], ["product", "product of two softmaxes"]].map(([view, name]) => ({
+    view, node: element("button", { type: "button", class: "be-button", on: { click: () => change({ view }) }, signal }, name),
+  }));
+  const compared = element("p", { class: "be-verdict" });
+  const answers = element("div", { class: "be-answers", role: "toolbar", "aria-label": "Best answers" });
+  const slider = element("input", { type: "range", step: 0.1, on: { input: () => change({ threshold: Number(slider.value) }) }, signal });
+  const value = element("output", {});
+  const sliding = element("label", { class: "be-threshold" }, element("span", {}, "threshold of no answer"), slider, value);
+  const decided = element("p", { class: "be-key" });
+  const dots = element("div", { class: "be-dots" });
+  const dotsNote = element("span", { class: "be-note" });
+  const line = element("p", { class: "be-line", role: "status" }, HINT);
+  const save = saveButton(() => model.get("picture"), "answer.svg", signal);
+  const heading = (text, note) => element("h4", {}, text, element("span", { class: "be-note" }, note));
+  root.append(
+    element("div", { class: "be-inputs be-qa" }, fields.map(({ label }) => label)),
+    status, reply,
+    element("div", { class: "be-stage" },
+      heading("Where could it start, where could it end?", "a softmax over all positions each"),
+      profile, profileKey, tokens),
+    element("div", { class: "be-stage" },
+      heading("The best answers", "words counted from 1; click one to see where it comes from"),
+      element("div", { class: "be-answers-head" }, element("span"), element("bdi", {}, "answer"),
+        ["words", "joint", "product"].map((name) => element("span", {}, name))),
+      answers, sliding, decided),
+    element("div", { class: "be-stage" },
+      heading("Start × end: every pair of places", "a row is a start, a column an end; grey is no answer"),
+      element("div", { class: "be-views", role: "group", "aria-label": "Probability" }, views.map(({ node }) => node)),
+      element("div", { class: "be-planes" },
+        element("div", {}, element("div", { class: "be-axis" }, "start ↓", element("span", {}, "end →")),
+          element("div", { class: "be-plane-box" }, plane, cross), planeKey),
+        element("div", {}, near, cellLine)),
+      compared),
+    element("div", { class: "be-stage" },
+      element("h4", {}, "Why that much? Each vector times the token's output", dotsNote), dots),
+    element("div", { class: "be-foot" }, line, save),
+  );
+  const tip = tooltip(root);
+
+  let data;
+  let settings;
+  let shares = { start: [], end: [] }; // of each position, from a softmax each
+  let total = 0; // the log of the sum over all choices
+  let highest = 1; // share in the plane
+  let hover = null; // the pair under the pointer
+  let picturing = new AbortController();
+  let frame;
+  const settled = asking({ model, root, status, fields, fixed: "the texts are", signal });
+
+  const size = () => data.tokens.length;
+  const best = () => data.spans[0];
+  /** The pair that is shown: under the pointer, pinned, or the best answer's. */
+  function pair() {
+    if (hover) return hover;
+    const { start, end } = settings;
+    if (start === null) return { start: best()[1], end: best()[2] };
+    return { start, end: end ?? start };
+  }
+  const product = ({ start, end }) => shares.start[start] * shares.end[end];
+  const joint = ({ start, end }) => (judged(data, start, end) === LEGAL
+    ? Math.exp(data.starts.values[start] + data.ends.values[end] - total) : 0);
+  const shareOf = (cell) => (settings.view === "joint" ? joint(cell) : product(cell));
+  const threshold = () => settings.threshold ?? data.threshold;
+  const lead = () => data.null_score - best()[6];
+  const silent = () => data.no_answer && lead() > threshold();
+  const piece = (place) => clean(data.tokens[place]);
+  const wordOf = (place) => data.words[place];
+
+  // ---- what Python sends ----
+
+  function answered() {
+    data = unpack(model.get("data"));
+    settings = { ...data.first, ...model.get("settings") };
+    for (const name of ["start", "end"]) if (settings[name] >= size()) settings[name] = null;
+    shares = { start: softmax(data.starts.values), end: softmax(data.ends.values) };
+    total = logTotal(data);
+    hover = null;
+    settled(data, data.windows > 1
+      ? `The document was read in ${data.windows} overlapping windows; each token's numbers are from the one where it has most context.` : "");
+    build();
+    comparePaths();
+    drawPlane();
+    paint();
+  }
+
+  const tell = debounce(() => {
+    model.set({ settings: { ...settings } });
+    model.save_changes();
+  }, QUIET, signal);
+
+  function change(some) {
+    settings = { ...settings, ...some };
+    if (live) tell();
+    if (some.view) drawPlane();
+    paint();
+  }
+
+  function followed() {
+    const theirs = model.get("settings");
+    if (Object.keys(theirs).every((name) => theirs[name] === settings[name])) return;
+    settings = { ...settings, ...theirs };
+    drawPlane();
+    paint();
+  }
+
+  // ---- what changes with the texts only ----
+
+  function build() {
+    picturing.abort();
+    picturing = new AbortController();
+    tip.hide();
+    const most = Math.max(...shares.start, ...shares.end);
+    drawProfile(most);
+    profileKey.replaceChildren(
+      element("span", { class: "be-swatch be-of-start" }), "up: start   ",
+      element("span", { class: "be-swatch be-of-end" }), `down: end, the highest ${percent(most)}. Grey: `,
+      "question and special tokens. Beneath a piece: its word's number.");
+    tokens.replaceChildren(...data.tokens.map((token, place) => tokenNode(token, place, most)));
+    roving(tokens, picturing.signal);
+    answers.replaceChildren(...data.spans.map((span, n) => answerNode(span, n)));
+    roving(answers, picturing.signal);
+    const reach = Math.ceil(Math.max(10, Math.abs(lead()) + 2));
+    Object.assign(slider, { min: -reach, max: reach });
+    sliding.hidden = !data.no_answer;
+  }
+
+  function drawProfile(most) {
+    const half = 50;
+    profile.setAttribute("viewBox", `0 0 ${size()} 100`);
+    profile.setAttribute("aria-label",
+      `start: most at ${told(largestOf(shares.start), "start")}; end: most at ${told(largestOf(shares.end), "end")}`);
+    const bars = (name, up) => shares[name].flatMap((share, i) => {
+      const height = (half * share) / most;
+      return height < 0.15 ? [] : [svgElement("rect", {
+        class: up ? "be-up" : "be-down", x: i + 0.06, width: 0.88, y: up ? half - height : half, height,
+      })];
+    });
+    profile.replaceChildren(
+      svgElement("rect", { class: "be-outside", x: 0, y: 0, width: data.begin, height: 100 }),
+      svgElement("rect", { class: "be-outside", x: size() - 1, y: 0, width: 1, height: 100 }),
+      svgElement("rect", { class: "be-chosen", y: 0, height: 100 }),
+      ...bars("start", true), ...bars("end", false),
+      svgElement("path", { class: "be-zero", d: `M0 ${half}H${size()}` }));
+  }
+
+  const told = (place, name) => `“${piece(place)}” ${percent(shares[name][place])}`;
+
+  function tokenNode(token, place, most) {
+    const special = place === 0 || place === size() - 1 || place === data.begin - 1;
+    const continues = token.startsWith("##") && token.length > 2;
+    const strip = (name) => element("span", { class: `be-strip be-of-${name}` },
+      element("span", { style: `width:${(100 * shares[name][place]) / most}%` }));
+    const kinds = ["be-token", special && "be-special", place < data.begin && !special && "be-question", continues && "be-joined"];
+    const first = place > 0 && wordOf(place) !== wordOf(place - 1);
+    return element("span", { class: kinds.filter(Boolean).join(" ") },
+      strip("start"),
+      element("button", {
+        type: "button", "data-place": place, "aria-pressed": "false",
+        "aria-description": `start ${percent(shares.start[place])}, end ${percent(shares.end[place])}`,
+      }, continues ? [element("span", { class: "be-dim" }, "##"), clean(token.slice(2))] : clean(token)),
+      strip("end"),
+      element("span", { class: "be-small" }, first && wordOf(place) ? String(wordOf(place)) : "\u00a0"));
+  }
+
+  function answerNode([text, start, end, firstWord, lastWord, probability], n) {
+    return element("button", { type: "button", class: "be-answer", "data-answer": n, "aria-pressed": "false" },
+      element("span", {}, `${n + 1}.`), element("bdi", {}, readable(text)),
+      element("span", {}, `(${firstWord}, ${lastWord})`),
+      element("span", {}, percent(probability)), element("span", {}, percent(product({ start, end }))));
+  }
+
+  // ---- what changes with a choice ----
+
+  function paint() {
+    for (const { view, node } of views) node.setAttribute("aria-pressed", view === settings.view);
+    slider.value = threshold();
+    value.textContent = plain(threshold(), 1);
+    slider.setAttribute("aria-valuetext", value.textContent);
+    const [text, , , first, last, probability] = best();
+    reply.replaceChildren(silent()
+      ? element("span", {}, "Answer: ", element("b", {}, "there is none"), `  (the best span would be “${readable(text)}”)`)
+      : element("span", {}, "Answer: ", element("b", {}, element("bdi", {}, `“${readable(text)}”`)), `  (${first}, ${last})  ${percent(probability)}`));
+    decided.textContent = data.no_answer
+      ? `[CLS] scores ${plain(data.null_score)} as start and end, the best span ${plain(best()[6])}: no answer is ${Math.abs(lead()).toFixed(2)} ${lead() < 0 ? "behind" : "ahead"}. `
+        + `It is given when it is ahead by more than ${plain(threshold(), 1)}. Its probability among all choices: ${percent(data.no_answer_probability)}.`
+      : "This model learned from questions that all have an answer: it always gives one, so there is no threshold to move.";
+    point();
+  }
+
+  /** Each maximum for itself, against the best pair. */
+  function comparePaths() {
+    const apart = { start: largestOf(shares.start), end: largestOf(shares.end) };
+    const why = judged(data, apart.start, apart.end);
+    const found = masses(data, shares.start, shares.end);
+    const lost = REASONS.map((reason) => `${reason} ${percent(found[reason])} (${data.illegal[reason].toLocaleString("en")} pairs)`);
+    const words = (place) => (wordOf(place) ? `word ${wordOf(place)}` : "no word of the document");
+    compared.textContent =
+      `Each maximum for itself: start ${told(apart.start, "start")} (${words(apart.start)}), end ${told(apart.end, "end")} (${words(apart.end)}): ${
+        why === LEGAL ? (apart.start === best()[1] && apart.end === best()[2] ? "the same pair as the best legal span." : "legal, but not the best legal span.")
+          : `no answer, ${why}.`} `
+      + `The product of the two softmaxes puts ${percent(found[LEGAL])} on legal spans; the rest is lost: ${lost.join(", ")}. `
+      + "One softmax over the legal spans loses nothing.";
+  }
+
+  /** What is shown in the plane: a share for each pair, one row a start. */
+  function planeShares() {
+    const n = size();
+    const all = new Float64Array(n * n);
+    for (let s = 0; s < n; s++) {
+      for (let e = 0; e < n; e++) all[s * n + e] = shareOf({ start: s, end: e });
+    }
+    return all;
+  }
+
+  function drawPlane() {
+    const n = size();
+    const all = planeShares();
+    highest = all.reduce((most, share) => Math.max(most, share), 0) || 1;
+    plane.setAttribute("aria-label", `${n} × ${n} pairs of places; the numbers of the chosen one stand beside it`);
+    planeKey.replaceChildren(legend(PALETTE.sequential, "0 %", percent(highest)),
+      settings.view === "joint" ? " grey: no answer" : " greyed: has a share, but is no answer");
+    const context = Object.assign(plane, { width: n, height: n }).getContext?.("2d");
+    if (!context) return;
+    const image = context.createImageData(n, n);
+    const grey = root.dataset.theme === "dark" ? [88, 94, 102] : [190, 197, 204];
+    for (let s = 0, at = 0; s < n; s++) {
+      for (let e = 0; e < n; e++, at++) {
+        const color = SHADES[Math.round((STEPS * all[at]) / highest)];
+        const mixed = judged(data, s, e) === LEGAL ? color
+          : settings.view === "joint" ? grey : color.map((c, i) => 0.5 * c + 0.5 * grey[i]);
+        image.data.set(mixed, 4 * at);
+        image.data[4 * at + 3] = 255;
+      }
+    }
+    context.putImageData(image, 0, 0);
+  }
+
+  // ---- what changes under the pointer ----
+
+  function soon() {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(point);
+  }
+
+  function point() {
+    cancelAnimationFrame(frame);
+    const cell = pair();
+    const { start, end } = cell;
+    const [low, high] = [Math.min(start, end), Math.max(start, end)];
+    const pinned = settings.start !== null;
+    for (const node of tokens.children) {
+      const place = Number(node.children[1].dataset.place);
+      node.classList.toggle("be-in", place >= low && place <= high);
+      node.classList.toggle("be-begins", place === start);
+      node.classList.toggle("be-finishes", place === end);
+      node.children[1].setAttribute("aria-pressed", pinned && (place === settings.start || place === settings.end));
+    }
+    for (const node of answers.children) {
+      const [, s, e] = data.spans[Number(node.dataset.answer)];
+      node.setAttribute("aria-pressed", s === start && e === end);
+    }
+    const chosen = profile.querySelector(".be-chosen");
+    chosen.setAttribute("x", low);
+    chosen.setAttribute("width", high - low + 1);
+    const share = 100 / size();
+    Object.assign(cross.style, {
+      left: `calc(${(end + 0.5) * share}% - 6px)`, top: `calc(${(start + 0.5) * share}% - 6px)`, width: "12px", height: "12px",
+    });
+    enlarge(cell);
+    multiply(cell);
+    cellLine.textContent = described(cell);
+    line.textContent = pinned ? `Pinned: ${described({ start: settings.start, end: settings.end ?? settings.start })}` : HINT;
+    line.classList.toggle("be-pinned", pinned);
+  }
+
+  /** A pair as one line of text. */
+  function described(cell) {
+    const { start, end } = cell;
+    const why = judged(data, start, end);
+    const words = wordOf(start) && wordOf(end) ? ` (${wordOf(start)}, ${wordOf(end)})` : "";
+    const score = data.starts.values[start] + data.ends.values[end];
+    const both = `start ${percent(shares.start[start])} × end ${percent(shares.end[end])} = ${percent(product(cell))}`;
+    const verdict = why === LEGAL ? `joint ${percent(joint(cell))}` : `no answer: ${why}`;
+    return `“${piece(start)}” to “${piece(end)}”${words}, positions ${start} to ${end}: score ${plain(score)}; ${both}; ${verdict}`;
+  }
+
+  function enlarge({ start, end }) {
+    const count = Math.min(NEAR, size());
+    const [top, left] = [windowAt(start, count, size()), windowAt(end, count, size())];
+    const focused = near.contains(document.activeElement);
+    near.style.gridTemplateColumns = `minmax(3rem, 6.5rem) repeat(${count}, minmax(0, 1fr))`;
+    const range = [...Array(count).keys()];
+    const name = (place, kind, here) => element("span", {
+      class: `be-axis-name be-${kind}-name${here ? " be-here" : ""}`, title: `position ${place}`,
+    }, piece(place));
+    near.replaceChildren(element("span", { class: "be-small" }, "% start ↓ end →"),
+      ...range.map((i) => name(left + i, "column", left + i === end)),
+      ...range.flatMap((i) => [
+        name(top + i, "row", top + i === start),
+        ...range.map((j) => cellNode({ start: top + i, end: left + j }, top + i === start && left + j === end)),
+      ]));
+    if (focused) near.querySelector('[aria-pressed="true"]')?.focus();
+  }
+
+  function cellNode(cell, here) {
+    const legal = judged(data, cell.start, cell.end) === LEGAL;
+    const share = shareOf(cell);
+    const color = sequential(share, highest);
+    const text = share >= 0.01 ? (100 * share).toFixed(0) : "";
+    const node = element("button", {
+      type: "button", class: `be-cell${legal ? "" : " be-illegal"}`, "data-start": cell.start, "data-end": cell.end,
+      "aria-pressed": String(here), tabindex: here ? 0 : -1, "aria-label": described(cell),
+    }, text);
+    if (legal) Object.assign(node.style, { background: `rgb(${color})`, color: inkOn(color) });
+    return node;
+  }
+
+  /** Start vector times the start's output, end vector times the end's, component by component. */
+  function multiply({ start, end }) {
+    const H = data.vectors.shape[1];
+    dotsNote.textContent = `${LARGEST < H ? `the ${LARGEST} largest of ${H}` : `all ${H}`} products each`;
+    dots.replaceChildren(...[["start", 0, start], ["end", 1, end]].map(([name, which, place]) => {
+      const { largest, rest, others } = products(data, which, place);
+      const extreme = Math.max(...largest.map(({ value: v }) => Math.abs(v)), Math.abs(rest), 1e-9);
+      const bar = (amount, text) => element("span", { class: "be-part", "data-told": text },
+        element("span", {
+          class: "be-part-bar",
+          style: `height:${(50 * Math.abs(amount)) / extreme}%;${amount < 0 ? "top" : "bottom"}:50%;background:rgb(${diverging(amount, extreme)})`,
+        }));
+      const logit = (which ? data.ends : data.starts).values[place];
+      return element("div", { class: `be-of-${name}` },
+        element("h5", {}, element("span", { class: "be-swatch" }), `${name} vector · output of “${piece(place)}”`),
+        element("div", {
+          class: "be-products", role: "img",
+          "aria-label": `${largest.length} products, the largest ${withSign(largest[0].value)}; with the others they add up to ${plain(logit)}`,
+        },
+        largest.map(({ component, weight, output, value: v }) =>
+          bar(v, `component ${component}: ${plain(weight)} × ${plain(output)} = ${withSign(v)}`)),
+        others > 0 && bar(rest, `the other ${others} products together: ${withSign(rest)}`)),
+        element("p", { class: "be-key" }, legend(PALETTE.diverging, withSign(-extreme), withSign(extreme))),
+        element("p", { class: "be-verdict" },
+          `${plain(largest.reduce((sum, { value: v }) => sum + v, 0))} from these`,
+          others > 0 ? ` ${withSign(rest)} from the other ${others}` : "",
+          ` ${withSign(data.biases[which])} bias = `, element("b", {}, plain(logit)),
+          `; softmax over all ${size()} positions: `, element("b", {}, percent(shares[name][place])), "."));
+    }));
+  }
+
+  // ---- hover shows, click pins, Escape lets go ----
+
+  /** The places under the pointer in a picture whose sides are all positions. */
+  function under({ offsetX, offsetY }, node) {
+    const { width, height } = node.getBoundingClientRect();
+    const place = (offset, side) => Math.max(0, Math.min(size() - 1, Math.floor((offset / side) * size())));
+    return node === plane ? { start: place(offsetY, height), end: place(offsetX, width) } : { place: place(offsetX, width) };
+  }
+
+  function meant(event) {
+    if (event.target === plane) return { node: plane, cell: under(event, plane) };
+    if (profile.contains(event.target)) return { node: profile, place: under(event, profile).place };
+    const node = event.target.closest?.("[data-place], [data-answer], [data-start], [data-told]");
+    if (!node) return null;
+    const { place, answer, start, end, told: text } = node.dataset;
+    if (text) return { node, text };
+    if (answer) return { node, cell: { start: data.spans[answer][1], end: data.spans[answer][2] } };
+    if (start) return { node, cell: { start: Number(start), end: Number(end) } };
+    return { node, place: Number(place) };
+  }
+
+  function hovered(event) {
+    const thing = meant(event);
+    if (!thing) return leave();
+    if (thing.text) return tip.show(thing.node, thing.text);
+    if (thing.place !== undefined) {
+      const { place } = thing;
+      const word = wordOf(place) ? `, word ${wordOf(place)}` : "";
+      if (thing.node !== profile) {
+        return tip.show(thing.node, `“${piece(place)}”, position ${place}${word}: start ${percent(shares.start[place])}, end ${percent(shares.end[place])}`);
+      }
+      hover = { start: place, end: place };
+      return soon();
+    }
+    tip.hide();
+    if (thing.node.matches(".be-cell")) { // redrawn under the pointer, it would run away
+      return tip.show(thing.node, described(thing.cell));
+    }
+    if (hover?.start === thing.cell.start && hover?.end === thing.cell.end) return undefined;
+    hover = thing.cell;
+    return soon();
+  }
+
+  function leave() {
+    tip.hide();
+    if (!hover) return;
+    hover = null;
+    soon();
+  }
+
+  function clicked(event) {
+    const thing = meant(event);
+    if (!thing || thing.text) return;
+    hover = null;
+    if (thing.cell) {
+      const again = settings.start === thing.cell.start && settings.end === thing.cell.end;
+      return pin(again ? { start: null, end: null } : thing.cell);
+    }
+    const { start, end } = settings;
+    if (start === null || end !== null) return pin({ start: thing.place, end: null });
+    return pin({ start, end: thing.place });
+  }
+
+  function pin(places) {
+    settings = { ...settings, start: places.start, end: places.end };
+    if (live) tell();
+    tip.hide();
+    point();
+  }
+
+  near.addEventListener("keydown", (event) => {
+    const { start, end } = event.target.dataset;
+    if (start === undefined) return;
+    const down = { ArrowUp: "ArrowLeft", ArrowDown: "ArrowRight" }[event.key];
+    const across = moved(event.key, Number(end), size());
+    const along = down && moved(down, Number(start), size());
+    if (across === undefined && along === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    hover = null;
+    pin({ start: along ?? Number(start), end: across ?? Number(end) });
+    near.querySelector('[aria-pressed="true"]')?.focus();
+  }, { signal });
+  for (const [type, listener] of Object.entries({
+    pointerover: hovered, pointermove: hovered, pointerleave: leave, focusout: leave, click: clicked,
+  })) root.addEventListener(type, listener, { signal });
+  root.addEventListener("focusin", (event) => { if (event.target.matches?.(":focus-visible")) hovered(event); }, { signal });
+  root.addEventListener("keydown", (event) => {
+    if (event.target === slider) event.stopPropagation(); // JupyterLab takes its arrow keys
+    if (event.key !== "Escape") return;
+    hover = null;
+    pin({ start: null, end: null });
+  }, { signal });
+
+  const themes = new MutationObserver(() => drawPlane());
+  themes.observe(root, { attributeFilter: ["data-theme"] });
+  model.on("change:data", answered);
+  model.on("change:settings", followed);
+  answered();
+  return () => {
+    ending.abort();
+    picturing.abort();
+    cancelAnimationFrame(frame);
+    themes.disconnect();
+    model.off("change:data", answered);
+    model.off("change:settings", followed);
+    root.remove();
+  };
+}
+
+export default { render };

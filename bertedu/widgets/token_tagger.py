@@ -1,0 +1,169 @@
+"""A label for every word: its distribution, its pieces, and the slots that the labels mark."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import traitlets
+
+from bertedu.errors import InputError
+from bertedu.finetuned import FineTuned
+from bertedu.tasks.slot_filling import Slot, TagPrediction, mend, slots_of
+from bertedu.validation import IGNORED
+from bertedu.widgets.base import javascript_module, pack, style_sheet
+from bertedu.widgets.finetuned import FineTunedWidget, percent, readable, shortened
+from bertedu.widgets.palette import sequential
+from bertedu.widgets.svg import Chip, Picture
+
+LONGEST = 256  # tokens, with [CLS] and [SEP]
+_TOLD = 4  # slots in the one line
+
+
+class TokenTagger(FineTunedWidget):
+    """Shows what each word is taken for, and what decoding makes of the labels.
+
+    The reader can flip a word's label, also to one that is not allowed there: an I- that
+    continues nothing is mended to a B-, as conlleval counts.
+
+    Args:
+        finetuned: a model fine-tuned for slot filling.
+        text: a sentence; each punctuation mark is a word.
+
+    Attributes:
+        text: what is shown; changes when the reader types, and can be set.
+        prediction: the library's, whatever the reader flipped.
+        settings: word, the place of the one that is pinned, or None; flips, labels that the
+            reader put in place of the likeliest, by the word's place as text ("0" is the first).
+        problem: why the last text is not shown, in one sentence, or "".
+
+    Raises:
+        InputError: the model was fine-tuned for another case, or the text is no text, or longer
+            than LONGEST tokens or the model's max_length.
+
+    Source: Devlin et al. 2019, section 5.3; Ramshaw and Marcus 1995 (BIO labels).
+    """
+
+    _esm = javascript_module("token_tagger")
+    _css = style_sheet("token_tagger")
+    CASE: ClassVar[str] = "slot_filling"
+    FIELDS: ClassVar[Sequence[str]] = ("text",)
+    FIRST: ClassVar[dict[str, Any]] = {"word": None, "flips": {}}
+
+    text = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self, finetuned: FineTuned[Any, Any], text: str = "arrive in Taipei on November 2nd"
+    ) -> None:
+        super().__init__(finetuned, text=text)
+
+    @property
+    def labels(self) -> list[str]:
+        """Each word's label before decoding: the likeliest, or what the reader made of it."""
+        flips: dict[str, str] = self.settings["flips"]
+        return [flips.get(str(w), label) for w, label in enumerate(self._likeliest)]
+
+    @property
+    def mended(self) -> list[int]:
+        """The words whose label is an I- that continues nothing; it is read as B-."""
+        return mend(self.labels)[1]
+
+    @property
+    def slots(self) -> list[Slot]:
+        """The slots that the mended labels mark."""
+        return slots_of(self._shown, self.prediction.offsets, mend(self.labels)[0])
+
+    def summary(self) -> str:
+        """Returns the main numbers in one line."""
+        words = len(self.prediction.words)
+        slots = self.slots
+        told_slots = [f"{slot.label} “{shortened(slot.text)}”" for slot in slots[:_TOLD]]
+        if len(slots) > _TOLD:
+            told_slots.append(f"{len(slots) - _TOLD} more")
+        found = ", ".join(told_slots) or "no slot"
+        intent = self.prediction.intent
+        told = (
+            ""
+            if intent is None
+            else f"; intent {intent.label} {percent(max(intent.probabilities.values()))}"
+        )
+        return f"{words} word{'' if words == 1 else 's'}: {found}{told}"
+
+    def to_svg(self) -> str:
+        """Returns the picture of the words with their labels, and of the slots."""
+        picture = Picture(f"{self.summary()}. {self._shown}")
+        picture.heading("Each word's label")
+        legal, mended = mend(self.labels)
+        chips = []
+        for w, (pieces, raw, label) in enumerate(
+            zip(self.prediction.pieces, self.labels, legal, strict=True)
+        ):
+            share = float(self.prediction.probabilities[w, self.prediction.labels.index(raw)])
+            told = f"{raw} → {label}" if w in mended else label
+            for number, piece in enumerate(pieces):
+                notes = [told, percent(share)] if number == 0 else [str(IGNORED)]
+                chips.append(
+                    Chip(piece, notes, segment=0, fill=sequential(share) if number == 0 else "")
+                )
+        picture.chips(chips)
+        picture.note(
+            "Beneath a word's first piece: its label and the label's probability (the darker, the "
+            f"more); its other pieces have no label, {IGNORED}. An arrow: an I- that continues "
+            "nothing is read as B-."
+        )
+        picture.heading("The slots")
+        picture.lines(
+            [
+                (
+                    f"{slot.label}: {readable(slot.text)}  (characters {slot.start} to {slot.end})",
+                    "ink",
+                )
+                for slot in self.slots
+            ]
+            or [("none: every word is O", "dim")]
+        )
+        intent = self.prediction.intent
+        if intent is not None:
+            picture.heading("The intent, from [CLS]")
+            best = sorted(intent.probabilities.items(), key=lambda item: -item[1])[:3]
+            picture.lines((f"{percent(share):>8}  {label}", "ink") for label, share in best)
+        return picture.to_svg()
+
+    def _look(self, asked: dict[str, str]) -> None:
+        text = asked["text"]
+        self._check_length(LONGEST, text)
+        prediction: TagPrediction = self.finetuned.predict([text])[0]
+        self.prediction, self._shown = prediction, text
+        self._likeliest = [
+            prediction.labels[k] if pieces else "O"
+            for k, pieces in zip(
+                prediction.probabilities.argmax(-1).tolist() if prediction.words else [],
+                prediction.pieces,
+                strict=True,
+            )
+        ]
+
+    def _packed(self, header: dict[str, Any]) -> bytes:
+        p = self.prediction
+        intent = None if p.intent is None else list(p.intent.probabilities.items())
+        extra = {
+            "shown": self._shown,
+            "words": p.words,
+            "offsets": p.offsets,
+            "pieces": p.pieces,
+            "labels": p.labels,
+            "likeliest": self._likeliest,
+            "intent": intent,
+        }
+        return pack(header | extra, probabilities=p.probabilities.numpy().astype(np.float32))
+
+    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+        count, labels = len(self.prediction.words), self.prediction.labels
+        for word in [settings["word"], *map(int, settings["flips"])]:
+            if word is not None and not 0 <= word < count:
+                raise InputError(f"There is no word {word}: the text has {count}, from 0 on.")
+        for label in settings["flips"].values():
+            if label not in labels:
+                raise InputError(
+                    f"There is no label {label!r}: this model has {', '.join(labels)}."
+                )
+        return settings
