@@ -16,6 +16,7 @@ from bertedu.widgets import Journey
 from bertedu.widgets.base import HTML, as_image
 from bertedu.widgets.journey import COMPARISONS, DIMENSIONS, GUESSES, MOST_CASES, MOST_LINES
 from bertedu.widgets.journey_stages import DRAWN, LONGEST, ROLLS
+from tests.finetuned_models import TASKS, finetuned
 
 TOKENIZER = load_tokenizer()
 PAIR = ("calculus is a branch of [MASK]", "it was developed by newton and leibniz")
@@ -194,10 +195,38 @@ def test_fine_tuned_cases_answer_in_a_few_lines() -> None:
     journey.pair = None
     assert journey.answers["inference"] == ["This case needs a pair."]
     assert journey.problem == ""
-    with pytest.raises(InputError, match="at most 6, each a function"):
+    with pytest.raises(InputError, match="at most 6, each a fine-tuned model, or a function"):
         Journey("my dog", None, BERT, dict.fromkeys(map(str, range(MOST_CASES + 1)), inference))
     with pytest.raises(InputError, match="cases has 1 entries"):
         Journey("my dog", None, BERT, {"x": "no function"})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("case", TASKS)
+def test_a_fine_tuned_model_is_asked_as_it_is(case: str) -> None:
+    model = finetuned(case)
+    text, pair = "flights to taipei in march", "the cheap flights to taipei are in march"
+    journey = Journey(text, pair, BERT, {case: model})
+    both = case in ("inference", "question_answering")
+    found = model.predict((text, pair) if both else text)
+    lines = journey.answers[case]
+    if case == "question_answering":
+        best = found.spans[0]
+        assert lines[0] == f"{best.text}: {100 * best.probability:.1f} %"
+        assert lines[-1] == f"(no answer: {100 * found.no_answer_probability:.1f} %)"
+    elif case == "slot_filling":
+        assert len(lines) == max(1, len(found.slots)) + 1
+        for line, slot in zip(lines, found.slots, strict=False):
+            share = float(found.probabilities[slot.first_word].max())
+            assert line == f"{slot.label}: {slot.text} {100 * share:.1f} %"
+        share = found.intent.probabilities[found.intent.label]
+        assert lines[-1] == f"intent {found.intent.label} {100 * share:.1f} %"
+    else:
+        assert lines[0] == f"{found.label} {100 * found.probabilities[found.label]:.1f} %"
+        assert len(lines) == len(found.probabilities)
+    journey.pair = None
+    assert (
+        len(journey.answers[case]) == 1 and "type a second text" in journey.answers[case][0]
+    ) == both
 
 
 @pytest.mark.parametrize("text", ["", HOSTILE, "a " * (LONGEST - 2), "[PAD] [CLS]"])
@@ -211,7 +240,7 @@ def test_every_text_is_text(text: str) -> None:
     assert len(journey.data) < 200_000
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.text(max_size=30), st.none() | st.text(max_size=20))
 def test_whatever_is_typed_has_an_answer(text: str, pair: str | None) -> None:
     journey = Journey(text, pair, BERT)

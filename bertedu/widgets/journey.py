@@ -1,6 +1,6 @@
 """One text on its way through all of BERT, in seven linked panels: the course's centrepiece."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from torch import Tensor
 import bertedu
 from bertedu.bert import Bert, Guess
 from bertedu.errors import CheckpointError, InputError
+from bertedu.finetuned import FineTuned
 from bertedu.validation import IGNORED
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.journey_cases import Case, asking
 from bertedu.widgets.journey_stages import DRAWN, ROLLS, stages
 
 DIMENSIONS = 16  # of each vector, shown as colours
@@ -20,8 +22,6 @@ GUESSES = 5
 MOST_CASES = 6
 MOST_LINES = 12  # of one case's answer
 COMPARISONS = ("input", "before", "token")
-
-Case = Callable[[str, str | None], str | Sequence[str]]
 
 
 class Journey(Widget):
@@ -34,8 +34,8 @@ class Journey(Widget):
         text: segment A.
         pair: segment B, or None.
         bert: any model with its tokenizer; None means `bertedu.load()`.
-        cases: by name, what a fine-tuned model says: called with text and pair, it returns a few
-            lines of text. What it refuses with an InputError is shown as its answer.
+        cases: by name, fine-tuned models, whose answers are shown; or functions of text and pair
+            that return a few lines of text. What they refuse with an InputError is shown, too.
 
     Attributes:
         text, pair: what is shown; changes when the reader types, and can be set.
@@ -45,7 +45,8 @@ class Journey(Widget):
 
     Raises:
         InputError: the first text is no text, or longer than LONGEST tokens, the settings name
-            something that is not there, or `cases` are too many or no functions.
+            something that is not there, or `cases` are too many, or neither models nor
+            functions.
 
     Example:
         >>> from bertedu import BertConfig, BertForPreTraining, load_tokenizer
@@ -71,14 +72,17 @@ class Journey(Widget):
         text: str = "calculus is a branch of [MASK]",
         pair: str | None = "it was developed by newton and leibniz",
         bert: Bert | None = None,
-        cases: Mapping[str, Case] | None = None,
+        cases: Mapping[str, Case | FineTuned[Any, Any]] | None = None,
     ) -> None:
         self.bert = bertedu.load() if bert is None else bert
-        self.cases = dict(cases or {})
+        self.cases: dict[str, Case] = {
+            name: asking(case) if isinstance(case, FineTuned) else case
+            for name, case in (cases or {}).items()
+        }
         if len(self.cases) > MOST_CASES or not all(map(callable, self.cases.values())):
             raise InputError(
-                f"cases has {len(self.cases)} entries: give at most {MOST_CASES}, each a function "
-                "of text and pair that returns lines of text"
+                f"cases has {len(self.cases)} entries: give at most {MOST_CASES}, each a "
+                "fine-tuned model, or a function of text and pair that returns lines of text"
             )
         self.problem = ""
         self._travel(text, pair)
