@@ -661,7 +661,7 @@ assert torch.allclose(padded[real], packed[real], atol=1e-4)
 assert real.float().mean() < 0.4
 
 # %% [markdown]
-# The same vectors at every real token, for less than half of the work.
+# The same vectors at every real token, for a fraction of the work.
 #
 # ### GeGLU: a gate in the feed-forward network
 #
