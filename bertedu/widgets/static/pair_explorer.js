@@ -151,13 +151,13 @@ function render({ model, el }) {
   signal.addEventListener("abort", () => clearTimeout(clock));
 
   function takeBack() {
-    if (!(pinned >= 0) || pinned === null) return;
+    if (pinned === null || pinned === ALONE) return;
     const pair = data.tries[pinned];
     rest();
     fields.forEach(({ box, write }, n) => {
       if (box.value === pair[n]) return;
       write(pair[n]);
-      box.dispatchEvent(new Event("input", { bubbles: true }));
+      box.dispatchEvent(new (root.ownerDocument.defaultView.Event)("input", { bubbles: true }));
     });
     rest();
     pin(null);
