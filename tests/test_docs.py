@@ -107,7 +107,8 @@ def test_every_section_is_named_as_its_notebook() -> None:
 
 def named(text: str) -> list[str]:
     """Returns the notebooks' headings that a text names: in italics, with their number."""
-    return [" ".join(title.split()) for title in re.findall(r"(?<!\*)\*(\d+\. [^*]+)\*", text)]
+    titles = re.findall(r"(?<!\*)\*((?:\d+\.|Exhibit \d+ ·|Room \d+:) [^*]+)\*", text)
+    return [" ".join(title.split()) for title in titles]
 
 
 def test_every_heading_it_names_is_in_that_notebook() -> None:
