@@ -47,6 +47,7 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "OMP_NUM_THREADS": "2",
     "MKL_NUM_THREADS": "2",
+    "OMP_WAIT_POLICY": "PASSIVE",  # a thread that waits leaves its core to others
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "SOURCE_DATE_EPOCH": "0",
     "TOKENIZERS_PARALLELISM": "false",
