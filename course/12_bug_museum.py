@@ -1,0 +1,1622 @@
+# %% [markdown]
+# # 12 · The museum of bugs
+#
+# Every mistake in this museum was made by somebody who knew what they were doing, was published,
+# and was used by others: in libraries, courses, and code behind papers. That is no reason to
+# laugh. It is a comfort (it happens to the best), and it is the quickest way to learn *where* BERT
+# breaks without a sound. For that is what nearly all the exhibits have in common: no error, no
+# warning, a falling loss. Only a number is a little wrong.
+#
+# **Afterwards you can**
+# - hear from a symptom which part is ill;
+# - mend twenty-seven published mistakes, and say how large the damage of each is;
+# - write the one-line test that would have found it.
+#
+# **You need** lessons 02 to 06; the rooms on fine-tuning and answers can wait until after 08 to
+# 11. No internet connection.
+#
+# **Time** about two hours for all seven rooms, and each can be visited alone; less than a minute
+# of CPU time.
+#
+# **In the paper** Devlin et al. 2019 (arXiv:1810.04805) describes in a few lines what is done
+# wrong here in twenty-seven ways: §3.1, §4, and appendix A.
+#
+# How to visit: at each exhibit read the **symptom** and *predict* what is behind it. Run the code,
+# look at the **damage**, find the line. Then write the **mend** where the `...` stands, and run
+# the check. The code is our own, written for this museum; the mistake in it is the published one.
+
+# %% tags=["nbval-check-output"]
+import math
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import bertedu
+from bertedu import checks
+from bertedu.figures import STYLE
+
+plt.style.use(STYLE)
+bert = bertedu.load()
+tokenizer = bert.tokenizer
+print(bert)
+
+# %% [markdown]
+# | room | exhibits | what is at stake |
+# |:--|:--|:--|
+# | 1 text | 1 to 3 | what the model reads |
+# | 2 masks | 4 to 7 | what it is asked |
+# | 3 pairs | 8 to 10 | what it is told |
+# | 4 the model | 11 to 16 | how it computes |
+# | 5 losses | 17 to 19 | what it is paid for |
+# | 6 fine-tuning | 20 to 23 | how it is trained and measured |
+# | 7 answers | 24 to 27 | how its numbers are read |
+# | 8 false alarms | | reports of bugs that were none |
+#
+# If you are stuck at an exhibit, its check has two hints: `checks.best_pairs.hint()`.
+#
+# ## Room 1: text
+#
+# ### Exhibit 1 · Two pairs on top
+#
+# **Symptom.** A course trains a WordPiece vocabulary by hand, and every reader who repeats it with
+# a program gets *another* vocabulary. At the third merge, the page finds two pairs with the best
+# score.
+#
+# **Predict:** `hu ##g` or `hu ##gs`: which has the higher score, count(ab) / (count(a) ·
+# count(b))?
+
+# %%
+counts = {"hug": 10, "pug": 5, "pun": 12, "bun": 4, "hugs": 5}
+splits = {"hug": ["hu", "##g"], "pug": ["p", "##u", "##g"], "pun": ["p", "##u", "##n"],
+          "bun": ["b", "##u", "##n"], "hugs": ["hu", "##gs"]}  # fmt: skip
+on_the_page = {("hu", "##g"): 1 / 15, ("hu", "##gs"): 1 / 15, ("p", "##u"): 1 / 21,
+               ("##u", "##g"): 1 / 21, ("##u", "##n"): 1 / 21, ("b", "##u"): 1 / 21}  # fmt: skip
+best_on_the_page = max(on_the_page, key=on_the_page.get)  # the first of the best
+
+# %% tags=["nbval-check-output"]
+from bertedu.wordpiece import longest_matches
+
+before = ["b", "h", "p", "##g", "##n", "##s", "##u", "##gs", "hu"]
+for name, third in {"the page": "hug", "a program": "hugs"}.items():
+    vocabulary = {piece: i for i, piece in enumerate([*before, third])}
+    print(f"{name:10} hugs →", *(tried[-1] for tried in longest_matches("hugs", vocabulary)))
+assert best_on_the_page == ("hu", "##g")
+
+# %% [markdown]
+# **The damage:** from here on the two vocabularies go apart. **Find it** with a program that has
+# no favourites: return *all* pairs with the highest score.
+
+
+# %%
+def best_pairs(splits, counts):
+    """All pairs with the highest score, in alphabetical order."""
+    # BEGIN SOLUTION
+    pieces, pairs = {}, {}
+    for word, split in splits.items():
+        for piece in split:
+            pieces[piece] = pieces.get(piece, 0) + counts[word]
+        for two in pairwise(split):
+            pairs[two] = pairs.get(two, 0) + counts[word]
+    scores = {(a, b): n / (pieces[a] * pieces[b]) for (a, b), n in pairs.items()}
+    return sorted(pair for pair in scores if math.isclose(scores[pair], max(scores.values())))
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.best_pairs(best_pairs)
+
+# %% tags=["solution", "nbval-check-output"]
+print(best_pairs(splits, counts))
+assert best_pairs(splits, counts) == [("hu", "##gs")]
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* a sum done by hand. `hu` occurs 15 times and `##g` 15 times (`##gs` has taken
+# the other five): 10/225 = 2/45, less than 5/75 = 1/15. (`##u ##g` is not 1/21 either, but 1/63.)
+
+# %% [markdown]
+# **Published:** huggingface/course, pull request #547 (lesson 01 told the story). **The lesson:**
+# a worked example is code. Run it.
+#
+# ### Exhibit 2 · A switch that is always on
+#
+# **Symptom.** A *cased* vocabulary, made to tell *Rome* from *rome*, meets names on every line,
+# and all of them come out as `[UNK]`. The reader has switched lower-casing off: `--lower_case
+# False`.
+#
+# **Predict:** what does Python make of `bool("False")`?
+
+# %%
+import argparse
+
+
+def lower_case_option(arguments):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lower_case", type=bool, default=True)
+    return parser.parse_args(arguments).lower_case
+
+
+# %% tags=["nbval-check-output"]
+from bertedu.tokenizer import SPECIAL_TOKENS
+
+text = "Anna took the train from Paris to Rome . In Rome she met Tom and Nora ."
+cased = [*SPECIAL_TOKENS, *dict.fromkeys(text.split())]
+for option in ([], ["--lower_case", "False"]):
+    lowercase = lower_case_option(option)
+    pieces = bertedu.BertTokenizer(cased, lowercase=lowercase).encode(text).tokens
+    print(f"{' '.join(option):19} → {lowercase}: {pieces.count('[UNK]')} of {len(pieces)} [UNK]")
+assert pieces.count("[UNK]") == 7
+assert "[UNK]" not in bertedu.BertTokenizer(cased, lowercase=False).encode(text).tokens
+
+# %% [markdown]
+# **The damage:** every word that differs from its small-lettered self is lost, names first. **Mend
+# it:** on without the option, and as the reader says with it.
+
+
+# %%
+def wants_lower_case(arguments):
+    """True or False, from [], ["--lower_case", "True"] or ["--lower_case", "False"]."""
+    parser = argparse.ArgumentParser()
+
+    # BEGIN SOLUTION
+    def is_true(text):
+        return text.lower() == "true"
+
+    parser.add_argument("--lower_case", type=is_true, default=True)
+    return parser.parse_args(arguments).lower_case
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.wants_lower_case(wants_lower_case)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* `bool` of any text that is not empty is True. (A switch without a value that
+# begins as True cannot be switched off either; `argparse.BooleanOptionalAction` makes a pair of
+# switches and is the cleanest mend.)
+
+# %% [markdown]
+# **Published:** huggingface/transformers #131 (a switch that was always on); `type=bool` stands in
+# codertimo/BERT-pytorch, `__main__.py`. **The lesson:** test both positions of every switch.
+#
+# ### Exhibit 3 · The marker slides
+#
+# **Symptom.** A program highlights the answer in the reader's text. It works for years; then a
+# text about *İstanbul* comes along, and every mark stands a little too far to the right.
+#
+# **Predict:** how long is `"İ".lower()`?
+
+
+# %%
+def highlight(text, word):
+    start = text.lower().index(word)
+    return start, start + len(word)
+
+
+# %% tags=["nbval-check-output"]
+for text in ("Rome is big", "İstanbul is big", "İİİ is big"):
+    start, end = highlight(text, "big")
+    print(f"{text:16} {text[start:end]!r}")
+assert len("İ".lower()) == 2
+assert text[slice(*highlight(text, "big"))] != "big"
+
+# %% [markdown]
+# **The damage** grows with every such character before the word, so that subtracting one mends one
+# example only. **Mend it** for all.
+
+
+# %%
+def where_in_original(text, word):
+    """Start and end of a small-lettered word in the text as it was typed."""
+    # BEGIN SOLUTION
+    origin = [i for i, char in enumerate(text) for _ in char.lower()]
+    start = "".join(char.lower() for char in text).index(word)
+    return origin[start], origin[start + len(word) - 1] + 1
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.where_in_original(where_in_original)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* the place was counted in the changed text and used in the original. `origin`
+# remembers for each character of the changed text where it came from; `encoding.offsets` of this
+# library's tokenizer does the same.
+
+# %% [markdown]
+# **Published:** huggingface/tokenizers #215 (there it was Japanese), PaddlePaddle/PaddleNLP #880
+# (double spaces). **The lesson:** a place is a pair, number *and* text. Test: each token's slice
+# of the original, normalised, is the token.
+#
+# ## Room 2: masks
+#
+# ### Exhibit 4 · Nothing to guess
+#
+# **Symptom.** The masked-LM loss falls beautifully, and faster than in the paper. The finished
+# model fills gaps with nonsense.
+#
+# **Predict:** one draw chooses the token *and* decides its fate. When is it smaller than 80 % of
+# itself?
+
+
+# %%
+def fate_at_first(draw):
+    if draw >= 0.15:
+        return "not chosen"
+    if draw < draw * 0.8:
+        return "masked"
+    if draw < draw * 0.9:
+        return "random"
+    return "kept"
+
+
+# %% tags=["nbval-check-output"]
+from collections import Counter
+
+draws = torch.rand(100_000, generator=torch.Generator().manual_seed(0)).tolist()
+fates = Counter(fate_at_first(draw) for draw in draws)
+chosen = sum(fates.values()) - fates["not chosen"]
+for fate in ("masked", "random", "kept"):
+    print(f"{fate:7} {fates[fate] / chosen:6.1%} of the chosen tokens")
+assert fates["kept"] == chosen
+
+# %% [markdown]
+# **The damage:** no token is ever hidden. The model sees every answer and learns to copy; the loss
+# is right to fall. The repository needed four commits until the shares were right. One will do:
+
+
+# %%
+def fate_of_token(draw):
+    """ "not chosen", or for 15 % of the draws "masked" / "random" / "kept", 80/10/10."""
+    # BEGIN SOLUTION
+    if draw >= 0.15:
+        return "not chosen"
+    again = draw / 0.15  # the same draw, stretched: from 0 to 1 again
+    return "masked" if again < 0.8 else "random" if again < 0.9 else "kept"
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.fate_of_token(fate_of_token)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* both limits were computed from the draw itself. The first repair mended the
+# second limit only: then there are random tokens, and still no `[MASK]`.
+
+# %% [markdown]
+# **Published:** codertimo/BERT-pytorch #29, mended in October 2018. **The lesson:** a falling loss
+# proves nothing about the question. Count what you feed.
+#
+# ### Exhibit 5 · A tenth of a fifth
+#
+# **Symptom.** Two versions of a library, for two frameworks, mask the same text. The shares of
+# `[MASK]` agree to the digit. Yet one has five times as many random tokens as the other.
+#
+# **Predict:** the second draw is made only for the tokens that the first one did not mask. What is
+# its limit?
+
+
+# %%
+def two_draws_at_first(first, second):
+    if first < 0.8:
+        return "masked"
+    return "random" if second < 0.1 else "kept"
+
+
+# %% tags=["nbval-check-output"]
+pairs = torch.rand(50_000, 2, generator=torch.Generator().manual_seed(1)).tolist()
+fates = Counter(two_draws_at_first(*two) for two in pairs)
+for fate in ("masked", "random", "kept"):
+    print(f"{fate:7} {fates[fate] / len(pairs):5.1%}")
+assert abs(fates["random"] / len(pairs) - 0.02) < 0.005
+
+# %% [markdown]
+# **The damage:** 80/2/18 instead of 80/10/10. **Mend it.**
+
+
+# %%
+def fate_of_two_draws(first, second):
+    """The fate of a chosen token, 80/10/10."""
+    # BEGIN SOLUTION
+    if first < 0.8:
+        return "masked"
+    return "random" if second < 0.5 else "kept"
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.fate_of_two_draws(fate_of_two_draws)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* 0.1 is the share of *all* chosen tokens; of the fifth that is left it is the
+# half.
+
+# %% [markdown]
+# **Published:** huggingface/transformers #32329. **The lesson:** ask of every percentage: of what?
+# (And in #1927 and #2858 of the same project, readers report the *right* 0.5 as a bug.)
+#
+# ### Exhibit 6 · A champion at [PAD]
+#
+# **Symptom.** Since the last refactoring the loss is splendid: most answers are right with near
+# certainty. Asked for a missing word, the model answers `[PAD]`.
+#
+# **Predict:** rows of 40 tokens, padded to 128. If every position may be chosen, how many per cent
+# of the labels are `[PAD]`?
+
+
+# %%
+def anything_goes(ids, special_ids):  # noqa: ARG001
+    return torch.ones_like(ids, dtype=torch.bool)
+
+
+ids = torch.zeros(200, 128, dtype=torch.long)
+ids[:, :40] = torch.randint(1_000, 30_000, (200, 40), generator=torch.Generator().manual_seed(2))
+ids[:, 0], ids[:, 39] = tokenizer.cls_token_id, tokenizer.sep_token_id
+
+# %% tags=["nbval-check-output"]
+draw = torch.rand(ids.shape, generator=torch.Generator().manual_seed(3))
+labels = ids[anything_goes(ids, tokenizer.special_ids) & (draw < 0.15)]
+padding = (labels == tokenizer.pad_token_id).float().mean().item()
+print(f"{padding:.1%} of {len(labels):,} labels are [PAD]: who always says so is right so often")
+assert 0.66 < padding < 0.71
+special = torch.isin(labels, torch.tensor(sorted(tokenizer.special_ids))).float().mean()
+assert special > padding  # [CLS] and [SEP], too
+
+# %% [markdown]
+# **The damage:** two thirds of the exam are the same, trivial question. **Mend it:** who may be
+# chosen?
+
+
+# %%
+def may_be_chosen(ids, special_ids):
+    """bool, like ids [B, S]: where an ordinary token stands."""
+    # BEGIN SOLUTION
+    return ~torch.isin(ids, torch.tensor(sorted(special_ids)))
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.may_be_chosen(may_be_chosen)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* three lines that excluded special tokens had been lost. Excluding `[PAD]` alone
+# leaves `[CLS]` and `[SEP]`, which were masked in other programs (transformers #1307).
+
+# %% [markdown]
+# **Published:** huggingface/transformers #11155. **The lesson:** test what must *never* be asked:
+# no label is a special id.
+#
+# ### Exhibit 7 · A word that is no word
+#
+# **Symptom.** In a tutorial's training batches, a sentence now and then ends in its middle: there
+# is a `[SEP]` that nobody put there.
+#
+# **Predict:** a vocabulary of 33 entries, four of them special. How many per cent of the "random
+# words" are no words?
+
+
+# %%
+def any_id(count, vocab_size, special_ids, generator):  # noqa: ARG001
+    return torch.randint(vocab_size, (count,), generator=generator)
+
+
+# %% tags=["nbval-check-output"]
+drawn = any_id(100_000, 33, {0, 1, 2, 3}, torch.Generator().manual_seed(4))
+print(f"small vocabulary: {(drawn < 4).float().mean():.1%} special")
+useless = [t for t in tokenizer.tokens if t in SPECIAL_TOKENS or t.startswith("[unused")]
+drawn = any_id(100_000, len(tokenizer), set(), torch.Generator().manual_seed(4))
+of_bert = torch.isin(drawn, torch.tensor([tokenizer.vocab[t] for t in useless])).float().mean()
+print(f"BERT's vocabulary: {of_bert:.1%} special or [unused…]")
+assert abs(of_bert - len(useless) / len(tokenizer)) < 0.002
+assert abs(4 / 33 - 0.121) < 0.001
+
+# %% [markdown]
+# **The damage** is large for a toy and small for BERT. Honesty demands to say: Google's own
+# program draws from the whole vocabulary, too. Who changes it deviates from the original, for the
+# better. **Mend it:** draw ordinary tokens, each equally likely.
+
+
+# %%
+def random_ids(count, vocab_size, special_ids, generator):
+    """`count` ids of ordinary tokens, with the generator's randomness."""
+    # BEGIN SOLUTION
+    ordinary = torch.tensor([i for i in range(vocab_size) if i not in special_ids])
+    return ordinary[torch.randint(len(ordinary), (count,), generator=generator)]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.random_ids(random_ids)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* "any number below V" is not "any word". Special ids need not be the first ones
+# (BERT's are 0 and 100 to 103), so a lower limit alone does not mend it.
+
+# %% [markdown]
+# **Published:** graykode/nlp-tutorial #40 and #86. **The lesson:** the inputs of a network are
+# data like any other; look at them, decoded, before you train.
+#
+# ## Room 3: pairs
+#
+# ### Exhibit 8 · Random, and true
+#
+# **Symptom.** Next-sentence accuracy will not go above 90 %, whatever the model's size. The corpus
+# of the first experiment has five lines.
+#
+# **Predict:** how high can it go? And with a hundred lines?
+
+
+# %%
+import random
+
+
+def any_sentence(follows, count, rng):  # noqa: ARG001
+    return rng.randrange(count)
+
+
+# %% tags=["nbval-check-output"]
+rng = random.Random(5)
+for lines in (5, 20, 100):
+    truly_next = sum(any_sentence(2, lines, rng) == 2 for _ in range(50_000)) / 50_000
+    ceiling = 1 - truly_next / 2  # half of the pairs are called random
+    print(f"{lines:3} lines: {truly_next:5.1%} of the 'random' ones follow; at best {ceiling:.1%}")
+    assert abs(truly_next - 1 / lines) < 0.01
+
+# %% [markdown]
+# **The damage:** some pairs carry both labels, and no model can be right about both. **Mend it.**
+
+
+# %%
+def other_sentence(follows, count, rng):
+    """A random number from 0 to count - 1, but never `follows`, with rng.randrange."""
+    # BEGIN SOLUTION
+    number = rng.randrange(count - 1)
+    return number + (number >= follows)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.other_sentence(other_sentence)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* "random" included the true one. Drawing from one sentence fewer and stepping
+# over the forbidden one needs no loop and keeps all others equally likely.
+
+# %% [markdown]
+# **Published:** codertimo/BERT-pytorch #110; NVIDIA/DeepLearningExamples #421 saw the same with a
+# corpus of one document. **The lesson:** no example may occur with both labels. Assert it.
+#
+# ### Exhibit 9 · The lower, the better
+#
+# **Symptom.** A published method asks BERT whether a topic "follows" a text. A reader finds that
+# it does no better than chance, or rather worse, with a model that is good at the task.
+#
+# **Predict:** of the two logits, which one says "B follows A"?
+
+
+# %%
+def next_at_first(logits):
+    return logits.softmax(dim=-1)[:, 1]
+
+
+# %% tags=["nbval-check-output"]
+from bertedu.data import HELD_OUT
+
+texts = [path.read_text("utf-8").split("\n\n") for path in sorted(HELD_OUT.iterdir())]
+sentences = [d.strip().rstrip(".?").split(". ") for topic in texts for d in topic[:2]]
+true = [(s[i], s[i + 1]) for s in sentences for i in (0, 2)]
+other = [(s[i], sentences[n - 9][i + 1]) for n, s in enumerate(sentences) for i in (0, 2)]
+batch = bertedu.collate([tokenizer.encode(*pair) for pair in true + other])
+with torch.inference_mode():
+    output = bert.model(**batch)
+pair_logits, pooled = output.seq_relationship_logits, output.encoder.pooler_output
+is_true = torch.tensor([True] * len(true) + [False] * len(other))
+print(f"{len(true)} pairs that follow, {len(other)} random ones")
+
+# %% tags=["nbval-check-output"]
+by_column = [((pair_logits.softmax(-1)[:, c] > 0.5) == is_true).float().mean().item()
+             for c in (0, 1)]  # fmt: skip
+assert torch.equal(next_at_first(pair_logits), pair_logits.softmax(-1)[:, 1])
+print(f"accuracy by column 0: {by_column[0]:.1%}, by column 1: {by_column[1]:.1%}")
+assert math.isclose(sum(by_column), 1, abs_tol=1e-6)
+assert by_column[0] > 0.55
+
+# %% [markdown]
+# **The damage:** the better the model, the worse it looks; an accuracy of *a* becomes 1 - *a*.
+# **Mend it.**
+
+
+# %%
+def probability_of_next(logits):
+    """The probability that B follows A, [N], from logits [N, 2]."""
+    # BEGIN SOLUTION
+    return logits.softmax(dim=-1)[:, bertedu.heads.FOLLOWS]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.probability_of_next(probability_of_next)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* one expects 1 to mean "yes". In BERT 1 means "is random", for no better reason
+# than that its author began that way, as he wrote.
+
+# %% [markdown]
+# **Published:** the question in google-research/bert #125 and huggingface/transformers #836; code
+# that read the wrong column in osainz59/Ask2Transformers #5. **The lesson:** a constant with a
+# name (`FOLLOWS = 0`) is cheaper than a discussion. *Far below* chance always means: right, but
+# reversed.
+#
+# ### Exhibit 10 · One sentence, one document
+#
+# **Symptom.** Next-sentence accuracy is 100 % after a minute. The file has one sentence a line,
+# neatly separated by blank lines.
+#
+# **Predict:** to BERT's program a blank line ends a *document*. How many true next sentences are
+# there?
+
+
+# %%
+def neat_text(documents):
+    return "\n\n".join(sentence for document in documents for sentence in document)
+
+
+# %% tags=["nbval-check-output"]
+def labels_of(text, rng):
+    """A coin for each sentence with a next one; without one, B can only be random (label 1)."""
+    documents = [document.splitlines() for document in text.split("\n\n")]
+    return [rng.randrange(2) if i + 1 < len(d) else 1 for d in documents for i in range(len(d))]
+
+
+rng = random.Random(6)
+as_it_should_be = "\n\n".join("\n".join(document) for document in sentences)
+for name, text in {"blank lines": neat_text(sentences), "documents": as_it_should_be}.items():
+    labels = labels_of(text, rng)
+    print(f"{name:12} {sum(labels) / len(labels):6.1%} of {len(labels)} pairs are called random")
+assert set(labels_of(neat_text(sentences), rng)) == {1}
+
+# %% [markdown]
+# **The damage:** there is one label, and a constant is always right. **Mend it.**
+
+
+# %%
+def corpus_text(documents):
+    """A text file's content, from lists of sentences."""
+    # BEGIN SOLUTION
+    return "\n\n".join("\n".join(document) for document in documents)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.corpus_text(corpus_text)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* nothing in the program; the file said something else than its author meant.
+
+# %% [markdown]
+# **Published:** google-research/bert #125. **The lesson:** an accuracy of 100 % is a reason to
+# worry. Look at the mean of the labels first.
+#
+# ## Room 4: the model
+#
+# ### Exhibit 11 · Nearly LayerNorm
+#
+# **Symptom.** A model written from a well-known page trains well. With the *published* weights it
+# is near the original, but never nearer than the second or third digit.
+#
+# **Predict:** `std()` divides by H - 1. How much does that change for H = 4? For H = 384?
+
+
+# %%
+def nearly_layer_norm(x, weight, bias, eps):
+    mean, std = x.mean(-1, keepdim=True), x.std(-1, keepdim=True)
+    return weight * (x - mean) / (std + eps) + bias
+
+
+# %% tags=["nbval-check-output"]
+one = torch.tensor([[1.0, 0, 0, 0]])
+ones, zeros = torch.ones(4), torch.zeros(4)
+print(f"nearly {nearly_layer_norm(one, ones, zeros, 1e-12)[0, 0]:.4f}, "
+      f"LayerNorm {F.layer_norm(one, [4])[0, 0]:.4f}")  # fmt: skip
+encoding = bertedu.collate([bert.encode("My dog is cute.", "He likes playing.")])
+norms = [part for part in bert.model.bert.modules() if isinstance(part, nn.LayerNorm)]
+with torch.inference_mode():
+    right = bert.model.bert(**encoding).last_hidden_state
+    for norm in norms:
+        norm.forward = lambda x, n=norm: nearly_layer_norm(x, n.weight, n.bias, n.eps)
+    nearly = bert.model.bert(**encoding).last_hidden_state
+for norm in norms:
+    del norm.forward  # as it was
+
+# %% tags=["nbval-check-output"]
+gap = (nearly - right).abs().max().item()
+print(f"{len(norms)} LayerNorms, largest difference of the last states above 0.001: {gap > 1e-3}")
+assert 1e-3 < gap < 1
+assert math.isclose(math.sqrt(383 / 384), 0.9987, abs_tol=1e-4)
+
+# %% [markdown]
+# **The damage:** none for a model that was *trained* so, a difference a hundred times over the bar
+# of lesson 06 for one that was not. **Mend it.**
+
+
+# %%
+def bert_layer_norm(x, weight, bias, eps):
+    """LayerNorm over the last dimension, as BERT's weights expect it."""
+    # BEGIN SOLUTION
+    centred = x - x.mean(-1, keepdim=True)
+    variance = centred.square().mean(-1, keepdim=True)
+    return weight * centred / (variance + eps).sqrt() + bias
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.bert_layer_norm(bert_layer_norm)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* two things: the sum of squares was divided by H - 1, and eps was added to the
+# deviation instead of the variance.
+
+# %% [markdown]
+# **Published:** harvardnlp/annotated-transformer #122, and from there in codertimo/BERT-pytorch
+# #30. **The lesson:** compare each part with a reference on random input, not only the whole by
+# its score.
+#
+# ### Exhibit 12 · One text instead of two
+#
+# **Symptom.** Features are extracted for pairs of sentences. They look fine. They are not those of
+# the original.
+#
+# **Predict:** what does the model see of a pair when every segment id is 0?
+
+
+# %%
+def types_at_first(a, b):
+    return [0] * (len(a) + len(b) + 3)
+
+
+# %% tags=["nbval-check-output"]
+with torch.inference_mode():
+    both = {"right": batch["token_type_ids"], "zeros": torch.zeros_like(batch["token_type_ids"])}
+    outputs = {name: bert.model(**batch | {"token_type_ids": x}) for name, x in both.items()}
+shares = {name: out.seq_relationship_logits.softmax(-1)[:, 0] for name, out in outputs.items()}
+changed = (shares["right"] - shares["zeros"]).abs()
+print(f"the probability of 'follows' changes by {changed.mean():.1%} on average, "
+      f"by {changed.max():.1%} at most")  # fmt: skip
+states = [out.encoder.last_hidden_state for out in outputs.values()]
+assert (states[0] - states[1]).abs().max() > 0.1
+assert changed.max() > 0.05
+
+# %% [markdown]
+# **The damage:** `[SEP]` still stands between the two, and yet the model judges many pairs anew: it
+# has always seen ones behind the first `[SEP]`. **Mend it.**
+
+
+# %%
+def token_types(a, b):
+    """Segment ids of [CLS] a [SEP] b [SEP]; of [CLS] a [SEP] if b is empty."""
+    # BEGIN SOLUTION
+    return [0] * (len(a) + 2) + ([1] * (len(b) + 1) if b else [])
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.token_types(token_types)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* the segment ids have a default, zeros, and whoever forgets them is not told.
+
+# %% [markdown]
+# **Published:** huggingface/transformers #263; the opposite, ones for a *single* text, in
+# john-hewitt/structural-probes #13. **The lesson:** defaults hide omissions. Test: the number of
+# ones is the length of B plus one.
+#
+# ### Exhibit 13 · Five hundred and ten words
+#
+# **Symptom.** A careful author cuts every text to 510 words, leaving room for `[CLS]` and `[SEP]`.
+# Most texts work. One in ten stops with an index error deep in the model.
+#
+# **Predict:** 510 words are how many tokens?
+
+
+# %%
+def cut_to_words(text, limit):
+    return " ".join(text.split()[: limit - 2])
+
+
+# %% tags=["nbval-check-output"]
+text = "Unaffable hairballs outplay Jupyter's embeddings. " * 110
+ids = tokenizer.encode(cut_to_words(text, 512)).input_ids
+print(f"{len(cut_to_words(text, 512).split())} words, {len(ids):,} tokens")
+positions = bert.model.bert.embeddings.position_embeddings
+try:
+    positions(torch.arange(len(ids)))
+except (IndexError, RuntimeError) as error:
+    print("looking up the positions raises", type(error).__name__)
+assert len(ids) > positions.num_embeddings == 512
+
+# %% [markdown]
+# **The damage:** at best a crash (on some devices, an error long after the fact). **Mend it:**
+# count tokens, and mind how the row ends.
+
+
+# %%
+def shortened(ids, limit):
+    """[CLS] ... [SEP] as a list of ids: at most `limit` of them, and still [SEP] at the end."""
+    # BEGIN SOLUTION
+    return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.shortened(shortened)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* 512 is a number of tokens, and of rows in a table. And `ids[:limit]` would cut
+# off the `[SEP]`: no crash, but an input such as the model has never seen.
+
+# %% [markdown]
+# **Published:** alexandrainst/danlp #54, huggingface/transformers #5611. **The lesson:** test at
+# the border: 511, 512 and 513 tokens.
+#
+# ### Exhibit 14 · Looking at nothing
+#
+# **Symptom.** The code compiles, trains, and predicts the most frequent class.
+#
+# **Predict:** in `attention_mask`, 1 means "a real token". What do the scores of real tokens
+# become?
+
+
+# %%
+def mask_at_first(attention_mask):
+    return attention_mask[:, None, None, :] * -10_000.0
+
+
+# %% tags=["nbval-check-output"]
+attention_mask = torch.tensor([[1, 1, 1, 1, 1, 0, 0, 0]])
+scores = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
+ways = {
+    "at first": mask_at_first(attention_mask),
+    "on the queries": (1 - attention_mask[:, None, :, None]) * -10_000.0,
+    "on the keys": (1 - attention_mask[:, None, None, :]) * -10_000.0,
+}
+on_padding = {name: (scores + way).softmax(-1)[..., 5:].sum(-1) for name, way in ways.items()}
+for name, share in on_padding.items():
+    print(f"{name:15} {share.mean():6.1%} of the attention is on padding")
+assert on_padding["at first"].min() > 0.999
+assert on_padding["on the keys"].max() < 1e-6
+assert on_padding["on the queries"].mean() > 0.1
+
+# %% [markdown]
+# **The damage:** with the sign turned round, *all* attention goes to padding. The second line is a
+# sibling from another repository, which lesson 06 has met: the mask lies on the wrong axis. **Mend
+# it.**
+
+
+# %%
+def additive_mask(attention_mask):
+    """What is added to scores [B, A, queries, keys], from a mask [B, S] with 1 = real."""
+    # BEGIN SOLUTION
+    return (1 - attention_mask[:, None, None, :]) * -10_000.0
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.additive_mask(additive_mask)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* a mask says "real" in one place and "hide" in another; one of the two had to be
+# turned round.
+
+# %% [markdown]
+# **Published:** nyu-mll/jiant, pull request #465 ("Critical bug"); the wrong axis in
+# hyunwoongko/transformer, pull request #40. **The lesson:** put random numbers behind the padding.
+# If any real token's state changes, the mask leaks.
+#
+# ### Exhibit 15 · A wall behind the door
+#
+# **Symptom.** Padding gets exactly zero attention. Still, the same sentence has shorter vectors
+# the more padding stands beside it.
+#
+# **Predict:** what is the sum of a row, if some of its shares are set to 0 afterwards?
+
+
+# %%
+def shares_at_first(scores, mask):
+    return scores.softmax(dim=-1) * mask
+
+
+# %% tags=["nbval-check-output"]
+mask = torch.arange(8) < 4
+sums = shares_at_first(scores[0], mask).sum(-1)
+print(f"the rows sum to {sums.min():.2f} up to {sums.max():.2f}")
+assert sums.max() < 1
+
+# %% [markdown]
+# **The damage:** a part of each vector is missing, as large as padding's share was. **Mend it.**
+
+
+# %%
+def attention_shares(scores, mask):
+    """Attention probabilities from scores [A, S, S]; mask [S] is True at real keys."""
+    # BEGIN SOLUTION
+    return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.attention_shares(attention_shares)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* the order. (Setting to 0 afterwards *and* dividing each row by its sum is
+# right, too: the check accepts it. Room 8 returns to this.)
+
+# %% [markdown]
+# **Published:** huggingface/pytorch-image-models, pull request #2236. **The lesson:** after every
+# softmax, assert that rows sum to 1.
+#
+# ### Exhibit 16 · Born anew at every call
+#
+# **Symptom.** A tutorial's BERT, in evaluation mode, gives another output at each call for the
+# same input. Saved and loaded again, it is worse still.
+#
+# **Predict:** how many parameters does the class below have?
+
+
+# %%
+class NewbornOutput(nn.Module):
+    def __init__(self, H):
+        super().__init__()
+        self.H = H
+
+    def forward(self, context, states):
+        dense, norm = nn.Linear(self.H, self.H), nn.LayerNorm(self.H)
+        return norm(states + dense(context))
+
+
+# %% tags=["nbval-check-output"]
+torch.manual_seed(8)
+newborn = NewbornOutput(64).eval()
+context, states = torch.randn(2, 3, 64)
+first, second = newborn(context, states), newborn(context, states)
+print(f"two calls differ by up to {(first - second).abs().max():.2f}")
+print(sum(p.numel() for p in newborn.parameters()), "parameters instead of", 64 * 64 + 3 * 64)
+assert not torch.allclose(first, second, atol=0.1)
+
+# %% [markdown]
+# **The damage:** in BERT-base these would be 12 × 592,128 numbers that are never trained, and the
+# rest must learn to live with noise. **Mend it.**
+
+
+# %%
+class AttentionOutput(nn.Module):
+    def __init__(self, H):
+        super().__init__()
+        # BEGIN SOLUTION
+        dense, norm = nn.Linear(H, H), nn.LayerNorm(H)
+        # END SOLUTION
+        self.dense, self.norm = dense, norm
+
+    def forward(self, context, states):
+        # BEGIN SOLUTION
+        return self.norm(states + self.dense(context))
+        # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.attention_output(AttentionOutput)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* layers made in `forward` are new and random each time; torch knows only those
+# that `__init__` made and `self` holds.
+
+# %% [markdown]
+# **Published:** graykode/nlp-tutorial #29 and #55. **The lesson:** two tests find this in a
+# second: two calls are equal; the number of parameters is the one of the formula.
+#
+# ## Room 5: losses
+#
+# ### Exhibit 17 · A mask that does nothing
+#
+# **Symptom.** Rows have room for ten guesses; most need fewer, and the empty slots have the weight
+# 0. A reader sets *all* weights to 1, and the loss does not move by a hair.
+#
+# **Predict:** one number times a mask, summed, divided by the mask's sum: what comes out?
+
+
+# %%
+def loss_at_first(logits, labels, weights):
+    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+    return (loss * weights).sum() / weights.sum()
+
+
+# %% tags=["nbval-check-output"]
+rng = torch.Generator().manual_seed(9)
+weights = (torch.arange(10) < torch.randint(2, 11, (64, 1), generator=rng)).float()
+labels = torch.randint(1, 1_000, (64, 10), generator=rng) * weights.long()
+logits = torch.randn(64, 10, 1_000, generator=rng)
+logits[..., 0] += 15 * (1 - weights)  # [PAD] is an easy guess where nothing is asked
+masked = loss_at_first(logits, labels, weights)
+unmasked = loss_at_first(logits, labels, torch.ones(64, 10))
+print(
+    f"{weights.mean():.1%} of the slots are real; loss {masked:.2f}, all weights 1: {unmasked:.2f}"
+)
+assert torch.isclose(masked, unmasked)
+
+# %% [markdown]
+# **The damage:** the empty slots are trained on and make the loss look small. What is the loss of
+# the slots that count? **Mend it.**
+
+
+# %%
+def real_slot_loss(logits, labels, weights):
+    """The mean loss of the slots with weight 1, from [B, M, V], [B, M] and [B, M]."""
+    # BEGIN SOLUTION
+    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    return (losses * weights.flatten()).sum() / weights.sum()
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.real_slot_loss(real_slot_loss)
+
+# %% tags=["solution", "nbval-check-output"]
+print(f"{real_slot_loss(logits, labels, weights):.2f} instead of {masked:.2f}")
+assert real_slot_loss(logits, labels, weights) > 1.2 * masked
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* cross_entropy had taken the mean before the mask came. Multiplying the mean by
+# 0 and 1 and dividing by how many ones there are gives the mean back.
+
+# %% [markdown]
+# **Published:** d2l-ai/d2l-en #2582. In dhlee347/pytorchic-bert #24 the weights are used and the
+# sum is divided by all slots. **The lesson:** change a logit that must not count; the loss must
+# not move.
+#
+# ### Exhibit 18 · A low loss at fifty per cent
+#
+# **Symptom.** "My loss of next sentence is very low, but the acc … is always near 50%", a reader
+# writes. Both numbers are right.
+#
+# **Predict:** the same loss object serves the words, where label 0 is padding, and the pairs. What
+# does label 0 mean there?
+
+
+# %%
+def pair_loss_at_first(logits, labels):
+    return F.cross_entropy(logits, labels, ignore_index=0)
+
+
+def train_a_head(loss_of, steps=300):
+    """A new head on BERT's [CLS] vectors of exhibit 9's pairs: losses, accuracies."""
+    history, head = [], nn.Linear(pooled.shape[1], 2)
+    labels = (~is_true).long()  # 0 = B follows A
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.01)
+    for _ in range(steps):
+        loss = loss_of(logits := head(pooled.clone()), labels)
+        optimizer.zero_grad(), loss.backward(), optimizer.step()
+        history.append((loss.item(), (logits.argmax(-1) == labels).float().mean().item()))
+    return history
+
+
+# %% tags=["nbval-check-output"]
+torch.manual_seed(10)
+runs = {"at first": train_a_head(pair_loss_at_first), "both classes": train_a_head(F.cross_entropy)}
+for name, history in runs.items():
+    print(f"{name:13} loss {history[-1][0]:.3f}, accuracy {history[-1][1]:.1%}")
+assert runs["at first"][-1][0] < runs["both classes"][-1][0]  # the lower loss ...
+assert runs["at first"][-1][1] < 0.6 < runs["both classes"][-1][1]  # ... the worse model
+
+# %%
+figure, (left, right_axes) = plt.subplots(1, 2, figsize=(7.5, 2.6))
+plt.close(figure)
+for (name, history), line in zip(runs.items(), ("--", "-"), strict=True):
+    losses, accuracies = zip(*history, strict=True)
+    left.plot(losses, line, label=name)
+    right_axes.plot([100 * a for a in accuracies], line, label=name)
+left.set(xlabel="step", ylabel="loss, nats", title="The loss")
+right_axes.set(xlabel="step", ylabel="accuracy, %", title="The accuracy", ylim=(40, 102))
+right_axes.legend(loc="center right")
+figure
+
+# %% [markdown]
+# **The damage:** pairs of class 0 do not count; a head that always says 1 is perfect. **Mend it.**
+
+
+# %%
+def next_sentence_loss(logits, labels):
+    """The mean loss of logits [N, 2], both classes counted."""
+    # BEGIN SOLUTION
+    return F.cross_entropy(logits, labels)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.next_sentence_loss(next_sentence_loss)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* `ignore_index=0` belongs to the words' loss. (And a batch with zeros only would
+# be 0/0: nan.)
+
+# %% [markdown]
+# **Published:** codertimo/BERT-pytorch #32, #49 and #98. **The lesson:** look at loss *and*
+# accuracy; they may not disagree. Test: a batch of one class alone has a finite, positive loss.
+#
+# ### Exhibit 19 · A floor under the loss
+#
+# **Symptom.** A classifier with three classes is right nearly always, and its loss stops at 0.55.
+#
+# **Predict:** `cross_entropy` contains a softmax. What is the smallest loss, if the model's output
+# is already a probability, at most 1?
+
+
+# %%
+def output_at_first(states, weight, bias):
+    return F.linear(states, weight, bias).softmax(dim=-1)
+
+
+# %% tags=["nbval-check-output"]
+for C in (2, 3, 4, len(tokenizer)):
+    perfect = torch.full((1, C), -20.0)
+    perfect[0, 0] = 20.0  # certain, and right
+    label = torch.tensor([0])
+    once, again = (F.cross_entropy(x, label) for x in (perfect, perfect.softmax(-1)))
+    print(f"{C:6,} classes: {once:.2f} with logits, {again:.3f} with probabilities")
+    assert math.isclose(again, math.log(math.e + C - 1) - 1, abs_tol=1e-4)
+
+# %% [markdown]
+# **The damage:** the gradients are small and never stop pushing, while accuracy, which only needs
+# the largest number, looks healthy. **Mend it:** what should a classifier hand over?
+
+
+# %%
+def classifier_logits(states, weight, bias):
+    """What goes into cross_entropy, from states [N, H], weight [C, H], bias [C]."""
+    # BEGIN SOLUTION
+    return F.linear(states, weight, bias)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.classifier_logits(classifier_logits)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* a softmax of a softmax. Keep logits everywhere; make probabilities for people
+# only.
+
+# %% [markdown]
+# **Published:** lansinuote/Huggingface_Toturials #6, and ariecattan/SciCo #2, where the floor of
+# 0.74 is worked out. **The lesson:** know the smallest and the blind loss (ln C) of your task, and
+# check that a perfect answer reaches the first.
+#
+# ## Room 6: fine-tuning
+#
+# ### Exhibit 20 · Nobody is spared
+#
+# **Symptom.** The optimiser has two groups, with weight decay and without. Nobody ever looked at
+# how many parameters are in the second.
+#
+# **Predict:** is `"…output.LayerNorm.weight"` in the list `["bias", "LayerNorm"]`?
+
+
+# %%
+def spared_at_first(names, parts):
+    return [name for name in names if name in parts]
+
+
+# %% tags=["nbval-check-output"]
+names = [name for name, _ in bert.model.bert.named_parameters()]
+spared = spared_at_first(names, ["bias", "LayerNorm"])
+print(f"{len(spared)} of {len(names)} parameters are spared the decay")
+assert spared == []
+
+# %% [markdown]
+# **The damage:** biases and LayerNorm gains are pulled towards 0 as well. It is small, and it is
+# everywhere. **Mend it.**
+
+
+# %%
+def without_decay(names, parts):
+    """The names that have one of the parts in them."""
+    # BEGIN SOLUTION
+    return [name for name in names if any(part in name for part in parts)]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.without_decay(without_decay)
+
+# %% tags=["solution", "nbval-check-output"]
+print(len(without_decay(names, ["bias", "LayerNorm"])), "of", len(names))
+L = bert.config.num_hidden_layers
+assert len(without_decay(names, ["bias", "LayerNorm"])) == L * (6 + 4) + 2 + 1
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* `x in list` asks for an equal element; `part in name` asks for a part of a
+# text. The count has a formula: six biases and two LayerNorms in each layer, one LayerNorm after
+# the embeddings, one bias in the pooler.
+
+# %% [markdown]
+# **Published:** huggingface/transformers #33, mended in November 2018; the line lives on in
+# copies. **The lesson:** a group, a filter, a mask: print how many are in it.
+#
+# ### Exhibit 21 · The dice keep rolling
+#
+# **Symptom.** Two evaluations of one model on one file give two results. "I used `no_grad`", the
+# author says.
+#
+# **Predict:** does `torch.no_grad()` switch dropout off?
+
+
+# %%
+def states_at_first(model, ids):
+    with torch.no_grad():
+        return model(ids).last_hidden_state
+
+
+# %% tags=["nbval-check-output"]
+torch.manual_seed(11)
+ids = bert.encode("my dog is cute").input_ids[None]
+encoder = bert.model.bert.train()  # as in the middle of training
+for part in encoder.modules():
+    if isinstance(part, nn.Dropout):
+        part.p = 0.1  # BERT's own
+first, second = states_at_first(encoder, ids), states_at_first(encoder, ids)
+encoder.eval()
+alike = F.cosine_similarity(first, second, dim=-1)
+print(f"the same tokens twice: cosine {alike.min():.2f} to {alike.max():.2f}, should be 1")
+assert alike.max() < 0.9999
+
+# %% [markdown]
+# **The damage:** noise in every number, and a wrong conclusion wherever two vectors are compared.
+# One course shows that a word has *different* vectors in two sentences, with dropout on; the
+# *same* sentence twice would differ as well. **Mend it**, so that training can go on afterwards as
+# before.
+
+
+# %%
+def sentence_states(model, ids):
+    """model(ids) without dropout and without gradients; the model's mode is put back."""
+    # BEGIN SOLUTION
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        states = model(ids)
+    model.train(was_training)
+    return states
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.sentence_states(sentence_states)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* two switches were taken for one. `eval()` turns dropout off; `no_grad()` saves
+# memory.
+
+# %% [markdown]
+# **Published:** huggingface/transformers #432 and many after it; codertimo/BERT-pytorch #92
+# believes in `no_grad`. **The lesson:** evaluate twice. Equal, or something still rolls dice.
+#
+# ### Exhibit 22 · One person, four persons
+#
+# **Symptom.** A tagger for names is good on familiar ones and scores terribly on rare ones, where
+# it finds *too many*.
+#
+# **Predict:** a rare name splits into several pieces. Which label does each get?
+
+
+# %%
+def labels_at_first(labels, words):
+    return [-100 if word is None else labels[word] for word in words]
+
+
+# %% tags=["nbval-check-output"]
+B_PERSON, OUTSIDE = 1, 0
+sentence, word_labels = ["leibniz", "likes", "nebuchadnezzar"], [B_PERSON, OUTSIDE, B_PERSON]
+pieces = [tokenizer.encode(word).tokens[1:-1] for word in sentence]
+words = [None, *(i for i, split in enumerate(pieces) for _ in split), None]
+given = labels_at_first(word_labels, words)
+print("tokens ", *(piece for split in pieces for piece in split))
+print("labels ", *given)
+print(word_labels.count(B_PERSON), "persons became", given.count(B_PERSON))
+assert given.count(B_PERSON) > word_labels.count(B_PERSON)
+
+# %% [markdown]
+# **The damage:** B means "a name *begins* here", so that each piece is a person. **Mend it:** one
+# question a word, at its first piece.
+
+
+# %%
+def piece_labels(labels, words):
+    """A label for each token, from the words' labels and each token's word (None: special)."""
+    # BEGIN SOLUTION
+    before = [None, *words]
+    return [
+        -100 if word is None or word == last else labels[word]
+        for last, word in zip(before, words, strict=False)
+    ]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.piece_labels(piece_labels)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* a label of a *word* was copied to pieces, for which it is not true.
+
+# %% [markdown]
+# **Published:** chanzuckerberg/software-mention-extraction #2; labels that stand at the wrong
+# tokens in google-research/bert #560 and #646. **The lesson:** count the entities before and after
+# tokenising.
+#
+# ### Exhibit 23 · The company one keeps
+#
+# **Symptom.** A sentence has one vector when it is alone and another one when it shares a batch
+# with a long neighbour. The attention mask is right.
+#
+# **Predict:** which vectors go into `states.mean(dim=1)`?
+
+
+# %%
+def vector_at_first(states, attention_mask):  # noqa: ARG001
+    return states.mean(dim=1)
+
+
+# %% tags=["nbval-check-output"]
+alone = bert.encode("my dog is cute")
+lengths, vectors = [len(alone), 8, 16, 32, 64, 128], []
+with torch.inference_mode():
+    for S in lengths:
+        ids = F.pad(alone.input_ids, (0, S - len(alone)))[None]
+        states = bert.model.bert(ids, attention_mask=(ids != 0).long()).last_hidden_state
+        vectors.append(vector_at_first(states, ids != 0))
+cosines = F.cosine_similarity(torch.cat(vectors), vectors[0]).tolist()
+for S, cosine in zip(lengths, cosines, strict=True):
+    print(f"padded to {S:3}: {cosine:.2f}")
+assert cosines[0] > 0.9999
+assert cosines[-1] < 0.98
+
+# %%
+figure, axes = plt.subplots(figsize=(7.5, 2.4))
+plt.close(figure)
+axes.plot(lengths, cosines, "o-")
+axes.set(xlabel="tokens of the row, padding included", ylabel="cosine with the sentence alone")
+axes.set_title("One sentence, padded more and more")
+figure
+
+# %% [markdown]
+# **The damage:** a search engine that finds a sentence on Monday and not on Tuesday, in other
+# company. **Mend it.**
+
+
+# %%
+def mean_vector(states, attention_mask):
+    """[B, H]: the mean of the real tokens' states [B, S, H]; mask [B, S], 1 = real."""
+    # BEGIN SOLUTION
+    mask = attention_mask[:, :, None]
+    return (states * mask).sum(dim=1) / mask.sum(dim=1)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.mean_vector(mean_vector)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* the mask had kept padding out of the attention. But the padded positions have
+# states of their own, and the mean took them in.
+
+# %% [markdown]
+# **Published:** huggingface/transformers #17463, autoliuweijie/BERT-whitening-pytorch #13. **The
+# lesson:** every step that looks across tokens needs the mask. Test: alone and in a batch, the
+# same.
+#
+# ## Room 7: answers
+#
+# ### Exhibit 24 · Surer than sure
+#
+# **Symptom.** A program for questions shows how sure it is of its answer: 8.5.
+#
+# **Predict:** what is the largest value of a sum of two logits?
+
+
+# %%
+def score_at_first(start_logits, end_logits, start, end):
+    return start_logits[start] + end_logits[end]
+
+
+# %% tags=["nbval-check-output"]
+start_logits, end_logits = torch.tensor([[1.0, 4.5, 0.5, 0.0], [0.0, 1.0, 4.0, 0.5]])
+p_start, p_end = start_logits.softmax(-1), end_logits.softmax(-1)
+print(f"shown: {score_at_first(start_logits, end_logits, 1, 2):.1f}")
+print(f"first repair, the mean: {(p_start[1] + p_end[2]) / 2:.3f}")
+every_mean = (p_start[:, None] + p_end[None, :]) / 2
+print(f"the means of all pairs together: {every_mean.sum():.1f}")
+assert every_mean.sum() > 1.5
+
+# %% [markdown]
+# **The damage:** a number that nobody can read. The first repair, the mean of two probabilities,
+# looks like a probability and is none: over all answers it does not sum to 1. **Mend it.**
+
+
+# %%
+def span_probability(start_logits, end_logits, start, end):
+    """The probability of the answer from `start` to `end`."""
+    # BEGIN SOLUTION
+    return start_logits.softmax(-1)[start] * end_logits.softmax(-1)[end]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.span_probability(span_probability)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* a score was called a probability, and then averaged. Both ends must be right,
+# so the probabilities are multiplied, as the reviewer of the repair pointed out.
+
+# %% [markdown]
+# **Published:** allenai/allennlp #4465 and its repair, allennlp-models pull request #244. **The
+# lesson:** whatever you call a probability: sum it over everything that can happen.
+#
+# ### Exhibit 25 · Ends before it begins
+#
+# **Symptom.** For some questions a tutorial prints an empty answer.
+#
+# **Predict:** start and end are chosen one without the other. What can happen?
+
+
+# %%
+def span_at_first(start_logits, end_logits, context):  # noqa: ARG001
+    return int(start_logits.argmax()), int(end_logits.argmax())
+
+
+# %% tags=["nbval-check-output"]
+tokens = ["[CLS]", "where", "?", "[SEP]", "in", "the", "park", "behind", "the", "school", "[SEP]"]
+rng = torch.Generator().manual_seed(12)
+backwards, in_question = 0, 0
+for _ in range(1_000):
+    start, end = span_at_first(*torch.randn(2, len(tokens), generator=rng), context=4)
+    backwards += end < start
+    in_question += start < 4
+print(
+    f"of 1,000 untrained answers {backwards} end before they begin; {in_question} start too early"
+)
+assert backwards > 300
+assert in_question > 200
+
+# %% [markdown]
+# (A trained model does so less often, exactly where it is unsure.) **The damage:** `tokens[5:3]`
+# is empty, and Python does not complain. **Mend it**, and beware of the repair that forbids
+# answers of one token.
+
+
+# %%
+def best_span(start_logits, end_logits, context):
+    """(start, end), start <= end, both from position `context` on, with the largest sum."""
+    # BEGIN SOLUTION
+    scores = start_logits[:, None] + end_logits[None, :]  # [S, S], rows start, columns end
+    allowed = torch.ones_like(scores).triu().bool()
+    allowed[:context] = False
+    best = int(scores.masked_fill(~allowed, float("-inf")).argmax())
+    return divmod(best, len(start_logits))
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.best_span(best_span)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* two choices that belong together were made apart. `triu()` keeps the diagonal,
+# where start and end are one token; `triu(1)`, proposed in a course, would throw it away.
+
+# %% [markdown]
+# **Published:** meta-pytorch/captum #684, huggingface/transformers #12254; the repair that breaks
+# answers of one token in huggingface/course, pull request #613. **The lesson:** an answer is never
+# empty, and is a part of the text. Assert both.
+#
+# ### Exhibit 26 · One no silences all
+#
+# **Symptom.** The longer the text, the more often the program says "no answer".
+#
+# **Predict:** a long text is read in windows, and every window says how sure it is that it holds
+# *no* answer. Which of these numbers counts?
+
+
+# %%
+def answered_at_first(null_scores, best_span_score):
+    return best_span_score >= max(null_scores)
+
+
+# %% tags=["nbval-check-output"]
+rng = random.Random(13)
+for number in (1, 2, 4, 8):
+    answered = sum(
+        answered_at_first([rng.gauss(2, 2), *(rng.gauss(6, 2) for _ in range(number - 1))], 7.0)
+        for _ in range(2_000)
+    )
+    print(f"windows: {number}, one with the answer; found in {answered / 2_000:5.1%} of the texts")
+assert answered / 2_000 < 0.15
+
+# %% [markdown]
+# **The damage:** each further window is another chance to be overruled. **Mend it.**
+
+
+# %%
+def has_answer(null_scores, best_span_score):
+    """Whether the best span of all windows beats "no answer"; one null score a window."""
+    # BEGIN SOLUTION
+    return best_span_score >= min(null_scores)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.has_answer(has_answer)
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* a comparison with the wrong sign, so that a variable named after the minimum
+# held the maximum. The text has no answer only if *every* window says so, the least sure one
+# included.
+
+# %% [markdown]
+# **Published:** huggingface/notebooks #8. **The lesson:** adding text that has nothing to do with
+# the question must not take an answer away.
+#
+# ### Exhibit 27 · A hole in the text
+#
+# **Symptom.** A question whose answer stands in plain sight is never answered, whichever model is
+# used.
+#
+# **Predict:** windows of 114 tokens, the next one begins 128 tokens later. Which tokens does
+# nobody read?
+
+
+# %%
+def windows_at_first(length, size, stride):
+    return [(start, min(start + size, length)) for start in range(0, length, stride)]
+
+
+# %% tags=["nbval-check-output"]
+found = windows_at_first(157, 114, 128)
+read = {token for start, end in found for token in range(start, end)}
+print("windows", *found)
+print(157 - len(read), "tokens are in no window")
+for meaning, step in {"step": 128, "overlap": 354 - 128}.items():
+    starts = range(0, 1000 - 354 + step, step)
+    print(f"1,000 tokens, windows of 354, 'stride 128' as {meaning}: {len(starts)} windows")
+assert len(read) == 157 - 14
+
+# %% [markdown]
+# **The damage:** a hole, without a word. And one word, *stride*, means a step to some and an
+# overlap to others. **Mend it:** windows that cover everything, each sharing `overlap` tokens with
+# the next.
+
+
+# %%
+def windows(length, size, overlap):
+    """[(start, end), ...]: cover 0 to length, neighbours share `overlap`, no window too many."""
+    # BEGIN SOLUTION
+    found, start = [], 0
+    while True:
+        found.append((start, min(start + size, length)))
+        if start + size >= length:
+            return found
+        start += size - overlap
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.windows(windows)
+
+# %% tags=["solution"]
+read = {token for start, end in windows(157, 114, 14) for token in range(start, end)}
+assert len(read) == 157
+
+# %% [markdown] tags=["solution"]
+# *What was wrong:* the step was larger than the window.
+
+# %% [markdown]
+# **Published:** huggingface/transformers #2548; the two meanings in #18160 and pull request
+# #22942. **The lesson:** name a number after what it is (step, overlap). Test: the union of all
+# windows is the text.
+#
+# ## Room 8: false alarms
+#
+# The last room shows reports of bugs that were none. **Predict** for each: right or wrong? Then
+# run the cells; their assertions decide.
+#
+# - *"Masking after the softmax is wrong, even if each row is divided by its sum afterwards."*
+#   (abisee/pointer-generator #88; its author takes it back.)
+# - *"Random replacement must have the probability 0.1, not 0.5."* (huggingface/transformers #1927,
+#   #2858; exhibit 5.)
+# - *"`no_grad` is enough for an evaluation."* (codertimo/BERT-pytorch #92; exhibit 21.)
+
+# %%
+mask = torch.arange(8) < 5
+before = scores.masked_fill(~mask, float("-inf")).softmax(-1)
+after = scores.softmax(-1) * mask
+after /= after.sum(-1, keepdim=True)
+assert torch.allclose(before, after, atol=1e-6)  # equal: the report was wrong
+
+# %%
+rest = 1 - 0.8
+assert math.isclose(rest * 0.5, 0.1)  # half of the rest is a tenth of all: the report was wrong
+dropout = nn.Dropout(0.5).train()
+with torch.no_grad():
+    assert not torch.equal(dropout(torch.ones(99)), torch.ones(99))  # it is not enough
+
+# %% [markdown]
+# Why these belong here: whoever reads code to find mistakes finds some that are none. A claim
+# about code, too, is worth an assertion.
+#
+# ## Recap: the guide to the museum
+#
+# | symptom | look first at | the test that finds it |
+# |:--|:--|:--|
+# | the loss falls too well | masks (4, 6), pairs (10), the loss (17, 18) | count what is asked |
+# | an accuracy near 50 %, or far *below* chance | label conventions (9, 18) | turn it round |
+# | the loss stops above 0 | double softmax (19), false negatives (8) | feed a perfect answer |
+# | results change from call to call | dropout (21), layers in `forward` (16) | call twice |
+# | results change with the batch | masks (14, 15), means (23) | alone and in a batch |
+# | near the original, but not equal | LayerNorm (11), segments (12) | compare part by part |
+# | crashes on some inputs only | lengths (13) | 511, 512, 513 |
+# | rare words, other alphabets | pieces (22), offsets (3), vocabulary (1, 2) | slice the original |
+# | long texts fare worse | windows (26, 27), spans (24, 25) | add irrelevant text |
+#
+# What the exhibits have in common: **no error message**. What would have found nearly all of them:
+# a test of a few lines, written from what must be *true*, not from what the code does.
+#
+# Your way through the museum, and through the whole course (kept on this machine only):
+
+# %%
+checks.board()
+
+# %% [markdown]
+# ## Exercises
+#
+# ### Predict
+#
+# **1.** Of the twenty-seven exhibits, which would *not* have been found by "evaluate twice and
+# compare", "alone and in a batch", and "count what is asked", all three together? Name at least
+# five.
+
+# %% [markdown] tags=["solution"]
+# *A model answer.* For example 1 (a sum by hand), 2 (a switch), 3 (offsets), 9 (the column), 11
+# (LayerNorm), 12 (segments), 19 (double softmax), 20 (weight decay), 24 to 27. Each needs a truth
+# from outside: a reference, a formula, a border case.
+
+# %% [markdown]
+# ### Complete
+#
+# **2.** Choose three exhibits and write for each the test of its lesson, as a function of the
+# mend: it must pass for yours and fail for the function "at first".
+
+# %% [markdown] tags=["solution"]
+# *A model answer*, for exhibits 15, 17 and 27:
+
+# %% tags=["solution"]
+tests = {
+    "rows sum to 1": lambda f: torch.allclose(f(scores[0], mask).sum(-1), torch.ones(4, 8)),
+    "empty slots do not count": lambda f: torch.isclose(
+        f(logits, labels, weights),
+        f(logits + 3 * torch.rand(1_000) * (1 - weights[..., None]), labels, weights),
+    ),
+    "all is read": lambda f: {t for a, b in f(157, 114, 28) for t in range(a, b)} == {*range(157)},
+}
+mended = (attention_shares, real_slot_loss, windows)
+ill = (shares_at_first, loss_at_first, lambda length, size, _: windows_at_first(length, size, 128))
+assert all(test(good) for test, good in zip(tests.values(), mended, strict=True))
+assert not any(test(bad) for test, bad in zip(tests.values(), ill, strict=True))
+
+# %% [markdown]
+# ### Build
+#
+# **3.** (Without a check.) Put an exhibit of your own into the museum: a mistake of yours, or one
+# from the issues of a project that you use. Symptom, code in ten lines, damage as a number, mend,
+# test. Is it a mistake, or only a deviation? How do you know?
+
+# %% [markdown] tags=["solution"]
+# *What makes a good exhibit:* the damage is a number that anybody can compute again; the mend
+# changes that number and nothing else; and there is a truth outside the code (the paper, a
+# formula, a reference implementation) that says which of the two is right. Without that truth it
+# is a deviation, which may be an improvement.
