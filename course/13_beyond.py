@@ -272,18 +272,19 @@ del here
 # `bertedu pretrain` is an ordinary loop, and `accelerate` starts it as often as there are devices.
 # One process, and then eight on one machine:
 #
-#     bertedu pretrain TEXT --out RUN --batch-tokens 131072 --steps 1000000
+#     BASE="--layers 12 --hidden-size 768 --batch-tokens 131072 --steps 1000000"
+#
+#     bertedu pretrain TEXT --out RUN $BASE
 #
 #     accelerate launch --multi_gpu --num_processes 8 --mixed_precision bf16 \
-#         -m bertedu.cli pretrain TEXT --out RUN --batch-tokens 131072 --steps 1000000
+#         -m bertedu.cli pretrain TEXT --out RUN $BASE
 #
-# On two machines with eight GPUs each, the same on both, with `--machine_rank 0` on the first and
-# `1` on the second; TEXT and RUN on a disk that both see:
+# On two machines with eight GPUs each, the same on both, but `--machine_rank 1` on the second;
+# TEXT and RUN are on a disk that both see:
 #
 #     accelerate launch --multi_gpu --num_machines 2 --machine_rank 0 --num_processes 16 \
 #         --main_process_ip ADDRESS_OF_THE_FIRST --main_process_port 29500 \
-#         --mixed_precision bf16 \
-#         -m bertedu.cli pretrain TEXT --out RUN --batch-tokens 131072 --steps 1000000
+#         --mixed_precision bf16 -m bertedu.cli pretrain TEXT --out RUN $BASE
 #
 # | changes | does not change |
 # |---|---|
