@@ -12,8 +12,9 @@ from bertedu import (
     BertForSequenceClassification,
     BertForTokenClassification,
     InputError,
+    collate,
 )
-from tests.tiny import build
+from tests.tiny import TOKENIZER, build
 
 IDS = torch.tensor([[2, 5, 4, 7, 3], [2, 9, 4, 4, 3]])
 LABELS = torch.tensor([[-100, -100, 6, -100, -100], [-100, -100, 10, 11, -100]])
@@ -118,3 +119,20 @@ def test_answers_outside_the_window_are_not_counted() -> None:
 def test_unusable_labels_are_named(model_class, labels, message) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         build(model_class)(IDS, **labels)
+
+
+def test_under_skip_padding_a_question_costs_the_same_in_any_batch() -> None:
+    model = build(BertForQuestionAnswering)
+    short, long = (
+        TOKENIZER.encode("my dog", "is cute"),
+        TOKENIZER.encode("he likes", "playing " * 3),
+    )
+    ends = {"start_positions": torch.tensor([4, 5]), "end_positions": torch.tensor([5, 6])}
+    together = model(**collate([short, long]), **ends, skip_padding=True).loss
+    alone = [
+        model(**collate([e]), **{n: p[i : i + 1] for n, p in ends.items()}, skip_padding=True).loss
+        for i, e in enumerate((short, long))
+    ]
+    torch.testing.assert_close(together, torch.stack(alone).mean())
+    whole = model(**collate([short, long]), **ends).loss
+    assert not torch.allclose(whole, together, atol=1e-4), "the reference counts padding, too"

@@ -1,0 +1,181 @@
+"""Case 1, and what the other cases take from it: tables, labels, accuracy, F1."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertedu import InputError
+from bertedu.tasks import Classification, classification
+from bertedu.tasks.classification import Example, accuracy, confusion, macro_f1
+from bertedu.tasks.heads import BertForPooledClassification
+from tests.cases import CONFIG, TOKENIZER
+
+GOOD, BAD = Example("so good", "1"), Example("it 's bad", "0")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "examples"),
+    [
+        ("glue.tsv", "sentence\tlabel\nso good \t1\nit 's bad\t0\n", [GOOD, BAD]),
+        ("turned.tsv", "\ufefflabel\tsentence\r\n1\tso good\r\n\r\n0\tit 's bad", [GOOD, BAD]),
+        ("test.tsv", 'index\tsentence\n0\ta "quoted\n', [Example('a "quoted')]),
+        ("comma.csv", 'text,label\n"so good",1\n"it \'s bad",0\n', [GOOD, BAD]),
+        ("two.csv", 'text,label\n"so, ""good""",1\n', [Example('so, "good"', "1")]),
+        ("lines.txt", "1 so good\n0 it 's bad\n\n", [GOOD, BAD]),
+        ("trec.txt", "DESC:manner How did it ?\n", [Example("How did it ?", "DESC:manner")]),
+        ("cola.tsv", "gj04\t1\t\tso good\nclc\t0\t*\tit 's bad\n", [GOOD, BAD]),
+        ("x.jsonl", '{"text": "so good", "label": 1}\n{"sentence": "no label"}\n',
+         [GOOD, Example("no label")]),
+    ],
+)  # fmt: skip
+def test_each_form_is_read(name, content, examples, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert classification.read(tmp_path / name) == examples
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.tsv",
+            "sentence\tlabel\ngood\t1\nbad\n",
+            "a.tsv:3: the row has 1 cells and the header 2",
+        ),
+        ("a.tsv", "sentence\tlabel\ngood\t\n", "a.tsv:2: the label is empty"),
+        ("a.csv", 'text,label\nfine,1\n"open,1\n', "a.csv:3: this is no row of a .csv"),
+        ("a.txt", "1 good\nbad\n", "a.txt:2: 'bad' is not `LABEL text`"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"text"\n', "a.jsonl:2: this line is not JSON"),
+        ("a.jsonl", "[1]\n", "a.jsonl:1: this line is no JSON object"),
+        ("a.jsonl", '{"label": 1}\n', "a.jsonl:1: there is no 'text'"),
+        ("a.jsonl", '{"text": 5, "label": 1}\n', "a.jsonl:1: text is 5, not text"),
+    ],
+)
+def test_a_bad_line_is_named_by_its_number(name, content, message, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError) as mistake:
+        classification.read(tmp_path / name)
+    assert message in str(mistake.value)
+
+
+def test_another_encoding_is_named_and_can_be_given(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("1 good\n0 caf\u00e9 closed\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"a\.txt:2: this line is not utf-8"):
+        classification.read(tmp_path / "a.txt")
+    assert classification.read(tmp_path / "a.txt", "latin-1")[1].text == "caf\u00e9 closed"
+    with pytest.raises(InputError, match="there is no file"):
+        classification.read(tmp_path / "b.txt")
+
+
+class Rows(list):
+    """What `datasets` gives, as far as it is used."""
+
+    def __init__(self, rows: list[dict]) -> None:
+        super().__init__(rows)
+        self.features = {"sentence": None, "label": SimpleNamespace(names=["no", "yes"])}
+
+
+def test_a_data_set_of_the_hub_is_read(monkeypatch) -> None:
+    asked = []
+
+    def load_dataset(*name, split):
+        asked.append((*name, split))
+        if name[0] == "gone":
+            raise OSError("no such data set\nat all")
+        return Rows([{"sentence": "fine", "label": 1}, {"sentence": "what", "label": -1}])
+
+    monkeypatch.setitem(sys.modules, "datasets",
+                        SimpleNamespace(load_dataset=load_dataset))  # fmt: skip
+    assert classification.read("hub:glue:sst2:validation") == [
+        Example("fine", "yes"),
+        Example("what"),
+    ]
+    assert classification.read("hub:mine:test")
+    assert classification.read("hub:mine")
+    assert asked == [("glue", "sst2", "validation"), ("mine", "test"), ("mine", "train")]
+    with pytest.raises(InputError, match=r"hub:gone cannot be read \(no such data set\)"):
+        classification.read("hub:gone")
+
+
+def test_without_datasets_the_hub_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(InputError, match=r"pip install bertedu\[data\]"):
+        classification.read("hub:glue:sst2:train")
+
+
+LABELS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abcd")), min_size=1)
+
+
+@given(LABELS)
+def test_f1_and_accuracy_are_those_of_the_confusion(rows) -> None:
+    gold, predicted = [g for g, _ in rows], [p for _, p in rows]
+    table = confusion(gold, predicted, "abcd")
+    assert int(table.sum()) == len(rows)
+    assert accuracy(gold, predicted) == pytest.approx(float(table.trace()) / len(rows))
+    scores = []
+    for k in range(4):
+        found, right, true = table[:, k].sum(), table[k].sum(), table[k, k]
+        if found + right:
+            precision, recall = true / found.clamp(min=1), true / right.clamp(min=1)
+            both = precision + recall
+            scores.append(float(2 * precision * recall / both) if both else 0.0)
+    assert macro_f1(gold, predicted) == pytest.approx(sum(scores) / len(scores))
+
+
+def test_examples_without_a_label_are_left_out_of_metrics() -> None:
+    assert accuracy(["a", None, "b"], ["a", "a", "a"]) == 0.5
+    assert macro_f1(["a", None], ["a", "b"]) == 1.0
+    with pytest.raises(InputError, match="no example with a label"):
+        accuracy([None], ["a"])
+
+
+def test_labels_that_cannot_be_labels_are_noticed() -> None:
+    texts = [Example("x", f"text {i}") for i in range(300)]
+    with pytest.raises(InputError, match="300 different labels.*in another column"):
+        Classification().learned_from(texts)
+    with pytest.raises(InputError, match="pooling is 'max'"):
+        Classification(pooling="max")
+
+
+def head(pooling: str, positions: int = 5) -> BertForPooledClassification:
+    torch.manual_seed(0)
+    return BertForPooledClassification(CONFIG, pooling, positions).eval()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "concat"])
+def test_padding_changes_no_pooling(pooling) -> None:
+    from bertedu import collate
+
+    model = head(pooling)
+    short, long = TOKENIZER.encode("good"), TOKENIZER.encode("w1 w2 bad w3 w4 w5")
+    together = collate([short, long])
+    with torch.inference_mode():
+        for options in ({}, {"skip_padding": True}):
+            logits = model(**together, **options).logits
+            for row, encoding in enumerate((short, long)):
+                alone = model(**collate([encoding])).logits[0]
+                torch.testing.assert_close(logits[row], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_poolings_by_hand() -> None:
+    from bertedu import collate
+
+    batch = collate([TOKENIZER.encode("w1 w2 bad w3 w4 w5")])
+    with torch.inference_mode():
+        for pooling in ("mean", "concat"):
+            model = head(pooling)
+            output = model(**batch)
+            states = output.encoder.last_hidden_state[0]  # [8, H]
+            vector = states.mean(0) if pooling == "mean" else states[:5].flatten()
+            torch.testing.assert_close(output.logits[0], model.pooled_classifier(vector))
+        model = head("concat", 20)
+        filled = torch.cat([states, states.new_zeros(12, 16)]).flatten()
+        assert model.pooled_classifier.in_features == len(filled) == 320
+    with pytest.raises(InputError, match="positions is 41; it must be from 1 to 40"):
+        head("concat", 41)
+    with pytest.raises(InputError, match="pooling is 'cls'"):
+        head("cls")
