@@ -42,7 +42,7 @@ def fragment(widget: Widget) -> str:
     name = escape(type(widget).__name__)
     return (
         f'<div class="bertedu-still" data-widget="{name}">'
-        f'<script type="application/json">{_in_script(json.dumps(state))}</script>'
+        f'<script type="application/json">{_json(state)}</script>'
         f"{widget.to_svg()}</div>"
     )
 
@@ -68,7 +68,7 @@ def host_script(widgets: Iterable[Widget]) -> str:
     host = (STATIC / "host.js").read_text(encoding="utf-8")
     return (
         f'{styles}<script type="application/json" id="bertedu-modules">'
-        f"{_in_script(json.dumps(modules))}</script><script>{_in_script(host)}</script>"
+        f"{_json(modules)}</script><script>{host}</script>"
     )
 
 
@@ -109,6 +109,6 @@ def _stored(widget: Widget, name: str) -> dict[str, Any]:
     return {"value": value}
 
 
-def _in_script(text: str) -> str:
-    """No text in it ends the script that it stands in, or begins another."""
-    return text.replace("</", r"<\/").replace("<!--", r"<\!--")
+def _json(value: Any) -> str:
+    """JSON that does not end the script that it stands in, nor begin another."""
+    return json.dumps(value).replace("<", r"\u003c")
