@@ -111,6 +111,7 @@ def test_the_browser_computes_the_librarys_probabilities(tmp_path: Path) -> None
         )
         assert told["masses"]["too long"] == pytest.approx(float(inside.triu(30).sum()), abs=1e-6)
         assert sum(told["masses"].values()) == pytest.approx(1)
+        assert widget.legal_share == pytest.approx(told["masses"]["legal"], abs=1e-6)
 
 
 def test_words_are_counted_from_1_as_in_the_notes() -> None:

@@ -80,6 +80,13 @@ class SpanExplorer(FineTunedWidget):
         lead = self.prediction.null_score - self.prediction.spans[0].score
         return bool(self._task.no_answer) and lead > self.threshold
 
+    @property
+    def legal_share(self) -> float:
+        """How much of the product of both softmaxes lies on legal spans."""
+        inside = slice(self.prediction.first, -1)
+        product = self._starts[inside, None] * self._ends[None, inside]
+        return float(product.triu().tril(self._task.max_answer_tokens - 1).sum())
+
     def summary(self) -> str:
         """Returns the main numbers in one line."""
         best = self.prediction.spans[0]
@@ -131,6 +138,11 @@ class SpanExplorer(FineTunedWidget):
         if self._task.no_answer:
             rows.append((f"{percent(p.no_answer_probability):>8}  no answer", "dim"))
         picture.lines(rows)
+        picture.note(
+            f"The product of the two softmaxes puts {percent(self.legal_share)} on legal spans; "
+            "the probabilities above are of one softmax over them"
+            + (" and no answer." if self._task.no_answer else ".")
+        )
         return picture.to_svg()
 
     def _look(self, asked: dict[str, str]) -> None:

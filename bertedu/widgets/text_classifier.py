@@ -106,7 +106,8 @@ class TextClassifier(FineTunedWidget):
         )
         picture.note(
             f"Beneath a word, in percentage points: the probability of “{self.label}” minus the "
-            "one without the word. Red: the word speaks for it; blue: against it."
+            "one without the word. Red: the word speaks for it; blue: against it; the "
+            f"strongest colour: {_points(extreme)}."
             + (
                 " Below that: the share of the last layer's attention from [CLS], over all heads."
                 if self.settings["attention"]
