@@ -49,6 +49,16 @@ class PairExplorer(FineTunedWidget):
 
     Source: Bowman et al. 2015 (SNLI); Poliak et al. 2018, "Hypothesis only baselines in natural
     language inference".
+
+    Example:
+        >>> from bertedu import BertConfig, load_tokenizer
+        >>> from bertedu.tasks import Inference
+        >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
+        >>> task = Inference(labels=("contradiction", "entailment", "neutral"))
+        >>> model = FineTuned(task, task.head(config), load_tokenizer(), max_length=64)
+        >>> explorer = PairExplorer(model, "my dog is cute", "an animal is cute")
+        >>> explorer.labels, explorer.probabilities.shape
+        (['entailment', 'contradiction', 'neutral'], (3,))
     """
 
     _esm = javascript_module("pair_explorer")

@@ -48,6 +48,17 @@ class SpanExplorer(FineTunedWidget):
             together are longer than LONGEST tokens.
 
     Source: Devlin et al. 2019, sections 4.2 and 4.3.
+
+    Example:
+        >>> from bertedu import BertConfig, load_tokenizer
+        >>> from bertedu.tasks import QuestionAnswering
+        >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
+        >>> task = QuestionAnswering(no_answer=True)
+        >>> model = FineTuned(task, task.head(config), load_tokenizer(), max_length=64)
+        >>> explorer = SpanExplorer(model, "what plays?", "my cute dog likes playing")
+        >>> len(explorer.prediction.tokens), explorer.outputs.shape  # [S, H]
+        (11, torch.Size([11, 12]))
+        >>> explorer.question = "who likes it?"
     """
 
     _esm = javascript_module("span_explorer")

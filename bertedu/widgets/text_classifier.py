@@ -43,6 +43,16 @@ class TextClassifier(FineTunedWidget):
 
     Source: Zeiler and Fergus 2014 (occlusion); Li, Monroe and Jurafsky 2016, "Understanding
     neural networks through representation erasure".
+
+    Example:
+        >>> from bertedu import BertConfig, load_tokenizer
+        >>> from bertedu.tasks import Classification
+        >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
+        >>> task = Classification(labels=("bad", "good"))
+        >>> model = FineTuned(task, task.head(config), load_tokenizer(), max_length=64)
+        >>> classifier = TextClassifier(model, "my dog is cute")
+        >>> classifier.words, classifier.effects.shape  # [W, K]
+        (['my', 'dog', 'is', 'cute'], (4, 2))
     """
 
     _esm = javascript_module("text_classifier")

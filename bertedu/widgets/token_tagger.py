@@ -41,6 +41,19 @@ class TokenTagger(FineTunedWidget):
             than LONGEST tokens or the model's max_length.
 
     Source: Devlin et al. 2019, section 5.3; Ramshaw and Marcus 1995 (BIO labels).
+
+    Example:
+        >>> from bertedu import BertConfig, load_tokenizer
+        >>> from bertedu.tasks import SlotFilling
+        >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
+        >>> task = SlotFilling(labels=("O", "B-city", "I-city"))
+        >>> model = FineTuned(task, task.head(config), load_tokenizer(), max_length=64)
+        >>> tagger = TokenTagger(model, "to Taipei")
+        >>> tagger.settings = {"flips": {"0": "O", "1": "I-city"}}  # illegal, and mended
+        >>> tagger
+        TokenTagger(2 words: city “Taipei”)
+        >>> tagger.mended
+        [1]
     """
 
     _esm = javascript_module("token_tagger")
