@@ -71,8 +71,8 @@ class Check:
         ✓ right
         >>> print(twice.judge(lambda x: x**2))
         ✗ not yet: you square; twice is x + x
-        >>> print(twice.judge(lambda x: 2 * x if x < 5 else 4))
-        ✗ not yet: with x = 5 you have 4, where 10 is right
+        >>> print(twice.judge(lambda x: 2 * x if x < 5 else 7))
+        ✗ not yet: with x = 5 you have 7, where 10 is right
     """
 
     oracle: Callable[..., Any]
@@ -82,7 +82,7 @@ class Check:
     through: Callable[..., Any] | None = None
     value: bool = False
     mistakes: dict[str, Mistake] = field(default_factory=dict)
-    _hints_given: int = 0
+    _hints_given: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         if len(self.hints) > MOST_HINTS:
