@@ -272,6 +272,7 @@ sentences = [
 ][:300]
 
 
+# %%
 def where_it_goes(probs):
     """Shares [L, A], means over the words: [CLS] and [SEP] ask nothing here."""
     word = torch.arange(1, probs.shape[-1] - 1)
@@ -434,6 +435,7 @@ def probability(model):
         return float(model.model.cls.predictions(states[None]).softmax(dim=-1)[0, word])
 
 
+# %%
 whole = probability(bert)
 cut = torch.tensor([
     [probability(without_head(i, j)) for j in range(shares.shape[1])]
