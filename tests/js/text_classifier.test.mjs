@@ -75,7 +75,7 @@ test("both signs lie on the diverging scale, equally far from its middle", () =>
   page.end();
 });
 
-test("a click pins a word, Escape lets go", async () => {
+test("a click pins a word, a second one or Escape lets go", async () => {
   const page = shown();
   page.find(".be-chip")[0].click();
   assert.equal(page.one(".be-line").textContent,
@@ -83,6 +83,9 @@ test("a click pins a word, Escape lets go", async () => {
   assert.equal(page.find(".be-chip")[0].getAttribute("aria-pressed"), "true");
   await sleep(150);
   assert.equal(page.model.get("settings").word, 0);
+  page.find(".be-chip")[0].click();
+  assert.match(page.one(".be-line").textContent, /^Hover shows/);
+  page.find(".be-chip")[2].click();
   page.press(page.one(".be-chip"), "Escape");
   assert.match(page.one(".be-line").textContent, /^Hover shows/);
   page.end();
