@@ -23,10 +23,13 @@ LESSONS = {  # name of the notebook: the question that it answers
     "12_bug_museum": "Which mistakes did others make, and would you have found them?",
     "13_beyond": "What comes after the laptop, and after BERT?",
 }
+APPENDICES = {  # of the same form, beside the line of lessons
+    "14_gallery": "Which picture answers which question?",
+}
 
 
 def lesson_table(folder: Path = Path()) -> str:
-    r"""Returns the lessons as a Markdown table; those that exist are links.
+    r"""Returns the lessons and appendices as a Markdown table; those that exist are links.
 
     Args:
         folder: where the notebooks are. One that is not built yet counts when its source is in
@@ -41,7 +44,7 @@ def lesson_table(folder: Path = Path()) -> str:
         | 02 | masked language model | How does one learn language by filling holes? |
     """
     lines = ["| | lesson | the question it answers |", "|:--|:--|:--|"]
-    for name, question in LESSONS.items():
+    for name, question in {**LESSONS, **APPENDICES}.items():
         number, _, title = name.replace("_", " ").partition(" ")
         places = [folder / f"{name}.ipynb"]
         places += [folder / up / "course" / f"{name}.py" for up in ("..", "../..")]

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
-from bertedu.course import LESSONS, architecture, course_map, lesson_table
+from bertedu.course import APPENDICES, LESSONS, architecture, course_map, lesson_table
 from bertedu.errors import InputError
 from bertedu.figures import diagram
 
@@ -16,7 +16,8 @@ DRAWINGS = [course_map, architecture]
 
 
 def test_every_notebook_is_a_lesson():
-    assert {source.stem for source in COURSE.glob("[0-9][0-9]_*.py")} <= {"00_start_here", *LESSONS}
+    named = {"00_start_here", *LESSONS, *APPENDICES}
+    assert {source.stem for source in COURSE.glob("[0-9][0-9]_*.py")} <= named
 
 
 def test_only_lessons_that_exist_are_links(tmp_path):
