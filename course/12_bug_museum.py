@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 12 · The museum of bugs
 #
-# Every mistake in this museum was made by somebody who knew what they were doing, was published,
-# and was used by others: in libraries, courses, and code behind papers. That is no reason to
-# laugh. It is a comfort (it happens to the best), and it is the quickest way to learn *where* BERT
-# breaks without a sound. For that is what nearly all the exhibits have in common: no error, no
-# warning, a falling loss. Only a number is a little wrong.
+# Every mistake in this museum was published: in libraries, in courses, in code behind papers, by
+# people who knew what they were doing. That is no reason to laugh. It is a comfort (it happens to
+# the best), and it is the quickest way to learn *where* BERT breaks without a sound. For that is
+# what nearly all the exhibits have in common: no error, no warning, a falling loss. Only a number
+# is a little wrong.
 #
 # **Afterwards you can**
 # - hear from a symptom which part is ill;
@@ -490,8 +490,8 @@ checks.other_sentence(other_sentence)
 #
 # ### Exhibit 9 · The lower, the better
 #
-# **Symptom.** A published method asks BERT whether a topic "follows" a text. A reader finds that
-# it does no better than chance, or rather worse, with a model that is good at the task.
+# **Symptom.** A published method asks BERT whether a topic "follows" a text. A user is surprised:
+# this baseline does no better than chance.
 #
 # **Predict:** of the two logits, which one says "B follows A"?
 
@@ -545,9 +545,9 @@ checks.probability_of_next(probability_of_next)
 
 # %% [markdown]
 # **Published:** the question in google-research/bert #125 and huggingface/transformers #836; code
-# that read the wrong column in osainz59/Ask2Transformers #5. **The lesson:** a constant with a
-# name (`FOLLOWS = 0`) is cheaper than a discussion. *Far below* chance always means: right, but
-# reversed.
+# that reads the other column in osainz59/Ask2Transformers #5 (whether it changed published numbers
+# is open). **The lesson:** a constant with a name (`FOLLOWS = 0`) is cheaper than a discussion.
+# *Far below* chance always means: right, but reversed.
 #
 # ### Exhibit 10 · One sentence, one document
 #
@@ -689,8 +689,8 @@ assert (states[0] - states[1]).abs().max() > 0.1
 assert changed.max() > 0.05
 
 # %% [markdown]
-# **The damage:** `[SEP]` still stands between the two, and yet the model judges many pairs anew: it
-# has always seen ones behind the first `[SEP]`. **Mend it.**
+# **The damage:** `[SEP]` still stands between the two, and yet the model judges many pairs anew:
+# it has always seen ones behind the first `[SEP]`. **Mend it.**
 
 
 # %%
@@ -715,7 +715,7 @@ checks.token_types(token_types)
 # ### Exhibit 13 · Five hundred and ten words
 #
 # **Symptom.** A careful author cuts every text to 510 words, leaving room for `[CLS]` and `[SEP]`.
-# Most texts work. One in ten stops with an index error deep in the model.
+# Most texts work. Some stop with an index error deep in the model.
 #
 # **Predict:** 510 words are how many tokens?
 
@@ -757,8 +757,8 @@ checks.shortened(shortened)
 # off the `[SEP]`: no crash, but an input such as the model has never seen.
 
 # %% [markdown]
-# **Published:** alexandrainst/danlp #54, huggingface/transformers #5611. **The lesson:** test at
-# the border: 511, 512 and 513 tokens.
+# **Published:** texts of more than 512 tokens broke alexandrainst/danlp #54 and
+# huggingface/transformers #5611. **The lesson:** test at the border: 511, 512 and 513 tokens.
 #
 # ### Exhibit 14 · Looking at nothing
 #
@@ -883,6 +883,7 @@ first, second = newborn(context, states), newborn(context, states)
 print(f"two calls differ by up to {(first - second).abs().max():.2f}")
 print(sum(p.numel() for p in newborn.parameters()), "parameters instead of", 64 * 64 + 3 * 64)
 assert not torch.allclose(first, second, atol=0.1)
+assert 768 * 768 + 3 * 768 == 592_128  # in a layer of BERT-base
 
 # %% [markdown]
 # **The damage:** in BERT-base these would be 12 × 592,128 numbers that are never trained, and the
@@ -1170,9 +1171,9 @@ assert alike.max() < 0.9999
 
 # %% [markdown]
 # **The damage:** noise in every number, and a wrong conclusion wherever two vectors are compared.
-# One course shows that a word has *different* vectors in two sentences, with dropout on; the
-# *same* sentence twice would differ as well. **Mend it**, so that training can go on afterwards as
-# before.
+# A course's page (d2l-ai/d2l-en, `bert-pretraining.md`; this is our own reading, not a report)
+# compares a word's vectors in two sentences with dropout on; the *same* sentence twice would
+# differ as well. **Mend it**, so that training can go on afterwards as before.
 
 
 # %%
