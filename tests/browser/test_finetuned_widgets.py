@@ -223,10 +223,12 @@ def spans(page):
 
 def answers_agree(widget, question: str, document: str) -> None:
     theirs = finetuned("question_answering").predict((question, document))
-    told = widget.locator(".be-answer").evaluate_all(
+    told = widget.locator(".be-answer[data-answer]").evaluate_all(
         "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
     )
     assert len(told) == len(theirs.spans)
+    (none,) = percents(widget.locator(".be-none span:nth-child(4)"))
+    assert none == pytest.approx(100 * theirs.no_answer_probability, abs=0.11)
     for row, span in zip(told, theirs.spans, strict=True):
         assert row[2] == f"({span.first_word}, {span.last_word})"
         assert float(row[3].removesuffix(" %")) == pytest.approx(100 * span.probability, abs=0.11)
@@ -302,5 +304,5 @@ def test_they_look_as_they_should(theme: str, classifier, tagger, pairs, spans, 
     look_at(tagger, "token-tagger", theme, height=1100, widths=widths)
     pairs.locator(".be-try").first.click()
     look_at(pairs, "pair-explorer", theme, height=900, widths=widths)
-    spans.locator(".be-answer").nth(1).click()
+    spans.locator(".be-answer[data-answer]").nth(1).click()
     look_at(spans, "span-explorer", theme, height=2000, widths=widths)

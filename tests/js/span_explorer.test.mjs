@@ -146,6 +146,21 @@ test("the threshold decides between the best span and none", () => {
   page.end();
 });
 
+test("no answer stands among the answers, by its probability, and is scored as a span of [CLS]", () => {
+  const page = shown();
+  const rows = page.find(".be-answer");
+  assert.equal(rows.length, 3);
+  assert.match(rows[2].textContent, new RegExp(`^–no answer\\[CLS\\]${(100 * Math.exp(-TOTAL)).toFixed(1)} %`));
+  rows[2].click();
+  assert.deepEqual(pressed(page), [0, 0]);
+  assert.equal(rows[2].getAttribute("aria-pressed"), "true");
+  assert.match(page.one(".be-line").textContent, /positions 0 to 0: score 0\.00; .* so is “no answer” scored: joint /);
+  page.end();
+  const likely = shown(undefined, { no_answer_probability: 0.9 });
+  assert.match(likely.find(".be-answer")[0].textContent, /^–no answer/);
+  likely.end();
+});
+
 test("a model that always answers has no threshold", () => {
   const page = shown(undefined, { no_answer: false, null_score: 99 });
   assert.ok(page.one(".be-threshold").hidden);

@@ -230,7 +230,9 @@ function render({ model, el }) {
       "question and special tokens. Beneath a piece: its word's number.");
     tokens.replaceChildren(...data.tokens.map((token, place) => tokenNode(token, place, most)));
     roving(tokens, picturing.signal);
-    answers.replaceChildren(...data.spans.map((span, n) => answerNode(span, n)));
+    const rows = data.spans.map((span, n) => ({ probability: span[5], node: answerNode(span, n) }));
+    if (data.no_answer) rows.push({ probability: data.no_answer_probability, node: noneNode() });
+    answers.replaceChildren(...rows.sort((a, b) => b.probability - a.probability).map(({ node }) => node));
     roving(answers, picturing.signal);
     const reach = Math.ceil(Math.max(10, Math.abs(lead()) + 2));
     Object.assign(slider, { min: -reach, max: reach });
@@ -280,6 +282,13 @@ function render({ model, el }) {
       element("span", {}, `${n + 1}.`), element("bdi", {}, readable(text)),
       element("span", {}, `(${firstWord}, ${lastWord})`),
       element("span", {}, percent(probability)), element("span", {}, percent(product({ start, end }))));
+  }
+
+  /** That there is no answer, which is scored as a span of [CLS]. */
+  function noneNode() {
+    return element("button", { type: "button", class: "be-answer be-none", "data-start": 0, "data-end": 0, "aria-pressed": "false" },
+      element("span", {}, "–"), element("bdi", {}, "no answer"), element("span", {}, "[CLS]"),
+      element("span", {}, percent(data.no_answer_probability)), element("span", {}, percent(product({ start: 0, end: 0 }))));
   }
 
   // ---- what changes with a choice ----
@@ -369,7 +378,8 @@ function render({ model, el }) {
       node.children[1].setAttribute("aria-pressed", pinned && (place === settings.start || place === settings.end));
     }
     for (const node of answers.children) {
-      const [, s, e] = data.spans[Number(node.dataset.answer)];
+      const { answer } = node.dataset;
+      const [s, e] = answer === undefined ? [0, 0] : data.spans[answer].slice(1, 3);
       node.setAttribute("aria-pressed", s === start && e === end);
     }
     const chosen = profile.querySelector(".be-chosen");
@@ -393,7 +403,9 @@ function render({ model, el }) {
     const words = wordOf(start) && wordOf(end) ? ` (${wordOf(start)}, ${wordOf(end)})` : "";
     const score = data.starts.values[start] + data.ends.values[end];
     const both = `start ${percent(shares.start[start])} × end ${percent(shares.end[end])} = ${percent(product(cell))}`;
-    const verdict = why === LEGAL ? `joint ${percent(joint(cell))}` : `no answer: ${why}`;
+    const none = data.no_answer && start === 0 && end === 0;
+    const verdict = why === LEGAL ? `joint ${percent(joint(cell))}`
+      : none ? `so is “no answer” scored: joint ${percent(data.no_answer_probability)}` : `no answer: ${why}`;
     return `“${piece(start)}” to “${piece(end)}”${words}, positions ${start} to ${end}: score ${plain(score)}; ${both}; ${verdict}`;
   }
 
