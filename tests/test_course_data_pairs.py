@@ -122,6 +122,14 @@ def test_every_label_has_every_kind_of_sentence(name: str, label: str, sign: str
     assert sum(bool(re.search(sign, f"{pair[0]} {pair[1]}".lower())) for pair in found) >= 3
 
 
+@pytest.mark.parametrize("name", SPLITS)
+def test_common_words_tell_what_the_readme_admits(name: str) -> None:
+    shared = dict.fromkeys(LABELS, 0.0)
+    for premise, hypothesis, label in PAIRS[name]:
+        shared[label] += len(set(words(premise)) & set(words(hypothesis)))
+    assert shared["entailment"] > shared["contradiction"] > shared["neutral"]
+
+
 def accuracy_of_hypothesis_only(train: list[Pair], test: list[Pair]) -> float:
     """Returns the accuracy on `test` of a linear classifier of the hypothesis's words."""
     columns = {w: i for i, w in enumerate(sorted({w for pair in train for w in words(pair[1])}))}
