@@ -25,7 +25,7 @@
 # look at the **damage**, find the line. Then write the **mend** where the `...` stands, and run
 # the check. The code is our own, written for this museum; the mistake in it is the published one.
 
-# %% tags=["nbval-check-output"]
+# %%
 import math
 from itertools import pairwise
 
@@ -39,6 +39,8 @@ from bertedu import checks
 from bertedu.figures import STYLE
 
 plt.style.use(STYLE)
+
+# %% tags=["nbval-check-output"]
 bert = bertedu.load()
 tokenizer = bert.tokenizer
 print(bert)
@@ -161,10 +163,7 @@ def wants_lower_case(arguments):
     parser = argparse.ArgumentParser()
 
     # BEGIN SOLUTION
-    def is_true(text):
-        return text.lower() == "true"
-
-    parser.add_argument("--lower_case", type=is_true, default=True)
+    parser.add_argument("--lower_case", type=lambda text: text.lower() == "true", default=True)
     return parser.parse_args(arguments).lower_case
     # END SOLUTION
 
@@ -269,7 +268,7 @@ assert fates["kept"] == chosen
 
 # %%
 def fate_of_token(draw):
-    """ "not chosen", or for 15 % of the draws "masked" / "random" / "kept", 80/10/10."""
+    """One of "not chosen", "masked", "random", "kept": 15 % are chosen, and these 80/10/10."""
     # BEGIN SOLUTION
     if draw >= 0.15:
         return "not chosen"
