@@ -226,7 +226,7 @@ print(f"on one Cloud TPU: {days_on_one:.0f} days, at {dollars_an_hour:.2f} dolla
 assert 14 * 0.8 < days_on_one < 14 * 1.2
 
 # %% [markdown]
-# **Five years later.** MosaicML trained a plain Hugging Face BERT-base on 286,720,000 rows of 128
+# **Some years later.** MosaicML trained a plain Hugging Face BERT-base on 286,720,000 rows of 128
 # tokens, without next sentence prediction, in about 11.5 hours on 8 A100 GPUs
 # (mosaicml/examples, `benchmarks/bert`: README and `hf-bert-base-uncased.yaml`). Its price for
 # these GPUs can be read off another figure: 1.13 hours on 8 of them for about 20 dollars
@@ -577,7 +577,7 @@ assert wide < size.intermediate_size
 
 
 # %%
-def rotate(x, position, theta=160_000.0):
+def rotate(x, position, theta=160_000.0):  # theta as in ModernBERT's global layers
     D = x.shape[-1]
     angle = position / theta ** (torch.arange(0, D, 2, dtype=x.dtype) / D)  # [D / 2]
     one, other = x[..., ::2], x[..., 1::2]
