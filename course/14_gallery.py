@@ -1,0 +1,287 @@
+# %% [markdown]
+# # 14 · Gallery
+#
+# Every interactive picture of this course on one page, each with what to look for and one thing
+# to try. A teacher finds here what to project; a student, what to come back to.
+#
+# **Afterwards you can**
+# - say which picture answers which question about BERT;
+# - read a number off each, and get the same number from the library;
+# - take a picture along as a file, or as a page that lives without Python.
+#
+# **You need** nothing but curiosity; each picture names the lesson that explains it. No internet
+# connection.
+#
+# **Time** as long as you like; less than half a minute of CPU time.
+#
+# **In the paper** Devlin et al. 2019 (arXiv:1810.04805): §3 and figure 2.
+#
+# All pictures work alike: *hover* shows, a *click* pins, *Escape* lets go, *Tab* and the *arrow
+# keys* replace the mouse, and typing computes everything anew. Every claim in the text is checked
+# by an `assert` in a cell.
+
+# %%
+import tempfile
+from pathlib import Path
+
+import torch
+
+import bertedu
+from bertedu import widgets
+
+bert = bertedu.load()
+
+# %% [markdown]
+# ## 1. Journey: one sentence through everything
+#
+# **Look for** the column of light: the token that you point at, at all seven stations, from its
+# piece to the heads' answers.
+#
+# **Try** *cosine to: the lit token* in panel 6, and point at `[MASK]`: which tokens has its vector
+# come closest to after the last layer?
+#
+# *(All lessons; a panel each.)*
+
+# %% tags=["nbval-check-output"]
+journey = widgets.Journey("calculus is a branch of [MASK]", "it was developed by newton", bert)
+journey
+
+# %%
+mask = journey.stages.encoding.tokens.index("[MASK]")
+[guesses] = bert.fill_mask(journey.text, journey.pair)
+assert [guess.token for guess in journey.guesses(mask)] == [guess.token for guess in guesses]
+follows = bert.next_sentence(journey.text, journey.pair)
+assert abs(journey.stages.follows - follows) < 1e-4
+assert torch.allclose(journey.attention.sum(dim=-1), torch.ones(len(journey.attention)), atol=1e-5)
+
+# %% [markdown]
+# ## 2. WordPieceExplorer: a text becomes pieces
+#
+# **Look for** the longest match: a word that is not in the vocabulary loses letters from its end
+# until what is left is there.
+#
+# **Try** your own name, an emoji, a word with an accent. Which of them become `[UNK]`?
+#
+# *(Lesson 01.)*
+
+# %% tags=["nbval-check-output"]
+widgets.WordPieceExplorer("My dog is cute", "He likes unplayable games")
+
+# %%
+assert bert.encode("unplayable").tokens == ["[CLS]", "un", "##play", "##able", "[SEP]"]
+assert bert.encode("Résumé").tokens == bert.encode("resume").tokens  # cleaned before it is split
+
+# %% [markdown]
+# ## 3. MaskExplorer: three fates
+#
+# **Look for** the difference between one roll and two thousand: one roll of a short text rarely
+# has all three fates, and thousands have them in the shares of the rule.
+#
+# **Try** to switch *whole words* on with a long word that falls into pieces.
+#
+# *(Lesson 02.)*
+
+# %% tags=["nbval-check-output"]
+masks = widgets.MaskExplorer("my dog is hairy and he likes unplayable games")
+masks
+
+# %%
+chosen = masks.fates[masks.fates > 0].long()
+shares = torch.bincount(chosen, minlength=4)[1:] / len(chosen)  # [MASK], random, kept
+assert torch.allclose(shares, torch.tensor([0.8, 0.1, 0.1]), atol=0.03)
+assert len(set((masks.fates > 0).sum(dim=1).tolist())) == 1  # the same number in every roll
+
+# %% [markdown]
+# ## 4. SentencePairBuilder: does B follow A?
+#
+# **Look for** the label: 0 means that B *follows*. The notes ask it the other way round.
+#
+# **Try** *Make 1,000* with B from all sentences, as some published code does: how many “random”
+# pairs are none?
+#
+# *(Lesson 03.)*
+
+# %% tags=["nbval-check-output"]
+pairs = widgets.SentencePairBuilder()
+pairs
+
+# %%
+starts = torch.from_numpy(pairs.corpus.document_starts.astype("int64"))
+assert (starts.diff() >= 2).all()  # or no sentence could follow another
+assert starts[-1] == pairs.corpus.num_sentences == len(pairs.sentences)
+
+# %% [markdown]
+# ## 5. EmbeddingSum: three vectors become one
+#
+# **Look for** what the first layer loses when a term is switched off: the picture of its attention
+# changes at once.
+#
+# **Try** to switch *position* off and to find two tokens that the model can no longer tell apart.
+#
+# *(Lesson 04.)*
+
+# %% tags=["nbval-check-output"]
+sums = widgets.EmbeddingSum("my dog is my dog", None, bert)
+sums
+
+# %%
+assert torch.equal(sums.terms[0] + sums.terms[1] + sums.terms[2], sums.summed)
+assert torch.allclose(sums.states, bert.hidden_states("my dog is my dog")[0], atol=1e-5)
+sums.settings = sums.settings | {"position": False}
+assert torch.equal(sums.states[1], sums.states[4])  # the first “my” and the second
+assert sums.moved > 0
+sums.settings = sums.settings | {"position": True}
+
+# %% [markdown]
+# ## 6. AttentionExplorer: what does this head do with that word?
+#
+# **Look for** stripes beside the diagonal: a head that looks at the next or the previous token.
+#
+# **Try** to find the head that looks most at `[SEP]`, and ask why in the bottom row: query times
+# key, component by component.
+#
+# *(Lesson 05, which also shows bertviz.)*
+
+# %% tags=["nbval-check-output"]
+explorer = widgets.AttentionExplorer("My dog is cute.", "He likes playing.", bert)
+to_next = bert.attention(explorer.text, explorer.pair).diagonal(1, -2, -1).mean(dim=-1)  # [L, A]
+layer, head = divmod(int(to_next.argmax()), bert.config.num_attention_heads)
+explorer.settings = explorer.settings | {"layer": layer + 1, "head": head + 1}
+explorer
+
+# %%
+tokens = bert.encode(explorer.text, explorer.pair).tokens
+print(f"Layer {layer + 1}, head {head + 1} gives the next token {to_next.max():.0%}.")
+assert to_next.max() > 3 / len(tokens)  # three times as much as looking everywhere alike
+
+# %% [markdown]
+# ## 7. TrainingMonitor: a loss falls
+#
+# **Look for** the dashed line, the baseline: a loss says something only beside it.
+#
+# **Try** *Pause* and *Stop*; then give it more steps. (Thirty are far too few to learn a language;
+# lesson 07 takes the time.)
+
+# %%
+from bertedu.corpus import Corpus
+from bertedu.data import HELD_OUT
+from bertedu.pretraining import PretrainingData, Recipe, pretrain, unigram_log_probs
+
+# %%
+steps = 30
+tiny = bertedu.BertConfig(
+    hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
+)
+with tempfile.TemporaryDirectory() as folder:
+    corpus = Corpus.build([str(HELD_OUT)], bert.tokenizer, folder, progress=False)
+    frequencies = unigram_log_probs(corpus, len(bert.tokenizer))
+    recipe = Recipe(steps=steps, max_length=64, tokens_per_batch=512, learning_rate=5e-3)
+    torch.manual_seed(0)
+    small = bertedu.BertForPreTraining(tiny)
+    monitor = widgets.TrainingMonitor(steps, -float((frequencies.exp() * frequencies).sum()))
+    await monitor.run(pretrain(small, PretrainingData(corpus, bert.tokenizer, recipe), recipe))  # noqa: F704, PLE1142
+
+# %%
+losses = [report.mlm_loss for report in monitor.reports]
+assert losses[-1] < losses[0]
+assert monitor.state in ("finished", "stopped")
+
+# %% [markdown]
+# ## 8. Take one along
+#
+# *Save picture* in each of them gives a still picture. `to_html` gives a page that lives: its data
+# stands in the file itself, so it needs neither Python nor a network. Only typing is off.
+
+# %%
+from bertedu.widgets.static_page import to_html
+
+page = to_html([journey, explorer], title="Two pictures to take along")
+with tempfile.TemporaryDirectory() as folder:
+    file = Path(folder) / "pictures.html"  # choose a place that stays, and open it in a browser
+    file.write_text(page, encoding="utf-8")
+    assert 50_000 < file.stat().st_size < 2_000_000
+assert "https://" not in page
+
+# %% [markdown]
+# ## Recap
+#
+# | the question | the picture |
+# |---|---|
+# | how does it all hang together? | Journey |
+# | how does a text become ids? | WordPieceExplorer |
+# | what is hidden in pretraining, and how? | MaskExplorer |
+# | what is a pair, and what its label? | SentencePairBuilder |
+# | what does the first layer read? | EmbeddingSum |
+# | who looks at whom, and why? | AttentionExplorer |
+# | does it learn? | TrainingMonitor |
+#
+# ## Exercises
+#
+# Replace each `...` by your answer; then run the cell and the one after it.
+
+
+# %%
+def verdict(yours, truth):
+    if yours is ...:
+        print("not done yet")
+    elif yours == truth:
+        print("✓ right")
+    else:
+        print("✗ not yet; you have:", yours)
+
+
+# %% [markdown]
+# ### Predict
+#
+# **1.** In the Journey's panel 6, what is the cosine of every token to its own input in the first
+# row, named *input*?
+
+# %%
+# BEGIN SOLUTION
+first_row = 1
+# END SOLUTION
+
+# %%
+verdict(first_row, round(float(journey.stages.to_input[0].mean()), 4))
+
+# %% [markdown] tags=["solution"]
+# *Why:* it is compared with itself.
+
+# %% [markdown]
+# ### Complete
+#
+# **2.** Which token does this token ask most in a row of probabilities? Complete the function; the
+# row is a tensor [S].
+
+
+# %%
+def asks_most(row, tokens):
+    # BEGIN SOLUTION
+    return tokens[int(row.argmax())]
+    # END SOLUTION
+
+
+# %%
+verdict(asks_most(torch.tensor([0.2, 0.7, 0.1]), ["[CLS]", "dog", "[SEP]"]), "dog")
+
+# %% [markdown]
+# ### Build
+#
+# **3.** The Journey has room for answers of your own: any function of text and pair that returns
+# lines of text. Write one that counts the tokens of both, such as `["A 3", "B 2"]`, special tokens
+# left out.
+
+
+# %%
+def count_tokens(text, pair):
+    # BEGIN SOLUTION
+    counts = {"A": len(bert.tokenizer.ids(text)), "B": len(bert.tokenizer.ids(pair or ""))}
+    return [f"{name} {count}" for name, count in counts.items()]
+    # END SOLUTION
+
+
+# %%
+verdict(count_tokens("my cute dog", "he plays"), ["A 3", "B 2"])
+if count_tokens("", "") is not ...:
+    own = widgets.Journey("my cute dog", "he plays", bert, {"tokens": count_tokens})
+    print(own.answers)
