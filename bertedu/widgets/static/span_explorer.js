@@ -340,7 +340,7 @@ function render({ model, el }) {
     highest = all.reduce((most, share) => Math.max(most, share), 0) || 1;
     plane.setAttribute("aria-label", `${n} × ${n} pairs of places; the numbers of the chosen one stand beside it`);
     planeKey.replaceChildren(legend(PALETTE.sequential, "0 %", percent(highest)),
-      settings.view === "joint" ? " grey: no answer" : " greyed: has a share, but is no answer");
+      settings.view === "joint" ? "; grey: no answer" : "; greyed: has a share, but is no answer");
     const context = Object.assign(plane, { width: n, height: n }).getContext?.("2d");
     if (!context) return;
     const image = context.createImageData(n, n);
