@@ -207,6 +207,9 @@ def test_nothing_that_an_answer_does_comes_out(check, capsys):
     expected = torch.rand(1), random.random()
     torch.manual_seed(1), random.seed(1)
     answers = [noisy, lambda: 0, lambda *given: Hostile(), Hostile(), None, 3.5, "x", [], print]
+    endless = []
+    endless.append(endless)
+    answers += [endless, lambda *given: endless, lambda *given: (n for n in range(3))]
     answers += [lambda *given: given, lambda *given: float("nan"), lambda *given: sys.exit()]
     for answer in answers:
         check(answer)
@@ -246,6 +249,16 @@ def test_of_two_mistakes_that_agree_at_first_the_better_one_is_told():
     made.wrong("adds two", lambda x: x + 2, "you add two")  # the same at 2
     assert made.judge(lambda x: 2 + x).message == "you add two"
     assert made.judge(lambda x: x**2).message == "you square"
+
+
+def test_what_agrees_with_a_mistake_once_is_not_taken_for_it():
+    made = Check(lambda x: 0, "00", cases=lambda: [(1,), (2,), (3,), (4,), (5,)])
+    made.wrong("squares", lambda x: x * x, "you square")
+    assert (
+        made.judge(lambda x: 5 - x if x > 1 else x).message
+        == "with x = 1 you have 1, where 0 is right"
+    )
+    assert made.judge(lambda x: x * x if x < 4 else 7).message == "you square"
 
 
 @pytest.mark.parametrize(

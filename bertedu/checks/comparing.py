@@ -1,6 +1,7 @@
 """When two answers are the same, and how to say where they are not."""
 
 import math
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ def plain(result: Any) -> Any:
         return plain(result.tolist()) if result.dtype.names else result.tolist()
     if isinstance(result, Raised):
         return result
-    if isinstance(result, list | tuple):
+    if isinstance(result, list | tuple | range):
         return [plain(item) for item in result]
     if isinstance(result, dict):
         return {key: plain(value) for key, value in result.items()}
@@ -143,7 +144,7 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
     try:
-        return repr(value)
+        return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))  # the same in every run
     except Exception:  # noqa: BLE001 (a reader's object may have any repr)
         return f"a {type(value).__name__}"
 

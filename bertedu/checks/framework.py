@@ -138,15 +138,18 @@ class Check:
         Args:
             answer: the reader's function (or value, where `value` is set).
         """
+        try:
+            with _undisturbed():
+                return self._judge(answer)
+        except Exception as error:  # noqa: BLE001 (an answer that cannot even be compared)
+            return Verdict("wrong", f"your answer cannot be compared ({type(error).__name__})")
+
+    def _judge(self, answer: Any) -> Verdict:
         if holds_stub(answer):
             return Verdict("not done")
         if not self.value and not callable(answer):
             call = f"checks.{self.name}(your_function)"
             return Verdict("wrong", f"give the function itself, without calling it: {call}")
-        with _undisturbed():
-            return self._judge(answer)
-
-    def _judge(self, answer: Any) -> Verdict:
         cases = self.cases()
         yours: list[Any] = []
         for number, case in enumerate(cases):
@@ -187,7 +190,7 @@ class Check:
         return plain(result), next(touched, "")
 
     def _known(self, answer: Any, cases: Sequence[Any], yours: list[Any]) -> str | None:
-        """Returns the message of the mistake that explains the first difference, and most else."""
+        """Returns the message of the mistake that explains the first difference and half of all."""
         first = len(yours) - 1
         agreeing: dict[str, int] = {}
         for name, mistake in self.mistakes.items():
@@ -200,7 +203,9 @@ class Check:
         for name in agreeing:
             theirs = [self._run(self.mistakes[name].answer, case)[0] for case in cases]
             agreeing[name] = sum(not difference(*two) for two in zip(yours, theirs, strict=True))
-        return self.mistakes[max(agreeing, key=lambda name: agreeing[name])].message
+        best = max(agreeing, key=lambda name: agreeing[name])
+        # To agree once may be chance: a wrong explanation is worse than none.
+        return self.mistakes[best].message if 2 * agreeing[best] >= len(cases) else None
 
     def _described(self, case: tuple[Any, ...], number: int, yours: list[Any],
                    found: Difference) -> str:  # fmt: skip
