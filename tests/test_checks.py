@@ -26,6 +26,7 @@ from bertedu.checks import progress
 from bertedu.checks.comparing import difference, plain
 from bertedu.checks.framework import Check, check
 from bertedu.errors import InputError
+from bertedu.notebooks import ENVIRONMENT
 
 COURSE = Path(__file__).parents[1] / "course"
 CHECKS = checks.every_check()
@@ -378,6 +379,10 @@ def test_nothing_is_kept_where_nothing_is_wanted(monkeypatch, tmp_path, capsys):
     assert progress.path() is None
     assert progress.load() == {}
     assert capsys.readouterr().out == "✓ right\n"
+
+
+def test_to_build_the_solutions_is_nobody_s_progress():
+    assert ENVIRONMENT["BERTEDU_PROGRESS"] == ""
 
 
 @pytest.mark.parametrize(
