@@ -34,14 +34,21 @@ export function columns(tokens, room) {
   return { mode: "upright", widths: tokens.map(() => room / tokens.length) };
 }
 
+const means = new WeakMap(); // of each data's attention, by layer
+
 /** The S x S probabilities of a layer and head, both from 1; head 0 is the mean of all heads. */
 export function attention({ attention: { values, shape: [, A, S] } }, { layer, head }) {
   const size = S * S;
   const of = (h) => values.subarray(((layer - 1) * A + h) * size, ((layer - 1) * A + h + 1) * size);
   if (head) return of(head - 1);
-  const mean = new Float32Array(size);
-  for (let h = 0; h < A; h++) of(h).forEach((value, i) => { mean[i] += value / A; });
-  return mean;
+  if (!means.has(values)) means.set(values, new Map());
+  const known = means.get(values);
+  if (!known.has(layer)) {
+    const mean = new Float32Array(size);
+    for (let h = 0; h < A; h++) of(h).forEach((value, i) => { mean[i] += value / A; });
+    known.set(layer, mean);
+  }
+  return known.get(layer);
 }
 
 /** What is in a cell of the hidden states: a cosine, or null where there is nothing to compare. */
@@ -164,6 +171,8 @@ function render({ model, el }) {
   let stateCells = []; // [stage][position]
   let shareCells = [];
   let lighted = []; // for each position, what lights up with it
+  let rollShown; // in the second panel
+  let compareShown; // in the sixth
   const live = hasKernel(model);
   const status = element("p", { class: "be-status", role: "status" });
   const fields = textFields();
@@ -193,7 +202,7 @@ function render({ model, el }) {
   const spans = row("segment");
   const judged = element("p", { class: "be-verdict" });
   const strips = TERMS.map((name) => {
-    const canvas = element("canvas", { class: "be-strip" });
+    const canvas = element("canvas", { class: "be-strip", role: "img", "aria-label": `${name}, as colours` });
     const line = row(name, { class: "be-strip-row" });
     line.fill(canvas);
     return { ...line, canvas };
@@ -201,7 +210,7 @@ function render({ model, el }) {
   const stripKey = element("p", { class: "be-key" });
   const layers = element("span", { class: "be-choices", role: "toolbar", "aria-label": "Layer" });
   const heads = element("span", { class: "be-choices", role: "toolbar", "aria-label": "Head" });
-  const lines = element("canvas", { class: "be-lines" });
+  const lines = element("canvas", { class: "be-lines", "aria-hidden": "true" });
   const answering = row("answer ↑");
   const sharing = row("", { class: "be-shares" });
   const sharesKey = element("p", { class: "be-key" });
@@ -332,6 +341,7 @@ function render({ model, el }) {
       return best ? guessed(i, best, token, ids[i] === data.mask_id) : cell(i, small("–"));
     }));
     lay();
+    [rollShown, compareShown] = [null, null];
     paint();
   }
 
@@ -342,6 +352,7 @@ function render({ model, el }) {
     root.dataset.columns = layout.mode;
     root.classList.toggle("be-slim", layout.widths[0] < NARROWEST && layout.mode === "upright");
     track.style.setProperty("--columns", [GUTTER, ...layout.widths].map((width) => `${width}px`).join(" "));
+    drawStrips();
   }
 
   const left = (i) => layout.widths.slice(0, i).reduce((sum, width) => sum + width, GUTTER);
@@ -352,7 +363,14 @@ function render({ model, el }) {
     for (const [box, name] of [[layers, "layer"], [heads, "head"], [compare, "compare"]]) {
       for (const node of box.children) node.setAttribute("aria-pressed", node.dataset.value === String(settings[name]));
     }
-    rolled();
+    if (settings.roll !== rollShown) rolled();
+    if (settings.compare !== "token" && settings.compare !== compareShown) stated(0);
+    compareShown = settings.compare;
+    point();
+  }
+
+  /** The vectors as colours. */
+  function drawStrips() {
     const { terms: { values, shape: [, S, D] } } = data;
     strips.forEach(({ canvas }, term) => {
       const context = sized(canvas, left(S) - GUTTER, STRIP);
@@ -363,11 +381,11 @@ function render({ model, el }) {
         context.fillRect(left(i) - GUTTER + 1, (d * STRIP) / D, layout.widths[i] - 2, STRIP / D + 0.5);
       }
     });
-    point();
   }
 
   /** The roll that is shown: which tokens the model sees, and what it says where it is asked. */
   function rolled() {
+    rollShown = settings.roll;
     const places = new Map(data.rolls[settings.roll].map((place) => [place.position, place]));
     masks.fill(data.tokens.map((token, i) => {
       const place = places.get(i);
@@ -431,16 +449,21 @@ function render({ model, el }) {
       : ` what ${quoted(data.tokens[lit])} asks of each token (${headName(data, settings)}); the row sums to 100 %`);
     drawLines(probs, lit);
 
+    if (settings.compare === "token") stated(lit ?? 0);
+    detailed(lit);
+    line.textContent = lit === null ? HINT : `${lit === settings.token ? "Pinned: " : ""}${described(data, settings, lit)}`;
+    line.classList.toggle("be-pinned", lit !== null);
+  }
+
+  /** The hidden states' cells. */
+  function stated(lit) {
     stateCells.forEach((all, stage) => all.forEach((node, i) => {
-      const value = cosine(data, settings.compare, stage, i, lit ?? 0);
+      const value = cosine(data, settings.compare, stage, i, lit);
       const [color, ink] = value === null ? ["transparent", "inherit"] : shade(SIGNED, 0.5 + value / 2);
       node.textContent = value === null ? "–" : two(value);
       node.style.background = color;
       node.style.color = ink;
     }));
-    detailed(lit);
-    line.textContent = lit === null ? HINT : `${lit === settings.token ? "Pinned: " : ""}${described(data, settings, lit)}`;
-    line.classList.toggle("be-pinned", lit !== null);
   }
 
   function drawLines(probs, lit) {
@@ -565,7 +588,10 @@ function render({ model, el }) {
     change({ token: null });
   }, { signal });
 
+  let width = 0;
   const widths = globalThis.ResizeObserver && new ResizeObserver(() => {
+    if (width === track.clientWidth) return; // only the numbers at the foot became longer
+    width = track.clientWidth;
     lay();
     paint();
   });
