@@ -17,6 +17,7 @@ from bertedu.checks import progress
 from bertedu.checks.framework import REGISTRY, Check
 
 _HOMES = (
+    "lesson_00",
     "lesson_01",
     "lesson_02",
     "lesson_03",
@@ -45,11 +46,11 @@ def board() -> progress.Board:
 
     Example:
         >>> print(repr(board()).split("  ")[0])
-        01 wordpiece
+        00 start here
     """
     from bertedu.course import LESSONS
 
-    titles = {name[:2]: name.replace("_", " ") for name in LESSONS}
+    titles = {name[:2]: name.replace("_", " ") for name in ("00_start_here", *LESSONS)}
     remark = ""
     try:
         kept = progress.load()
