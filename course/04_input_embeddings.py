@@ -22,10 +22,6 @@
 # then read the explanation. Every claim in the text is checked by an `assert` in a cell.
 
 # %% tags=["nbval-check-output"]
-import copy
-import itertools
-import tempfile
-
 import matplotlib.pyplot as plt
 import torch
 
@@ -296,6 +292,10 @@ assert near[2] < by_distance(waves, 4)
 # sinusoids of the same lengths instead. Then let them fill gaps in the course's held-out text.
 
 # %%
+import copy
+import itertools
+import tempfile
+
 from bertedu.corpus import Corpus
 from bertedu.data import HELD_OUT
 from bertedu.pretraining import PretrainingData, Recipe, evaluate
@@ -305,6 +305,7 @@ corpus = Corpus.build([str(HELD_OUT)], tokenizer, f"{folder.name}/held_out", pro
 data = PretrainingData(corpus, tokenizer, Recipe(steps=1, max_length=64, mlm_only=False))
 batches = list(itertools.islice(data.batches(), 5))
 
+# %%
 table = tables["position"]
 waves_of_same_length = sinusoids(*table.shape) * table.norm(dim=-1).mean() / (H / 2) ** 0.5
 judged = {}

@@ -335,7 +335,7 @@ assert special[1:].min() > 0.4
 figure, grid = plt.subplots(2, 3, figsize=(7.5, 5.2), sharex=True, sharey=True)
 heads = measured.mean(dim=0)  # [6, L, A]
 for axes, name, shares in zip(grid.flat, names, heads, strict=True):
-    image = axes.imshow(shares, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    image = axes.imshow(shares, vmin=0, vmax=1, aspect="auto")
     axes.set_title(name, fontsize=10)
     axes.set(xticks=[0, 5, 11], xticklabels=[1, 6, 12], yticks=[0, 2, 5], yticklabels=[1, 3, 6])
     axes.grid(visible=False)
