@@ -201,14 +201,17 @@ test("typing asks Python once it has paused; a page without Python says why it d
   model.answer("data", data({ asked: ["cat", "he"], tokens: ["cat", "[MASK]", "he"] }));
   assert.match(el.querySelector(".be-panel-1").textContent, /cat/);
   end();
-  mock.timers.reset();
   const still = shown({ kernel: false });
   assert.ok(still.el.querySelector("textarea").hasAttribute("readonly"));
   assert.match(still.el.textContent, /no Python behind it, so the text is fixed/);
   still.token(0).click();
   assert.match(still.line(), /^Pinned: dog/);
+  mock.timers.tick(500);
   assert.equal(still.model.saved.length, 0);
+  still.token(0).click(); // again: lets go
+  assert.equal(still.token(0).getAttribute("aria-pressed"), "false");
   still.end();
+  mock.timers.reset();
 });
 
 test("two widgets leave each other alone, and after the clean-up nothing listens", () => {
