@@ -23,7 +23,6 @@ from bertedu.checks.comparing import Difference, Raised, difference, holds_stub,
 from bertedu.errors import InputError
 
 MOST_HINTS = 2
-_MUTABLE = (torch.Tensor, np.ndarray, list, dict)
 REGISTRY: dict[str, "Check"] = {}
 
 
@@ -182,12 +181,7 @@ class Check:
         if self.through or self.value:
             return plain(result), ""
         pairs = zip(self._arguments(), given, case, strict=False)
-        touched = (
-            name
-            for name, now, before in pairs
-            if isinstance(now, _MUTABLE) and difference(plain(now), plain(before))
-        )
-        return plain(result), next(touched, "")
+        return plain(result), next((name for name, *two in pairs if _changed(*two)), "")
 
     def _known(self, answer: Any, cases: Sequence[Any], yours: list[Any]) -> str | None:
         """Returns the message of the mistake that explains the first difference and half of all."""
@@ -258,6 +252,15 @@ def check(
         return made
 
     return enter
+
+
+def _changed(now: Any, before: Any) -> bool:
+    """Returns whether an argument is no longer what it was."""
+    if isinstance(before, torch.Tensor):
+        return not torch.equal(now, before)
+    if isinstance(before, np.ndarray):
+        return not np.array_equal(now, before)
+    return isinstance(before, list | dict) and difference(plain(now), plain(before)) is not None
 
 
 @contextlib.contextmanager

@@ -260,7 +260,7 @@ is_80_10_10.wrong(
 )
 
 
-DRAWS = 1_500
+DRAWS = 1_000
 
 
 def _drawn(choose: Callable[..., Any], candidates: list[int], count: int) -> Any:
