@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bertedu.checkpoint import load_tokenizer, read_config, replacing, resolve
+from bertedu.checkpoint import read_config, replacing, resolve
 from bertedu.errors import InputError
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
 from bertedu.tasks import TASKS
@@ -77,8 +77,7 @@ def run(args: argparse.Namespace) -> int:
     if start == "scratch":  # the embedded checkpoint's sizes, fresh weights
         start = read_config(resolve("bertedu"))
     training = FinetuningRun(
-        task, start, train, dev, recipe=recipe, tokenizer=load_tokenizer(), folder=args.out / "run",
-        accelerator=accelerator,
+        task, start, train, dev, recipe=recipe, folder=args.out / "run", accelerator=accelerator,
     )  # fmt: skip
     if leads:
         announce(training, train, dev)

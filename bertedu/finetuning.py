@@ -11,7 +11,6 @@ import os
 import time
 import warnings
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
@@ -19,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bertedu.bert import Bert
-from bertedu.checkpoint import load_tokenizer, load_weights, read_config, read_weights, resolve
+from bertedu.checkpoint import load_weights, read_weights, replacing
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuned import FineTuned, load
 from bertedu.finetuning_recipe import FinetuningRecipe, batches_of, evaluation_steps
+from bertedu.finetuning_start import Checkpoint, freeze, starting_model
 from bertedu.tasks.base import Batch, ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training import counted, make_optimizer, resume, save_checkpoint
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 __all__ = ["FineTuned", "FinetuningRecipe", "FinetuningRun", "StepReport", "finetune", "load"]
-
-Checkpoint = Bert | BertConfig | str | os.PathLike[str]
 
 
 class StepReport(NamedTuple):
@@ -264,9 +261,18 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             if self.folder is not None and self._leads:
                 tuned.save(self.folder / "best")
         if self.folder is not None and self._leads:
-            text = json.dumps(self.evaluations)
-            (self.folder / "evaluations.json").write_text(text, encoding="utf-8")
+            self._note("evaluations.json", self.evaluations)
         return metrics
+
+    def _note(self, name: str, content: Any) -> None:
+        """Writes a small file of the run's folder, whole or not at all."""
+        folder = self.folder or Path()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with replacing(folder / name) as temporary:
+                temporary.write_text(json.dumps(content), encoding="utf-8")
+        except OSError as error:
+            raise CheckpointError(f"{folder / name} could not be written: {error}") from error
 
     def _best_evaluation(self) -> int:
         """Returns the place of the first of the best evaluations, -1 where there is none."""
@@ -290,8 +296,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
                     "folder"
                 )
         else:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "run.json").write_text(json.dumps(note), encoding="utf-8")
+            self._note("run.json", note)
         done = resume(folder, self.model, optimizer, self.recipe)
         if (folder / "evaluations.json").is_file() and done:
             rows = json.loads((folder / "evaluations.json").read_text(encoding="utf-8"))
@@ -311,7 +316,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             model.load_state_dict(self._best)
             metrics = self.evaluations[self._best_evaluation()][1]
         tuned = FineTuned(self.task, model, self.tokenizer, self.max_length, metrics)
-        if self.dev:
+        if self.dev and self.task.calibrates:
             found = list(tuned.predictions(self.dev))
             tuned.task = self.task.calibrated(self.dev, found)
             if tuned.task != self.task:
@@ -370,65 +375,6 @@ def finetune(
             best = report.metrics and f", {task.best} {report.metrics[task.best]:.1%}"
             bar.set_postfix_str(f"loss {report.loss:.2f}{best or ''}")
     return run.finetuned
-
-
-def starting_model(
-    task: Task[Any, Any],
-    bert: Checkpoint,
-    tokenizer: BertTokenizer | None = None,
-    dropout: float | None = None,
-) -> tuple[nn.Module, BertTokenizer]:
-    """Returns a model with a fresh head on a checkpoint's encoder, and its tokenizer.
-
-    Raises:
-        CheckpointError: the checkpoint lacks a part of the encoder.
-        InputError: the tokenizer has more tokens than the model.
-    """
-    weights: dict[str, Tensor] | None = None
-    source = "the checkpoint"
-    if isinstance(bert, BertConfig):
-        config, tokenizer = bert, tokenizer or load_tokenizer()
-    elif isinstance(bert, Bert):
-        config, tokenizer = bert.config, bert.tokenizer
-        state = bert.model.state_dict()
-        weights = {name: weight for name, weight in state.items() if name not in bert.missing}
-    else:
-        folder = resolve(bert)
-        config, tokenizer, source = read_config(folder), load_tokenizer(folder), str(folder)
-        weights = read_weights(folder)
-    if config.vocab_size < len(tokenizer):
-        raise InputError(
-            f"the tokenizer has {len(tokenizer):,} tokens and the model {config.vocab_size:,}: "
-            "they do not belong together"
-        )
-    if dropout is not None:
-        config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-    model = task.head(config)
-    if weights is not None:
-        heads = tuple(name for name in task.new if not name.startswith("bert."))
-        encoder = {name: w for name, w in weights.items() if not name.startswith(heads)}
-        missing = load_weights(model, encoder, source)
-        if lost := [name for name in missing if not name.startswith(task.new)]:
-            raise CheckpointError(f"{source} lacks {lost[0]}: it is no whole encoder")
-    return model, tokenizer
-
-
-def freeze(model: nn.Module, recipe: FinetuningRecipe) -> None:
-    """Keeps the weights that the recipe freezes as they are.
-
-    Raises:
-        InputError: more layers than there are.
-    """
-    config: BertConfig = model.config  # type: ignore[assignment]
-    if not 0 <= recipe.freeze_layers <= config.num_hidden_layers:
-        raise InputError(
-            f"freeze_layers is {recipe.freeze_layers}; this model has {config.num_hidden_layers}"
-        )
-    frozen = [f"bert.encoder.layer.{i}." for i in range(recipe.freeze_layers)]
-    frozen += ["bert.embeddings."] if recipe.freeze_layers else []
-    frozen += ["bert."] if recipe.freeze_encoder else []
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad = not name.startswith(tuple(frozen))
 
 
 def share(values: Tensor, rank: int, world: int) -> Tensor:

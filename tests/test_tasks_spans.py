@@ -77,7 +77,7 @@ def test_a_very_sure_model_gives_probabilities_all_the_same() -> None:
     assert all(math.isfinite(span.probability) for span in found.spans)
 
 
-WINDOWS = st.tuples(st.integers(1, 60), st.integers(9, 25), st.integers(0, 5))
+WINDOWS = st.tuples(st.integers(1, 60), st.integers(10, 25), st.integers(0, 5))
 
 
 @given(WINDOWS)

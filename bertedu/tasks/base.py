@@ -119,6 +119,11 @@ class Task(ABC, Generic[ExampleT, PredictionT]):
             InputError: there is no example with an answer.
         """
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether there is something to set after training."""
+        return False
+
     def calibrated(
         self,
         examples: Sequence[ExampleT],  # noqa: ARG002 (most cases have nothing to set)

@@ -5,12 +5,11 @@ A long document is read in overlapping windows. The answer is an exact slice of 
 Source: Devlin et al. 2019, sections 4.2 and 4.3.
 """
 
-import json
 import re
 import warnings
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -24,6 +23,7 @@ from bertedu.heads import BertForQuestionAnswering
 from bertedu.tasks.base import Batch, Feature, Task
 from bertedu.tasks.files import HUB, hub_rows, json_rows
 from bertedu.tasks.spans import Windows, best_spans, illegal_spans, merge_logits, windows_of
+from bertedu.tasks.squad_files import placed, squad_questions, table_questions
 from bertedu.tasks.squad_metrics import exact_and_f1
 from bertedu.tokenizer import BertTokenizer, Offsets
 
@@ -58,8 +58,8 @@ class Example:
     @property
     def target(self) -> Answer | None:
         """The answer to learn: of those whose place is known, the most frequent one."""
-        placed = [answer for answer in self.answers if answer.start is not None]
-        return Counter(placed).most_common(1)[0][0] if placed and not self.impossible else None
+        known = [answer for answer in self.answers if answer.start is not None]
+        return Counter(known).most_common(1)[0][0] if known and not self.impossible else None
 
 
 class SpanAnswer(NamedTuple):
@@ -140,18 +140,20 @@ def read(path: str | Path) -> list[Example]:
     """
     name = str(path)
     if name.startswith(HUB):
-        raw = _rows(hub_rows(name))
+        raw = table_questions(hub_rows(name))
     elif name.endswith(".jsonl"):
-        raw = _rows(json_rows(Path(path)))
+        raw = table_questions(json_rows(Path(path)))
     else:
-        raw = _squad(Path(path))
+        raw = squad_questions(Path(path))
     examples, wrong = [], Counter[str]()
     for where, question, document, answers, identity in raw:
         if not isinstance(question, str) or not isinstance(document, str):
             raise InputError(f"{where}: question and document must be text")
         if not document.strip():
             raise InputError(f"{where}: the document is empty")
-        checked = None if answers is None else tuple(_checked(a, document, where) for a in answers)
+        checked = (
+            None if answers is None else tuple(Answer(*placed(a, document, where)) for a in answers)
+        )
         misplaced = [a.text for a in checked or () if a.start is None]
         wrong.update({where: len(misplaced)} if misplaced else {})
         examples.append(Example(question, document, checked or (), identity, checked == ()))
@@ -162,61 +164,6 @@ def read(path: str | Path) -> list[Example]:
             stacklevel=2,
         )
     return examples
-
-
-Raw = tuple[str, Any, Any, list[Any] | None, str]  # where, question, document, answers, id
-
-
-def _squad(path: Path) -> Iterator[Raw]:
-    """Yields the questions of a SQuAD file."""
-    if not path.is_file():
-        raise InputError(f"there is no file {path}: check the path")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start:,} is not UTF-8: convert the file") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}: this is not JSON ({error.msg})") from error
-    where = str(path)
-    try:
-        for article in content["data"]:
-            for paragraph in article["paragraphs"]:
-                where = f"{path}: a question of {str(paragraph['context'])[:40]!r}"
-                for question in paragraph["qas"]:
-                    where = f"{path}: question {question['id']}"
-                    answers = question.get("answers")
-                    if question.get("is_impossible"):
-                        answers = []
-                    elif answers == []:
-                        raise InputError(f"{where}: there is no answer, and is_impossible is false")
-                    yield where, question["question"], paragraph["context"], answers, question["id"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{where}: this is not SQuAD's form ({error!r})") from error
-
-
-def _rows(rows: Iterator[Any]) -> Iterator[Raw]:
-    """Yields the questions of a table."""
-    for row in rows:
-        answers = row.cells.get("answers")
-        if isinstance(answers, dict):  # the hub's form: a list of each
-            answers = [
-                {"text": text, "start": start}
-                for text, start in zip(answers["text"], answers["answer_start"], strict=True)
-            ]
-        question, document = row.value("question"), row.value("document", "context")
-        yield row.where, question, document, answers, str(row.cells.get("id", row.where))
-
-
-def _checked(answer: Any, document: str, where: str) -> Answer:
-    """Returns an answer; its start is None where its text does not stand there."""
-    try:
-        text, start = answer["text"], answer.get("start", answer.get("answer_start"))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{where}: an answer needs text and start ({error!r})") from error
-    if not isinstance(text, str) or not text.strip():
-        raise InputError(f"{where}: the answer {text!r} is no text")
-    right = type(start) is int and start >= 0 and document[start : start + len(text)] == text
-    return Answer(text, start if right else None)
 
 
 @dataclass(frozen=True)
@@ -357,6 +304,11 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
     ) -> dict[str, float]:
         """Returns exact match and F1 by SQuAD's rules, also of the two kinds of question."""
         return squad_scores(examples, [prediction.text for prediction in predictions])
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether there is a threshold to set."""
+        return bool(self.no_answer)
 
     def calibrated(
         self, examples: Sequence[Example], predictions: Sequence[AnswerPrediction]

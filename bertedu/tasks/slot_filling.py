@@ -20,6 +20,7 @@ from bertedu.config import BertConfig
 from bertedu.errors import InputError
 from bertedu.heads import BertForTokenClassification
 from bertedu.tasks.base import Batch, Feature, Task
+from bertedu.tasks.bio import OUTSIDE, Slot, mend, slot_scores, slots_of
 from bertedu.tasks.classification import (
     ClassPrediction,
     accuracy,
@@ -33,29 +34,21 @@ from bertedu.tasks.heads import BertForSlotFilling
 from bertedu.tokenizer import BertTokenizer, Encoding, Offsets
 from bertedu.validation import IGNORED
 
-OUTSIDE = "O"
+__all__ = [
+    "OUTSIDE",
+    "Example",
+    "Slot",
+    "SlotFilling",
+    "TagPrediction",
+    "mend",
+    "pieces_of",
+    "read",
+    "slot_scores",
+    "slots_of",
+]
+
 _TAG = re.compile(r"O|[BI]-.+")
 _WORD = re.compile(r"\w+(?:[.,:'\u2019&/-]\w+)*|[^\w\s]")
-
-
-class Slot(NamedTuple):
-    """One slot: its label, its text, and where it stands.
-
-    Attributes:
-        label: what it is, without B- and I-.
-        text: the original characters.
-        start: of its first character.
-        end: after its last character.
-        first_word: index, from 0.
-        last_word: index of the last word in it.
-    """
-
-    label: str
-    text: str
-    start: int
-    end: int
-    first_word: int
-    last_word: int
 
 
 @dataclass(frozen=True)
@@ -254,42 +247,6 @@ def _conll(path: Path, encoding: str) -> Iterator[Example]:
             words, tags = [], []
 
 
-def mend(tags: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Returns legal BIO tags, and where they differ: an I- that continues nothing begins a slot.
-
-    That is how conlleval counts, too.
-
-    Example:
-        >>> mend(["O", "I-city", "I-city", "I-day"])
-        (['O', 'B-city', 'I-city', 'B-day'], [1, 3])
-    """
-    legal: list[str] = []
-    before = OUTSIDE
-    for tag in tags:
-        broken = tag.startswith("I-") and before[2:] != tag[2:]
-        legal.append(f"B-{tag[2:]}" if broken else tag)
-        before = tag
-    return legal, [i for i, (a, b) in enumerate(zip(tags, legal, strict=True)) if a != b]
-
-
-def slots_of(text: str, offsets: Sequence[Offsets], tags: Sequence[str]) -> list[Slot]:
-    """Returns the slots that legal tags mark.
-
-    Args:
-        text: the sentence.
-        offsets: of its words.
-        tags: one a word.
-    """
-    slots: list[Slot] = []
-    for index, ((start, end), tag) in enumerate(zip(offsets, tags, strict=True)):
-        if tag.startswith("B-"):
-            slots.append(Slot(tag[2:], text[start:end], start, end, index, index))
-        elif tag.startswith("I-"):
-            begun = slots.pop()
-            slots.append(begun._replace(text=text[begun.start : end], end=end, last_word=index))
-    return slots
-
-
 def pieces_of(example: Example, encoding: Encoding) -> list[list[int]]:
     """Returns, for each word, the positions of its tokens in the input."""
     positions: list[list[int]] = [[] for _ in example.offsets]
@@ -438,26 +395,3 @@ class SlotFilling(Task[Example, TagPrediction]):
             scores["intent_accuracy"] = accuracy(intents, found)
             right = [r and i in (None, f) for r, i, f in zip(right, intents, found, strict=True)]
         return scores | {"sentence_accuracy": sum(right) / len(right)}
-
-
-def slot_scores(
-    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
-) -> dict[str, float]:
-    """Returns precision, recall and F1 of whole slots: the label and both ends must be right.
-
-    Args:
-        gold: BIO tags of each sentence.
-        predicted: as many tags.
-
-    Source: conlleval, of the CoNLL-2000 shared task; nervaluate's strict scores.
-
-    Example:
-        >>> slot_scores([["B-city", "I-city", "O"]], [["B-city", "O", "O"]])["f1"]
-        0.0
-    """
-    from nervaluate import Evaluator
-
-    right, found = ([mend(tags)[0] for tags in rows] for rows in (gold, predicted))
-    kinds = sorted({tag[2:] for rows in (right, found) for tags in rows for tag in tags} - {""})
-    strict = Evaluator(right, found, tags=kinds, loader="list").evaluate()["overall"]["strict"]
-    return {name: float(getattr(strict, name)) for name in ("precision", "recall", "f1")}
