@@ -24,6 +24,8 @@ PYTEST = "python -m pytest --quiet --junitxml={report}"
 # Folders of tests/ that are a stage of their own.
 APART = " ".join(f"--ignore=tests/{name}" for name in ("parity", "notebooks", "js", "browser"))
 NBVAL = "--nbval-lax --nbval-current-env --nbval-sanitize-with=tests/notebooks/sanitize.cfg"
+# Two labs; each module's tests stay together, in the order that tests/browser/conftest.py chose.
+BROWSER = "-n2 --dist=loadgroup --no-loadscope-reorder --timeout=300"
 NODE = (
     "node --test --test-reporter=spec --test-reporter-destination=stdout"
     " --test-reporter=junit --test-reporter-destination={report}"
@@ -55,7 +57,7 @@ STAGES = (
         "notebooks",
     ),
     Stage("javascript", (f"{NODE} tests/js/",), "tests/js", tool="node"),
-    Stage("browser", (f"{PYTEST} --timeout=300 tests/browser",), "tests/browser"),
+    Stage("browser", (f"{PYTEST} {BROWSER} tests/browser",), "tests/browser", workers=2),
 )
 
 
@@ -83,7 +85,10 @@ def run(stage: Stage, scratch: Path) -> Outcome:
         return Outcome("skipped", skipped=Counter([missing]))
     start = time.perf_counter()
     outcome = Outcome("passed")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} if stage.workers > 1 else None
+    # Threads that wait sleep, so that they do not keep another worker's from their work.
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+    if stage.workers > 1:
+        environment["OMP_NUM_THREADS"] = "1"
     for number, command in enumerate(_commands(stage)):
         report = scratch / f"{stage.name}{number}.xml"
         words = [word.format(report=report) for word in command.split()]

@@ -5,6 +5,7 @@ nothing and counts, so whatever they try is seen. The browser's own traffic (it 
 updates, whatever the switches) goes to a proxy that is not there.
 """
 
+import json
 import os
 import re
 import shutil
@@ -24,7 +25,7 @@ import nbformat
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Route
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route
 
 REPO_ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = REPO_ROOT / "test-artefacts" / "browser"
@@ -36,11 +37,8 @@ QUIET = (
 )  # fmt: skip
 LOOPBACK = {"127.0.0.1", "localhost"}
 SETTINGS = {
-    "@jupyterlab/apputils-extension/notification": (
-        '{"fetchNews": "false", "checkForUpdates": false}'
-    ),
     "@jupyterlab/apputils-extension/themes": '{"adaptive-theme": true}',
-    "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}',
+    "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none", "maxNumberOutputs": 0}',
 }
 # What the browser itself, not the page, asks its maker when it sees a text field.
 BROWSERS_OWN = "CONNECT content-autofill.googleapis.com:443"
@@ -49,6 +47,9 @@ HARMLESS = {
     r"\[anywidget\] Failed to initialize model": "anywidget's own 2 s timer, on a busy machine; "
     "the widget appears all the same, which the tests see",
 }
+
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+LENGTH = pytest.StashKey[int]()
 
 
 def missing(what: str) -> None:
@@ -72,6 +73,21 @@ def axe() -> str:
     if not file.is_file():
         missing("axe-core is not installed: npm ci --prefix=tests/js")
     return file.read_text()
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets two workers share the tests: a module keeps its page, a notebook is by itself.
+
+    Notebooks come first and the longest of them foremost, so that no worker ends alone with one.
+    """
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in here:
+        notebook = getattr(item, "callspec", None) and item.callspec.params.get("notebook")
+        item.add_marker(pytest.mark.xdist_group(notebook or item.path.stem))
+        item.stash[LENGTH] = (REPO_ROOT / "notebooks" / notebook).stat().st_size if notebook else 0
+    here.sort(key=lambda item: -item.stash[LENGTH])
+    items[:] = [item for item in items if item not in here] + here
 
 
 @dataclass
@@ -132,6 +148,16 @@ class Lab:
         nbformat.write(notebook, self.root / name)
         return name
 
+    def end_kernels(self) -> None:
+        """Ends all kernels: each holds some 500 MiB."""
+        for session in json.loads(self._request("GET", "sessions")):
+            self._request("DELETE", f"sessions/{session['id']}")
+
+    def _request(self, method: str, what: str) -> bytes:
+        request = urllib.request.Request(f"{self.url}/api/{what}", method=method)
+        with DIRECTLY.open(request, timeout=60) as response:
+            return response.read()
+
 
 @pytest.fixture(scope="session")
 def lab(
@@ -150,6 +176,7 @@ def lab(
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(REPO_ROOT), os.environ.get("PYTHONPATH", "")]),
         "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTER_CONFIG_PATH": str(REPO_ROOT / ".jupyter"),  # the reader's own settings
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
@@ -162,10 +189,10 @@ def lab(
     command = [
         sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
         f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}",
-        "--IdentityProvider.token=", "--LabApp.extension_manager=readonly",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None",
+        "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
     ]  # fmt: skip
-    with (artefacts / "jupyterlab.log").open("w") as log:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    with (artefacts / f"jupyterlab-{worker}.log").open("w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=home)
         try:
             _wait_for(f"{url}/api/status", server)
@@ -220,6 +247,11 @@ class Pages:
         page.on("pageerror", lambda error: self._listen("error", str(error)))
         return page
 
+    def close(self) -> None:
+        """Closes all pages."""
+        while self.contexts:
+            self.contexts.pop().close()
+
     def _refuse(self, route: "Route") -> None:
         self.outside.tried.append(route.request.url)
         route.abort()
@@ -234,39 +266,86 @@ def new_page(chromium: "Browser", outside: Outside) -> Iterator[Pages]:
     """Returns a function that opens an empty page; at the end no page may have complained."""
     pages = Pages(chromium, outside)
     yield pages
-    for context in pages.contexts:
-        context.close()
+    pages.close()
     assert pages.complaints == []
     assert outside.tried == []
 
 
 @pytest.fixture(scope="module")
-def open_notebook(new_page: Pages, lab: Lab) -> Callable[..., "Page"]:
-    """Returns a function that opens a notebook and runs all its cells."""
+def open_notebook(new_page: Pages, lab: Lab) -> Iterator[Callable[..., "Page"]]:
+    """Returns a function that opens a notebook and, unless told not to, runs all its cells.
 
-    def opened(name: str, **look: object) -> "Page":
+    What is called `meanwhile` acts on the page while the cells run.
+    """
+
+    def opened(
+        name: str,
+        *,
+        run: bool = True,
+        meanwhile: Callable[["Page"], None] = lambda page: None,
+        **look: object,
+    ) -> "Page":
         page = new_page(**look)
         page.goto(f"{lab.url}/lab/tree/{name}?reset")
         page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60_000)
         wait_for_idle(page)
-        run_all(page)
+        page.keyboard.press("Control+b")  # closes the file browser
+        if run:
+            page.get_by_role("menuitem", name="Run", exact=True).click()
+            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            meanwhile(page)
+            wait_for_the_end(page)
         return page
 
-    return opened
+    yield opened
+    new_page.close()
+    lab.end_kernels()
 
 
-def run_all(page: "Page") -> None:
-    """Runs all cells through the menu, as a reader does, and waits for the end."""
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+@pytest.fixture(scope="session")
+def look_at(artefacts: Path, axe: str) -> Callable[..., None]:
+    """Returns a function that looks at a widget in a theme, at a wide and at a narrow window.
+
+    Nothing may stick out sideways, and axe must find nothing; the pictures are kept.
+    """
+
+    def look(
+        widget: "Locator", name: str, theme: str, *, height: int = 1000, widths=(1280, 800)
+    ) -> None:
+        page = widget.page
+        before = page.viewport_size
+        page.mouse.move(0, 0)
+        page.evaluate(axe)
+        page.emulate_media(color_scheme=theme)
+        page.locator(f'.bertedu[data-theme="{theme}"]').first.wait_for()
+        for width in widths:
+            page.set_viewport_size({"width": width, "height": height})
+            widget.evaluate("node => node.scrollIntoView()")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert widget.evaluate("node => node.scrollWidth <= node.clientWidth")
+            page.screenshot(path=artefacts / f"{name}-{width}-{theme}.png")
+            found = page.evaluate(
+                "node => axe.run(node).then(r => r.violations.map(v => [v.id, v.nodes[0].html]))",
+                widget.element_handle(),
+            )
+            assert found == []
+        assert widget.get_attribute("data-theme") == theme
+        page.set_viewport_size(before)
+
+    return look
+
+
+def wait_for_the_end(page: "Page") -> None:
+    """Waits until all cells have run, or one has failed."""
     page.wait_for_function(
         """() => {
+          const failed = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
           const cells = [...document.querySelectorAll(".jp-NotebookPanel .jp-CodeCell")];
           const done = (cell) => /\\d/.test(cell.querySelector(".jp-InputPrompt").textContent);
           const empty = (cell) => !cell.querySelector(".cm-content").textContent.trim();
-          return cells.length > 0 && cells.every((cell) => done(cell) || empty(cell));
+          return failed || (cells.length > 0 && cells.every((cell) => done(cell) || empty(cell)));
         }""",
-        timeout=180_000,
+        timeout=270_000,
     )
     wait_for_idle(page)
 
@@ -282,13 +361,12 @@ def _free_port() -> int:
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + 60
     while time.monotonic() < end and server.poll() is None:
         try:
-            opener.open(url, timeout=5).close()
+            DIRECTLY.open(url, timeout=5).close()
         except OSError:
             time.sleep(0.2)
         else:
             return
-    raise RuntimeError(f"JupyterLab did not start: see {ARTEFACTS / 'jupyterlab.log'}")
+    raise RuntimeError(f"JupyterLab did not start: see its log in {ARTEFACTS}")

@@ -242,25 +242,9 @@ def test_two_widgets_leave_each_other_alone(widget) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_looks_as_it_should(theme: str, lab, open_notebook, artefacts, axe) -> None:
-    lab.write("look-sum.ipynb", BUILD + "sums = EmbeddingSum(bert=bert)", "sums")
-    page = open_notebook("look-sum.ipynb", theme=theme, height=1500)
-    widget = page.locator(".be-embedding-sum")
-    widget.wait_for()
-    assert widget.get_attribute("data-theme") == theme
+def test_it_looks_as_it_should(theme: str, widget, look_at) -> None:
     switch(widget, "position").uncheck()
     hover(widget, "sum", 2, 10, (11, 64))
-    page.mouse.down()
-    page.mouse.up()
-    page.evaluate(axe)
-    for width in (1280, 800):
-        page.set_viewport_size({"width": width, "height": 1500})
-        widget.evaluate("node => node.scrollIntoView()")
-        page.screenshot(path=artefacts / f"sum-{width}-{theme}.png")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert widget.evaluate("node => node.scrollWidth <= node.clientWidth")
-        found = page.evaluate(
-            "node => axe.run(node).then(r => r.violations.map(v => [v.id, v.nodes[0].html]))",
-            widget.element_handle(),
-        )
-        assert found == []
+    widget.page.mouse.down()
+    widget.page.mouse.up()
+    look_at(widget, "sum", theme, height=1500)

@@ -20,11 +20,16 @@ FOLLOWS, RANDOM = "what follows: label 0", "random: label 1"
 FAULTY = "all sentences, as faulty published code does"
 
 
-def put(page, widget) -> None:
+def put(page, *widgets) -> None:
     page.set_content(
         '<!doctype html><html lang="en"><title>static</title>'
         '<script type="application/vnd.jupyter.widget-state+json">{}</script><main></main>'
     )
+    for widget in widgets:
+        add(page, widget)
+
+
+def add(page, widget) -> None:
     page.evaluate(
         """async ([esm, css, data]) => {
           document.head.append(Object.assign(document.createElement("style"), {textContent: css}));
@@ -116,6 +121,31 @@ def test_a_random_b_comes_from_elsewhere_and_is_text_not_markup(builder) -> None
     assert HOSTILE in builder.locator(".be-source").inner_text()
     assert builder.locator("script, img").count() == 0
     assert builder.page.evaluate("window.hurt") is None
+
+
+@pytest.mark.parametrize("nasty", ["שלום 你好 \N{DOG FACE}", "<b>x</b> &amp;", "word " * 200])
+def test_every_text_is_shown_as_text(empty_page, nasty: str) -> None:
+    put(empty_page, SentencePairBuilder({"one": f"{nasty}. It ends.", "two": "Another. Text."}))
+    widget = empty_page.locator(".be-pairs")
+    widget.get_by_label("Document of A").select_option("one")
+    sentence(widget, nasty.strip()).first.click()
+    widget.get_by_label(FOLLOWS).check()
+    expected, shown = tokens_expected(f"{nasty}.", "It ends."), tokens_shown(widget)
+    assert len(shown) == min(len(expected), 64)  # a pair is cut to that
+    same = len(shown) - 5  # up to A's [SEP]
+    assert shown[:same] == expected[:same]
+    assert shown[same:] == expected[-5:]
+    assert widget.locator("b, script, img").count() == 0
+
+
+def test_two_widgets_leave_each_other_alone(builder) -> None:
+    add(builder.page, SentencePairBuilder(DOCUMENTS))
+    one, other = builder.page.locator(".be-pairs").all()
+    before = other.inner_text()
+    one.get_by_role("button", name="Make 100", exact=True).click()
+    one.locator("[aria-label=Tokens] .be-chip").nth(1).click()
+    assert tally(one) != "None yet."
+    assert other.inner_text() == before
 
 
 def test_made_pairs_are_one_to_one_and_right(builder) -> None:

@@ -245,30 +245,10 @@ def test_the_saved_picture_is_the_librarys(explorer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_looks_as_it_should(open_notebook, lab, axe: str, artefacts: Path, theme: str) -> None:
-    """No sideways scrolling, axe finds nothing; the pictures are kept to be looked at."""
-    lab.write(
-        "look.ipynb",
-        "from bertedu.widgets import WordPieceExplorer",
-        "WordPieceExplorer('My dog is Unbelievably hairy [MASK] café', 'he likes playing')",
-    )
-    page = open_notebook("look.ipynb", theme=theme)
-    page.keyboard.press("Control+b")  # closes the file browser
-    widget = page.locator(".be-wordpiece")
-    widget.wait_for()
-    assert widget.get_attribute("data-theme") == theme
-    page.evaluate(axe)
-    for width in (1280, 800):
-        page.set_viewport_size({"width": width, "height": 1000})
-        widget.locator("[aria-label=Tokens] .be-chip").nth(5).click()
-        page.screenshot(path=artefacts / f"wordpiece-{width}-{theme}.png")
-        assert widget.evaluate("node => node.scrollWidth <= node.clientWidth")
-        found = page.evaluate(
-            "node => axe.run(node).then(r => r.violations.map(v => [v.id, v.nodes[0].html]))",
-            widget.element_handle(),
-        )
-        assert found == []
-    page.context.close()
+def test_it_looks_as_it_should(explorer, look_at, theme: str) -> None:
+    type_text(explorer, "My dog is Unbelievably hairy [MASK] café", "he likes playing")
+    explorer.locator("[aria-label=Tokens] .be-chip").nth(5).click()
+    look_at(explorer, "wordpiece", theme)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
