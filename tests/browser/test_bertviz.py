@@ -41,6 +41,11 @@ def shown(page, view):
     return frame
 
 
+def params_of(frame) -> dict:
+    """What bertviz reads; as one text, since a value by itself takes long to come over."""
+    return json.loads(frame.evaluate("JSON.stringify(bertviz_params)"))
+
+
 def cut(section: str, size: int, second: int) -> tuple[slice, slice]:
     """The rows and the columns of a section."""
     parts = {"A": slice(0, second), "B": slice(second, size)}
@@ -67,7 +72,7 @@ def test_bertviz_reads_our_numbers(page, view, text: str, pair: str | None) -> N
     encoding = BERT.encode(text, pair)
     attention, size = BERT.attention(text, pair), len(encoding)
     second = encoding.token_type_ids.tolist().index(1) if pair is not None else size
-    params = frame.evaluate("bertviz_params")
+    params = params_of(frame)
     assert [section["name"] for section in params["attention"]] == (
         ["All"] if pair is None else SECTIONS
     )
@@ -99,7 +104,7 @@ def test_they_are_what_bertviz_itself_would_show(page, view) -> None:
     ).data
     start = drawn.index("const params = ") + len("const params = ")
     theirs, _ = json.JSONDecoder().raw_decode(drawn, start)
-    ours = shown(page, view(BERT, TEXT, PAIR)).evaluate("bertviz_params")
+    ours = params_of(shown(page, view(BERT, TEXT, PAIR)))
     assert set(theirs) <= set(ours)
     for one, other in zip(ours["attention"], theirs["attention"], strict=True):
         assert one["left_text"] == other["left_text"]
