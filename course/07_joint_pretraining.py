@@ -1,0 +1,603 @@
+# %% [markdown]
+# # 07 · Both learned at once
+#
+# Lesson 02 hid words, lesson 03 paired sentences. BERT learns both **in the same step, from the
+# same rows of text**. In this lesson the two losses meet; then a small BERT learns from nothing
+# before your eyes, in about two minutes; and at the end you measure what all that learning is
+# good for.
+#
+# **Afterwards you can**
+# - write down, position by position, what is asked of BERT in one training example;
+# - compute the joint loss by hand, and say which weights learn from which half of it;
+# - watch a training run and judge it by its baselines, not by "it falls";
+# - show with a probe what pretraining buys.
+#
+# **You need** lessons 02, 03 and 06. No internet connection.
+#
+# **Time** about 60 minutes to work through; about three minutes of CPU time.
+#
+# **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3.1 and appendix A.2.
+#
+# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
+# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+
+# %% tags=["nbval-check-output"]
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+import bertedu
+from bertedu.figures import STYLE, token_chips
+from bertedu.heads import FOLLOWS
+
+plt.style.use(STYLE)
+bert = bertedu.load()
+tokenizer = bert.tokenizer
+print(bert)
+
+# %% [markdown]
+# ## 1. One row, three questions
+#
+# The lecture notes' example, two words hidden:
+#
+# `[CLS] calculus is a [MASK] of math [SEP] it [MASK] developed by newton and leibniz [SEP]`
+#
+# and the right answers: **false, branch, was**. *False* answers "is B random?"; *branch* and
+# *was* are the hidden words.
+#
+# **Predict:** at which positions of the row are the three answers given?
+
+# %%
+pair = tokenizer.encode("calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz")
+token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.tolist())
+
+# %% tags=["nbval-check-output"]
+hidden = (pair.input_ids == tokenizer.mask_token_id).nonzero()[:, 0]
+labels = torch.full_like(pair.input_ids, -100)
+labels[hidden] = torch.tensor([tokenizer.vocab[word] for word in ("branch", "was")])
+print(f"position 0, [CLS]: next_sentence_label {FOLLOWS}, B follows A (the notes: false)")
+for position, token in enumerate(pair.tokens):
+    asked = int(labels[position])
+    answer = "-" if asked == -100 else tokenizer.tokens[asked]
+    print(f"{position:3} {token:10} segment {pair.token_type_ids[position]}   {asked:5} {answer}")
+assert [tokenizer.tokens[i] for i in labels[labels != -100]] == ["branch", "was"]
+assert (len(pair), pair.tokens[14:17]) == (18, ["lei", "##bn", "##iz"])
+
+# %% [markdown]
+# Three of 18 places are asked anything (*Leibniz* is three pieces: lesson 01). `[CLS]` must know
+# about both sentences; each `[MASK]` must know about its neighbours. All others only help.
+#
+# ## 2. The model's answers
+#
+# **Predict** its first guess for each `[MASK]`.
+
+# %%
+first, second = bert.fill_mask(
+    "calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz", top_k=10
+)
+is_random = 1 - bert.next_sentence(
+    "calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz"
+)
+print(f"is B random? {'true' if is_random > 0.5 else 'false'} ({is_random:.1%} that it is)")
+for guesses in (first, second):
+    print(*(f"{guess.token} {guess.probability:.1%}" for guess in guesses), sep=", ")
+assert is_random < 0.5
+assert "branch" in {guess.token for guess in first}
+assert second[0].token == "was"  # noqa: S105
+
+# %%
+figure, both = plt.subplots(1, 2, figsize=(7.5, 3))
+for axes, guesses, truth in zip(both, (first, second), ("branch", "was"), strict=True):
+    colors = ["#D55E00" if guess.token == truth else "#0072B2" for guess in guesses]
+    bars = axes.barh([g.token for g in guesses], [g.probability for g in guesses], color=colors)
+    axes.bar_label(bars, [f"{g.probability:.1%}" for g in guesses], padding=3, fontsize=9)
+    axes.set(xlim=(0, 1.3 * guesses[0].probability), xticks=[], title=f"the true word: {truth}")
+    axes.invert_yaxis()
+
+# %% [markdown]
+# *was* is a matter of grammar, and the model is quite sure of it. For the first gap grammar asks
+# only for a noun; *branch* takes some knowledge of the world. This model is small and has read
+# little.
+#
+# ## 3. The joint loss
+#
+# The loss of the row is the **sum of two means**: the mean of -log p over the chosen tokens, plus
+# the mean of -log p over the pairs. No weights, no tricks (appendix A.2).
+#
+# **Predict:** which of the two will be larger here?
+
+# %%
+batch = bertedu.collate([pair])
+with torch.inference_mode():
+    logits = bert.model(**batch)
+log_p = logits.prediction_logits.log_softmax(dim=-1)[0]  # [S, V]
+by_hand = -log_p[hidden, labels[hidden]]  # -log p(branch), -log p(was)
+pair_by_hand = -logits.seq_relationship_logits.log_softmax(dim=-1)[0, FOLLOWS]
+print("branch {:.2f} nats, was {:.2f} nats".format(*by_hand.tolist()))
+print(f"masked words, the mean: {by_hand.mean():.2f}    next sentence: {pair_by_hand:.2f}")
+print(f"joint loss: {by_hand.mean() + pair_by_hand:.2f}")
+
+# %%
+targets = {"labels": labels[None], "next_sentence_label": torch.tensor([FOLLOWS])}
+with torch.inference_mode():
+    output = bert.model(**batch, **targets)
+assert torch.allclose(output.mlm_loss, by_hand.mean(), atol=1e-4)
+assert torch.allclose(output.nsp_loss, pair_by_hand, atol=1e-4)
+assert torch.allclose(output.loss, output.mlm_loss + output.nsp_loss)
+
+# %% [markdown]
+# **Who learns from which half?** Take the gradient of each loss by itself, and see how long it is
+# in each part of the model. A part that gets nothing learns nothing.
+#
+# **Predict:** which parts get nothing from the masked words? Which get nothing from the pairs?
+
+
+# %%
+def gradient_lengths(loss):
+    named = dict(bert.model.named_parameters())
+    gradients = torch.autograd.grad(loss, named.values(), retain_graph=True, allow_unused=True)
+    lengths = dict.fromkeys(parts.values(), 0.0)
+    for name, gradient in zip(named, gradients, strict=True):
+        part = next(part for prefix, part in parts.items() if name.startswith(prefix))
+        lengths[part] += 0.0 if gradient is None else float(gradient.square().sum())
+    return {part: length**0.5 for part, length in lengths.items()}
+
+
+parts = {"bert.embeddings": "embeddings", "bert.encoder": "encoder", "bert.pooler": "pooler",
+         "cls.predictions": "masked-word head", "cls.seq": "next-sentence head"}  # fmt: skip
+output = bert.model(**batch, **targets)
+from_words, from_pairs = gradient_lengths(output.mlm_loss), gradient_lengths(output.nsp_loss)
+
+# %%
+print("length of the gradient   masked words   next sentence")
+for part in parts.values():
+    print(f"{part:22}{from_words[part]:15.3f}{from_pairs[part]:16.3f}")
+assert from_words["pooler"] == from_words["next-sentence head"] == 0
+assert from_pairs["masked-word head"] == 0
+for part in ("embeddings", "encoder"):
+    assert from_words[part] > 0
+    assert from_pairs[part] > 0
+
+# %% [markdown]
+# Each head learns from its own task. The **encoder and the embeddings learn from both**: that is
+# what multi-task learning means here. And the pooler, the little layer on top of `[CLS]`, would
+# never learn anything without next sentence prediction: models that were trained without it
+# (RoBERTa) have a pooler of random numbers.
+#
+# ## 4. A small BERT learns from nothing
+#
+# Now the real thing, only smaller: 2 layers of 128 instead of 12 of 768, and 204 short documents
+# instead of 3.3 billion words. So small a text has few different tokens; a vocabulary of its own
+# keeps the model quick. (Single characters are in it, so that any word can be spelled.)
+
+# %% tags=["nbval-check-output"]
+import string
+
+from bertedu.data import TRAIN
+from bertedu.tokenizer import SPECIAL_TOKENS
+
+texts = [path.read_text("utf-8") for path in sorted(TRAIN.glob("*.txt"))]
+seen = {tokenizer.tokens[i] for ids in tokenizer.ids_batch(texts) for i in ids}
+seen |= set(string.ascii_lowercase + string.digits + string.punctuation)
+seen |= {"##" + c for c in string.ascii_lowercase + string.digits}
+small = bertedu.BertTokenizer([*SPECIAL_TOKENS, *sorted(seen - set(SPECIAL_TOKENS))])
+print(f"{len(small):,} tokens in the vocabulary, instead of {len(tokenizer):,}")
+
+# %% tags=["nbval-check-output"]
+import tempfile
+
+from bertedu.corpus import Corpus
+from bertedu.data import HELD_OUT
+
+folder = tempfile.TemporaryDirectory()
+train, held_out = (
+    Corpus.build([str(text)], small, f"{folder.name}/{text.name}", progress=False)
+    for text in (TRAIN, HELD_OUT)
+)
+print(f"train: {train}\nheld out: {held_out}")
+
+# %% [markdown]
+# **The recipe.** As in the paper, the learning rate rises for some steps and then falls to
+# nothing, and a batch has as many rows as fit into so many tokens. Two things differ, to get far
+# in two minutes: the steps are larger, and 30 % of the tokens are chosen instead of 15, so that
+# each row asks twice as many questions (lesson 02; the course's own model learned so, too). The
+# exam has 15 %.
+
+# %%
+import itertools
+
+from bertedu import pretraining
+from bertedu.masking import MaskingRule
+from bertedu.pretraining import PretrainingData, Recipe
+
+recipe = Recipe(
+    steps=1500, max_length=80, tokens_per_batch=2048, learning_rate=2e-3, warmup_steps=50,
+    weight_decay=0.1, masking=MaskingRule(rate=0.3), mlm_only=False)  # fmt: skip
+exam = PretrainingData(held_out, small, Recipe(steps=1, max_length=80, mlm_only=False))
+exam_batches = list(itertools.islice(exam.batches(), 16))
+pairs = sum(len(batch["next_sentence_label"]) for batch in exam_batches)
+print(f"{recipe.steps:,} steps; the exam: {pairs} held-out pairs, always the same")
+
+# %% [markdown]
+# **The baselines.** A loss means something only beside that of somebody who does not read:
+#
+# - *masked words*: knows how often each token occurs in the training text, and nothing else
+#   (**unigram**);
+# - *next sentence*: throws a coin, **ln 2** = 0.69 nats. Or sees the two *lengths* (lesson 03).
+
+
+# %%
+def lengths_and_labels(batches):
+    lengths, labels = [], []
+    for batch in batches:
+        b = batch["token_type_ids"].sum(dim=1)
+        lengths.append(torch.stack([batch["attention_mask"].sum(dim=1) - b, b], dim=1))
+        labels.append(batch["next_sentence_label"])
+    return (torch.cat(lengths) - 30) / 15, torch.cat(labels)  # [N, 2], about -2 to 2; [N]
+
+
+# %%
+lesson_batches = itertools.islice(PretrainingData(train, small, recipe).batches(), 120)
+x, y = lengths_and_labels(lesson_batches)
+exam_x, exam_y = lengths_and_labels(exam_batches)
+torch.manual_seed(0)
+counter = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2))
+optimizer = torch.optim.Adam(counter.parameters(), lr=0.02)
+for _ in range(300):
+    torch.nn.functional.cross_entropy(counter(x), y).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+# %%
+with torch.inference_mode():
+    lengths_loss = float(torch.nn.functional.cross_entropy(counter(exam_x), exam_y))
+unigrams = pretraining.unigram_log_probs(train, len(small))
+torch.manual_seed(0)
+config = bertedu.BertConfig(
+    vocab_size=len(small), hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
+    intermediate_size=512, max_position_embeddings=128, initializer_range=0.05,
+    hidden_dropout_prob=0, attention_probs_dropout_prob=0)  # fmt: skip
+tiny = bertedu.Bert(bertedu.BertForPreTraining(config), small)
+
+# %%
+untrained = pretraining.evaluate(tiny.model, exam_batches, unigrams)
+print(
+    f"masked words: unigram {untrained.unigram_loss:.2f}, untrained {untrained.mlm_loss:.2f} nats"
+)
+print(f"next sentence: coin {math.log(2):.2f}, lengths {lengths_loss:.2f}, "
+      f"untrained {untrained.nsp_loss:.2f} nats")  # fmt: skip
+
+# %%
+pretraining.set_token_frequencies(tiny.model, unigrams)  # a head start, see below
+start = pretraining.evaluate(tiny.model, exam_batches, unigrams)
+assert abs(untrained.mlm_loss - math.log(len(small))) < 0.5
+assert abs(start.mlm_loss - start.unigram_loss) < 0.25
+assert lengths_loss < math.log(2)
+
+# %% [markdown]
+# An untrained model is as unsure as between all its tokens. `set_token_frequencies` writes the
+# logs of the tokens' counts into the bias of the masked-word head, so that it begins at the
+# unigram baseline instead of learning for hundreds of steps what counting tells at once.
+#
+# **Watch it learn.** It may take two minutes. *Pause* holds the training, *Stop* ends it after
+# the current step; in the table below the curves you see what the model says for some gaps, from
+# time to time. (On a page without a running kernel you see a picture of the end.)
+#
+# **Predict:** which of the two losses falls first? Which words will it guess before it knows any
+# better?
+
+# %%
+from bertedu.widgets import TrainingMonitor
+
+gaps = [
+    "The dog sleeps on the [MASK].",
+    "The [MASK] fell all night.",
+    "She put the [MASK] in the oven.",
+]
+monitor = TrainingMonitor(recipe.steps, untrained.unigram_loss)
+
+
+def look(step):
+    monitor.evaluated(step, pretraining.evaluate(tiny.model, exam_batches, unigrams))
+    monitor.predicted(step, [(gap, [g.token for g in tiny.fill_mask(gap, top_k=4)[0]])
+                             for gap in gaps])  # fmt: skip
+
+
+# %%
+steps = pretraining.pretrain(tiny.model, PretrainingData(train, small, recipe), recipe)
+await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
+
+# %% [markdown]
+# **Read it.** Hardly anything happens at first. Then the masked words' loss falls fast; the pairs
+# have to wait until the words mean something. (Then compare the held-out circles with the thick
+# line: the difference between the two is what was learned *by heart*.)
+
+# %%
+final = pretraining.evaluate(tiny.model, exam_batches, unigrams)
+gap = final.unigram_loss - final.mlm_loss
+print(f"masked words: {final.mlm_loss:.2f} nats, {gap:.2f} under the unigram baseline; "
+      f"first guess right: {final.mlm_accuracy:.0%}")  # fmt: skip
+print(f"next sentence: {final.nsp_loss:.2f} nats (coin {math.log(2):.2f}, lengths "
+      f"{lengths_loss:.2f}); right: {final.nsp_accuracy:.0%}")  # fmt: skip
+if monitor.state == "finished":
+    assert gap >= 0.5
+    assert final.nsp_loss < 0.65
+
+# %% [markdown]
+# Both are under their baselines, on documents that the model has never seen. How *far* under, is
+# another matter: the loss for the pairs is little under that of somebody who only counts. With
+# 204 documents, words' meanings are hard to come by.
+#
+# ## 5. And the real one?
+#
+# **Predict:** how long would this machine need for BERT-base as in the paper: 1,000,000 steps of
+# 256 rows of 512 tokens? The work grows with the number of weights times the number of tokens.
+
+# %%
+tokens = sum(report.tokens for report in monitor.reports)
+seconds = sum(report.seconds for report in monitor.reports)
+here = sum(p.numel() for name, p in tiny.model.named_parameters() if "embeddings" not in name)
+base = 12 * (4 * 768**2 + 2 * 768 * 3072)  # the matrices of 12 layers
+paper_tokens = 1_000_000 * 256 * 512
+years = seconds * (base * paper_tokens) / (here * tokens) / 3600 / 24 / 365
+print(f"this run: {tokens:,} tokens, {tokens / seconds:,.0f} a second")
+print(f"BERT-base: {paper_tokens:,} tokens with {base / here:,.0f} times the weights:"
+      f" about {years:,.0f} years")  # fmt: skip
+assert years > 10
+
+# %% [markdown]
+# The paper used 16 TPU chips for four days. That is why one *downloads* a pretrained model, and
+# why the course's own was not begun from nothing: its encoder had a start (see the card in
+# `bertedu/checkpoints`).
+#
+# ## 6. What does pretraining buy?
+#
+# Nobody wants a machine that fills gaps. The hope is that, to fill them, it had to learn things
+# that other tasks need, too. A **probe** tests this: freeze the model, take its vectors, and let
+# the simplest classifier work with them. If it succeeds, the information was *there*, ready to
+# use.
+#
+# The task: of which of 12 topics is a single sentence? Three encoders: the course's, but with
+# **random** weights; the **tiny** one of before; and the **embedded** one. Nothing else differs.
+
+# %%
+import re
+
+
+def sentences_of(folder, most):
+    chosen = []
+    for topic, path in enumerate(sorted(folder.glob("*.txt"))):
+        found = [s for s in re.split(r"(?<=[.!?])\s+", path.read_text("utf-8").strip()) if s]
+        order = torch.randperm(len(found), generator=torch.Generator().manual_seed(topic))
+        chosen += [(found[i], topic) for i in order[:most].tolist()]
+    return chosen
+
+
+lesson, probe_exam = sentences_of(TRAIN, 50), sentences_of(HELD_OUT, 25)
+print(f"{len(lesson)} sentences to learn from, {len(probe_exam)} to judge by; for example:")
+print(" ", probe_exam[0][0])
+
+
+# %%
+@torch.inference_mode()
+def vectors(model, data):
+    found = []
+    for first in range(0, len(data), 32):
+        batch = bertedu.collate([model.encode(text) for text, _ in data[first : first + 32]])
+        states = model.model.bert(**batch).last_hidden_state  # [B, S, H]
+        real = batch["attention_mask"][..., None]  # [B, S, 1]
+        found.append((states * real).sum(dim=1) / real.sum(dim=1))  # the mean over the tokens
+    return torch.cat(found)  # [N, H]
+
+
+# %%
+def probe(x, y, exam):
+    mean, std = x.mean(dim=0), x.std(dim=0) + 1e-6
+    x, exam = (x - mean) / std, (exam - mean) / std
+    targets = torch.nn.functional.one_hot(y, 12) - 1 / 12
+    ridge = 0.3 * x.shape[1] * torch.eye(len(x))
+    return (exam @ x.T @ torch.linalg.solve(x @ x.T + ridge, targets)).argmax(dim=-1)
+
+
+# %%
+torch.manual_seed(0)
+nobody = bertedu.Bert(bertedu.BertForPreTraining(bert.config), tokenizer)
+y, exam_y = (torch.tensor([topic for _, topic in data]) for data in (lesson, probe_exam))
+sizes = (1, 2, 5, 10, 20, 50)
+learned = {}
+for name, model in {"random": nobody, "tiny": tiny, "embedded": bert}.items():
+    x, exam_x = vectors(model, lesson), vectors(model, probe_exam)
+    learned[name] = []
+    for size in sizes:
+        rows = torch.cat([(y == topic).nonzero()[:size, 0] for topic in range(12)])
+        right = probe(x[rows], y[rows], exam_x) == exam_y
+        learned[name].append(float(right.float().mean()))
+
+# %%
+figure, axes = plt.subplots(figsize=(7.5, 3.2))
+for (name, shares), marker in zip(learned.items(), "so^", strict=True):
+    axes.plot(sizes, [100 * share for share in shares], marker=marker, label=name)
+    print(f"{name:9}", *(f"{size}: {share:.0%}" for size, share in zip(sizes, shares, strict=True)))
+axes.axhline(100 / 12, color="#333333", linestyle="--", linewidth=1)
+axes.set(xscale="log", ylim=(0, 100), ylabel="right, %")
+axes.set_xlabel("sentences of each topic that the probe has seen (dashed: guessing)")
+axes.set_xticks(sizes, [str(size) for size in sizes])
+axes.legend(loc="upper left")
+axes.set_title("The same probe on three encoders")
+
+# %%
+if monitor.state == "finished":
+    assert learned["embedded"][-1] > learned["tiny"][-1] > learned["random"][-1]
+assert learned["embedded"][2] > learned["random"][-1]  # 5 sentences are worth more than 50
+assert abs(learned["random"][0] - 1 / 12) < 0.08
+
+# %% [markdown]
+# With the pretrained encoder, **5** labelled sentences of each topic are worth more than **50**
+# with random weights. Nobody ever told it about topics. *That* is what pretraining buys, and why
+# the four tasks of lessons 08 to 11 get along with few examples.
+#
+# (The tiny model had an advantage: it learned from the very text of which the topics are. The
+# embedded one has never seen it.)
+#
+# ## Recap
+#
+# - One row asks three things: "is B random?" at `[CLS]`, and a word at each chosen token.
+# - Joint loss = mean over chosen tokens + mean over pairs. Encoder and embeddings learn from
+#   both, the pooler from the pairs only.
+# - A loss is judged by its baseline (unigram; ln 2; lengths), on held-out documents.
+# - From nothing, a laptop learns a little in two minutes; BERT-base would take it lifetimes.
+# - A probe on frozen vectors shows what was learned.
+#
+# ## Exercises
+#
+# Fill in what is marked `...`. A check says "✓ right", "✗ not yet", or "not done yet", and
+# everything else goes on working.
+
+
+# %%
+def verdict(yours, truth):
+    if yours is ...:
+        print("not done yet")
+    elif yours == truth:
+        print("✓ right")
+    else:
+        print("✗ not yet; you have:", yours)
+
+
+# %% [markdown]
+# ### Predict
+#
+# **1.** A batch has 32 rows of 128 tokens, and 19 tokens are chosen in each. How many -log p go
+# into the masked words' mean, and how many into the pairs'?
+
+# %%
+# BEGIN SOLUTION
+from_tokens, from_rows = 608, 32
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+verdict(from_tokens, 32 * 19)
+verdict(from_rows, 32)
+
+# %% [markdown] tags=["solution"]
+# *Why:* 19 in each row, and one pair a row. Each mean counts as one, however many numbers are in
+# it.
+
+# %% [markdown]
+# **2.** The tokens of the paper's pretraining, in billions, rounded to whole ones? (Section 5 has
+# the numbers.)
+
+# %%
+# BEGIN SOLUTION
+billions = 131
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+verdict(billions, round(paper_tokens / 1e9))
+
+# %% [markdown] tags=["solution"]
+# *Why:* 10⁶ · 256 · 512 = 131,072,000,000. (The paper rounds to 128,000 tokens a step.)
+
+# %% [markdown]
+# **3.** Somebody's model has a joint loss of 6.9 nats on a vocabulary of 500 tokens. How much of
+# it would be left if both heads knew nothing, with one decimal? Has the model learned anything?
+
+# %%
+# BEGIN SOLUTION
+knows_nothing, has_learned = 6.9, False
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+verdict(knows_nothing, round(math.log(500) + math.log(2), 1))
+verdict(has_learned, False)
+
+# %% [markdown] tags=["solution"]
+# *Why:* log 500 + log 2 = 6.21 + 0.69 = 6.9: exactly as good as knowing nothing.
+
+# %% [markdown]
+# ### Complete
+#
+# **4.** The joint loss, from logits and labels. `-100` is not counted.
+
+
+# %%
+def joint_loss(word_logits, word_labels, pair_logits, pair_labels):
+    # BEGIN SOLUTION
+    cross_entropy = torch.nn.functional.cross_entropy
+    counted = word_labels != -100
+    return cross_entropy(word_logits[counted], word_labels[counted]) + cross_entropy(
+        pair_logits, pair_labels
+    )
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+answer = joint_loss(logits.prediction_logits, labels[None], logits.seq_relationship_logits,
+                    torch.tensor([FOLLOWS]))  # fmt: skip
+verdict(answer if answer is ... else abs(float(answer - output.loss)) < 1e-4, True)
+
+# %% [markdown] tags=["solution"]
+# *Why:* a mean over chosen tokens, a mean over pairs, and a plus. One common cross-entropy over
+# all -log p together would let the pairs drown among the words.
+
+# %% [markdown]
+# **5.** Linear warm-up and decay: the learning rate of `step` (counted from 0), as a share of its
+# peak.
+
+
+# %%
+def share_of_peak(step, warmup, steps):
+    # BEGIN SOLUTION
+    if step < warmup:
+        return (step + 1) / warmup
+    return (steps - step) / (steps - warmup)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+asked = (0, 49, 50, 775, 1499)
+answer = [share_of_peak(step, 50, 1500) for step in asked]
+expected = [recipe.learning_rate_at(step) / recipe.learning_rate for step in asked]
+verdict(... if ... in answer else bool(np.allclose(answer, expected)), True)
+
+# %% [markdown] tags=["solution"]
+# *Why:* the first step already has 1/50, and the last still has 1/1450: neither does nothing.
+
+# %% [markdown]
+# ### Build
+#
+# **6.** The unigram baseline: given the ids of a training text and of an exam, the mean of -log p
+# of the exam's ids, where p is a token's share of the training text, each of V tokens counted
+# once more than it occurs.
+
+
+# %%
+def unigram_loss(training_ids, exam_ids, V):
+    # BEGIN SOLUTION
+    counts = np.bincount(training_ids, minlength=V) + 1
+    return -np.log(counts / counts.sum())[exam_ids].mean()
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+answer = unigram_loss(train.ids, held_out.ids, len(small))
+expected = -float(unigrams[torch.tensor(held_out.ids.astype(np.int64))].mean())
+verdict(answer if answer is ... else abs(float(answer) - expected) < 1e-4, True)
+
+# %% [markdown] tags=["solution"]
+# *Why the one more:* a token of the exam that never occurred would have p = 0, and the loss would
+# be infinite.
+
+# %% [markdown]
+# **7.** (Without a check.) Change the recipe in section 4 and run it again: half the learning
+# rate; no `set_token_frequencies`; 15 % of the tokens; 4 layers. Write down what you expect
+# first. What helps, and is it more than what another seed does?
+
+# %% [markdown] tags=["solution"]
+# *A model answer.* Without the head start the first few hundred steps go into learning the
+# tokens' frequencies. With 15 % chosen each step asks half as many questions, and the model is
+# behind at the same step. More layers learn more slowly on so little text. But seeds differ by
+# several tenths of a nat: one run proves little, and whoever reports the best of ten seeds
+# reports the luck of the draw.
