@@ -130,6 +130,8 @@ test("a click pins, the pinned follows the choices, another token is compared, E
   const { find, over, token, line, button, press, el, end } = shown();
   token(0).click();
   assert.match(line(), /^Pinned: dog: id 3899/);
+  over(find(".be-panel-7 [data-token='0'].be-cell")[0]);
+  assert.equal(el.querySelector(".be-tooltip").textContent, "“dog”: the model's guesses are dog 90.0 %, cat 5.0 %");
   assert.equal(token(0).getAttribute("aria-pressed"), "true");
   find('[aria-label="layer 2"]')[0].click();
   assert.match(line(), /layer 2, mean of 2 heads: asks dog 50.0 %/);

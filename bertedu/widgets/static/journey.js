@@ -547,6 +547,9 @@ function render({ model, el }) {
         : `${piece} ${stage ? `after layer ${stage}` : "as the layers' input"}: cosine ${two(value)} to ${COMPARISONS[settings.compare]}`;
     }
     if (masks.node.contains(node) || truths.node.contains(node)) return `${piece}: ${fateOf(data, settings, i)}`;
+    if (answers.node.contains(node)) {
+      return `${piece}: the model's guesses are ${guesses(data, i).map(([word, p]) => `${clean(word)} ${percent(p)}`).join(", ") || "none"}`;
+    }
     return "";
   }
 
