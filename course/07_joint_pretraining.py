@@ -536,7 +536,7 @@ def joint_loss(word_logits, word_labels, pair_logits, pair_labels):
 # %% tags=["nbval-check-output"]
 answer = joint_loss(logits.prediction_logits, labels[None], logits.seq_relationship_logits,
                     torch.tensor([FOLLOWS]))  # fmt: skip
-verdict(answer if answer is ... else abs(float(answer - output.loss)) < 1e-4, True)
+verdict(answer if answer is ... else abs(float(answer - output.loss.detach())) < 1e-4, True)
 
 # %% [markdown] tags=["solution"]
 # *Why:* a mean over chosen tokens, a mean over pairs, and a plus. One common cross-entropy over
