@@ -32,6 +32,7 @@ import re
 import string
 import tempfile
 import time
+from dataclasses import replace
 
 # %% tags=["nbval-check-output"]
 import matplotlib.pyplot as plt
@@ -247,22 +248,22 @@ assert 100 < dollars < 400
 
 # %% [markdown]
 # Half a day, and about the price of a textbook or two. And here, on this machine? Measure what it
-# really does, with the course's own model:
+# really does, with two layers of the course's own size:
 
 # %%
-here = bertedu.BertForPreTraining(bert.config)
-ids = torch.randint(1000, 20_000, (8, 128), generator=torch.Generator().manual_seed(0))
+two_layers = replace(bert.config, num_hidden_layers=2, vocab_size=2000)
+here = bertedu.BertForPreTraining(two_layers)
+ids = torch.randint(1000, 2000, (8, 128), generator=torch.Generator().manual_seed(0))
 labels = torch.where(torch.arange(128) % 7 == 1, ids, -100)
 seconds = []
 for _ in range(3):
     began = time.perf_counter()
     here(ids, labels=labels).loss.backward()
     seconds.append(time.perf_counter() - began)
-rate = 8 * training_flops(bert.config, 128, int((labels[0] != -100).sum())) / min(seconds)
+rate = 8 * training_flops(two_layers, 128, int((labels[0] != -100).sum())) / min(seconds)
 print(f"this machine: {rate / 1e9:,.0f} billion operations a second; "
       f"BERT-base would take it {cost / rate / day / 365:,.0f} years")  # fmt: skip
 assert cost / rate / day > 365
-del here
 
 # %% [markdown]
 # More than a year, on any laptop's processor. That is why one downloads.
@@ -349,7 +350,7 @@ with torch.device("meta"):
     parameters = sum(p.numel() for p in bertedu.BertForPreTraining(size).parameters())
 print(f"BERT-base: {parameters * 16 / 2**30:.1f} GiB before the first token, in each process")
 for processes in (1, 8, 16):
-    print(f"{processes:3} in all: {131_072 // processes:7,} tokens each at a step")
+    print(f"shared by {processes:2}: {131_072 // processes:7,} tokens each at a step")
 assert round(parameters * 16 / 2**30, 1) == 1.6
 assert 256 * 512 == 131_072
 
@@ -509,7 +510,7 @@ for name, results in marks.items():
         assert loss < start.unigram_loss - 0.1
         assert min(topics, start_topics) > 3 / 12
 with_nsp, without = (np.array(marks[name]) for name in arms)
-assert 0.5 < with_nsp[:, 2].mean() < 0.75
+assert abs(with_nsp[:, 2].mean() - 0.5) < 0.15  # hardly more than a coin
 
 # %% [markdown]
 # **The verdict** is not yours to choose, nor ours. Take the difference *seed by seed* (the two runs
@@ -532,12 +533,13 @@ print("leaving NSP out changes\n  masked words by", loss_words, "\n  topics by  
 gained = start.unigram_loss - with_nsp[:, 0].mean()
 assert abs(loss_change) < gained / 3
 assert abs(topic_change) < 10  # points
+assert np.concatenate([with_nsp, without])[:, 1].mean() < start_topics + 0.05
 
 # %% [markdown]
 # Both have left the unigram baseline behind, and what the NSP loss does to the two marks is small
-# beside what was learned. (The topics were in the token table from the start.) At this size,
-# leaving it out is no loss worth the name. That agrees with RoBERTa, but it is **weak** evidence,
-# and one should say why:
+# beside what was learned. (The topics were in the token table from the start; such short training
+# adds none.) At this size, leaving it out is no loss worth the name. That agrees with RoBERTa, but
+# it is **weak** evidence, and one should say why:
 #
 # - In so few steps the pairs themselves are hardly learned: little better than a coin. Lesson 07
 #   needed minutes for that. What NSP is worth *once it is learned* was not tested.
@@ -608,7 +610,8 @@ assert torch.isclose(rotate(query, 4003).norm(), query.norm())
 
 # %% tags=["nbval-check-output"]
 place = torch.arange(longest)
-seen = int(((place[:, None] - place).abs() <= window // 2).sum())  # pairs in a local layer
+first, last = (place - window // 2).clamp(min=0), (place + window // 2).clamp(max=longest - 1)
+seen = int((last - first + 1).sum())  # pairs in a local layer
 kinds = ["global" if i % every == 0 else "local" for i in range(layers)]
 pairs = {"global": longest**2, "local": seen}
 remains = sum(pairs[kind] for kind in kinds) / (layers * longest**2)
