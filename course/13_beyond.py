@@ -648,13 +648,13 @@ assert scores == 1.5
 #
 # Rows of unlike length are padded to the longest, and all dense layers work on padding, too.
 # Unpadding packs the real tokens of a batch one behind the other. The library can do that
-# (`skip_padding`): here are 30 held-out sentences, and two whole documents.
+# (`skip_padding`): here are 14 held-out sentences, and two whole documents.
 
 # %% tags=["nbval-check-output"]
 document = [text for path in sorted(HELD_OUT.glob("*.txt"))
             for text in path.read_text("utf-8").strip().split("\n\n")]  # fmt: skip
 sentences = [s for text in document for s in re.split(r"(?<=[.?])\s", text)]
-uneven = bertedu.collate([tokenizer.encode(text) for text in sentences[:30] + document[:2]])
+uneven = bertedu.collate([tokenizer.encode(text) for text in sentences[:14] + document[:2]])
 real = uneven["attention_mask"].bool()
 with torch.inference_mode():
     padded = bert.model.bert(**uneven).last_hidden_state
