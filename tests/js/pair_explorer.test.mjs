@@ -138,6 +138,17 @@ test("a try is pinned by a click, its words can be put back, Escape lets go", ()
   page.end();
 });
 
+test("what Python pins is pinned, if it is there", () => {
+  const page = shown(undefined, { tries: [[PAIR[0], "a cat"]] });
+  page.model.answer("settings", { pinned: 0 });
+  assert.match(page.one(".be-line").textContent, /^Pinned: “the cute dog” \/ “a cat”/);
+  page.model.answer("settings", { pinned: 7 });
+  assert.match(page.one(".be-line").textContent, /^Pinned: “the cute dog” \/ “a cat”/);
+  page.model.answer("settings", { pinned: null });
+  assert.match(page.one(".be-line").textContent, /^Hover shows/);
+  page.end();
+});
+
 test("hostile texts are text; without Python nothing can be edited; leaving cleans up", () => {
   const page = shown({ kernel: false }, { asked: [HOSTILE, HOSTILE], shown: [HOSTILE, HOSTILE], tries: [[HOSTILE, "<b>"]] });
   assert.equal(page.find("img, b").length, 0);

@@ -112,6 +112,11 @@ function render({ model, el }) {
     paint();
   }
 
+  function followed() {
+    const theirs = model.get("settings").pinned ?? null;
+    if (theirs !== pinned && !(theirs >= data.tries.length)) pin(theirs);
+  }
+
   /** The three probabilities of a point: of the pair (null), of a try, of the hypothesis alone. */
   const sharesOf = (place) => {
     if (place === null) return [...data.probabilities.values];
@@ -340,11 +345,13 @@ function render({ model, el }) {
   }, { signal });
 
   model.on("change:data", answered);
+  model.on("change:settings", followed);
   answered();
   return () => {
     ending.abort();
     picturing.abort();
     model.off("change:data", answered);
+    model.off("change:settings", followed);
     root.remove();
   };
 }
