@@ -511,3 +511,8 @@ def test_no_warning_is_given_for_good_data() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         list(make_run("question_answering"))
+
+
+def test_a_case_may_be_written_with_a_hyphen(capsys) -> None:
+    code, _, complaint = run_cli(capsys, "finetune", "slot-filling", "none", "--out", "nowhere")
+    assert (code, complaint) == (2, "bertedu finetune: there is no file none: check the path\n")
