@@ -1563,8 +1563,8 @@ with torch.no_grad():
 # | rare words, other alphabets | pieces (22), offsets (3), vocabulary (1, 2) | slice the original |
 # | long texts fare worse | windows (26, 27), spans (24, 25) | add irrelevant text |
 #
-# What the exhibits have in common: **no error message**. What would have found nearly all of them:
-# a test of a few lines, written from what must be *true*, not from what the code does.
+# What nearly all exhibits have in common: **no error message**. What would have found nearly all
+# of them: a test of a few lines, written from what must be *true*, not from what the code does.
 #
 # Your way through the museum, and through the whole course (kept on this machine only):
 
