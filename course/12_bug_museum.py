@@ -1282,8 +1282,8 @@ assert cosines[-1] < 0.98
 figure, axes = plt.subplots(figsize=(7.5, 2.4))
 plt.close(figure)
 axes.plot(lengths, cosines, "o-")
-axes.set(xlabel="tokens of the row, padding included", ylabel="cosine with the sentence alone")
-axes.set_title("One sentence, padded more and more")
+axes.set(xlabel="tokens of the row, padding included", ylabel="cosine", ylim=(0, 1.05))
+axes.set_title("One sentence, padded more and more: how near to itself alone")
 figure
 
 # %% [markdown]
