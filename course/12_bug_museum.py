@@ -509,8 +509,8 @@ true = [(s[i], s[i + 1]) for s in sentences for i in (0, 2)]
 other = [(s[i], sentences[n - 9][i + 1]) for n, s in enumerate(sentences) for i in (0, 2)]
 batch = bertedu.collate([tokenizer.encode(*pair) for pair in true + other])
 with torch.inference_mode():
-    output = bert.model(**batch)
-pair_logits, pooled = output.seq_relationship_logits, output.encoder.pooler_output
+    pooled = bert.model.bert(**batch).pooler_output  # without the large masked-LM head
+    pair_logits = bert.model.cls.seq_relationship(pooled)
 is_true = torch.tensor([True] * len(true) + [False] * len(other))
 print(f"{len(true)} pairs that follow, {len(other)} random ones")
 
@@ -678,12 +678,13 @@ def types_at_first(a, b):
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
     both = {"right": batch["token_type_ids"], "zeros": torch.zeros_like(batch["token_type_ids"])}
-    outputs = {name: bert.model(**batch | {"token_type_ids": x}) for name, x in both.items()}
-shares = {name: out.seq_relationship_logits.softmax(-1)[:, 0] for name, out in outputs.items()}
+    outputs = {name: bert.model.bert(**batch | {"token_type_ids": x}) for name, x in both.items()}
+    judge = bert.model.cls.seq_relationship
+    shares = {name: judge(o.pooler_output).softmax(-1)[:, 0] for name, o in outputs.items()}
 changed = (shares["right"] - shares["zeros"]).abs()
 print(f"the probability of 'follows' changes by {changed.mean():.1%} on average, "
       f"by {changed.max():.1%} at most")  # fmt: skip
-states = [out.encoder.last_hidden_state for out in outputs.values()]
+states = [output.last_hidden_state for output in outputs.values()]
 assert (states[0] - states[1]).abs().max() > 0.1
 assert changed.max() > 0.05
 

@@ -173,9 +173,11 @@ class Check:
             if self.value:
                 result = answer() if answer is self.oracle else answer
             elif self.through:
-                result = self.through(answer, *given)
+                result = self.through(_guarded(answer), *given)
             else:
                 result = answer(*given)
+        except _NotDoneError:
+            return ..., ""
         except (Exception, SystemExit) as error:  # noqa: BLE001 (a reader's code may do anything)
             return Raised(type(error).__name__, " ".join(str(error).split())), ""
         if self.through or self.value:
@@ -252,6 +254,22 @@ def check(
         return made
 
     return enter
+
+
+class _NotDoneError(Exception):
+    """A stub's `...`, met on the way through."""
+
+
+def _guarded(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the answer, that says when it is still a stub before somebody computes with it."""
+
+    def ask(*given: Any, **named: Any) -> Any:
+        result = answer(*given, **named)
+        if holds_stub(result):
+            raise _NotDoneError
+        return result
+
+    return ask
 
 
 def _changed(now: Any, before: Any) -> bool:
