@@ -16,10 +16,14 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 import bertedu
 from bertedu.corpus import Corpus
 from bertedu.data import HELD_OUT
-from bertedu.pretraining import PretrainingData, Recipe, evaluate, unigram_log_probs
+from bertedu.pretrain_command import HELD_OUT as HELD_OUT_SHARE
+from bertedu.pretraining import Batch, PretrainingData, Recipe, evaluate, unigram_log_probs
 
 WIKITEXT = re.compile(r"^ = [^=]+ = $", re.MULTILINE)
 NOTES = "calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz"
@@ -58,23 +62,55 @@ def plain(path: Path, folder: Path) -> Path:
     return copy
 
 
+def documents_of(corpus: Corpus, folder: Path, source: str) -> NDArray[np.int64]:
+    """Returns what `bertedu pretrain` held out, of the sources with that in their name."""
+    sources = json.loads((folder / "corpus.json").read_text())["sources"]
+    held_out = corpus.split(HELD_OUT_SHARE)[1]
+    chosen = [
+        held_out[(held_out >= s["first_document"])
+                 & (held_out < s["first_document"] + s["documents"])]
+        for s in sources if source in Path(s["name"]).name
+    ]  # fmt: skip
+    return np.concatenate(chosen)
+
+
+def without_unknown(batch: Batch, unknown: int) -> Batch:
+    """Returns a batch's examples with at most one [UNK]: where both A and B have some, alike."""
+    kept = (batch["input_ids"] == unknown).sum(dim=1) < 2
+    return {name: values[kept] for name, values in batch.items()}
+
+
 def main() -> None:
     """Judges, and prints a line a text."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", nargs="*", type=Path, default=[HELD_OUT])
     parser.add_argument("--checkpoint", default="bertedu")
     parser.add_argument("--batches", type=int, default=64, help="of 2,048 tokens, for each text")
+    parser.add_argument("--source", default="", help="of a corpus: files with this in their name")
     args = parser.parse_args()
     bert = bertedu.load(args.checkpoint)
     recipe = Recipe(steps=1, mlm_only=False)
+    unknown = bert.tokenizer.vocab["[UNK]"]
     with tempfile.TemporaryDirectory() as name:
         for path in args.text:
-            source = plain(path, Path(name))
-            corpus = Corpus.build([str(source)], bert.tokenizer, f"{name}/corpus-{path.name}")
-            batches = PretrainingData(corpus, bert.tokenizer, recipe).batches()
+            if (path / "corpus.json").is_file():
+                corpus = Corpus.open(path)
+                documents = documents_of(corpus, path, args.source)
+            else:
+                source = plain(path, Path(name))
+                corpus = Corpus.build([str(source)], bert.tokenizer, f"{name}/corpus-{path.name}")
+                documents = np.arange(len(corpus))
+            data = PretrainingData(corpus, bert.tokenizer, recipe, documents)
+            batches = list(itertools.islice(data.batches(), args.batches))
             unigrams = unigram_log_probs(corpus, len(bert.tokenizer))
-            judged = evaluate(bert.model, list(itertools.islice(batches, args.batches)), unigrams)
-            print(json.dumps({"text": path.name, **asdict(judged)}), flush=True)
+            judged = asdict(evaluate(bert.model, batches, unigrams))
+            print(json.dumps({"text": path.name, "documents": len(documents), **judged}))
+            plainest = [
+                b for b in (without_unknown(b, unknown) for b in batches) if len(b["labels"])
+            ]
+            judged = asdict(evaluate(bert.model, plainest))
+            print("  at most one [UNK]:", judged["pairs"], "pairs, NSP",
+                  f"{judged['nsp_accuracy']:.1%}", flush=True)  # fmt: skip
     for guesses in bert.fill_mask(*NOTES, top_k=10):
         print(*(f"{guess.token} {guess.probability:.1%}" for guess in guesses), sep=", ")
     print(f"is_random {1 - bert.next_sentence(*NOTES):.1%}")
