@@ -15,6 +15,10 @@ TRAIN = Path(__file__).parent / "documents" / "train"
 HELD_OUT = Path(__file__).parent / "documents" / "held_out"
 """Documents to evaluate on, of the same topics."""
 
+SENTIMENT = Path(__file__).parent / "sentiment"
+"""Sentences and their labels, 0 negative or 1 positive, as train.tsv, dev.tsv and test.tsv: case 1
+of the notes."""
+
 INFERENCE = Path(__file__).parent / "inference"
 """Premise and hypothesis, as train.tsv, dev.tsv and test.tsv: case 3 of the notes."""
 
