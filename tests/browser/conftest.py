@@ -38,7 +38,7 @@ QUIET = (
 LOOPBACK = {"127.0.0.1", "localhost"}
 SETTINGS = {
     "@jupyterlab/apputils-extension/themes": '{"adaptive-theme": true}',
-    "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none", "maxNumberOutputs": 0}',
+    "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none", "maxNumberOutputs": 500}',
 }
 # What the browser itself, not the page, asks its maker when it sees a text field.
 BROWSERS_OWN = "CONNECT content-autofill.googleapis.com:443"
