@@ -21,27 +21,15 @@
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
 # then read the explanation. Every claim in the text is checked by an `assert` in a cell.
 
-# %%
+# %% tags=["nbval-check-output"]
 import torch
 
 import bertedu
 
-try:
-    bert, trained = bertedu.load(), True
-except bertedu.CheckpointError as error:  # then a small one that knows nothing yet
-    torch.manual_seed(0)
-    config = bertedu.BertConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-                                intermediate_size=512)  # fmt: skip
-    model = bertedu.BertForPreTraining(config)
-    bert, trained = bertedu.Bert(model, bertedu.load_tokenizer()), False
-    print(f"Note: {error}.\nUntil then, an untrained model guesses.")
+bert = bertedu.load()
 print(bert)
 
 # %% [markdown]
-# If the cell says that the weights are not there, everything below still runs, but the guesses are
-# blind: an untrained model finds each of the 30,522 tokens about equally likely. What the text says
-# about a *trained* model is asserted in cells that begin with `if trained`.
-#
 # ## 1. Three fates
 #
 # The paper's own example is the sentence *my dog is hairy*, with the last word chosen. A chosen
@@ -293,8 +281,7 @@ print(f"counted places only: {counted:.2f} nats, as unsure as between {counted.e
 print(f"all places, wrongly: {all_tokens:.2f} nats, as unsure as between {all_tokens.exp():,.0f}")
 print(f"counted: {chosen_share:.1%} of all tokens")
 assert 0.14 < chosen_share < 0.17
-if trained:
-    assert all_tokens < counted / 2
+assert all_tokens < counted / 2
 assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 
 # %% [markdown]
@@ -353,10 +340,9 @@ for fate in (0, 3, 1, 2):
     mean_p[names[fate]] = float(surprise[at].neg().exp().mean())
     print(f"{names[fate]:11} {int(at.sum()):5} places   p(true token) {mean_p[names[fate]]:6.1%}"
           f"   loss {float(surprise[at].mean()):5.2f} nats")  # fmt: skip
-if trained:
-    assert mean_p["not chosen"] > 0.5 > mean_p["masked"]  # it copies what it sees, mostly
-    assert abs(mean_p["kept"] - mean_p["not chosen"]) < 0.15
-    assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > 0.01
+assert mean_p["not chosen"] > 0.5 > mean_p["masked"]  # it copies what it sees, mostly
+assert abs(mean_p["kept"] - mean_p["not chosen"]) < 0.15
+assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > 0.01
 
 # %% [markdown]
 # What a *trained* model shows:
@@ -525,8 +511,7 @@ for name, places in {"one piece": [hidden], "whole word": range(first, hidden + 
     ids[list(places)] = tokenizer.mask_token_id
     chances[name] = float(probabilities(ids, hidden)[tokenizer.vocab["##ing"]])
     print(f"{name:11} p(##ing) {chances[name]:8.2%}")
-if trained:
-    assert chances["one piece"] > chances["whole word"]
+assert chances["one piece"] > chances["whole word"]
 
 # %% [markdown]
 # With `out ##play` in sight, little is left to guess but an ending. That is why Google added
@@ -574,8 +559,7 @@ for guesses in bert.fill_mask(calculus):
     chances = [guess.probability for guess in guesses]
     assert chances == sorted(chances, reverse=True)
     assert 0 < sum(chances) <= 1
-if trained:
-    assert bert.fill_mask(calculus)[1][0][0] == "was"
+assert bert.fill_mask(calculus)[1][0][0] == "was"
 
 # %% [markdown]
 # **Predict** the first guess for each of the next sentences, then change one word *behind* the gap
@@ -600,9 +584,8 @@ before, after = (
 for guesses in (before, after):
     print(*(f"{guess.token} {guess.probability:.1%}" for guess in guesses), sep=", ")
 assert [guess.probability for guess in before] != [guess.probability for guess in after]
-if trained:
-    drinks = {"coffee", "tea", "water", "beer", "milk", "wine"}
-    assert drinks & {guess.token for guess in before}
+drinks = {"coffee", "tea", "water", "beer", "milk", "wine"}
+assert drinks & {guess.token for guess in before}
 
 # %% [markdown]
 # Each `[MASK]` gets its own answer, **independently of the others**: the model does not first
