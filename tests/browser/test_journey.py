@@ -61,6 +61,8 @@ def journey(page):
     pieces(widget).first.focus()
     page.keyboard.press("Escape")
     widget.get_by_role("button", name="Save picture").focus()
+    page.mouse.move(0, 0)  # the page scrolled beneath it
+    page.wait_for_function("() => !document.querySelector('.be-journey .be-lit')")
     return widget
 
 

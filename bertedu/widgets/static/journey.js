@@ -586,8 +586,7 @@ function render({ model, el }) {
   })) track.addEventListener(type, listener, { signal });
   root.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
-    hover = null;
-    tip.hide();
+    leave(); // also where nothing was pinned
     change({ token: null });
   }, { signal });
 
