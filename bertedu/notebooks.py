@@ -173,13 +173,17 @@ def unexecuted(edition: Edition) -> Any:
     return notebook
 
 
-def executed(notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL) -> Any:
+def executed(
+    notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL, *, keep_views: bool = False
+) -> Any:
     """Returns the notebook run from top to bottom by this Python, its outputs in lasting form.
 
     Args:
         notebook: as `unexecuted` gives it; its cells are filled in.
         folder: the kernel's working directory.
         seconds: the longest that one cell may take.
+        keep_views: leave in the outputs which widget they show, which means something only as
+            long as somebody has that widget's state.
 
     Raises:
         CellError: a cell that fails, takes too long or ends the kernel.
@@ -223,9 +227,10 @@ def executed(notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL) -> An
         reason = "ended the kernel (out of memory?)"
         raise CellError(_failure(notebook, reached, reason)) from None
     notebook.metadata = METADATA
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET_VIEW, None)
+    if not keep_views:
+        for cell in notebook.cells:
+            for output in cell.get("outputs", []):
+                output.get("data", {}).pop(WIDGET_VIEW, None)
     return notebook
 
 
