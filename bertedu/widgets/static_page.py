@@ -47,11 +47,11 @@ def fragment(widget: Widget) -> str:
     )
 
 
-def host_script(widgets: Iterable[Widget]) -> str:
+def host_script(widgets: Iterable[Widget | type[Widget]]) -> str:
     """Returns what a page needs once, after its last `fragment`: styles, modules, and their host.
 
     Args:
-        widgets: at least one of each class in the page.
+        widgets: at least one of each class in the page, or the classes themselves.
 
     Example:
         >>> from bertedu.widgets import WordPieceExplorer
@@ -59,7 +59,10 @@ def host_script(widgets: Iterable[Widget]) -> str:
         >>> html.count("<style>"), html.count("<script")
         (1, 2)
     """
-    classes = {type(widget).__name__: widget for widget in widgets}
+    classes = {
+        (widget if isinstance(widget, type) else type(widget)).__name__: widget
+        for widget in widgets
+    }
     styles = "".join(f"<style>{widget._css}</style>" for widget in classes.values())
     modules = {
         name: base64.b64encode(str(widget._esm).encode()).decode()

@@ -1,0 +1,118 @@
+"""The book in a browser, opened from a disk with everything else refused."""
+
+from pathlib import Path
+
+import pytest
+
+from bertedu.site import write
+
+LESSON = """# %% [markdown]
+# # 01 · A lesson
+# ## Steps
+
+# %%
+from bertedu.widgets import MaskExplorer
+MaskExplorer("my dog is cute")
+
+# %%
+print("zebra " * 60)
+"""
+SECOND = "# %% [markdown]\n# # 02 · Another\n# ## Animals\n# A giraffe.\n\n# %%\n1 + 1\n"
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("course")
+    (root / "course").mkdir()
+    (root / "course" / "01_wordpiece.py").write_text(LESSON, encoding="utf-8")
+    (root / "course" / "02_masked_language_model.py").write_text(SECOND, encoding="utf-8")
+    write(root, root / "site", say=lambda line: None)
+    return root / "site"
+
+
+@pytest.fixture
+def opened(book: Path, new_page):
+    asked = []
+
+    def open_page(name: str, **look: object):
+        page = new_page(**look)
+        page.set_default_timeout(10_000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((book / name).as_uri())
+        return page
+
+    yield open_page
+    mine = (book.as_uri(), "blob:", "data:")
+    assert [url for url in asked if not url.startswith(mine)] == []
+
+
+def test_every_widget_lives_and_says_what_is_off(opened) -> None:
+    page = opened("01_wordpiece.html")
+    widget = page.locator(".bertedu")
+    widget.wait_for()
+    assert page.locator(".bertedu-still > svg").count() == 0
+    widget.get_by_text("Reroll").click()
+    assert "roll 2 of" in widget.inner_text()
+    assert "no Python behind it" in widget.inner_text()
+    assert widget.locator("textarea").first.get_attribute("readonly") is not None
+
+
+def test_the_search_finds_a_word_by_keyboard(opened) -> None:
+    page = opened("index.html")
+    page.keyboard.press("/")
+    page.keyboard.type("GIRAFFE")
+    page.locator("#book-results a").wait_for()
+    assert page.locator("#book-results a").count() == 1
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/02_masked_language_model.html#animals")
+
+
+def test_a_word_that_is_nowhere_is_said_to_be(opened) -> None:
+    page = opened("index.html")
+    page.locator("#book-query").fill("<img src=x>")
+    page.get_by_text("no sections").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("#book-results").is_hidden()
+
+
+def test_next_and_previous_walk_through_the_book(opened) -> None:
+    page = opened("index.html")
+    assert page.locator("[rel=prev]").count() == 0
+    for heading in ("01 · A lesson", "02 · Another"):
+        page.locator("[rel=next]").click()
+        page.get_by_role("heading", name=heading, level=1).wait_for()
+    assert page.locator("[rel=next]").count() == 0
+    page.locator("[rel=prev]").click()
+    page.get_by_role("heading", name="01 · A lesson", level=1).wait_for()
+
+
+@pytest.mark.parametrize(("theme", "other"), [("light", "dark"), ("dark", "light")])
+def test_light_and_dark_follow_the_system_and_the_switch(theme, other, opened) -> None:
+    page = opened("01_wordpiece.html", theme=theme)
+    page.locator(f'.bertedu[data-theme="{theme}"]').wait_for()
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    before = page.evaluate(ground)
+    page.locator("#book-theme").click()
+    page.locator(f'.bertedu[data-theme="{other}"]').wait_for()
+    assert page.evaluate(ground) != before
+    page.reload()
+    page.locator(f'.bertedu[data-theme="{other}"]').wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["index.html", "01_wordpiece.html"])
+def test_pages_are_accessible_and_fit(name, theme, opened, axe, artefacts) -> None:
+    page = opened(name, theme=theme)
+    page.locator(".bertedu").wait_for()
+    page.evaluate(axe)
+    for width in (1280, 640):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.screenshot(path=artefacts / f"site-{name}-{width}-{theme}.png")
+        found = page.evaluate(
+            "axe.run().then(r => r.violations.map(v => [v.id, v.nodes[0].html.slice(0, 200)]))"
+        )
+        assert found == []
+    page.emulate_media(media="print")
+    assert page.locator(".book-bar").is_hidden()
