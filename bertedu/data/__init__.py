@@ -19,6 +19,10 @@ SENTIMENT = Path(__file__).parent / "sentiment"
 """Sentences and their labels, 0 negative or 1 positive, as train.tsv, dev.tsv and test.tsv: case 1
 of the notes."""
 
+SLOTS = Path(__file__).parent / "slots"
+"""Requests with a BIO tag a word and an intent, as train, dev and test, each a folder with seq.in,
+seq.out and label, for `bertedu.tasks.slot_filling.read`: case 2."""
+
 INFERENCE = Path(__file__).parent / "inference"
 """Premise and hypothesis, as train.tsv, dev.tsv and test.tsv: case 3 of the notes."""
 
