@@ -362,15 +362,17 @@ axes.set_xlabel("held-out pairs judged rightly, % (dashed: a coin; lines: 95 % o
 axes.set_title("How far does one get without reading?")
 assert 0.5 < accuracy["lengths"] < 0.65
 assert 0.7 < accuracy["shared words"] < 0.85
-assert accuracy["BERT"] > 0.7
+assert 0.6 < accuracy["BERT"] < accuracy["shared words"] + 0.1
+assert bands["BERT"][0] > bands["lengths"][1]
 assert bands["shared words"][0] > bands["lengths"][1]
-assert accuracy["shared words"] - 0.5 > (accuracy["BERT"] - 0.5) / 2
 
 # %% [markdown]
-# Comparing sets of words is more than half of the way from a coin to BERT. (That is the reason
-# why Lan et al. 2020 called the task too easy: it mixes *topic*, which words give away, with
+# On these pairs, comparing sets of words does as well as our small BERT. (That is the reason why
+# Lan et al. 2020 called the task too easy: it mixes *topic*, which words give away, with
 # *coherence*.) Our documents make it hard on purpose: several are on each topic, so that some
-# random pairs share theirs.
+# random pairs share theirs; and the model has never seen them or their like. On pairs from
+# encyclopaedia articles, on which it was trained, it is right far more often (its card in
+# `bertedu/checkpoints` has the figures).
 #
 # But why do **lengths** give anything away at all? Nobody wanted that. Look:
 
@@ -441,13 +443,14 @@ judge("My dog is cute.", "He likes playing.")
 judge("The match was about to begin.", "The crowd fell silent.")
 judge("The match was about to begin.", "A match burns because of the phosphorus in its head.")
 judge("I bought a violin.", "A violin is a violin, and a violin I bought.")
-assert newton > panda
-assert newton > 0.5
+assert newton > 5 * panda
 
 # %% [markdown]
-# "Calculus ... Newton and Leibniz" is the lecture notes' example: the model says that B follows,
-# and the notes write *false*: it is not random. Both say the same. The other two words of the
-# example are in lesson 07, where both tasks are learned at once.
+# "Calculus ... Newton and Leibniz" is the lecture notes' example. The notes write *false*: it is
+# not random, it follows. The model prefers it by far to the pandas, and yet does not believe it,
+# if it says less than 50 %: for that one would have to know who Newton was, and this model has
+# read little. The other two words of the example are in lesson 07, where both tasks are learned
+# at once.
 #
 # ## 9. Was it worth it?
 #
