@@ -56,8 +56,7 @@ def test_the_first_pair_follows() -> None:
 def test_the_courses_documents_are_shown_by_default() -> None:
     widget = SentencePairBuilder()
     assert repr(widget) == (
-        "SentencePairBuilder(36 documents, 453 sentences, 5,261 tokens; "
-        "pairs of at most 64 tokens)"
+        "SentencePairBuilder(36 documents, 453 sentences, 5,261 tokens; pairs of at most 64 tokens)"
     )
     assert widget.names[:2] == ["body 1", "cooking 1"]
     assert widget.names[-1] == "weather 3"
