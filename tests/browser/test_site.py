@@ -111,7 +111,7 @@ def test_pages_are_accessible_and_fit(name, theme, opened, axe, artefacts) -> No
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.screenshot(path=artefacts / f"site-{name}-{width}-{theme}.png")
         found = page.evaluate(
-            "axe.run({exclude: '.bertedu'}, {preload: false})"  # looked at by the widgets' own tests
+            "axe.run({exclude: '.bertedu'}, {preload: false})"  # widgets have their own tests
             ".then(r => r.violations.map(v => [v.id, v.nodes[0].html.slice(0, 200)]))"
         )
         assert found == []
