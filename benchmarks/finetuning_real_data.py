@@ -243,11 +243,14 @@ def main() -> None:
     """Measures, and prints the table."""
     args = arguments(
         __doc__,
-        data={"type": Path, "required": True, "help": "folder of the data sets"},
+        data={"type": Path, "help": "folder of the data sets; without it, nothing is measured"},
         only={"choices": list(DATA), "action": "append", "help": "this data set; repeatable"},
         start={"choices": STARTS, "action": "append", "help": "this way to learn; repeatable"},
         checkpoint={"default": "bertedu", "help": "what is fine-tuned"},
     )
+    if args.data is None:
+        print("Nothing measured: name the folder of the data sets with --data.")
+        return
     names = args.only or list(DATA)
     processes = multiprocessing.get_context("spawn")
     rows = []
