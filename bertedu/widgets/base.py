@@ -38,6 +38,12 @@ class Widget(anywidget.AnyWidget):
         """Returns a picture of the widget as it first appears, for print and for pages."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Closes the widget and its layout, which ipywidgets would leave behind."""
+        layout = self.layout
+        super().close()
+        layout.close()
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.summary()})"
 
