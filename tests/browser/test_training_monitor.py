@@ -79,7 +79,7 @@ def test_two_monitors_leave_each_other_alone(page) -> None:
     first, second = page.locator(".be-training").all()[:2]
     before = first.inner_text()
     second.locator("svg.be-curve").first.click()
-    assert second.locator(".be-line").last.inner_text().startswith("Pinned: step ")
+    assert second.locator(".be-line").last.inner_text().startswith("Pinned: Step ")
     assert first.inner_text() == before
     page.keyboard.press("Escape")
 
