@@ -25,7 +25,7 @@ PYTEST = "python -m pytest --quiet --junitxml={report}"
 APART = " ".join(f"--ignore=tests/{name}" for name in ("parity", "notebooks", "js", "browser"))
 NBVAL = "--nbval-lax --nbval-current-env --nbval-sanitize-with=tests/notebooks/sanitize.cfg"
 # Two labs; each module's tests stay together, in the order that tests/browser/conftest.py chose.
-BROWSER = "-n2 --dist=loadgroup --no-loadscope-reorder --timeout=300"
+BROWSER = "-n2 --dist=loadgroup --no-loadscope-reorder --timeout=600"
 NODE = (
     "node --test --test-reporter=spec --test-reporter-destination=stdout"
     " --test-reporter=junit --test-reporter-destination={report}"
@@ -52,7 +52,7 @@ STAGES = (
         "notebooks",
         (
             "python -m bertedu.cli notebooks --check",
-            f"{PYTEST} {NBVAL} -n2 --dist=loadfile --timeout=300 notebooks",
+            f"{PYTEST} {NBVAL} -n2 --dist=loadfile --timeout=900 notebooks",
         ),
         "notebooks",
     ),
