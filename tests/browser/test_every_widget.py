@@ -1,4 +1,4 @@
-"""What holds for every widget: fifty leave no comm and no object behind; a saved notebook shows them."""
+"""What holds for every widget: fifty leave no comm and no object; a saved notebook shows them."""
 
 import re
 
