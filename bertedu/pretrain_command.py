@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="the peak")
     parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--max-length", type=int, default=128, help="tokens an example")
+    parser.add_argument(
+        "--short-share", type=float, default=0.1, help="of the pairs, of a random shorter length"
+    )
     parser.add_argument("--mask-rate", type=float, default=0.15, help="of the training")
     parser.add_argument("--dropout", type=float, help="instead of the model's own")
     parser.add_argument(
@@ -81,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate,
         warmup_steps=args.warmup,
         max_length=args.max_length,
+        short_share=args.short_share,
         seed=args.seed,
         masking=MaskingRule(rate=args.mask_rate),
     )

@@ -44,6 +44,7 @@ class Recipe:
         warmup_steps: steps over which the learning rate rises; then it falls to 0, linearly.
         weight_decay: of everything but biases and LayerNorm.
         max_length: tokens of an example at most.
+        short_share: share of the pairs that aim at a random shorter length.
         clip_norm: the gradient's length at most.
         masking: how many tokens are chosen, and what becomes of them.
         seed: decides pairs, masks and dropout.
@@ -58,6 +59,7 @@ class Recipe:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     max_length: int = 128
+    short_share: float = 0.1
     clip_norm: float = 1.0
     masking: MaskingRule = field(default_factory=MaskingRule)
     seed: int = 0
@@ -108,6 +110,7 @@ class PretrainingData:
             tokenizer,
             documents=documents,
             max_length=recipe.max_length,
+            short_share=recipe.short_share,
             seed=recipe.seed,
             mlm_only=recipe.mlm_only,
         )
