@@ -1,5 +1,6 @@
 """What holds for every widget: fifty leave no comm and no object; a saved notebook shows them."""
 
+import itertools
 import re
 
 import pytest
@@ -45,6 +46,7 @@ def close():
 """
 NAMES = re.findall(r'^    "(\w+)"', BUILD, re.MULTILINE)
 FIFTY = 50
+STEPS = itertools.count()
 
 
 def test_every_widget_is_here() -> None:
@@ -69,20 +71,21 @@ def step(page, name: str, count: int) -> list[int]:
     cell = page.locator(".jp-CodeCell").nth(1)
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+a")
+    done = f"step {next(STEPS)}, left:"  # what no earlier output says
     page.keyboard.insert_text(
         f"left = close()\nmade += [MAKE[{name!r}]() for _ in range({count})]\n"
-        f"print('{count} made, left:', *left)\ndisplay(*made)"
+        f"print({done!r}, *left)\ndisplay(*made)"
     )
     page.keyboard.press("Control+Enter")
     output = cell.locator(".jp-OutputArea")
     page.wait_for_function(
-        "([node, count]) => node.querySelectorAll('.jp-OutputArea-output .bertedu').length >= count"
-        " && node.textContent.includes(`${count} made, left:`)",
-        arg=[output.element_handle(), count],
+        "([node, count, done]) => node.textContent.includes(done)"
+        " && node.querySelectorAll('.jp-OutputArea-output .bertedu').length >= count",
+        arg=[output.element_handle(), count, done],
         timeout=120_000,
     )
     page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(timeout=60_000)
-    return [int(n) for n in re.search(r"left: (\d+) (\d+) (\d+)", output.inner_text()).groups()]
+    return [int(n) for n in re.search(rf"{done} (\d+) (\d+) (\d+)", output.inner_text()).groups()]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import {
   PALETTE, chip, contrast, debounce, diverging, element, hasKernel, inkOn, isDark, moved, percent,
-  roving, sequential, unpack, visible,
+  roving, sequential, telling, unpack, visible,
 } from "../../bertedu/widgets/static/shared.js";
 import { openPage, pack } from "./page.mjs";
 
@@ -142,6 +142,37 @@ test("only the last of many calls is run, and none after the end", async () => {
   call("e");
   await sleep(20);
   assert.deepEqual(seen, ["c"]);
+});
+
+test("settings go to Python once they rest, and at once when the view goes", async () => {
+  const sent = [];
+  let set = null;
+  const model = {
+    widget_manager: { kernel: {} },
+    set: ({ settings }) => { set = settings; },
+    save_changes: () => sent.push(set.roll),
+  };
+  const view = () => {
+    const ending = new AbortController();
+    const settings = { roll: 0 };
+    const tell = telling(model, () => settings, 5, ending.signal);
+    return { ending, choose: (roll) => { settings.roll = roll; tell(); } };
+  };
+  const [rested, left, untouched] = [view(), view(), view()];
+  [1, 2].forEach(rested.choose);
+  await sleep(20);
+  assert.deepEqual(sent, [2]);
+  left.choose(3);
+  [rested, left, untouched].forEach(({ ending }) => ending.abort());
+  assert.deepEqual(sent, [2, 3]);
+  left.choose(4);
+  await sleep(20);
+  assert.deepEqual(sent, [2, 3]);
+  const paper = { ...model, widget_manager: { kernel: null } };
+  const ending = new AbortController();
+  telling(paper, () => ({ roll: 5 }), 5, ending.signal)();
+  ending.abort();
+  assert.deepEqual(sent, [2, 3]);
 });
 
 test("the theme is JupyterLab's, else the page's, else the system's", () => {

@@ -1,7 +1,7 @@
 import {
-  PALETTE, asking, chip, clean, debounce, diverging, element, followTheme, hasKernel, inkOn, labelled,
-  legend, moved, percent, plain, plural, roving, saveButton, sequential, textFields, tooltip, unpack,
-  withSign,
+  PALETTE, asking, chip, clean, diverging, element, followTheme, hasKernel, inkOn, labelled, legend,
+  moved, percent, plain, plural, roving, saveButton, sequential, telling, textFields, tooltip,
+  unpack, withSign,
 } from "./shared.js";
 
 const SOON = 30; // ms of quiet before a choice goes to Python: the arrow keys run through many heads
@@ -272,14 +272,11 @@ function render({ model, el }) {
     paint();
   }
 
-  const tell = debounce(() => {
-    model.set({ settings: { ...settings } });
-    model.save_changes();
-  }, SOON, signal);
+  const tell = telling(model, () => settings, SOON, signal);
 
   function change(some) {
     settings = { ...settings, ...some };
-    if (live) tell();
+    tell();
     paint();
   }
 
@@ -822,7 +819,7 @@ function render({ model, el }) {
 
   function pin(places) {
     settings = { ...settings, ...places };
-    if (live) tell();
+    tell();
     point();
   }
 

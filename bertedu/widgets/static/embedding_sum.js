@@ -1,6 +1,6 @@
 import {
-  PALETTE, SEGMENTS, asking, clean, debounce, diverging, element, followTheme, hasKernel, percent,
-  saveButton, sequential, textFields, tooltip, unpack,
+  PALETTE, SEGMENTS, asking, clean, diverging, element, followTheme, hasKernel, percent, saveButton,
+  sequential, telling, textFields, tooltip, unpack,
 } from "./shared.js";
 
 const QUIET = 120; // ms before a switch goes to Python, for the saved picture
@@ -295,14 +295,11 @@ function render({ model, el }) {
 
   // ---- switches: at once here, later to Python for the saved picture ----
 
-  const tell = debounce(() => {
-    model.set({ settings });
-    model.save_changes();
-  }, QUIET, signal);
+  const tell = telling(model, () => settings, QUIET, signal);
 
   function change(some) {
     settings = { ...settings, ...some };
-    if (live) tell();
+    tell();
     paint();
   }
 

@@ -1,7 +1,7 @@
 import {
-  FATES, PALETTE, SEGMENTS, asking, chip, clean, debounce, diverging, element, followTheme, hasKernel,
-  inkOn, legend, percent, plain, plural, readable, roving, saveButton, sequential, textFields, tooltip,
-  unpack,
+  FATES, PALETTE, SEGMENTS, asking, chip, clean, diverging, element, followTheme, hasKernel, inkOn,
+  legend, percent, plain, plural, readable, roving, saveButton, sequential, telling, textFields,
+  tooltip, unpack,
 } from "./shared.js";
 
 const QUIET = 120; // ms before a choice goes to Python, for the saved picture
@@ -255,14 +255,11 @@ function render({ model, el }) {
     build();
   }
 
-  const tell = debounce(() => {
-    model.set({ settings: { ...settings } });
-    model.save_changes();
-  }, QUIET, signal);
+  const tell = telling(model, () => settings, QUIET, signal);
 
   function change(some) {
     settings = { ...settings, ...some };
-    if (live) tell();
+    tell();
     paint();
   }
 

@@ -1,6 +1,6 @@
 import {
-  FATES, SEGMENTS, asking, chip, clean, debounce, element, followTheme, hasKernel, labelled, percent, plural,
-  roving, saveButton, textFields, tooltip, unpack,
+  FATES, SEGMENTS, asking, chip, clean, element, followTheme, hasKernel, labelled, percent, plural,
+  roving, saveButton, telling, textFields, tooltip, unpack,
 } from "./shared.js";
 
 const QUIET = 120; // ms before a slider goes to Python, for the saved picture
@@ -231,10 +231,7 @@ function render({ model, el }) {
 
   // ---- sliders: at once here, later to Python for the saved picture ----
 
-  const tell = debounce(() => {
-    model.set("settings", { ...settings });
-    model.save_changes();
-  }, QUIET, signal);
+  const tell = telling(model, () => settings, QUIET, signal);
 
   function move(name, value) {
     if (name === "rate") return change({ rate: value });
@@ -244,7 +241,7 @@ function render({ model, el }) {
 
   function change(some) {
     settings = { ...settings, ...some };
-    if (live) tell();
+    tell();
     paint();
   }
 

@@ -270,6 +270,27 @@ export function debounce(action, wait, signal) {
   };
 }
 
+/**
+ * Sends a widget's settings to Python, for the saved picture, once they have rested for `wait` ms;
+ * when the view goes before that, at once: what the reader has set is not lost.
+ */
+export function telling(model, settings, wait, signal) {
+  const live = hasKernel(model);
+  let due = false;
+  const send = () => {
+    if (!due) return;
+    due = false;
+    model.set({ settings: { ...settings() } });
+    model.save_changes();
+  };
+  const later = debounce(send, wait, signal);
+  signal.addEventListener("abort", send);
+  return () => {
+    due = live;
+    later();
+  };
+}
+
 /** Whether Python can answer: not in a page that was only written out, nor without a kernel. */
 export function hasKernel(model) {
   const manager = model.widget_manager;

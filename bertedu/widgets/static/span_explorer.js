@@ -1,6 +1,6 @@
 import {
-  PALETTE, asking, clean, debounce, diverging, element, followTheme, hasKernel, inkOn, labelled, legend,
-  moved, percent, plain, readable, roving, saveButton, sequential, svgElement, tooltip, unpack, withSign,
+  PALETTE, asking, clean, diverging, element, followTheme, inkOn, labelled, legend, moved, percent,
+  plain, readable, roving, saveButton, sequential, svgElement, telling, tooltip, unpack, withSign,
 } from "./shared.js";
 
 const QUIET = 120; // ms before a choice goes to Python, for the saved picture
@@ -89,7 +89,6 @@ function render({ model, el }) {
   el.append(root);
   followTheme(root, signal);
 
-  const live = hasKernel(model);
   const status = element("p", { class: "be-status", role: "status" });
   const field = (name, label, segment) => {
     const box = element("textarea", {
@@ -196,14 +195,11 @@ function render({ model, el }) {
     paint();
   }
 
-  const tell = debounce(() => {
-    model.set({ settings: { ...settings } });
-    model.save_changes();
-  }, QUIET, signal);
+  const tell = telling(model, () => settings, QUIET, signal);
 
   function change(some) {
     settings = { ...settings, ...some };
-    if (live) tell();
+    tell();
     if (some.view) drawPlane();
     paint();
   }
@@ -536,7 +532,7 @@ function render({ model, el }) {
 
   function pin(places) {
     settings = { ...settings, start: places.start, end: places.end };
-    if (live) tell();
+    tell();
     tip.hide();
     point();
   }

@@ -1,6 +1,6 @@
 import {
-  PALETTE, asking, chip, clean, debounce, diverging, element, followTheme, hasKernel, inkOn, legend,
-  percent, probabilityRow, roving, saveButton, textFields, tooltip, unpack,
+  PALETTE, asking, chip, clean, diverging, element, followTheme, hasKernel, inkOn, legend, percent,
+  probabilityRow, roving, saveButton, telling, textFields, tooltip, unpack,
 } from "./shared.js";
 
 const QUIET = 120; // ms before a choice goes to Python, for the saved picture
@@ -103,14 +103,11 @@ function render({ model, el }) {
     paint();
   }
 
-  const tell = debounce(() => {
-    model.set({ settings: { ...settings } });
-    model.save_changes();
-  }, QUIET, signal);
+  const tell = telling(model, () => settings, QUIET, signal);
 
   function change(some) {
     settings = { ...settings, ...some };
-    if (live) tell();
+    tell();
     paint();
   }
 
@@ -213,7 +210,7 @@ function render({ model, el }) {
 
   function choose(word) {
     settings = { ...settings, word };
-    if (live) tell();
+    tell();
     pin(word);
   }
 

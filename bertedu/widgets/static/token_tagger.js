@@ -1,6 +1,6 @@
 import {
-  asking, clean, debounce, element, followTheme, hasKernel, inkOn, legend, PALETTE, percent, plural,
-  probabilityRow, readable, roving, saveButton, sequential, textFields, tooltip, unpack,
+  PALETTE, asking, clean, element, followTheme, inkOn, legend, percent, plural, probabilityRow,
+  readable, roving, saveButton, sequential, telling, textFields, tooltip, unpack,
 } from "./shared.js";
 
 const QUIET = 120; // ms before a choice goes to Python, for the saved picture
@@ -57,7 +57,6 @@ function render({ model, el }) {
   el.append(root);
   followTheme(root, signal);
 
-  const live = hasKernel(model);
   const status = element("p", { class: "be-status", role: "status" });
   const fields = textFields().slice(0, 1);
   const cards = element("div", { class: "be-cards", role: "toolbar", "aria-label": "Words" });
@@ -104,14 +103,11 @@ function render({ model, el }) {
     paint();
   }
 
-  const tell = debounce(() => {
-    model.set({ settings: { ...settings } });
-    model.save_changes();
-  }, QUIET, signal);
+  const tell = telling(model, () => settings, QUIET, signal);
 
   function change(some) {
     settings = { ...settings, ...some };
-    if (live) tell();
+    tell();
     paint();
   }
 
