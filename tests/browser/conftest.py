@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 import pytest
+from nbformat import NotebookNode
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route
@@ -141,9 +142,10 @@ class Lab:
     url: str
     root: Path
 
-    def write(self, name: str, *cells: str) -> str:
-        """Writes a notebook of code cells and returns its name."""
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    def write(self, name: str, *cells: str | NotebookNode) -> str:
+        """Writes a notebook of code cells, or of their source, and returns its name."""
+        cells = [nbformat.v4.new_code_cell(c) if isinstance(c, str) else c for c in cells]
+        notebook = nbformat.v4.new_notebook(cells=cells)
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
         nbformat.write(notebook, self.root / name)
         return name

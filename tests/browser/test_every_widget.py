@@ -1,11 +1,13 @@
-"""What holds for every widget: fifty leave no comm and no object; a saved notebook shows them."""
+"""What holds for every widget: fifty leave nothing behind; a saved notebook shows them."""
 
 import itertools
 import re
 
+import nbformat
 import pytest
 
 import bertedu.widgets
+from bertedu.notebooks import WIDGET_VIEW
 
 BUILD = """
 import torch
@@ -30,6 +32,17 @@ MAKE = {
     "WordPieceExplorer": lambda: WordPieceExplorer("my dog"),
 }
 made = []
+"""
+BARE = """
+import anywidget
+class Bare(anywidget.AnyWidget):
+    _esm = '''export default { render({ el }) {
+        const section = document.createElement("section");
+        section.className = "bertedu";
+        el.append(section);
+        return () => section.remove();
+    } }'''
+MAKE["Bare"] = Bare
 """
 COUNT = """
 import gc
@@ -60,7 +73,7 @@ def is_widget(name: str) -> bool:
 @pytest.fixture(scope="module")
 def page(lab, open_notebook):
     """A notebook whose first cell has run, and whose second the tests write."""
-    page = open_notebook(lab.write("fifty.ipynb", BUILD + COUNT, "pass"), run=False)
+    page = open_notebook(lab.write("fifty.ipynb", BUILD + BARE + COUNT, "pass"), run=False)
     page.locator(".jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
     return page
@@ -88,13 +101,37 @@ def step(page, name: str, count: int) -> list[int]:
     return [int(n) for n in re.search(rf"{done} (\d+) (\d+) (\d+)", output.inner_text()).groups()]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_fifty_made_and_closed_leave_nothing_behind(page, name: str) -> None:
+def fifty(page, name: str) -> tuple[list[int], list[int], dict[str, int]]:
+    """Makes fifty, closes them; returns the kernel's counts before and after, the page's rise."""
     step(page, name, 2)
-    before = step(page, name, 0)
+    before, here = step(page, name, 0), in_page(page)
     step(page, name, FIFTY)
-    assert step(page, name, 0) == before
+    after, there = step(page, name, 0), in_page(page)
+    return before, after, {what: there[what] - here[what] for what in here}
+
+
+def in_page(page) -> dict[str, int]:
+    """The page's nodes and listeners, attached or not, after a garbage collection."""
+    tools = page.context.new_cdp_session(page)
+    for _ in range(3):
+        tools.send("HeapProfiler.collectGarbage")
+        page.wait_for_timeout(200)
+    return tools.send("Memory.getDOMCounters")
+
+
+@pytest.fixture(scope="module")
+def bare(page) -> dict[str, int]:
+    """What JupyterLab itself keeps of fifty closed widgets that are one empty node each."""
+    return fifty(page, "Bare")[2]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fifty_made_and_closed_leave_nothing_behind(page, bare, name: str) -> None:
+    before, after, rise = fifty(page, name)
+    assert after == before
     assert before[2] == 0  # no widget of ours is alive
+    assert rise["nodes"] < bare["nodes"] + 3 * FIFTY  # the least of ours has many more than 3
+    assert rise["jsEventListeners"] < bare["jsEventListeners"] + FIFTY
 
 
 def test_a_saved_notebook_shows_what_it_showed(lab, open_notebook) -> None:
@@ -108,3 +145,19 @@ def test_a_saved_notebook_shows_what_it_showed(lab, open_notebook) -> None:
     page = open_notebook("saved.ipynb", run=False)
     page.locator(".bertedu").nth(len(NAMES) - 1).wait_for()
     assert page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_a_built_notebook_from_elsewhere_shows_pictures(lab, open_notebook) -> None:
+    made: dict[str, dict] = {}
+    exec(BUILD, made)
+    cells = []
+    for name in NAMES:
+        data, _ = made["MAKE"][name]()._repr_mimebundle_()
+        del data[WIDGET_VIEW]  # as the builder does
+        output = nbformat.v4.new_output("execute_result", data, execution_count=1)
+        cells.append(nbformat.v4.new_code_cell(name, outputs=[output], execution_count=1))
+    page = open_notebook(lab.write("built.ipynb", *cells), run=False)
+    pictures = page.locator(".jp-OutputArea-output img")
+    pictures.nth(len(NAMES) - 1).wait_for()
+    drawn = pictures.evaluate_all("all => all.map(p => p.complete && p.naturalWidth > 300)")
+    assert drawn == [True] * len(NAMES)
