@@ -208,7 +208,8 @@ class Check:
         """Returns the first difference in words, for a mistake that nobody foresaw."""
         result = yours[-1]
         if self.value:
-            return f"you have {shown(result)}"
+            at = f" at {found.place}" if found.place else ""  # which one, but not what is right
+            return f"you have {shown(found.yours)}{at}"
         if isinstance(result, Raised):
             return f"your function stops with {result.kind}: {shown(result.text, 150)}"
         if result is None:

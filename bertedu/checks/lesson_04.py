@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from bertedu.checks.framework import check
+from bertedu.config import BertConfig
+from bertedu.model import BertModel
 
 # Complete
 
@@ -218,4 +220,92 @@ position_of.wrong(
         _distances(tables, vector - tables["segment"][segment]).min(dim=1).values.argmax()
     ),
     "you take the position that fits worst: the smallest distance is the right one",
+)
+
+
+def _models_and_ids() -> list[tuple[Any, ...]]:
+    sizes = BertConfig(
+        vocab_size=30,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=20,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(12)
+        model = BertModel(sizes).eval()
+        return [(model, torch.randint(1, 30, (S,)), shift) for S, shift in ((6, 5), (4, 2), (9, 3))]
+
+
+@check(
+    "04",
+    cases=_models_and_ids,
+    hints=(
+        "the attention mask is 0 for the padding; the words' states begin at `shift`",
+        "`model(ids[None]).last_hidden_state[0]` is [S, H]; compare it with [shift:] of the moved",
+    ),
+)
+def shift_difference(model: Any, ids: Tensor, shift: int) -> float:
+    """How much the states change when a number of [PAD] stands in front of the sentence."""
+    tokens = [[0] * shift + ids.tolist()]
+    mask = [[0] * shift + [1] * len(ids)]
+    with torch.inference_mode():
+        plain = model(ids[None]).last_hidden_state[0].tolist()
+        moved = model(torch.tensor(tokens), attention_mask=torch.tensor(mask))
+    rows = zip(plain, moved.last_hidden_state[0].tolist()[shift:], strict=True)
+    apart = [abs(a - b) for one, other in rows for a, b in zip(one, other, strict=True)]
+    return float(max(apart))
+
+
+def _moved(model: Any, ids: Tensor, shift: int, masked: bool = True) -> tuple[Tensor, Tensor]:
+    padding = torch.zeros(shift, dtype=torch.long)
+    padded, mask = torch.cat([padding, ids]), torch.cat([padding, torch.ones_like(ids)])
+    with torch.inference_mode():
+        plain = model(ids[None]).last_hidden_state[0]
+        found = model(padded[None], attention_mask=mask[None] if masked else None)
+    return plain, found.last_hidden_state[0]
+
+
+def _behind(model: Any, ids: Tensor, shift: int) -> float:
+    padding = torch.zeros(shift, dtype=torch.long)
+    padded, mask = torch.cat([ids, padding]), torch.cat([torch.ones_like(ids), padding])
+    with torch.inference_mode():
+        plain = model(ids[None]).last_hidden_state[0]
+        found = model(padded[None], attention_mask=mask[None]).last_hidden_state[0, : len(ids)]
+    return float((plain - found).abs().max())
+
+
+def _largest(plain: Tensor, moved: Tensor) -> Tensor:
+    return (plain - moved).abs().max()
+
+
+shift_difference.wrong(
+    "no mask",
+    lambda model, ids, shift: _largest(
+        *(states[-len(ids) :] for states in _moved(model, ids, shift, masked=False))
+    ),
+    "the padding has a say in yours: give the model an attention mask that is 0 there",
+)
+shift_difference.wrong(
+    "behind",
+    _behind,
+    "your [PAD]s stand behind the sentence, so that no word has moved: put them in front",
+)
+shift_difference.wrong(
+    "padding's states",
+    lambda model, ids, shift: _largest((pair := _moved(model, ids, shift))[0], pair[1][: len(ids)]),
+    "each token must be compared with itself: the first `shift` states belong to the padding",
+)
+shift_difference.wrong(
+    "mean",
+    lambda model, ids, shift: (
+        ((pair := _moved(model, ids, shift))[0] - pair[1][shift:]).abs().mean()
+    ),
+    "you take the mean difference; the exercise asks for the largest",
+)
+shift_difference.wrong(
+    "signed",
+    lambda model, ids, shift: ((pair := _moved(model, ids, shift))[0] - pair[1][shift:]).min(),
+    "a difference may be negative: take the absolute value before you look for the largest",
 )
