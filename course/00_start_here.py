@@ -59,12 +59,12 @@ Markdown(lesson_table())
 from bertedu.doctor import examine
 
 marks = {True: "✓ ok", None: "· note", False: "✗ mend"}
-checks = examine()
-for check in checks:
-    print(f"{marks[check.ok]:7} {check.name:21} {check.remedy}".rstrip())
-broken = [check.name for check in checks if check.ok is False]
+findings = examine()
+for found in findings:
+    print(f"{marks[found.ok]:7} {found.name:21} {found.remedy}".rstrip())
+broken = [found.name for found in findings if found.ok is False]
 print("\nReady." if not broken else f"\nFirst mend: {', '.join(broken)}.")
-assert all(check.remedy for check in checks if check.ok is False)
+assert all(found.remedy for found in findings if found.ok is False)
 
 # %% [markdown]
 # ## 3. Pictures that answer
@@ -99,6 +99,7 @@ WordPieceExplorer("My dog is cute", "He likes playing")
 import torch
 
 import bertedu
+from bertedu import checks
 
 bert = bertedu.load()
 print(bert)
@@ -117,11 +118,21 @@ pair = "He likes playing"
 # %% [markdown]
 # **Predict:** how many tokens will BERT see? Two special ones begin and end a text, a third
 # separates it from a second one.
+#
+# Here and in the lessons, where you find a `...` below a **Predict**, put your guess in its place
+# and run the cell: the result is shown beside the guess, and not before there is one. Guesses are
+# not marked. Whoever commits to a number remembers the one that comes out.
+
+# %%
+# BEGIN SOLUTION
+tokens_guessed = 9
+# END SOLUTION
+seen = bert.encode(text, pair)
+checks.guess(tokens_guessed, len(seen), "tokens")
 
 # %%
 from bertedu.figures import token_chips
 
-seen = bert.encode(text, pair)
 token_chips(seen.tokens, seen.input_ids.tolist(), segments=seen.token_type_ids.tolist())
 
 # %% [markdown]
@@ -307,19 +318,9 @@ print("“my” before the first layer: the same; after it: changed by its neigh
 #
 # ## Exercises
 #
-# Replace each `...` by your answer; then run the cell and the one after it. Until then they say
-# "not done yet", and everything else goes on working.
-
-
-# %%
-def verdict(yours, truth):
-    if yours is ...:
-        print("not done yet")
-    elif yours == truth:
-        print("✓ right")
-    else:
-        print("✗ not yet; you have:", yours)
-
+# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
+# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
+# stuck, `checks.how_many_numbers.hint()` gives a hint for that exercise, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -332,8 +333,11 @@ def verdict(yours, truth):
 embeddings_shape = [1, 6, H]
 # END SOLUTION
 
-# %%
-verdict(embeddings_shape, list(stages("good dog", "yes")["embeddings"].shape))
+# %% tags=["nbval-check-output"]
+checks.embeddings_shape(embeddings_shape)
+
+# %% tags=["solution"]
+assert embeddings_shape == list(stages("good dog", "yes")["embeddings"].shape)
 
 # %% [markdown] tags=["solution"]
 # *Why:* one input; three words and three special tokens, `[CLS] good dog [SEP] yes [SEP]`; H
@@ -348,9 +352,12 @@ verdict(embeddings_shape, list(stages("good dog", "yes")["embeddings"].shape))
 times_as_many = 4
 # END SOLUTION
 
-# %%
+# %% tags=["nbval-check-output"]
+checks.times_as_many(times_as_many)
+
+# %% tags=["solution"]
 ten, twenty = (stages("dog " * words)["layer 1: attention"] for words in (8, 18))
-verdict(times_as_many, twenty.numel() // ten.numel())
+assert twenty.numel() == times_as_many * ten.numel()
 
 # %% [markdown] tags=["solution"]
 # *Why:* every token looks at every token: S × S. Twice the length is four times the work, one
@@ -370,8 +377,11 @@ def how_many_numbers(S, L, H):
     # END SOLUTION
 
 
-# %%
-verdict(how_many_numbers(S, bert.config.num_hidden_layers, H), ways.numel())
+# %% tags=["nbval-check-output"]
+checks.how_many_numbers(how_many_numbers)
+
+# %% tags=["solution"]
+assert how_many_numbers(S, bert.config.num_hidden_layers, H) == ways.numel()
 
 # %% [markdown] tags=["solution"]
 # *Why:* the embeddings and L layers give L + 1 arrays of S × H numbers.
@@ -390,14 +400,28 @@ def longest_for_bert(texts):
     # END SOLUTION
 
 
-# %%
-texts = ["Understanding international telecommunications", "Uhtceare & nebbich!", "1 2 3 4"]
-verdict(longest_for_bert(texts), "Uhtceare & nebbich!")
+# %% tags=["nbval-check-output"]
+checks.longest_for_bert(longest_for_bert)
 
 # %% [markdown] tags=["solution"]
 # *Why:* long words that are frequent are one piece each. Rare words fall into many pieces, and
 # every sign is a token.
 
-# %% tags=["solution"]
+# %% tags=["solution", "nbval-check-output"]
+texts = ["Understanding international telecommunications", "Uhtceare & nebbich!", "1 2 3 4"]
 for text in texts:
     print(f"{len(bert.encode(text)):3} tokens, {len(text):2} letters and signs: {text}")
+assert longest_for_bert(texts) == "Uhtceare & nebbich!"
+
+# %% [markdown]
+# ## What is done
+#
+# One line for each lesson, one circle for each of its checks. What you have solved is kept on this
+# machine, in a small file of your own; it stays when you close the notebook, and it goes nowhere.
+# Come back to this cell from time to time. Every check also gives hints, for example
+# `checks.longest_for_bert.hint()`.
+
+# %%
+board = checks.board()
+assert [lesson.title[:2] for lesson in board.lessons][:3] == ["00", "01", "02"]
+board
