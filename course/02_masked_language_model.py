@@ -25,6 +25,7 @@
 import torch
 
 import bertedu
+from bertedu import checks
 
 bert = bertedu.load()
 print(bert)
@@ -90,14 +91,23 @@ MaskExplorer("My dog is hairy, and its hairballs are everywhere.", "He likes pla
 #   as Python rounds, and **at least one**. It is not a coin for each token.
 # - `[CLS]` and `[SEP]` are counted but never chosen.
 #
-# **Predict:** how many tokens are chosen when the sequence has 3 tokens? 10? 30? 128?
+# **Predict:** how many tokens are chosen when the sequence has 3 tokens? 10? 30? 128? Write the
+# four guesses as `{3: …, 10: …, 30: …, 128: …}`.
 
 
 # %% tags=["nbval-check-output"]
+# BEGIN SOLUTION
+chosen_guessed = {3: 0, 10: 1, 30: 5, 128: 19}
+# END SOLUTION
+
+
 def number_chosen(length, rate=0.15):
     return max(1, round(rate * length))
 
 
+checks.guess(chosen_guessed, {length: number_chosen(length) for length in (3, 10, 30, 128)})
+
+# %% tags=["nbval-check-output"]
 for length in (3, 6, 10, 30, 50, 128, 512):
     exact = 0.15 * length
     print(f"{length:4} tokens x 15 % = {exact:5.2f}  chosen: {number_chosen(length):2}"
@@ -315,7 +325,7 @@ assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 # token. One place at a time: first the dog.
 #
 # **Predict:** it sees *my dog is apple*, and nothing tells it that the last word was swapped.
-# Will it say `apple`?
+# Will it say `apple`? Guess how likely it takes that to be, in percent.
 
 
 # %%
@@ -325,6 +335,13 @@ def probabilities(input_ids, place):
         return bert.model.cls.predictions(states).softmax(dim=-1)[0]  # [V]
 
 
+# BEGIN SOLUTION
+apple_guessed = 90
+# END SOLUTION
+of_apple = probabilities(inputs["random"], place)[tokenizer.vocab["apple"]]
+checks.guess(apple_guessed, 100 * of_apple, "%", within=10)
+
+# %%
 for fate, input_ids in inputs.items():
     p = probabilities(input_ids, place)
     best = p.topk(3)
@@ -609,19 +626,9 @@ assert drinks & {guess.token for guess in before}
 #
 # ## Exercises
 #
-# Fill in what is marked `...`. A check says "✓ right", "✗ not yet", or "not done yet", and
-# everything else goes on working.
-
-
-# %%
-def verdict(yours, truth):
-    if yours is ...:
-        print("not done yet")
-    elif yours == truth:
-        print("✓ right")
-    else:
-        print("✗ not yet; you have:", yours)
-
+# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
+# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
+# stuck, `checks.labels_of.hint()` gives a hint for that exercise, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -631,12 +638,14 @@ def verdict(yours, truth):
 
 # %%
 # BEGIN SOLUTION
-chosen_of_128, ignored_of_128 = 19, 109
+chosen, ignored = 19, 109
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(chosen_of_128, number_chosen(128))
-verdict(ignored_of_128, 128 - number_chosen(128))
+checks.chosen_of_128([chosen, ignored])
+
+# %% tags=["solution"]
+assert [chosen, ignored] == [number_chosen(128), 128 - number_chosen(128)]
 
 # %% [markdown] tags=["solution"]
 # *Why:* 15 % of 128 is 19.2, rounded 19; the special tokens count in the length. All others, 109,
@@ -652,10 +661,7 @@ blind, half_blind = 10.33, 5.16
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-import math
-
-verdict(blind, round(math.log(30_522), 2))
-verdict(half_blind, round(math.log(30_522) / 2, 2))
+checks.blind_loss([blind, half_blind])
 
 # %% [markdown] tags=["solution"]
 # *Why:* -log(1 / 30,522) = log 30,522 = 10.33; and -log 1 = 0, so that the mean is the half.
@@ -671,7 +677,7 @@ swapped_of_million = 15_000
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(swapped_of_million, 10_000 * number_chosen(100) // 10)
+checks.swapped_of_million(swapped_of_million)
 
 # %% [markdown] tags=["solution"]
 # *Why:* 15 chosen in each of 10,000 sequences, and a tenth of them random: 1.5 % of all tokens.
@@ -690,8 +696,10 @@ def labels_of(ids, fates):
 
 
 # %% tags=["nbval-check-output"]
-answer = labels_of(batch["input_ids"], roll.fates)
-verdict(answer if answer is ... else torch.equal(answer, roll.labels), True)
+checks.labels_of(labels_of)
+
+# %% tags=["solution"]
+assert torch.equal(labels_of(batch["input_ids"], roll.fates), roll.labels)
 
 # %% [markdown] tags=["solution"]
 # *Why:* the label is the original id for all three fates, the kept one too. A frequent mistake is
@@ -711,13 +719,16 @@ def masked_lm_loss(log_p, labels):
 
 
 # %% tags=["nbval-check-output"]
+checks.masked_lm_loss(masked_lm_loss)
+
+# %% tags=["solution", "nbval-check-output"]
 toy = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.25, 0.25, 0.5]]).log()
-answer = masked_lm_loss(toy, torch.tensor([1, -100, 2]))
-verdict(answer if answer is ... else round(float(answer), 4), round(1.5 * math.log(2), 4))
+print(f"{masked_lm_loss(toy, torch.tensor([1, -100, 2])):.4f} nats")
 
 # %% [markdown] tags=["solution"]
-# *Why:* (-log 1/4 - log 1/2) / 2 = (2 log 2 + log 2) / 2 = 1.5 log 2. The second place, with its
-# -100, has no say, neither in the sum nor in the number it is divided by.
+# *Why:* with these three places, (-log 1/4 - log 1/2) / 2 = (2 log 2 + log 2) / 2 = 1.5 log 2 =
+# 1.0397. The second place, with its -100, has no say, neither in the sum nor in the number it is
+# divided by.
 
 # %% [markdown]
 # **6.** A fate from one draw between 0 and 1, as a rule of 80/10/10 with two comparisons.
@@ -733,9 +744,7 @@ def fate_of_draw(draw):
 
 
 # %% tags=["nbval-check-output"]
-answer = [fate_of_draw(draw) for draw in (0.0, 0.5, 0.799, 0.8, 0.899, 0.9, 0.99)]
-expected_fates = [*["masked"] * 3, *["random"] * 2, *["kept"] * 2]
-verdict(... if ... in answer else answer, expected_fates)
+checks.fate_of_draw(fate_of_draw)
 
 # %% [markdown] tags=["solution"]
 # *Why:* the intervals from 0 to 0.8, to 0.9 and to 1 are as long as the shares. A second draw for
@@ -762,10 +771,13 @@ def is_80_10_10(fates):
 
 
 # %% tags=["nbval-check-output"]
+checks.is_80_10_10(is_80_10_10)
+
+# %% tags=["solution"]
 draws = torch.rand(2, 20_000, generator=torch.Generator().manual_seed(0))
 mistaken = torch.where(draws[0] < 0.8, 1, torch.where(draws[1] < 0.1, 2, 3))
-verdict(is_80_10_10(fates), True)
-verdict(is_80_10_10(mistaken), False)
+assert is_80_10_10(fates)  # of the library, section 4
+assert not is_80_10_10(mistaken)
 
 # %% [markdown] tags=["solution"]
 # *What one sees:* the mistaken program gives 80/2/18. Neither the loss nor the number of `[MASK]`s
@@ -785,14 +797,7 @@ def choose(candidates, count, generator):
 
 
 # %% tags=["nbval-check-output"]
-generator = torch.Generator().manual_seed(0)
-drawn = [choose([1, 2, 4, 7], 2, generator) for _ in range(6_000)]
-if ... in drawn:
-    verdict(..., True)
-else:
-    times = {place: sum(place in each for each in drawn) for place in (1, 2, 4, 7)}
-    even = all(abs(number - 3_000) < 4 * 1_500**0.5 for number in times.values())
-    verdict(even and all(len(set(each)) == 2 for each in drawn), True)
+checks.choose(choose)
 
 # %% [markdown] tags=["solution"]
 # *Why:* whoever has the smallest keys is a fair draw, and it works for a whole batch at once:
