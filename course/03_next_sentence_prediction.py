@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 import bertedu
+from bertedu import checks
 from bertedu.figures import STYLE, token_chips
 from bertedu.heads import FOLLOWS, RANDOM
 
@@ -333,7 +334,15 @@ for part, correct in answers:
 # with repetition, a thousand times, and see where 95 % of the results lie. This is the
 # **bootstrap**.
 #
-# **Predict** the four accuracies before you look.
+# **Predict** the four accuracies before you look, in percent:
+# `{"lengths": …, "shared words": …, "both": …, "BERT": …}`.
+
+# %%
+# BEGIN SOLUTION
+accuracies_guessed = {"lengths": 50, "shared words": 60, "both": 60, "BERT": 90}
+# END SOLUTION
+in_percent = {name: 100 * correct.mean() for name, correct in right.items()}
+checks.guess(accuracies_guessed, in_percent, "%", within=5)
 
 
 # %%
@@ -400,7 +409,7 @@ assert shares["follows"] > shares["random"] + 0.05
 # Take pairs that follow, and **swap** them: B first, then A. Every word is the same; only the
 # order is wrong.
 #
-# **Predict:** how often does the model still say "follows"?
+# **Predict:** how often does the model still say "follows", in percent?
 
 # %%
 following = exam_pairs[exam_pairs["next_sentence_label"] == FOLLOWS][:120]
@@ -408,13 +417,23 @@ swapped = following.copy()
 for one, other in ("ab", "ba"):
     for end in ("start", "end"):
         swapped[f"{one}_{end}"] = following[f"{other}_{end}"]
+
+# %%
 says_follows = {}
 with torch.inference_mode():
     for name, pairs in {"in order": following, "swapped": swapped}.items():
         batch = exam_sampler.materialize(pairs)
         logits = bert.model(**batch, skip_padding=True).seq_relationship_logits
         says_follows[name] = float((logits.argmax(dim=-1) == FOLLOWS).float().mean())
-        print(f"{name:9} the model says 'follows' for {says_follows[name]:.0%} of {len(pairs)}")
+
+# BEGIN SOLUTION
+swapped_guessed = 20
+# END SOLUTION
+checks.guess(swapped_guessed, 100 * says_follows["swapped"], "%", within=10)
+
+# %%
+for name, share in says_follows.items():
+    print(f"{name:9} the model says 'follows' for {share:.0%} of {len(following)}")
 assert says_follows["swapped"] > 0.6
 
 # %% [markdown]
@@ -487,19 +506,9 @@ assert all(new < old for new, old in zip(single, with_nsp, strict=True))
 #
 # ## Exercises
 #
-# Fill in what is marked `...`. A check says "✓ right", "✗ not yet", or "not done yet", and
-# everything else goes on working.
-
-
-# %%
-def verdict(yours, truth):
-    if yours is ...:
-        print("not done yet")
-    elif yours == truth:
-        print("✓ right")
-    else:
-        print("✗ not yet; you have:", yours)
-
+# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
+# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
+# stuck, `checks.segments_of.hint()` gives a hint for that exercise, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -513,8 +522,7 @@ row_length, ones = 24, 13
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(row_length, 1 + 9 + 1 + 12 + 1)
-verdict(ones, 12 + 1)
+checks.row_of_pair([row_length, ones])
 
 # %% [markdown] tags=["solution"]
 # *Why:* `[CLS]`, A, `[SEP]`, B, `[SEP]`. The second `[SEP]` belongs to B.
@@ -529,7 +537,7 @@ best_of_100 = 99.5
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(best_of_100, round(100 * (1 - 0.5 / 100), 1))
+checks.best_of_100(best_of_100)
 
 # %% [markdown] tags=["solution"]
 # *Why:* half of the pairs are called random, and 1 in 100 of those is none.
@@ -545,10 +553,7 @@ undecided, certain = 0.69, "without bound"
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-import math
-
-verdict(undecided, round(math.log(2), 2))
-verdict(certain, "without bound")
+checks.loss_of_guessing([undecided, certain])
 
 # %% [markdown] tags=["solution"]
 # *Why:* -log 0.5 = 0.69. Half of the pairs are random, and there the certain model gave the truth
@@ -570,8 +575,10 @@ def segments_of(ids, sep):
 
 
 # %% tags=["nbval-check-output"]
-answer = segments_of(pair.input_ids, tokenizer.sep_token_id)
-verdict(answer if answer is ... else answer.tolist(), pair.token_type_ids.tolist())
+checks.segments_of(segments_of)
+
+# %% tags=["solution"]
+assert torch.equal(segments_of(pair.input_ids, tokenizer.sep_token_id), pair.token_type_ids)
 
 # %% [markdown] tags=["solution"]
 # *Why:* a token is in B if a `[SEP]` stands *before* it. Counting the `[SEP]` itself would put
@@ -589,8 +596,10 @@ def follows(logits):
 
 
 # %% tags=["nbval-check-output"]
-answer = follows(torch.tensor([[2.0, -1.0], [0.0, 0.5], [-3.0, -2.0]]))
-verdict(answer if answer is ... else answer.tolist(), [True, False, False])
+checks.follows(follows)
+
+# %% tags=["solution", "nbval-check-output"]
+print(follows(torch.tensor([[2.0, -1.0], [0.0, 0.5], [-3.0, -2.0]])).tolist())
 
 # %% [markdown] tags=["solution"]
 # *Why:* the larger logit has the larger probability, so that no softmax is needed. The names say
@@ -611,12 +620,14 @@ def balanced(labels):
 
 
 # %% tags=["nbval-check-output"]
-answer = balanced(np.array([1, 1, 0, 1, 0, 1, 1]))
-verdict(answer if answer is ... else answer.tolist(), [0, 1, 2, 4])
+checks.balanced(balanced)
+
+# %% tags=["solution", "nbval-check-output"]
+print(balanced(np.array([1, 1, 0, 1, 0, 1, 1])).tolist())
 
 # %% [markdown] tags=["solution"]
-# *Why:* with two labels 0, two of the five labels 1 may stay. The library drops at random, since
-# the last ones of a text may be of a kind.
+# *Why:* with two labels 0, as here, two of the five labels 1 may stay. The library drops at
+# random, since the last ones of a text may be of a kind.
 
 # %% [markdown]
 # ### Build
@@ -637,13 +648,11 @@ def swap(pair):
 
 
 # %% tags=["nbval-check-output"]
-answer = swap(following[0])
-if answer is ...:
-    verdict(..., True)
-else:
-    fields = ("a_start", "a_end", "b_start", "b_end")
-    verdict([answer[f] for f in fields], [following[0][f] for f in (*fields[2:], *fields[:2])])
-    verdict(overlap(held_out, answer) == overlap(held_out, following[0]), True)
+checks.swap(swap)
+
+# %% tags=["solution"]
+for pair_of_spans in following[:10]:
+    assert overlap(held_out, swap(pair_of_spans)) == overlap(held_out, pair_of_spans)
 
 # %% [markdown] tags=["solution"]
 # *What one sees:* the overlap is the same for a pair and its swapped twin, so that a bag of words
@@ -663,9 +672,13 @@ def false_negatives(pairs):
 
 
 # %% tags=["nbval-check-output"]
+checks.false_negatives(false_negatives)
+
+# %% tags=["solution", "nbval-check-output"]
 rng = np.random.default_rng(1)
-answer = false_negatives([naive_pair(20, rng) for _ in range(50_000)])
-verdict(answer if answer is ... else abs(answer - 1 / 20) < 0.01, True)
+share = false_negatives([naive_pair(20, rng) for _ in range(50_000)])
+print(f"{share:.0%} of the random pairs, in a text of 20 sentences")
+assert abs(share - 1 / 20) < 0.01
 
 # %% [markdown] tags=["solution"]
 # *What one sees:* one in 20. A detector like this belongs into the tests of whoever writes pairs:
