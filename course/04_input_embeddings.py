@@ -26,6 +26,7 @@ import matplotlib.pyplot as plt
 import torch
 
 import bertedu
+from bertedu import checks
 from bertedu.figures import STYLE, token_chips
 
 plt.style.use(STYLE)
@@ -158,7 +159,7 @@ assert token.norm(dim=-1).mean() > segment.norm(dim=-1).mean()
 # given only the sums, of random tokens at random places, and has to say the position: by a linear
 # classifier, the simplest reader there is.
 #
-# **Predict:** how often is it right, of 32 positions?
+# **Predict:** how often is it right, of 32 positions, in percent? By guessing it would be 3 %.
 
 
 # %%
@@ -186,10 +187,14 @@ found = {
     "segment": (read(x, sides, exam, 2) == exam_sides).float().mean(),
     "token": ((exam @ tables["token"].T).argmax(dim=-1) == exam_ids).float().mean(),
 }
-print(*(f"{name} {'over' if share > 0.8 else 'under'} 80 %" for name, share in found.items()))
-assert min(found.values()) > 0.8
+# BEGIN SOLUTION
+read_guessed = 40
+# END SOLUTION
+checks.guess(read_guessed, 100 * found["position"], "%", within=5)
 
 # %%
+print(*(f"{name} {'over' if share > 0.8 else 'under'} 80 %" for name, share in found.items()))
+assert min(found.values()) > 0.8
 for name, chance in {"position": 1 / 32, "segment": 1 / 2, "token": 1 / len(tokenizer)}.items():
     print(f"{name:9} read rightly from the sum: {found[name]:6.1%}   by guessing: {chance:.2%}")
 
@@ -407,19 +412,9 @@ for a, b in stories:
 #
 # ## Exercises
 #
-# Fill in what is marked `...`. A check says "✓ right", "✗ not yet", or "not done yet", and
-# everything else goes on working.
-
-
-# %%
-def verdict(yours, truth):
-    if yours is ...:
-        print("not done yet")
-    elif yours == truth:
-        print("✓ right")
-    else:
-        print("✗ not yet; you have:", yours)
-
+# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
+# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
+# stuck, `checks.layer_norm.hint()` gives a hint for that exercise, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -432,8 +427,7 @@ position_numbers, segment_numbers = 393_216, 1_536
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(position_numbers, 512 * 768)
-verdict(segment_numbers, 2 * 768)
+checks.numbers_in_tables([position_numbers, segment_numbers])
 
 # %% [markdown] tags=["solution"]
 # *Why:* 512 rows and 2 rows of 768.
@@ -448,9 +442,11 @@ equal_in_bert, equal_without_positions = False, True
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
+checks.two_dogs([equal_in_bert, equal_without_positions])
+
+# %% tags=["solution"]
 dogs = bert.hidden_states("a dog saw a dog")[0][[2, 5]]
-verdict(equal_in_bert, bool(torch.equal(dogs[0], dogs[1])))
-verdict(equal_without_positions, True)
+assert torch.equal(dogs[0], dogs[1]) == equal_in_bert
 
 # %% [markdown] tags=["solution"]
 # *Why:* the token and the segment are the same, the position is not. Without positions nothing
@@ -466,8 +462,7 @@ at_least, at_most = 24, 41
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(at_least, 3 + 20 + 1)
-verdict(at_most, 20 + 20 + 1)
+checks.rows_read([at_least, at_most])
 
 # %% [markdown] tags=["solution"]
 # *Why:* 20 positions in any case, 1 segment. Tokens: at most 20 different ones; at least 3,
@@ -487,8 +482,10 @@ def look_up(table, ids):
 
 
 # %% tags=["nbval-check-output"]
-answer = look_up(tables["token"], pair.input_ids)
-verdict(answer if answer is ... else torch.equal(answer, token), True)
+checks.look_up(look_up)
+
+# %% tags=["solution"]
+assert torch.equal(look_up(tables["token"], pair.input_ids), token)
 
 # %% [markdown] tags=["solution"]
 # *Why:* indexing with a tensor picks rows; nothing more is needed.
@@ -506,8 +503,10 @@ def layer_norm(x, eps=1e-12):
 
 
 # %% tags=["nbval-check-output"]
-answer = layer_norm(summed)
-verdict(answer if answer is ... else torch.allclose(answer, normal, atol=1e-5), True)
+checks.layer_norm(layer_norm)
+
+# %% tags=["solution"]
+assert torch.allclose(layer_norm(summed), normal, atol=1e-5)
 
 # %% [markdown] tags=["solution"]
 # *Two classic slips:* `x.std()` divides by H - 1 where LayerNorm divides by H; and the eps stands
@@ -525,22 +524,25 @@ def cosine(one, other):
 
 
 # %% tags=["nbval-check-output"]
-answer = cosine(torch.tensor([3.0, 4.0]), torch.tensor([4.0, 3.0]))
-verdict(answer if answer is ... else round(float(answer), 4), 0.96)
+checks.cosine(cosine)
+
+# %% tags=["solution", "nbval-check-output"]
+print(f"{cosine(torch.tensor([3.0, 4.0]), torch.tensor([4.0, 3.0])):.2f}")
 
 # %% [markdown] tags=["solution"]
-# *Why:* (12 + 12) / (5 · 5) = 0.96.
+# *Why:* the dot product grows with both lengths; divided by them, only the angle is left. Here
+# (12 + 12) / (5 · 5) = 0.96.
 
 # %% [markdown]
 # ### Build
 #
-# **7.** A detective: given one vector that is token + segment + position (no LayerNorm), return
-# the position, by trying all. *Hint:* if you take away the right position and the right segment,
-# what is left is *exactly* a row of the token table.
+# **7.** A detective: given the three tables, one vector that is token + segment + position (no
+# LayerNorm), and the segment id, return the position, by trying all. *One way:* if you take away
+# the right position and the right segment, what is left is *exactly* a row of the token table.
 
 
 # %%
-def position_of(vector, segment_id):
+def position_of(tables, vector, segment_id):
     # BEGIN SOLUTION
     left = vector - tables["segment"][segment_id] - tables["position"][:64]  # [64, H]
     distances = torch.cdist(left, tables["token"]).min(dim=1).values
@@ -549,34 +551,43 @@ def position_of(vector, segment_id):
 
 
 # %% tags=["nbval-check-output"]
-answers = [position_of(summed[i], pair.token_type_ids[i]) for i in range(S)]
-verdict(... if ... in answers else answers, list(range(S)))
+checks.position_of(position_of)
+
+# %% tags=["solution", "nbval-check-output"]
+found_again = [position_of(tables, summed[i], pair.token_type_ids[i]) for i in range(S)]
+print(*found_again)
+assert found_again == list(range(S))
 
 # %% [markdown] tags=["solution"]
 # *What one sees:* the sum determines its parts. 384 numbers are many more than are needed to tell
 # 30,522 times 512 combinations apart.
 
 # %% [markdown]
-# **8.** Shift: put 5 `[PAD]` *in front* of a sentence (attention mask 0), so that each word
-# stands 5 positions later. Return the largest difference between the last hidden states of its
-# tokens, with and without the shift. Is BERT indifferent to where a sentence begins?
+# **8.** Shift: put `shift` `[PAD]` (id 0) *in front* of a sentence, with attention mask 0, so that
+# each word stands that much later. Return the largest difference between the last hidden states
+# of its tokens, with and without the shift. Is BERT indifferent to where a sentence begins?
+# (`model` takes ids `[B, S]` and an `attention_mask`, and gives a `last_hidden_state`.)
 
 
 # %%
-def shift_difference(ids, shift=5):
+def shift_difference(model, ids, shift):
     # BEGIN SOLUTION
-    padded = torch.cat([torch.full((shift,), tokenizer.pad_token_id), ids])[None]
-    mask = torch.cat([torch.zeros(shift, dtype=torch.long), torch.ones_like(ids)])[None]
+    padding = torch.zeros(shift, dtype=torch.long)
+    padded = torch.cat([padding, ids])[None]  # [1, shift + S]
+    mask = torch.cat([padding, torch.ones_like(ids)])[None]
     with torch.inference_mode():
-        plain = bert.model.bert(ids[None]).last_hidden_state[0]
-        moved = bert.model.bert(padded, attention_mask=mask).last_hidden_state[0, shift:]
+        plain = model(ids[None]).last_hidden_state[0]
+        moved = model(padded, attention_mask=mask).last_hidden_state[0, shift:]
     return float((plain - moved).abs().max())
     # END SOLUTION
 
 
 # %% tags=["nbval-check-output"]
-answer = shift_difference(tokenizer.encode("my dog is cute").input_ids)
-verdict(answer if answer is ... else answer > 0.05, True)
+checks.shift_difference(shift_difference)
+
+# %% tags=["solution"]
+assert tokenizer.pad_token_id == 0
+assert shift_difference(bert.model.bert, tokenizer.encode("my dog is cute").input_ids, 5) > 0.05
 
 # %% [markdown] tags=["solution"]
 # *What one sees:* it is not. Positions are absolute; a model with *relative* ones would give the
