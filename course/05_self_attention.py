@@ -106,10 +106,11 @@ assert abs(spread - 8) < 0.3
 # And a softmax of large numbers is no mixture any more: the largest takes all.
 #
 # **Predict:** 20 keys, random vectors of 4, 64 or 1024 numbers. How large is the largest share,
-# on average, with and without the division?
+# on average, with and without the division? An even share would be 5 %. Guess it for 1024 numbers,
+# in percent: `{"with": …, "without": …}`.
 
 
-# %% tags=["nbval-check-output"]
+# %%
 def largest_share(D, scaled, rows=400, keys=20):
     generator = torch.Generator().manual_seed(0)
     q = torch.randn(rows, 1, D, generator=generator)
@@ -118,7 +119,17 @@ def largest_share(D, scaled, rows=400, keys=20):
     return float(scores.softmax(dim=-1).max(dim=-1).values.mean())
 
 
+# %% tags=["nbval-check-output"]
+from bertedu import checks
+
 shares = {D: (largest_share(D, True), largest_share(D, False)) for D in (4, 64, 1024)}
+# BEGIN SOLUTION
+largest_guessed = {"with": 10, "without": 50}
+# END SOLUTION
+of_1024 = dict(zip(("with", "without"), shares[1024], strict=True))
+checks.guess(largest_guessed, {name: 100 * share for name, share in of_1024.items()}, "%", within=5)
+
+# %% tags=["nbval-check-output"]
 for D, (with_it, without) in shares.items():
     print(f"D = {D:4}: largest of 20 shares {with_it:.0%} with the division, {without:.0%} without")
 assert max(with_it for with_it, _ in shares.values()) < 0.3
@@ -256,7 +267,8 @@ AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.
 # It sounds right. With q = k = v, as in many toy examples, the dot product of a vector with
 # itself is large indeed. But queries and keys come from *different* matrices.
 #
-# **Predict:** of all words, in all heads: how often is the largest share the word's own?
+# **Predict:** of all words, in all heads: how often is the largest share the word's own? (In
+# percent.)
 #
 # We ask on 300 sentences of the course's held-out text, each by itself.
 
@@ -297,6 +309,12 @@ def interval(values, draws=1000):
     picks = torch.randint(len(values), (draws, len(values)), generator=generator)
     return values[picks].mean(dim=1).quantile(torch.tensor([0.025, 0.975])).tolist()
 
+
+# %%
+# BEGIN SOLUTION
+own_guessed = 60
+# END SOLUTION
+checks.guess(own_guessed, 100 * measured[:, 1].mean(), "%", within=3)
 
 # %%
 print(f"shares of a word's attention, by layer (an even share would be {chance:.1%})")
@@ -495,19 +513,9 @@ neuron_view(bert, "My dog is cute.")
 #
 # ## Exercises
 #
-# Fill in what is marked `...`. A check says "✓ right", "✗ not yet", or "not done yet", and
-# everything else goes on working.
-
-
-# %%
-def verdict(yours, truth):
-    if yours is ...:
-        print("not done yet")
-    elif yours == truth:
-        print("✓ right")
-    else:
-        print("✗ not yet; you have:", yours)
-
+# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
+# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
+# stuck, `checks.softmax.hint()` gives a hint for that exercise, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -521,9 +529,12 @@ is_attends_to = {"is", "cute"}
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
+checks.is_attends_to(is_attends_to)
+
+# %% tags=["solution"]
 row = attention_scores(torch.tensor([[0.0, 2]]), key)[0]
 words = ("dog", "is", "cute")
-verdict(is_attends_to, {words[i] for i in range(3) if row[i] == row.max()})
+assert is_attends_to == {words[i] for i in range(3) if row[i] == row.max()}
 
 # %% [markdown] tags=["solution"]
 # *Why:* only the second number of a key counts now; it is 0 for *dog* and 1 for the other two.
@@ -538,9 +549,11 @@ added, multiplied = "nothing", "less even"
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(added, "nothing" if torch.allclose(attention_probs(scores + 100), attention_probs(scores),
-                                           atol=1e-5) else "something")  # fmt: skip
-verdict(multiplied, "less even")
+checks.shares_after([added, multiplied])
+
+# %% tags=["solution"]
+assert torch.allclose(attention_probs(scores + 100), attention_probs(scores), atol=1e-5)
+assert attention_probs(100 * scores).max() > attention_probs(scores).max()
 
 # %% [markdown] tags=["solution"]
 # *Why:* e^(s + 100) = e^s · e^100, and the factor cancels. Multiplying stretches the differences,
@@ -556,8 +569,7 @@ for_128, for_512 = 2_359_296, 37_748_736
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(for_128, 12 * 12 * 128**2)
-verdict(for_512, 12 * 12 * 512**2)
+checks.how_many_shares([for_128, for_512])
 
 # %% [markdown] tags=["solution"]
 # *Why:* four times the length, sixteen times the pairs. This square is why long texts are costly.
@@ -565,7 +577,7 @@ verdict(for_512, 12 * 12 * 512**2)
 # %% [markdown]
 # ### Complete
 #
-# **4.** The softmax over the last dimension, safe for large scores. *Hint:* exercise 2.
+# **4.** The softmax over the last dimension, safe for large scores (remember exercise 2).
 
 
 # %%
@@ -577,8 +589,10 @@ def softmax(scores):
 
 
 # %% tags=["nbval-check-output"]
-answer = softmax(torch.tensor([[1000.0, 1000.0, 0.0]]))
-verdict(answer if answer is ... else answer.tolist(), [[0.5, 0.5, 0.0]])
+checks.softmax(softmax)
+
+# %% tags=["solution"]
+assert softmax(torch.tensor([[1000.0, 1000.0, 0.0]])).tolist() == [[0.5, 0.5, 0.0]]
 
 # %% [markdown] tags=["solution"]
 # *Why:* e^1000 is infinite in a computer, and ∞ / ∞ is not a number. Taking the maximum away
@@ -597,14 +611,13 @@ def entropy(probs):
 
 
 # %% tags=["nbval-check-output"]
-answer = entropy(torch.tensor([[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]]))
-verdict(
-    answer if answer is ... else [round(x, 4) for x in answer.tolist()],
-    [0.0, round(math.log(4), 4)],
-)
+checks.entropy(entropy)
+
+# %% tags=["solution", "nbval-check-output"]
+print(*(f"{x:.4f}" for x in entropy(torch.tensor([[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]]))))
 
 # %% [markdown] tags=["solution"]
-# *Why the clamp:* log 0 is -∞, and 0 · ∞ is not a number.
+# *Why the clamp:* log 0 is -∞, and 0 · ∞ is not a number. The second row has log 4 = 1.3863.
 
 # %% [markdown]
 # **6.** Cut `[S, H]` into heads `[A, S, D]`.
@@ -618,8 +631,10 @@ def heads_of(states, A):
 
 
 # %% tags=["nbval-check-output"]
-answer = heads_of(q, A)
-verdict(answer if answer is ... else torch.equal(answer, by_head[0]), True)
+checks.heads_of(heads_of)
+
+# %% tags=["solution"]
+assert torch.equal(heads_of(q, A), by_head[0])
 
 # %% [markdown] tags=["solution"]
 # *A classic slip:* `view(A, S, D)` has the same shape and mixes up tokens and heads. No error
@@ -642,38 +657,40 @@ def masked_attention(q, k, v, mask):
 
 
 # %% tags=["nbval-check-output"]
+checks.masked_attention(masked_attention)
+
+# %% tags=["solution"]
 some = torch.tensor([True] * 4 + [False] * 2)
-answer = masked_attention(*by_head, some)
-verdict(
-    answer if answer is ... else torch.allclose(answer, attend(*by_head, some)[0], atol=1e-5), True
-)
+assert torch.allclose(masked_attention(*by_head, some), attend(*by_head, some)[0], atol=1e-5)
 
 # %% [markdown] tags=["solution"]
 # *Why before the softmax:* setting shares to 0 *after* it would leave rows that no longer sum to
 # 1.
 
 # %% [markdown]
-# **8.** Find, for the sentence `text`, the head whose attention moves least when the *last word*
-# is replaced, measured by the largest change of any share. Return (layer, head), both from 0.
+# **8.** The attentions `[L, A, S, S]` to two sentences that differ in their *last word*: find the
+# head whose attention moves least, measured by the largest change of any of its shares. Return
+# (layer, head), both from 0.
 
 
 # %%
-def steadiest_head(text, other):
+def steadiest_head(one, other):
     # BEGIN SOLUTION
-    change = (bert.attention(text) - bert.attention(other)).abs().amax(dim=(2, 3))  # [L, A]
-    layer, head = divmod(int(change.argmin()), change.shape[1])
-    return layer, head
+    change = (one - other).abs().amax(dim=(2, 3))  # [L, A]
+    return divmod(int(change.argmin()), change.shape[1])
     # END SOLUTION
 
 
 # %% tags=["nbval-check-output"]
-texts = "the small cat sat on the mat", "the small cat sat on the roof"
-answer = steadiest_head(*texts)
-if answer is ...:
-    verdict(..., True)
-else:
-    moved = (bert.attention(texts[0]) - bert.attention(texts[1])).abs().amax(dim=(2, 3))
-    verdict(bool(moved[answer] == moved.min()), True)
+checks.steadiest_head(steadiest_head)
+
+# %% tags=["solution"]
+one, other = (bert.attention(f"the small cat sat on the {word}") for word in ("mat", "roof"))
+layer, head = steadiest_head(one, other)
+print(f"layer {layer + 1}, head {head + 1}; where each token looks most:")
+tokens = tokenizer.encode("the small cat sat on the mat").tokens
+for token, shares in zip(tokens, one[layer, head], strict=True):
+    print(f"{token:6} → {tokens[shares.argmax()]:6} {shares.max():.0%}")
 
 # %% [markdown] tags=["solution"]
 # *What one sees:* the steadiest heads look at places, not at words: at a neighbour, or at
