@@ -71,11 +71,19 @@ assert (len(pair), pair.tokens[14:17]) == (18, ["lei", "##bn", "##iz"])
 #
 # ## 2. The model's answers
 #
-# **Predict** its first guess for each `[MASK]`.
+# **Predict** its first guess for each `[MASK]`: `{"is a …": "…", "it …": "…"}`.
 
 # %%
+from bertedu import checks
+
+# BEGIN SOLUTION
+words_guessed = {"is a …": "branch", "it …": "was"}
+# END SOLUTION
 notes = "calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz"
 first, second = bert.fill_mask(*notes, top_k=100)
+checks.guess(words_guessed, {"is a …": first[0].token, "it …": second[0].token})
+
+# %%
 is_random = 1 - bert.next_sentence(*notes)
 print(f"is B random? {'true' if is_random > 0.5 else 'false'} ({is_random:.1%} that it is)")
 for guesses in (first, second):
@@ -334,15 +342,22 @@ if monitor.state == "finished":
 # ## 5. And the real one?
 #
 # **Predict:** how long would this machine need for BERT-base as in the paper: 1,000,000 steps of
-# 256 rows of 512 tokens? The work grows with the number of weights times the number of tokens.
+# 256 rows of 512 tokens? Guess the years. (The work grows with the number of weights times the
+# number of tokens.)
 
 # %%
+# BEGIN SOLUTION
+years_guessed = 2
+# END SOLUTION
 tokens = sum(report.tokens for report in monitor.reports)
 seconds = sum(report.seconds for report in monitor.reports)
 here = sum(p.numel() for name, p in tiny.model.named_parameters() if "embeddings" not in name)
 base = 12 * (4 * 768**2 + 2 * 768 * 3072)  # the matrices of 12 layers
 paper_tokens = 1_000_000 * 256 * 512
 years = seconds * (base * paper_tokens) / (here * tokens) / 3600 / 24 / 365
+checks.guess(years_guessed, round(years), "years")
+
+# %%
 print(f"this run: {tokens:,} tokens, {tokens / seconds:,.0f} a second")
 print(f"BERT-base: {paper_tokens:,} tokens with {base / here:,.0f} times the weights:"
       f" about {years:,.0f} years")  # fmt: skip
@@ -453,19 +468,9 @@ assert abs(learned["random"][0] - 1 / 12) < 0.08
 #
 # ## Exercises
 #
-# Fill in what is marked `...`. A check says "✓ right", "✗ not yet", or "not done yet", and
-# everything else goes on working.
-
-
-# %%
-def verdict(yours, truth):
-    if yours is ...:
-        print("not done yet")
-    elif yours == truth:
-        print("✓ right")
-    else:
-        print("✗ not yet; you have:", yours)
-
+# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
+# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
+# stuck, `checks.joint_loss.hint()` gives a hint for that exercise, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -479,8 +484,7 @@ from_tokens, from_rows = 608, 32
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(from_tokens, 32 * 19)
-verdict(from_rows, 32)
+checks.how_many_losses([from_tokens, from_rows])
 
 # %% [markdown] tags=["solution"]
 # *Why:* 19 in each row, and one pair a row. Each mean counts as one, however many numbers are in
@@ -496,7 +500,7 @@ billions = 131
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(billions, round(paper_tokens / 1e9))
+checks.billions(billions)
 
 # %% [markdown] tags=["solution"]
 # *Why:* 10⁶ · 256 · 512 = 131,072,000,000. (The paper rounds to 128,000 tokens a step.)
@@ -507,12 +511,11 @@ verdict(billions, round(paper_tokens / 1e9))
 
 # %%
 # BEGIN SOLUTION
-knows_nothing, has_learned = 6.9, False
+of_both, has_learned = 6.9, False
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-verdict(knows_nothing, round(math.log(500) + math.log(2), 1))
-verdict(has_learned, False)
+checks.knows_nothing([of_both, has_learned])
 
 # %% [markdown] tags=["solution"]
 # *Why:* log 500 + log 2 = 6.21 + 0.69 = 6.9: exactly as good as knowing nothing.
@@ -535,9 +538,12 @@ def joint_loss(word_logits, word_labels, pair_logits, pair_labels):
 
 
 # %% tags=["nbval-check-output"]
-answer = joint_loss(logits.prediction_logits, labels[None], logits.seq_relationship_logits,
-                    torch.tensor([FOLLOWS]))  # fmt: skip
-verdict(answer if answer is ... else abs(float(answer - output.loss.detach())) < 1e-4, True)
+checks.joint_loss(joint_loss)
+
+# %% tags=["solution"]
+of_notes = joint_loss(logits.prediction_logits, labels[None], logits.seq_relationship_logits,
+                      torch.tensor([FOLLOWS]))  # fmt: skip
+assert torch.allclose(of_notes, output.loss.detach(), atol=1e-4)
 
 # %% [markdown] tags=["solution"]
 # *Why:* a mean over chosen tokens, a mean over pairs, and a plus. One common cross-entropy over
@@ -558,13 +564,16 @@ def share_of_peak(step, warmup, steps):
 
 
 # %% tags=["nbval-check-output"]
-asked = (0, 49, 50, 775, 1499)
-answer = [share_of_peak(step, 50, 1500) for step in asked]
-expected = [recipe.learning_rate_at(step) / recipe.learning_rate for step in asked]
-verdict(... if ... in answer else bool(np.allclose(answer, expected)), True)
+checks.share_of_peak(share_of_peak)
+
+# %% tags=["solution"]
+for step in (0, 49, 50, 775, 1499):
+    share = recipe.learning_rate_at(step) / recipe.learning_rate
+    assert abs(share_of_peak(step, 50, 1500) - share) < 1e-9
 
 # %% [markdown] tags=["solution"]
-# *Why:* the first step already has 1/50, and the last still has 1/1450: neither does nothing.
+# *Why:* with the recipe of section 4, the first step already has 1/50, and the last still has
+# 1/1450: neither does nothing.
 
 # %% [markdown]
 # ### Build
@@ -583,9 +592,11 @@ def unigram_loss(training_ids, exam_ids, V):
 
 
 # %% tags=["nbval-check-output"]
-answer = unigram_loss(train.ids, held_out.ids, len(small))
-expected = -float(unigrams[torch.tensor(held_out.ids.astype(np.int64))].mean())
-verdict(answer if answer is ... else abs(float(answer) - expected) < 1e-4, True)
+checks.unigram_loss(unigram_loss)
+
+# %% tags=["solution"]
+of_library = -float(unigrams[torch.tensor(held_out.ids.astype(np.int64))].mean())
+assert abs(unigram_loss(train.ids, held_out.ids, len(small)) - of_library) < 1e-4
 
 # %% [markdown] tags=["solution"]
 # *Why the one more:* a token of the exam that never occurred would have p = 0, and the loss would
