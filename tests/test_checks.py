@@ -36,24 +36,6 @@ MISTAKES = [
     for name, check in CHECKS.items()
     for label, mistake in check.mistakes.items()
 ]
-# Answers that are values, and those that stand in the course in another form.
-ANSWERS = {
-    "how_many_pieces": {"playing": 1, "outplaying": 3, "dog🤗": 1, "cuteness": 2},
-    "segment_ids": (0, 0, 0, 0, 1, 1),
-    "p_u_score": Fraction(1, 36),
-    "more_for_heads": 0,
-    "more_for_length": 393_216,
-    # until lessons 04 and 05 ask for them in this form
-    "position_of": lambda tables, vector, segment_id: int(
-        torch.cdist(vector - tables["segment"][segment_id] - tables["position"], tables["token"])
-        .min(dim=1)
-        .values.argmin()
-    ),
-    "steadiest_head": lambda one, other: divmod(
-        int((one - other).abs().amax(dim=(2, 3)).argmin()), one.shape[1]
-    ),
-}
-CLASSES = {"attention_output": "AttentionOutput"}
 EXHIBITS = {  # the museum's ill functions, and the checks of their mends
     "lower_case_option": "wants_lower_case",
     "highlight": "where_in_original",
@@ -95,9 +77,11 @@ def course_functions(lesson: str) -> dict:
     (source,) = COURSE.glob(f"{lesson}_*.py")
     tree = ast.parse(source.read_text("utf-8"))
     tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    tree.body += ast.parse("\n".join(solved_values(source.read_text("utf-8")))).body
     names = {
         "torch": torch, "np": np, "math": math, "Counter": Counter, "pairwise": pairwise,
-        "NOT_CHOSEN": 0, "FOLLOWS": 0, "RANDOM": 1, "bertedu": bertedu, "argparse": argparse,
+        "Fraction": Fraction, "H": 384, "NOT_CHOSEN": 0, "FOLLOWS": 0, "RANDOM": 1,
+        "bertedu": bertedu, "argparse": argparse,
         "nn": torch.nn, "F": torch.nn.functional,
         "vocabulary": bertedu.load_tokenizer().vocab,
         "bert": bertedu.load_tokenizer(),  # its `encode` is all that an exercise needs
@@ -106,11 +90,24 @@ def course_functions(lesson: str) -> dict:
     return names
 
 
+def solved_values(source: str) -> list[str]:
+    """What a lesson's solutions assign: predictions, which are values."""
+    return re.findall(r"^# BEGIN SOLUTION\n(.*?)^# END SOLUTION", source, re.DOTALL | re.MULTILINE)
+
+
+def calls(name: str) -> list[tuple[str, str]]:
+    """(lesson, argument) of each call of a check in the course."""
+    pattern = re.compile(rf"^checks\.{name}\((.*)\)$", re.MULTILINE)
+    sources = sorted(COURSE.glob("[0-9][0-9]_*.py"))
+    return [(s.name[:2], call) for s in sources for call in pattern.findall(s.read_text("utf-8"))]
+
+
 def solution(check: Check):
-    """The course's own solution of an exercise."""
-    if check.name in ANSWERS:
-        return ANSWERS[check.name]
-    return course_functions(check.lesson)[CLASSES.get(check.name, check.name)]
+    """The course's own solution of an exercise: what stands in the brackets of its check."""
+    found = calls(check.name)
+    assert [lesson for lesson, _ in found] == [check.lesson], "one call, in its own lesson"
+    [(lesson, argument)] = found
+    return eval(argument, course_functions(lesson))  # our own file
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
@@ -280,6 +277,18 @@ def test_the_first_difference_is_described(answer, message):
     assert twice().judge(answer).message.startswith(message)
 
 
+def test_of_several_values_the_first_wrong_one_is_named_but_not_what_is_right():
+    for truth in ([1, 2, 3], {"a": 1, "b": 2}):
+        made = Check(lambda truth=truth: truth, "00", value=True)
+        assert made.judge(truth).status == "right"
+    made = Check(lambda: [1, 2, 3], "00", value=True)
+    assert made.judge((1, 7, 4)).message == "you have 7 at [1]"
+    assert made.judge((7, 2, 3)).message == "you have 7 at [0]"
+    assert made.judge(7).message == "you have 7"
+    made = Check(lambda: {"a": 1, "b": 2}, "00", value=True)
+    assert made.judge({"a": 1, "b": 8}).message == "you have 8 at ['b']"
+
+
 def test_arguments_must_not_be_changed():
     def doubled(x):
         """Twice a tensor."""
@@ -299,6 +308,58 @@ def test_names_are_found_and_near_ones_proposed():
         check("03")(CHECKS["segments_of"].oracle)
     with pytest.raises(InputError, match="at most 2"):
         twice(hints=("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("yours", "truth", "options", "said"),
+    [
+        (19, 19, {}, "✓ you guessed 19; it is 19"),
+        (1_000_000, 12, {"unit": "years"}, "you guessed 1,000,000 years; it is 12 years"),
+        (50, 57.25, {"unit": "%"}, "you guessed 50 %; it is 57.2 %"),
+        (50, torch.tensor(54.5), {"within": 5}, "✓ you guessed 50; it is 54.5"),
+        (50, np.float64(55.5), {"within": 5}, "you guessed 50; it is 55.5"),
+        ("branch", "part", {"unit": "%"}, "you guessed branch; it is part"),
+        ("part", "part", {}, "✓ you guessed part; it is part"),
+        ("five", 5, {}, "you guessed five; it is 5"),
+        (None, 5, {}, "you guessed None; it is 5"),
+        (True, False, {}, "you guessed True; it is False"),
+        ({"a": 1}, {"a": 1, "b": 2}, {}, "give one guess for each of: a, b"),
+        (3, {"a": 1, "b": 2}, {}, "give one guess for each of: a, b"),
+        (
+            {"b": 1, "a": 1},
+            {"a": 1, "b": 2},
+            {"unit": "tokens"},
+            "a: ✓ you guessed 1 tokens; it is 1 tokens\nb: you guessed 1 tokens; it is 2 tokens",
+        ),
+    ],
+)
+def test_a_guess_is_shown_beside_the_truth(yours, truth, options, said, capsys):
+    checks.guess(yours, truth, **options)
+    assert capsys.readouterr().out == said + "\n"
+
+
+@pytest.mark.parametrize("stub", [..., {"a": 1, "b": ...}, [...]])
+def test_before_there_is_a_guess_nothing_is_told(stub, capsys, progress_file):
+    checks.guess(stub, {"a": 4711, "b": 4711}, "tokens")
+    assert capsys.readouterr().out == (
+        "not done yet: put your guess in place of `...`, then run this cell\n"
+    )
+    assert not progress_file.exists()
+
+
+def test_whatever_is_guessed_the_lesson_goes_on(capsys):
+    class Hostile:
+        def __eq__(self, other):
+            raise RuntimeError("no comparing")
+
+        __hash__ = None
+
+    for strange in (Hostile(), [1, 2], torch.zeros(3), {"a": 1}, "x" * 9_000, float("nan"), print):
+        checks.guess(strange, 5)
+        line = capsys.readouterr().out
+        assert line.endswith("; it is 5\n")
+        assert not line.startswith("✓")
+        assert len(line) < 200
 
 
 numbers = st.integers(-9, 9) | st.floats(allow_nan=False, width=16) | st.booleans() | st.text()
