@@ -423,5 +423,5 @@ assert longest_for_bert(texts) == "Uhtceare & nebbich!"
 
 # %%
 board = checks.board()
-assert [lesson.title[:2] for lesson in board.lessons][:3] == ["00", "01", "02"]
+assert sum(len(lesson.checks) for lesson in board.lessons) == len(checks.every_check())
 board
