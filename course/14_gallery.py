@@ -187,7 +187,38 @@ assert losses[-1] < losses[0]
 assert monitor.state in ("finished", "stopped")
 
 # %% [markdown]
-# ## 8. Take one along
+# ## 9. TokenTagger: a tag for each word
+#
+# **Look for** the pieces that carry -100: nobody asks them. A word answers at its first piece.
+#
+# **Try** to flip the first word of a slot to I-: it continues nothing, and decoding reads it as B-.
+# Then ask for something that it never learned. (It learned from 96 requests, for seconds, and with
+# its encoder frozen; lesson 09 does it properly.)
+#
+# *(Lesson 09.)*
+
+# %%
+from bertedu.data import SLOTS
+from bertedu.finetuning import FinetuningRecipe
+from bertedu.tasks import SlotFilling, slot_filling
+
+requests = slot_filling.read(SLOTS / "train")
+few = [[e for e in requests if e.intent == intent][:48] for intent in ("GetWeather", "BookTable")]
+learn = FinetuningRecipe(epochs=8, batch_size=16, learning_rate=1e-2, freeze_encoder=True)
+slots = bertedu.finetune(SlotFilling(), bert, few[0] + few[1], recipe=learn, progress=False)
+
+# %%
+tagger = widgets.TokenTagger(slots, "will it rain in taipei tomorrow")
+tagger
+
+# %%
+flipped = widgets.TokenTagger(slots, tagger.text)
+flipped.settings = {"flips": {"3": "O", "4": "I-place"}}
+assert flipped.mended == [4]  # an I- after an O
+assert ("place", "taipei") in [(slot.label, slot.text) for slot in flipped.slots]
+
+# %% [markdown]
+# ## 12. Take one along
 #
 # *Save picture* in each of them gives a still picture. `to_html` gives a page that lives: its data
 # stands in the file itself, so it needs neither Python nor a network. Only typing is off.
@@ -214,6 +245,7 @@ assert "https://" not in page
 # | what does the first layer read? | EmbeddingSum |
 # | who looks at whom, and why? | AttentionExplorer |
 # | does it learn? | TrainingMonitor |
+# | which words fill which slot? | TokenTagger |
 #
 # ## Exercises
 #
