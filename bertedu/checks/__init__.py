@@ -28,6 +28,7 @@ _HOMES = (
     "lesson_05",
     "lesson_06",
     "lesson_07",
+    "lesson_08",
     "lesson_09",
     "museum_data",
     "museum_masks",

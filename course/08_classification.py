@@ -1,0 +1,794 @@
+# %% [markdown]
+# # 08 · Classification
+#
+# *I ought to have given up on this novel.* Praise or complaint? From here on BERT is put to work.
+# **Fine-tuning** takes the pretrained model, puts a small new head on it, and trains both further
+# on examples with their answers. The first of the four cases gives **one answer for a whole
+# text**. The head is one matrix; so this lesson is about the other things: what to compare with,
+# how sure a percentage is, and whether `[CLS]` deserves its seat.
+#
+# **Afterwards you can**
+# - say which numbers of a classifier are new and which pretrained, and compute an answer by hand;
+# - fine-tune a classifier, and judge it by baselines, on sentences that it has never seen;
+# - find out what a word does in a text, without reading it off the attention;
+# - compare three ways to make one vector of a sentence, and report what the runs show, no more.
+#
+# **You need** lessons 01, 05 and 06. No internet connection.
+#
+# **Time** about 60 minutes to work through; about two minutes of CPU time.
+#
+# **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1 and appendix A.3.
+#
+# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
+# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+
+# %% tags=["nbval-check-output"]
+from dataclasses import replace
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+import bertedu
+from bertedu import checks
+from bertedu.data import SENTIMENT
+from bertedu.figures import STYLE, diagram
+from bertedu.tasks.classification import Classification, read
+
+plt.style.use(STYLE)
+bert = bertedu.load()
+tokenizer = bert.tokenizer
+print(bert)
+
+# %% [markdown]
+# ## 1. One answer for a whole text
+#
+# In the lecture notes this is **case 1**: the input is a single sentence, the output a class. The
+# vector that BERT gives for `[CLS]` goes through a **linear classifier**. The classifier begins
+# with random numbers; BERT begins with what it has learned, and goes on learning.
+
+# %%
+words = ("[CLS]", "such", "a", "lovely", "film", "[SEP]")
+boxes = {"BERT": (0.1, 0.85, 7.3, 0.5, "attention"),
+         "pooler\nH → H, tanh": (0.1, 1.75, 1.35, 0.6, "heads"),
+         "linear classifier\nH → K": (1.95, 1.75, 1.6, 0.6, "heads"),
+         "softmax": (4.05, 1.75, 1.0, 0.6, "norm"),
+         "p(negative)\np(positive)": (5.55, 1.75, 1.6, 0.6, "text")}  # fmt: skip
+for i, word in enumerate(words):
+    boxes[word] = (0.27 + 1.2 * i, 0.1, 1.0, 0.45, "text")
+way = ["BERT", "pooler", "linear classifier", "softmax", "p(negative)"]
+diagram(boxes, [(word, "BERT") for word in words] + [*pairwise(way)], size=(7.5, 2.5))
+
+# %% [markdown]
+# Of all of BERT's outputs only the first one goes on. The
+# **pooler** is a layer with tanh on top of it, from pretraining: next sentence prediction has
+# trained it (lesson 07).
+#
+# **Predict:** how many parameters does the classifier have, for two classes and H = 384?
+
+# %% tags=["nbval-check-output"]
+# BEGIN SOLUTION
+parameters_guessed = 770
+# END SOLUTION
+H, K = bert.config.hidden_size, 2
+model = Classification(labels=("negative", "positive")).head(bert.config)
+sizes = {name: p.numel() for name, p in model.named_parameters()}
+head = sum(size for name, size in sizes.items() if name.startswith("classifier"))
+checks.guess(parameters_guessed, head, "parameters")
+assert head == K * H + K
+
+# %% tags=["nbval-check-output"]
+pooler = sum(size for name, size in sizes.items() if name.startswith("bert.pooler"))
+print(f"classifier: {K} * {H} weights + {K} biases = {head:,} new numbers")
+print(f"pooler: {H} * {H} + {H} = {pooler:,}, pretrained")
+print(f"all: {sum(sizes.values()):,}; new are {head / sum(sizes.values()):.4%}")
+assert pooler == H * H + H
+assert head / sum(sizes.values()) < 1e-4
+
+# %% [markdown]
+# The paper says it as shortly: "The only new parameters introduced during fine-tuning are
+# classification layer weights", K × H of them. (The biases are in its code.)
+#
+# ## 2. The data, and what one gets without reading
+#
+# The course brings 600 sentences on films, meals, trains and more, each clearly for or against
+# something. They were written for it, and *to be read*: with irony, negation, and the same words
+# on both sides.
+
+# %% tags=["nbval-check-output"]
+NAMES = {"0": "negative", "1": "positive"}
+
+
+def sentences(name):
+    return [replace(e, label=NAMES[e.label]) for e in read(SENTIMENT / f"{name}.tsv")]
+
+
+train, dev, test = (sentences(name) for name in ("train", "dev", "test"))
+for name, part in {"train": train, "dev": dev, "test": test}.items():
+    tokens = [len(tokenizer.encode(example.text)) for example in part]
+    positive = sum(example.label == "positive" for example in part)
+    print(f"{name:6}{len(part):4} sentences, {positive} positive, "
+          f"{min(tokens)} to {max(tokens)} tokens each")  # fmt: skip
+    assert positive == len(part) / 2
+for example in train[:6]:
+    print(f"  {example.label:9} {example.text}")
+
+# %% [markdown]
+# Three parts, for three purposes: *train* to learn from, *dev* to choose by (when to stop, which
+# setting), *test* to judge by, once, at the end. Who chooses by the test sentences has learned
+# from them.
+#
+# **The baselines.** What does somebody get who does not read?
+#
+# - **majority**: always says the more frequent class;
+# - **bag of words**: a logistic regression on the counts of the tokens, in any order.
+#
+# **Predict:** how many percent of the test sentences are right for each?
+
+# %%
+from bertedu.tasks.baselines import BagOfWords, majority
+
+texts, labels = ([getattr(e, field) for e in train] for field in ("text", "label"))
+bag = BagOfWords.fit(texts, labels, tokenizer)
+gold = np.array([example.label for example in test])
+always = majority(labels)
+from_bag = np.array([answer.label for answer in bag.predict([e.text for e in test])])
+right = {"majority": gold == always, "bag of words": gold == from_bag}
+for name, correct in right.items():
+    print(f"{name:13} {correct.mean():.1%}")
+assert right["majority"].mean() == 0.5
+assert 0.5 < right["bag of words"].mean() < 0.85
+
+# %%
+for_positive = bag.weight[:-1, 1] - bag.weight[:-1, 0]  # [V]; the last row is the bias
+order = for_positive.argsort()
+print("for positive:", *(tokenizer.tokens[i] for i in order.flip(0)[:14]))
+print("for negative:", *(tokenizer.tokens[i] for i in order[:14]))
+assert for_positive[order[0]] < 0 < for_positive[order[-1]]
+
+# %% [markdown]
+# Some of its words make sense and some are accidents of 420 sentences. With counts alone one does
+# not get far here, since what a sentence means hangs on how its words stand together.
+#
+# ## 3. One sentence, down to the numbers
+#
+# A run of fine-tuning takes the task, the pretrained model, and the examples; before its first
+# step it holds the pretrained encoder with the fresh head. We send one sentence through it, by
+# hand: `[CLS]`'s output, the pooler, two dot products, a softmax, a logarithm.
+#
+# **Predict:** the loss, in nats. (The head knows nothing, and there are two classes.)
+
+# %%
+from bertedu.finetuning import FinetuningRecipe, FinetuningRun
+
+recipe = FinetuningRecipe(epochs=4, learning_rate=3e-4, freeze_layers=1, max_length=40)
+run = FinetuningRun(Classification(), bert, train, dev, recipe=recipe)
+model = run.model.eval()
+example = train[1]
+batch = bertedu.collate([tokenizer.encode(example.text)])
+with torch.inference_mode():
+    cls = model.bert(**batch).last_hidden_state[0, 0]  # [H], the first output
+print(example)
+
+# %%
+dense, classifier = model.bert.pooler.dense, model.classifier
+with torch.inference_mode():
+    pooled = torch.tanh(dense.weight @ cls + dense.bias)  # [H]
+    logits = classifier.weight @ pooled + classifier.bias  # [K]
+probabilities = logits.exp() / logits.exp().sum()
+for label, logit, p in zip(run.task.labels, logits, probabilities, strict=True):
+    print(f"{label:9} logit {logit:+.3f}   probability {p:.1%}")
+truth = run.task.labels.index(example.label)
+loss = -probabilities[truth].log()
+print(f"loss {loss:.3f} nats; log 2 = {np.log(2):.3f}")
+
+# %%
+with torch.inference_mode():
+    output = model(**batch, labels=torch.tensor([truth]))
+assert torch.allclose(output.logits[0], logits, atol=1e-4)
+assert abs(float(output.loss - loss)) < 1e-4
+assert abs(float(loss) - np.log(2)) < 0.35
+
+# %% [markdown]
+# Your numbers are the model's. A fresh head spreads its trust about evenly, and its loss begins
+# near log K. (If yours begins at 5, something is wrong before training has even started.)
+#
+# ## 4. Train it
+#
+# A **recipe** holds all numbers that decide a run. The paper's ranges, "found to work well across
+# all tasks", are batches of 16 or 32, learning rates of 2e-5 to 5e-5, and 2 to 4 epochs. For a
+# BERT of 384 instead of 768 larger steps do better. `freeze_layers` leaves the embeddings and the
+# lowest layer as they are: with 420 examples there is little to learn there, and it saves time.
+
+# %% tags=["nbval-check-output"]
+trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+print(f"{run.steps} steps of {recipe.batch_size} sentences at most, {recipe.epochs} epochs")
+print(f"{trained:,} of {sum(sizes.values()):,} numbers are trained")
+assert 0.3 < trained / sum(sizes.values()) < 0.6
+
+# %%
+print(f"on this machine it will take about {run.estimate():.0f} s")
+
+# %% [markdown]
+# **Predict:** in which epoch will it have learned most? Will the loss on the training sentences go
+# to 0? And the accuracy on *dev* to 100 %?
+
+# %%
+reports = []
+for report in run:
+    reports.append(report)
+    if report.metrics:
+        recent = np.mean([r.loss for r in reports if r.epoch == report.epoch])
+        print(f"epoch {report.epoch + 1}: loss {recent:.2f} nats, "
+              f"accuracy on dev {report.metrics['accuracy']:.1%}", flush=True)  # fmt: skip
+tuned = run.finetuned  # the best state on dev
+print(f"{sum(r.seconds for r in reports):.0f} s")
+
+# %%
+figure, (left, right_side) = plt.subplots(1, 2, figsize=(7.5, 2.9))
+left.plot([r.loss for r in reports])
+left.axhline(np.log(2), color="#333333", linestyle="--", linewidth=1)
+left.set(xlabel="step (dashed: a coin)", ylabel="nats", title="Loss on training batches")
+looked = [report for report in reports if report.metrics]
+scores = [report.metrics["accuracy"] for report in looked]
+right_side.plot([r.step + 1 for r in looked], [100 * s for s in scores], "o-", color="#E69F00")
+right_side.set(xlabel="step", ylabel="right, %", ylim=(40, 100), title="Accuracy on dev")
+epoch_loss = [np.mean([r.loss for r in reports if r.epoch == e]) for e in range(recipe.epochs)]
+assert epoch_loss[-1] < epoch_loss[0] - 0.1
+assert max(scores) == tuned.metrics["accuracy"]
+
+# %% [markdown]
+# The loss on the left is that of sentences from which it learns: it says how well they are known
+# *by heart*. The points on the right are what counts. The state with the best of them is kept, a
+# mild form of **early stopping**.
+#
+# ## 5. What pretraining buys
+#
+# Now the test sentences, once. Beside the two baselines stands a third: the very same model, head
+# and recipe, but **random weights** in place of the pretrained ones. Whatever separates the two
+# comes from pretraining.
+#
+# **Predict** the two accuracies.
+
+# %%
+from bertedu.finetuning import finetune
+
+scratch_recipe = replace(recipe, freeze_layers=0)  # random layers must not stay random
+scratch = finetune(Classification(), bert.config, train, dev, recipe=scratch_recipe, progress=False)
+
+
+def right_answers(model, examples=test):
+    answers = model.predict([example.text for example in examples])
+    return np.array([a.label == e.label for a, e in zip(answers, examples, strict=True)])
+
+
+right |= {"random weights": right_answers(scratch), "pretrained": right_answers(tuned)}
+
+# %% [markdown]
+# **How sure is a percentage?** With 120 sentences, each is 0.8 points. We ask what would have come
+# out with other sentences of the kind: draw 120 of the 120, with repetition, thousands of times,
+# and see where 95 % of the results lie (the *bootstrap* of lesson 03).
+
+
+# %%
+def interval(correct, draws=2000):
+    """Where 95 % of the means lie, of numbers [runs, N] drawn again over runs and sentences."""
+    correct = np.atleast_2d(correct).astype(float)
+    rng = np.random.default_rng(0)
+    runs = rng.integers(len(correct), size=(draws, len(correct), 1))
+    rows = rng.integers(correct.shape[1], size=(draws, 1, correct.shape[1]))
+    return np.percentile(correct[runs, rows].mean(axis=(1, 2)), [2.5, 97.5])
+
+
+bands = {name: interval(correct) for name, correct in right.items()}
+for name, (low, high) in bands.items():
+    print(f"{name:15} {right[name].mean():6.1%}   95 % of the draws: {low:.1%} to {high:.1%}")
+
+# %%
+figure, axes = plt.subplots(figsize=(7.5, 2.6))
+heights = np.array([100 * correct.mean() for correct in right.values()])
+spans = np.abs(100 * np.array(list(bands.values())).T - heights)
+bars = axes.barh(list(right), heights, xerr=spans, capsize=4, color=["#BBBBBB"] * 3 + ["#0072B2"])
+axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
+axes.set(xlim=(0, 100), xlabel="test sentences judged rightly, % (dashed: a coin; lines: 95 %)")
+axes.invert_yaxis()
+axes.set_title("The same head, the same training; only the start differs")
+gain = right["pretrained"].astype(float) - right["random weights"]
+assert right["pretrained"].mean() > right["random weights"].mean() + 0.05
+assert right["pretrained"].mean() > right["bag of words"].mean()
+
+# %% [markdown]
+# From 420 sentences nobody learns a language. The random model can learn words by heart, like the
+# bag; the pretrained one came with knowledge of what goes together, and the sentences only had to
+# teach it which *question* is asked.
+#
+# ## 6. Its mistakes
+#
+# An accuracy does not say what goes wrong. Read the mistakes, the surest first:
+
+# %%
+answers = tuned.predict([example.text for example in test])
+trust = np.array([max(a.probabilities.values()) for a in answers])
+wrong = [i for i in np.argsort(-trust) if answers[i].label != test[i].label]
+print(f"{len(wrong)} of {len(test)} are wrong")
+for i in wrong[:15]:
+    print(f"{answers[i].label} {trust[i]:6.1%}, truly {test[i].label}: {test[i].text}")
+
+# %% [markdown]
+# One soon sees patterns, and tells a story: "it cannot do negation". Stories are cheap; **count**
+# before you tell one. Four suspects:
+
+# %%
+import re
+
+NEGATION = re.compile(r"\b(not?|never|nobody|nothing|none|neither|nor|hardly|without|n't|cannot)\b")
+CONTRAST = re.compile(r"\b(but|although|though|yet|however|despite|until|while|unless)\b|;")
+text = [example.text.lower() for example in test]
+suspects = {
+    "with a negation": np.array([bool(NEGATION.search(t)) for t in text]),
+    "with a contrast": np.array([bool(CONTRAST.search(t)) for t in text]),
+    "longer than 13 words": np.array([len(t.split()) > 13 for t in text]),
+    "wrong for the bag, too": ~right["bag of words"],
+}
+
+# %%
+errors = ~right["pretrained"]
+print(f"{'of the sentences':26}{'wrong':>10}{'of others':>12}   difference, 95 %")
+rng = np.random.default_rng(0)
+for name, has in suspects.items():
+    draws = rng.integers(len(test), size=(2000, len(test)))
+    among, others = (np.where(part[draws], errors[draws], np.nan) for part in (has, ~has))
+    low, high = np.percentile(np.nanmean(among, 1) - np.nanmean(others, 1), [2.5, 97.5])
+    told = "guilty" if low > 0 else "innocent" if high < 0 else "not proved"
+    print(f"{name:26}{errors[has].mean():10.1%}{errors[~has].mean():12.1%}   "
+          f"{low:+.1%} to {high:+.1%}: {told}")  # fmt: skip
+sure = trust > np.median(trust)
+print(f"\nwrong where it is surer than usual: {errors[sure].mean():.1%}, "
+      f"less sure: {errors[~sure].mean():.1%}")  # fmt: skip
+assert errors[sure].mean() < errors[~sure].mean()
+
+# %% [markdown]
+# "Not proved" is the commonest verdict on so few sentences, and an honest one. One thing does
+# hold: where the model trusts itself less, it is wrong more often. That is worth something: such
+# answers can be given to a human.
+#
+# ## 7. Take a word away
+#
+# Which word made it say so? Ask the model again **without** it. If the probability falls, the word
+# spoke for the class. The picture below does this for every word of your sentence; click a word to
+# see the text without it, and type your own. (On a page without a running kernel you see a
+# picture.)
+#
+# Things to try: take *not* out of "not bad"; the same word in two sentences, once for and once
+# against; switch *attention* on, and compare.
+
+# %%
+from bertedu.widgets import TextClassifier
+
+TextClassifier(tuned, "I almost gave up on this novel, and what a mistake that would have been.")
+
+# %% [markdown]
+# It is tempting to read the answer to "which word?" off the attention: what does `[CLS]` look at
+# in the last layer? Lesson 05 warned. Now there is something to compare with.
+#
+# **Predict:** in how many of 60 test sentences is the word that `[CLS]` looks at most also the word
+# whose removal changes the answer most?
+
+
+# %%
+def effects(text):
+    """What leaving out each word does to the probability of "positive" [W]."""
+    words = text.split()
+    versions = [text, *(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))]
+    p = np.array([answer.probabilities["positive"] for answer in tuned.predict(versions)])
+    return p[0] - p[1:]
+
+
+@torch.inference_mode()
+def seen_from_cls(model, text):
+    """[CLS]'s attention to each word [W] in the last layer, the mean over the heads."""
+    encoding = tokenizer.encode(text)
+    probs = model(**bertedu.collate([encoding]), output_attentions=True).attention_probs[-1]
+    shares = np.zeros(len(text.split()))
+    places = [text[:left].count(" ") for left, _ in encoding.offsets[1:-1]]
+    np.add.at(shares, places, probs[0, :, 0, 1:-1].mean(0).numpy())  # a word's pieces together
+    return shares
+
+
+# %%
+asked = [example.text for example in test[:60]]
+does = [np.abs(effects(text)) for text in asked]
+looks = [seen_from_cls(tuned.model.bert, text) for text in asked]
+same = np.array([d.argmax() == s.argmax() for d, s in zip(does, looks, strict=True)])
+chance = np.mean([1 / len(d) for d in does])
+low, high = interval(same)
+print(f"the same word: {same.mean():.1%} of {len(asked)} (95 %: {low:.1%} to {high:.1%}), "
+      f"by chance {chance:.1%}")  # fmt: skip
+lost = np.mean([d[s.argmax()] / d.max() for d, s in zip(does, looks, strict=True)])
+print(f"the word looked at most has {lost:.0%} of the largest effect, on average")
+assert same.mean() < 0.7
+
+# %% [markdown]
+# Better than chance, perhaps; but for many sentences the attention names another word than the
+# one that matters. Removal is no perfect judge either: "the was good" is no sentence, and two
+# words can do the same so that neither alone is missed. But it asks the question that one means:
+# *would the answer have been another?*
+#
+# ## 8. A claim, put to the test
+#
+# The lecture notes: *in self-attention a word attends most to itself. `[CLS]` has no meaning of
+# its own, so no single word dominates it, and therefore one classifies from it. One may also pool
+# all outputs instead: their mean, or all of them concatenated.*
+#
+# Lesson 05 measured the first half: words hardly ever attend most to themselves. The second half
+# is a conclusion, "therefore from `[CLS]`", and a conclusion can be tested. First: does a single
+# word dominate what `[CLS]` takes in, before and after fine-tuning?
+
+# %%
+for name, encoder in {"pretrained": bert.model.bert, "fine-tuned": tuned.model.bert}.items():
+    shares = [seen_from_cls(encoder, text) for text in asked]
+    words = np.mean([s.sum() for s in shares])
+    largest = np.mean([s.max() / s.sum() for s in shares])
+    even = np.mean([1 / len(s) for s in shares])
+    print(f"{name}: {words:.0%} of [CLS]'s attention goes to words; of that the first word gets "
+          f"{largest:.0%} (an even share: {even:.0%})")  # fmt: skip
+    assert even < largest < 0.6
+
+# %% [markdown]
+# So far the notes are right: no word has it all. Now three vectors for a sentence:
+#
+# | pooling | what the classifier sees | its weights, K = 2 |
+# |:--|:--|--:|
+# | `[CLS]` | the first output, through the pooler | 2 · 384 |
+# | mean | the mean of all outputs, padding left out | 2 · 384 |
+# | concatenation | 32 outputs, one behind the other; zeros where there are fewer | 2 · 32 · 384 |
+
+# %% tags=["nbval-check-output"]
+counted = {}
+for pooling in ("cls", "mean", "concat"):
+    fresh = Classification(labels=("negative", "positive"), pooling=pooling).head(bert.config)
+    names = ("classifier.weight", "pooled_classifier.weight")
+    counted[pooling] = next(p.numel() for n, p in fresh.named_parameters() if n in names)
+print(counted)
+assert counted == {"cls": 2 * H, "mean": 2 * H, "concat": 2 * 32 * H}
+
+# %% [markdown]
+# **Before fine-tuning.** A *probe* (lesson 07) is a simple classifier on frozen outputs: it finds
+# what is there already. `[CLS]` stands in twice, as it comes out of BERT and as it comes out of the
+# pooler.
+
+
+# %%
+@torch.inference_mode()
+def pooled_outputs(encoder, examples):
+    batch = bertedu.collate([tokenizer.encode(example.text) for example in examples])
+    output = encoder(**batch, skip_padding=True)
+    real = batch["attention_mask"][:, :, None]  # [N, S, 1]
+    states = output.last_hidden_state * real  # [N, S, H], zeros at the padding
+    filled = torch.nn.functional.pad(states, (0, 0, 0, 32 - states.shape[1]))
+    return {"[CLS]": states[:, 0], "pooler": output.pooler_output,
+            "mean": states.sum(1) / real.sum(1), "concatenation": filled.flatten(1)}  # fmt: skip
+
+
+parts = (train, dev, test)
+vectors = [pooled_outputs(bert.model.bert, part) for part in parts]
+y_train, y_dev, y_test = (
+    torch.tensor([1.0 if example.label == "positive" else -1.0 for example in part])
+    for part in parts
+)
+
+# %% [markdown]
+# Each probe is a ridge regression; its penalty is chosen by *dev*, for each pooling by itself, so
+# that the wide concatenation is not punished for its width. To see how much depends on the 420
+# sentences that we happen to have, each is fitted 30 times, each time on 420 drawn anew, with
+# repetition.
+
+
+# %%
+def probe(x, y, others, penalty):
+    """What a ridge regression, fitted on x [N, D] and y [N], says of others: [M] each."""
+    mean, std = x.mean(0), x.std(0) + 1e-6
+    x, others = (x - mean) / std, [(other - mean) / std for other in others]
+    weights = torch.linalg.solve(x @ x.T + penalty * x.shape[1] * torch.eye(len(x)), y)
+    return [other @ x.T @ weights for other in others]
+
+
+def right_by_dev(x, y, dev, test):
+    """Which test sentences are right, with the penalty that is best on dev: bool [M]."""
+    tried = [probe(x, y, (dev, test), penalty) for penalty in (0.1, 1, 10)]
+    best = max(tried, key=lambda found: float((found[0] * y_dev > 0).float().mean()))
+    return (best[1] * y_test > 0).numpy()
+
+
+# %%
+rng = np.random.default_rng(0)
+frozen = {name: [] for name in vectors[0]}
+for _ in range(30):
+    rows = torch.from_numpy(rng.integers(len(train), size=len(train)))
+    for name, (x, x_dev, x_test) in ((n, [part[n] for part in vectors]) for n in frozen):
+        frozen[name].append(right_by_dev(x[rows], y_train[rows], x_dev, x_test))
+frozen = {name: np.array(correct) for name, correct in frozen.items()}  # [30, 120] each
+for name, correct in frozen.items():
+    low, high = interval(correct)
+    print(f"{name:14} {correct.mean():.1%}   95 %: {low:.1%} to {high:.1%}")
+
+# %% [markdown]
+# **Compare in pairs.** The intervals overlap, but that is not the question: the sentences are the
+# same for all, and a hard one is hard for all. So take the *difference* in each draw. If its
+# interval lies on one side of 0, one is better; if not, these data cannot tell.
+
+
+# %%
+def compare(right, one, other):
+    difference = right[one].astype(float) - right[other]  # [runs, N]
+    low, high = 100 * interval(difference)
+    better = one if low > 0 else other if high < 0 else ""
+    print(f"{one} minus {other}: {100 * difference.mean():+.1f} points "
+          f"(95 %: {low:+.1f} to {high:+.1f}): "
+          f"{f'{better} is better' if better else 'cannot be told apart'}")  # fmt: skip
+
+
+for one, other in (("mean", "[CLS]"), ("mean", "pooler"), ("mean", "concatenation")):
+    compare(frozen, one, other)
+
+# %% [markdown]
+# **After fine-tuning.** The same head for each pooling as in the library, the same short recipe,
+# three seeds each: nine runs. (A *seed* decides the head's first numbers, the order of the
+# sentences, and dropout.) To save time the three lower layers stay as they are.
+#
+# **Predict:** will the three be further apart than before, or closer together?
+
+# %%
+quick = replace(recipe, epochs=3, freeze_layers=3, learning_rate=5e-4)
+after = {}
+for pooling in ("cls", "mean", "concat"):
+    task = Classification(pooling=pooling)
+    runs = [finetune(task, bert, train, dev, recipe=replace(quick, seed=seed), progress=False)
+            for seed in range(3)]  # fmt: skip
+    after[pooling] = np.array([right_answers(one) for one in runs])  # [3, 120]
+    print(f"{pooling:7}", *(f"{100 * r.mean():.1f} %" for r in after[pooling]), flush=True)
+
+# %%
+for one, other in (("mean", "cls"), ("mean", "concat"), ("cls", "concat")):
+    compare(after, one, other)
+
+# %%
+figure, axes = plt.subplots(figsize=(7.5, 3))
+rows = [(f"{name}, frozen", correct) for name, correct in frozen.items()]
+rows += [(f"{name}, fine-tuned", correct) for name, correct in after.items()]
+for place, (_, correct) in enumerate(rows):
+    color = "#0072B2" if place < len(frozen) else "#D55E00"
+    axes.plot(100 * correct.mean(1), [place] * len(correct), ".", color=color, alpha=0.35)
+    axes.plot([100 * end for end in interval(correct)], [place] * 2, color=color)
+    axes.plot(100 * correct.mean(), place, "o", color=color)
+axes.set(xlim=(40, 100), yticks=range(len(rows)), yticklabels=[name for name, _ in rows])
+axes.set(xlabel="test sentences judged rightly, % (small: one run; large: mean; line: 95 %)")
+axes.invert_yaxis()
+axes.set_title("Which vector for a sentence?")
+for name, probed in (("cls", "pooler"), ("mean", "mean"), ("concat", "concatenation")):
+    gained = 100 * (after[name].mean() - frozen[probed].mean())
+    print(f"{name}: {gained:+.1f} points by fine-tuning")
+
+# %% [markdown]
+# **Read the verdicts, not the dots.** What is fair to conclude:
+#
+# - What stands in the output before the word "better" is what these data show; "cannot be told
+#   apart" is a result, too.
+# - These data are 120 sentences of one kind, one small model, and one recipe.
+# - **This model is not neutral.** Its encoder began as that of `all-MiniLM-L6-v2` (see the card in
+#   `bertedu/checkpoints`), which makes vectors of sentences *by the mean*, and was trained for it
+#   on a billion pairs. A mean that is good before fine-tuning is what one would expect.
+# - Three seeds are few. They show whether seeds matter; they do not measure it well.
+#
+# What others found: with the original BERT and no training for it, sentence vectors from the mean
+# compare better than those from `[CLS]` (54.8 against 29.2 on average over seven sets); trained for
+# the job, the two are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers and Gurevych
+# 2019, arXiv:1908.10084, Tables 1 and 6). So a sounder sentence than the notes' is: `[CLS]` is an
+# empty seat, and fine-tuning puts there what the task needs.
+#
+# ## 9. Your own data, and the real BERT
+#
+# The same lines work for any file with a header and the columns `sentence` and `label` (a .tsv as
+# GLUE's, a .csv, or .jsonl), or with lines `LABEL text`. Name one, and run the cell; as long as it
+# is `None`, nothing happens.
+
+# %%
+my_file = None  # such as "SST-2/train.tsv", or "hub:stanfordnlp/sst2:train" with a network
+my_start = "bertedu"  # or "bert-base-uncased", where it can be had (lesson 13)
+if my_file is not None:
+    mine = read(my_file)
+    held_out, learned = mine[::10], [e for i, e in enumerate(mine) if i % 10]
+    my_model = finetune(Classification(), my_start, learned, held_out)
+    print(my_model)
+
+# %% [markdown]
+# A line that cannot be read is named, so that one can mend it:
+
+# %% tags=["nbval-check-output"]
+import tempfile
+from pathlib import Path
+
+from bertedu.cli import main
+
+folder = tempfile.TemporaryDirectory()
+faulty = Path(folder.name, "reviews.tsv")
+faulty.write_text("sentence\tlabel\nA joy.\t1\nA bore.\n", encoding="utf-8")
+try:
+    read(faulty)
+except bertedu.InputError as error:
+    told = str(error).replace(f"{folder.name}/", "")
+    print(told)
+assert ":3" in told
+
+# %% [markdown]
+# On the command line it is two steps:
+#
+# ```
+# bertedu finetune classification reviews.tsv --out my_classifier
+# bertedu predict my_classifier "What a lovely film!" "What a waste of time."
+# ```
+#
+# The first holds out a tenth to choose by (or takes `--dev FILE`), says how long it will take, and
+# goes on where it was if it is interrupted; `--init bert-base-uncased` starts from the real BERT.
+# The folder that it leaves opens in transformers, too. The second, here and now:
+
+# %%
+tuned.save(f"{folder.name}/my_classifier")
+main(["predict", f"{folder.name}/my_classifier", "What a lovely film!", "What a waste of time."])
+
+# %% [markdown]
+# ## Recap
+#
+# - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. The matrix is new; all else was
+#   pretrained, and goes on learning where it is not frozen.
+# - Judge on sentences that were neither learned from nor chosen by; beside a majority, a bag of
+#   words and random weights; with an interval.
+# - What a word does shows when it is left out, not in the attention.
+# - `[CLS]`, mean, concatenation: compare in pairs, over several draws and seeds, and say what the
+#   interval says.
+#
+# ## Exercises
+#
+# Fill in what is marked `...`. A check says "✓ right", "✗ not yet" and why, or "not done yet", and
+# everything else goes on working. `checks.NAME.hint()` gives a hint, twice.
+
+# %% [markdown]
+# ### Predict
+#
+# **1.** BERT-base (H = 768) is to sort letters into 5 classes. How many parameters does the new
+# classifier on its pooled `[CLS]` have?
+
+# %%
+# BEGIN SOLUTION
+numbers = 3845
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+checks.numbers_in_head(numbers)
+
+# %% [markdown] tags=["solution"]
+# *Why:* a row of 768 weights and a bias for each of the 5 classes: 5 · 768 + 5. The pooler was
+# pretrained, and the length of the letters does not matter.
+
+# %% [markdown]
+# **2.** A fresh head, 4 classes: about how large is the first loss, in nats, with two decimals?
+
+# %%
+# BEGIN SOLUTION
+first_loss = 1.39
+# END SOLUTION
+
+# %% tags=["nbval-check-output"]
+checks.loss_of_fresh_head(first_loss)
+
+# %% [markdown] tags=["solution"]
+# *Why:* it gives each class about 1/4, and -log(1/4) = log 4 = 1.39. Whoever sees 8 in the first
+# line of the log should look for a mistake, not for patience.
+
+# %% [markdown]
+# ### Complete
+#
+# **3.** From pooled vectors to probabilities, for a batch: `pooled` [B, H], `weight` [K, H], `bias`
+# [K].
+
+
+# %%
+def class_probabilities(pooled, weight, bias):
+    # BEGIN SOLUTION
+    return (pooled @ weight.T + bias).softmax(dim=-1)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.class_probabilities(class_probabilities)
+
+# %% [markdown] tags=["solution"]
+# *Why:* one dot product a class and text, and a softmax over the classes, the last axis.
+
+# %% [markdown]
+# **4.** The concatenation: `states` [B, S, H] and `attention_mask` [B, S] to [B, positions · H].
+# Zeros stand at the padding and where the texts are shorter than `positions`; longer ones are cut.
+
+
+# %%
+def concatenated(states, attention_mask, positions):
+    # BEGIN SOLUTION
+    states = (states * attention_mask[:, :, None])[:, :positions]
+    more = positions - states.shape[1]
+    return torch.nn.functional.pad(states, (0, 0, 0, more)).flatten(1)
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.concatenated(concatenated)
+
+# %% [markdown] tags=["solution"]
+# *Why:* the classifier has a weight for each number at each place, so that the places must be the
+# same for every text. Without the zeros a text's answer would depend on who else is in its batch.
+
+# %% [markdown]
+# ### Build
+#
+# **5.** What each word does: given a function `probability(text)` and a text, return for each word
+# the probability with the word minus that without it. (Words are what stands between blanks.)
+
+
+# %%
+def word_effects(probability, text):
+    # BEGIN SOLUTION
+    words = text.split()
+    rest = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
+    return [probability(text) - probability(without) for without in rest]
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.word_effects(word_effects)
+
+# %% tags=["solution"]
+for text in ("The food was not bad.", "The food was bad."):
+    told = word_effects(lambda t: tuned.predict(t).probabilities["positive"], text)
+    print(*(f"{word} {100 * effect:+.0f}" for word, effect in zip(text.split(), told, strict=True)))
+
+# %% [markdown] tags=["solution"]
+# *Why:* by place, not by word: "so so good" has two different *so*. The effect of a word is its
+# effect *in this text*: the same word can have another one elsewhere.
+
+# %% [markdown]
+# **6.** The paired bootstrap of section 8. `right_a` and `right_b` say for each of N sentences
+# whether a model is right (bool [N]); `draws` [D, N] holds the numbers of the sentences of each
+# draw. Return the two ends between which 95 % of the differences in accuracy lie, a minus b.
+
+
+# %%
+def paired_interval(right_a, right_b, draws):
+    # BEGIN SOLUTION
+    differences = right_a[draws].mean(axis=1) - right_b[draws].mean(axis=1)  # [D]
+    return np.percentile(differences, [2.5, 97.5])
+    # END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.paired_interval(paired_interval)
+
+# %% tags=["solution"]
+draws = np.random.default_rng(0).integers(len(test), size=(2000, len(test)))
+low, high = 100 * paired_interval(right["pretrained"], right["bag of words"], draws)
+print(f"pretrained minus bag of words: {low:+.1f} to {high:+.1f} points")
+
+# %% [markdown] tags=["solution"]
+# *Why:* in each draw both are judged on the same sentences. Two models that err on the same ones
+# differ by little, and surely so; judged on different draws, that certainty would be lost.
+
+# %% [markdown]
+# **7.** (Without a check.) A colleague writes: "We replaced `[CLS]` by the mean and gained 1.7
+# points on our 120 test sentences. We recommend the mean." What do you ask, and what would convince
+# you?
+
+# %% [markdown] tags=["solution"]
+# *A model answer.* 1.7 points are two sentences of 120. How many seeds were run for each, and was
+# the best or the mean reported? What is the interval of the *paired* difference? Was the recipe
+# chosen for each by dev sentences, and not by these? Is the encoder one that was trained with the
+# mean? I would be convinced by several seeds each, an interval on one side of 0, and the same sign
+# on a second data set.
