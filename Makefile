@@ -20,7 +20,7 @@ export npm_config_cache := $(CURDIR)/.npm_cache
 export BERTEDU_PROGRESS := $(CURDIR)/.progress.json
 unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER
 
-.PHONY: help lab test lint types unit parity javascript browser notebooks site benchmarks lock clean FORCE
+.PHONY: help lab test lint types unit parity javascript browser notebooks site slides benchmarks lock clean FORCE
 
 help:  ## list all targets
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -48,6 +48,9 @@ notebooks: $(VENV)/ready  ## build and execute the notebooks from course/
 
 site: $(VENV)/ready  ## write the course as a book that needs no kernel
 	@$(RUN) -m bertedu.cli site
+
+slides: site  ## the book: each of its lessons is shown as slides too
+	@echo "Slides: press that button on a lesson's page, or take the link beside it on the first page."
 
 benchmarks: $(VENV)/ready  ## measure bertedu beside transformers
 	@for script in benchmarks/*.py; do echo "$$script"; $(RUN) "$$script" || exit 1; done

@@ -82,7 +82,8 @@ def _write(pages: Sequence[Page], out: Path) -> None:
             (book / page.file).write_text(to_html(page, pages), encoding="utf-8")
         css = style() + (_STATIC / "book.css").read_text(encoding="utf-8")
         (book / "book.css").write_text(css, encoding="utf-8")
-        shutil.copyfile(_STATIC / "book.js", book / "book.js")
+        for script in ("book.js", "deck.js"):
+            shutil.copyfile(_STATIC / script, book / script)
         (book / "search.js").write_text(search_index(pages), encoding="utf-8")
         shutil.rmtree(out, ignore_errors=True)
         book.replace(out)
@@ -108,7 +109,7 @@ def _index(links: dict[str, str]) -> Content:
     content.add_markdown("## The lessons")
     start = {"00_start_here": "What is all this, and does it run here?"}
     items = [
-        f"<li>{_linked(name, links)}<span>{escape(question)}</span></li>"
+        f"<li>{_linked(name, links)}{_slides(name, links)}<span>{escape(question)}</span></li>"
         for name, question in {**start, **LESSONS, **APPENDICES}.items()
     ]
     content.add_html(f'<ul class="book-lessons">{"".join(items)}</ul>\n')
@@ -118,6 +119,10 @@ def _index(links: dict[str, str]) -> Content:
 def _linked(name: str, links: dict[str, str]) -> str:
     title = escape(_title(name))
     return f'<a href="{links[name]}">{title}</a>' if name in links else title
+
+
+def _slides(name: str, links: dict[str, str]) -> str:
+    return f' <small><a href="{links[name]}?slides">slides</a></small>' if name in links else ""
 
 
 def _png(picture: bytes, alt: str) -> str:

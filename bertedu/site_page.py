@@ -79,7 +79,7 @@ def to_html(page: Page, pages: Sequence[Page]) -> str:
         '<script src="book.js"></script>\n'
         f'<div class="book-page">{_contents(page, pages)}\n'
         f'<main id="book-main">\n{page.content.html}{_turn(page, pages)}</main></div>\n'
-        f"{host}</body></html>\n"
+        f'<script src="deck.js"></script>\n{host}</body></html>\n'
     )
 
 

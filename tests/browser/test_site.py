@@ -117,3 +117,49 @@ def test_pages_are_accessible_and_fit(name, theme, opened, axe, artefacts) -> No
         assert found == []
     page.emulate_media(media="print")
     assert page.locator(".book-bar").is_hidden()
+
+
+VISIBLE = """[...document.querySelectorAll('main > *, .book-cell > *')]
+    .filter(n => !n.matches('nav, .book-cell') && n.checkVisibility({visibilityProperty: true}))
+    .map(n => n.textContent.slice(0, 40))"""
+
+
+def test_slides_show_all_of_a_lesson_a_screenful_at_a_time(opened) -> None:
+    page = opened("01_wordpiece.html")
+    page.locator(".bertedu").wait_for()
+    everything = page.evaluate(VISIBLE)
+    page.goto(page.url + "?slides")
+    count = page.locator(".book-deck-count")
+    count.get_by_text("1 of").wait_for()
+    page.locator(".bertedu-live, .bertedu").first.wait_for(state="attached")
+    seen: list[str] = []
+    steps = 0
+    while True:
+        seen += [text for text in page.evaluate(VISIBLE) if text not in seen]
+        before = count.inner_text(), page.evaluate(VISIBLE)
+        page.keyboard.press("ArrowRight")
+        if (count.inner_text(), page.evaluate(VISIBLE)) == before:
+            break
+        steps += 1
+    assert seen == everything
+    shown, of = count.inner_text().split(" of ")
+    assert shown == of
+    assert steps >= int(of) - 1 + 2  # the two outputs came a step after their code
+    page.keyboard.press("Home")
+    assert count.inner_text() == f"1 of {of}"
+    page.keyboard.press("Escape")
+    assert page.evaluate(VISIBLE) == everything
+
+
+def test_a_widget_on_a_slide_is_alive_and_keeps_its_keys(opened) -> None:
+    page = opened("01_wordpiece.html")
+    page.locator(".bertedu").wait_for()
+    page.get_by_role("button", name="Show as slides").click()
+    while not page.locator(".bertedu").is_visible():
+        page.keyboard.press("ArrowRight")
+    page.locator(".bertedu").get_by_text("Reroll").click()
+    assert "roll 2 of" in page.locator(".bertedu").inner_text()
+    slide = page.locator(".book-deck-count").inner_text()
+    page.locator(".bertedu input[type=range]").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".book-deck-count").inner_text() == slide
