@@ -26,7 +26,7 @@ from bertedu.checks import progress
 from bertedu.checks.comparing import difference, plain
 from bertedu.checks.framework import Check, check
 from bertedu.errors import InputError
-from bertedu.notebooks import ENVIRONMENT
+from bertedu.notebooks import ENVIRONMENT, without_solutions
 
 COURSE = Path(__file__).parents[1] / "course"
 CHECKS = checks.every_check()
@@ -360,6 +360,21 @@ def test_whatever_is_guessed_the_lesson_goes_on(capsys):
         assert line.endswith("; it is 5\n")
         assert not line.startswith("✓")
         assert len(line) < 200
+
+
+def test_every_guess_of_the_course_is_left_to_the_reader():
+    cells = [
+        cell
+        for source in sorted(COURSE.glob("[0-9][0-9]_*.py"))
+        for cell in re.split(r"^# %%.*\n", source.read_text("utf-8"), flags=re.MULTILINE)
+        if "\nchecks.guess(" in cell
+    ]
+    assert len(cells) >= 9
+    for cell in cells:
+        named = re.search(r"^checks\.guess\((\w+), ", cell, re.MULTILINE)
+        assert named, cell
+        stub = re.search(rf"^{named[1]} = \.\.\. ", without_solutions(cell), re.MULTILINE)
+        assert stub, named[1]
 
 
 numbers = st.integers(-9, 9) | st.floats(allow_nan=False, width=16) | st.booleans() | st.text()
