@@ -218,6 +218,40 @@ assert flipped.mended == [4]  # an I- after an O
 assert ("place", "taipei") in [(slot.label, slot.text) for slot in flipped.slots]
 
 # %% [markdown]
+# ## 11. SpanExplorer: where the answer starts and ends
+#
+# **Look for** the grey half of the plane: pairs of start and end that are no answer. And compare
+# *joint* with *product*: how much do two softmaxes waste on that half?
+#
+# **Try** a question that the model has not learned. (It is a tiny one that began with random
+# weights, and knows five questions by heart. Lesson 11 does it properly.)
+#
+# *(Lesson 11.)*
+
+# %%
+from bertedu.data import QUESTIONS
+from bertedu.finetuning import FinetuningRecipe
+from bertedu.tasks import QuestionAnswering, question_answering
+
+asked = question_answering.read(QUESTIONS / "train.json")
+moon = [e for e in asked if e.id.startswith("the-moon")][:5]
+learn = FinetuningRecipe(epochs=60, batch_size=6, learning_rate=1e-2, dropout=0.0)
+tiny = bertedu.BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+                          intermediate_size=64, initializer_range=0.1)  # fmt: skip
+reader = bertedu.finetune(QuestionAnswering(), tiny, moon, recipe=learn, progress=False)
+
+# %%
+spans = widgets.SpanExplorer(reader, moon[0].question, moon[0].document)
+spans
+
+# %%
+found = spans.prediction
+assert found.text in [answer.text for answer in moon[0].answers]
+assert all(found.document[span.start : span.end] == span.text for span in found.spans)
+assert sum(span.probability for span in found.spans) + found.no_answer_probability < 1 + 1e-6
+assert spans.legal_share < 1  # of the product of the two softmaxes
+
+# %% [markdown]
 # ## 12. Take one along
 #
 # *Save picture* in each of them gives a still picture. `to_html` gives a page that lives: its data
@@ -246,6 +280,7 @@ assert "https://" not in page
 # | who looks at whom, and why? | AttentionExplorer |
 # | does it learn? | TrainingMonitor |
 # | which words fill which slot? | TokenTagger |
+# | where does the answer start and end? | SpanExplorer |
 #
 # ## Exercises
 #
