@@ -218,6 +218,38 @@ assert flipped.mended == [4]  # an I- after an O
 assert ("place", "taipei") in [(slot.label, slot.text) for slot in flipped.slots]
 
 # %% [markdown]
+# ## 10. PairExplorer: true, false or unknown?
+#
+# **Look for** ◆, the hypothesis with no premise: if it stands where ● stands, nobody has read the
+# premise.
+#
+# **Try** to edit one word, such as *not* into the hypothesis, and watch how far the point moves.
+# (It learned from 27 pairs, for seconds, and knows them by heart at best; lesson 10 does it
+# properly, and asks what such a model has learned.)
+#
+# *(Lesson 10.)*
+
+# %%
+from bertedu.data import INFERENCE
+from bertedu.tasks import Inference, inference
+
+pairs = inference.read(INFERENCE / "train.tsv")[:27]  # three scenes
+learn = FinetuningRecipe(epochs=10, batch_size=9, learning_rate=1e-3, freeze_layers=5)
+judge = bertedu.finetune(Inference(), bert, pairs, recipe=learn, progress=False)
+
+# %%
+first, *others = pairs[:3]  # one premise, three hypotheses
+tries = [(pair.premise, pair.hypothesis) for pair in others]
+triangle = widgets.PairExplorer(judge, first.premise, first.hypothesis, tries)
+triangle
+
+# %%
+assert triangle.labels == ["entailment", "contradiction", "neutral"]
+assert abs(triangle.probabilities.sum() - 1) < 1e-6
+assert abs(triangle.probabilities - triangle.alone).max() > 0.05  # the premise has a say
+assert judge.evaluate(pairs)["accuracy"] > 0.4  # a third would be guessing
+
+# %% [markdown]
 # ## 11. SpanExplorer: where the answer starts and ends
 #
 # **Look for** the grey half of the plane: pairs of start and end that are no answer. And compare
@@ -280,6 +312,7 @@ assert "https://" not in page
 # | who looks at whom, and why? | AttentionExplorer |
 # | does it learn? | TrainingMonitor |
 # | which words fill which slot? | TokenTagger |
+# | does one sentence follow from the other? | PairExplorer |
 # | where does the answer start and end? | SpanExplorer |
 #
 # ## Exercises
