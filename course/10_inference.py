@@ -649,11 +649,11 @@ assert again.predict((your_premise, your_hypothesis)).label == answer.label
 
 # %%
 # BEGIN SOLUTION
-knows_nothing = 1.10
+loss_of_ignorance = 1.10
 # END SOLUTION
 
 # %% tags=["nbval-check-output"]
-checks.knows_nothing(knows_nothing)
+checks.loss_of_ignorance(loss_of_ignorance)
 
 # %% [markdown] tags=["solution"]
 # *Why:* -ln(1/3) = ln 3 = 1.10, whichever answer is right.

@@ -30,6 +30,7 @@ _HOMES = (
     "lesson_07",
     "lesson_08",
     "lesson_09",
+    "lesson_10",
     "museum_data",
     "museum_masks",
     "museum_model",

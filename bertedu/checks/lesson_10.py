@@ -17,16 +17,16 @@ Triple = tuple[str, str, str]  # premise, hypothesis, label
 
 
 @check("10", value=True)
-def knows_nothing() -> float:
+def loss_of_ignorance() -> float:
     """The loss of a model that gives three labels the same probability, nats, two decimals."""
     return round(-math.log(1 / 3), 2)
 
 
-knows_nothing.wrong("two labels", 0.69, "ln 2 is for two labels; here each of three gets 1/3")
-knows_nothing.wrong("a share", 0.33, "1/3 is the probability; the loss is -log of it")
-knows_nothing.wrong("bits", 1.58, "that is in bits (log to base 2); the loss is in nats: ln")
-knows_nothing.wrong("base 10", 0.48, "that is the logarithm to base 10; nats need ln")
-knows_nothing.wrong("no loss", 0.0, "a loss of 0 would be certain, and right, each time")
+loss_of_ignorance.wrong("two labels", 0.69, "ln 2 is for two labels; here each of three gets 1/3")
+loss_of_ignorance.wrong("a share", 0.33, "1/3 is the probability; the loss is -log of it")
+loss_of_ignorance.wrong("bits", 1.58, "that is in bits (log to base 2); the loss is in nats: ln")
+loss_of_ignorance.wrong("base 10", 0.48, "that is the logarithm to base 10; nats need ln")
+loss_of_ignorance.wrong("no loss", 0.0, "a loss of 0 would be certain, and right, each time")
 
 
 @check("10", value=True)
