@@ -22,7 +22,7 @@
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
 # then read the explanation. Every claim in the text is checked by an `assert` in a cell.
 
-# %% tags=["nbval-check-output"]
+# %%
 from dataclasses import replace
 from itertools import pairwise
 
@@ -36,6 +36,7 @@ from bertedu.data import SENTIMENT
 from bertedu.figures import STYLE, diagram
 from bertedu.tasks.classification import Classification, read
 
+# %% tags=["nbval-check-output"]
 plt.style.use(STYLE)
 bert = bertedu.load()
 tokenizer = bert.tokenizer
@@ -111,8 +112,10 @@ for name, part in {"train": train, "dev": dev, "test": test}.items():
     print(f"{name:6}{len(part):4} sentences, {positive} positive, "
           f"{min(tokens)} to {max(tokens)} tokens each")  # fmt: skip
     assert positive == len(part) / 2
+
+# %% tags=["nbval-check-output"]
 for example in train[:6]:
-    print(f"  {example.label:9} {example.text}")
+    print(f"{example.label:9} {example.text}")
 
 # %% [markdown]
 # Three parts, for three purposes: *train* to learn from, *dev* to choose by (when to stop, which
@@ -148,8 +151,9 @@ print("for negative:", *(tokenizer.tokens[i] for i in order[:14]))
 assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 
 # %% [markdown]
-# Some of its words make sense and some are accidents of 420 sentences. With counts alone one does
-# not get far here, since what a sentence means hangs on how its words stand together.
+# Which of these words would you call praise, and which blame? Many are accidents of 420 sentences.
+# Good and bad words stand on both sides here, and what a sentence means hangs on how its words
+# stand together; so one does not get far by counting.
 #
 # ## 3. One sentence, down to the numbers
 #
@@ -385,6 +389,7 @@ def effects(text):
     return p[0] - p[1:]
 
 
+# %%
 @torch.inference_mode()
 def seen_from_cls(model, text):
     """[CLS]'s attention to each word [W] in the last layer, the mean over the heads."""
@@ -481,40 +486,39 @@ y_train, y_dev, y_test = (
 # %% [markdown]
 # Each probe is a ridge regression; its penalty is chosen by *dev*, for each pooling by itself, so
 # that the wide concatenation is not punished for its width. To see how much depends on the 420
-# sentences that we happen to have, each is fitted 30 times, each time on 420 drawn anew, with
+# sentences that we happen to have, each is fitted 20 times, each time on 420 drawn anew, with
 # repetition.
 
 
 # %%
-def probe(x, y, others, penalty):
-    """What a ridge regression, fitted on x [N, D] and y [N], says of others: [M] each."""
+def probe(x, y, dev, test):
+    """Which test sentences a ridge regression gets right, bool [M]; dev chooses its penalty."""
     mean, std = x.mean(0), x.std(0) + 1e-6
-    x, others = (x - mean) / std, [(other - mean) / std for other in others]
-    weights = torch.linalg.solve(x @ x.T + penalty * x.shape[1] * torch.eye(len(x)), y)
-    return [other @ x.T @ weights for other in others]
-
-
-def right_by_dev(x, y, dev, test):
-    """Which test sentences are right, with the penalty that is best on dev: bool [M]."""
-    tried = [probe(x, y, (dev, test), penalty) for penalty in (0.1, 1, 10)]
-    best = max(tried, key=lambda found: float((found[0] * y_dev > 0).float().mean()))
-    return (best[1] * y_test > 0).numpy()
+    x, dev, test = ((part - mean) / std for part in (x, dev, test))
+    products, found = x @ x.T, []
+    for penalty in (0.1, 1, 10):
+        ridge = penalty * x.shape[1] * torch.eye(len(x))
+        weights = x.T @ torch.linalg.solve(products + ridge, y)  # [D]
+        right_on_dev = (dev @ weights * y_dev > 0).float().mean()
+        found.append((float(right_on_dev), test @ weights))
+    _, scores = max(found, key=lambda pair: pair[0])
+    return (scores * y_test > 0).numpy()
 
 
 # %%
 rng = np.random.default_rng(0)
 frozen = {name: [] for name in vectors[0]}
-for _ in range(30):
+for _ in range(20):
     rows = torch.from_numpy(rng.integers(len(train), size=len(train)))
     for name, (x, x_dev, x_test) in ((n, [part[n] for part in vectors]) for n in frozen):
-        frozen[name].append(right_by_dev(x[rows], y_train[rows], x_dev, x_test))
-frozen = {name: np.array(correct) for name, correct in frozen.items()}  # [30, 120] each
+        frozen[name].append(probe(x[rows], y_train[rows], x_dev, x_test))
+frozen = {name: np.array(correct) for name, correct in frozen.items()}  # [20, 120] each
 for name, correct in frozen.items():
     low, high = interval(correct)
     print(f"{name:14} {correct.mean():.1%}   95 %: {low:.1%} to {high:.1%}")
 
 # %% [markdown]
-# **Compare in pairs.** The intervals overlap, but that is not the question: the sentences are the
+# **Compare in pairs.** Whether the intervals overlap is not the question: the sentences are the
 # same for all, and a hard one is hard for all. So take the *difference* in each draw. If its
 # interval lies on one side of 0, one is better; if not, these data cannot tell.
 
@@ -566,6 +570,8 @@ axes.set(xlim=(40, 100), yticks=range(len(rows)), yticklabels=[name for name, _ 
 axes.set(xlabel="test sentences judged rightly, % (small: one run; large: mean; line: 95 %)")
 axes.invert_yaxis()
 axes.set_title("Which vector for a sentence?")
+
+# %%
 for name, probed in (("cls", "pooler"), ("mean", "mean"), ("concat", "concatenation")):
     gained = 100 * (after[name].mean() - frozen[probed].mean())
     print(f"{name}: {gained:+.1f} points by fine-tuning")
