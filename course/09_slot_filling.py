@@ -131,7 +131,9 @@ axes.tick_params(axis="y", labelsize=9)
 assert max(counts.values()) > 10 * min(counts.values())
 
 # %% [markdown]
-# **Predict:** a program says O for every word. How many of its tags are right?
+# Two programs that do not read: one says O for every word. The other has a table, with the tag
+# that each word has most often in the training requests, and says O for a word that does not
+# occur there.
 
 # %%
 from bertedu.tasks.baselines import UsualTags
@@ -146,15 +148,24 @@ def tag_accuracy(found):
     return sum(a == b for a, b in pairs) / len(pairs)
 
 
+# %% [markdown]
+# **Predict:** how many of its tags has the first one right, in percent? (Put your guess in place of
+# the `...`.)
+
+# %% tags=["nbval-check-output"]
+# BEGIN SOLUTION
+outside_guessed = 30
+# END SOLUTION
+checks.guess(outside_guessed, 100 * tag_accuracy(all_outside), "%", within=5)
+
 # %% tags=["nbval-check-output"]
 print(f"always O:            {tag_accuracy(all_outside):.1%} of the tags are right")
 print(f"a word's usual tag:  {tag_accuracy(usual):.1%}")
 assert tag_accuracy(usual) > tag_accuracy(all_outside) > 0.5
 
 # %% [markdown]
-# More than half, and it has found *nothing*. The second program is a table: each word gets the
-# tag that it has most often in the training requests, and O if it does not occur there. It looks
-# better still. Keep these numbers in mind until section 4.
+# More than half, and it has found *nothing*. The table looks better still. Keep both numbers in
+# mind until section 4.
 #
 # ## 3. Words, pieces, labels
 #
@@ -264,6 +275,15 @@ def f1(found):
     return 2 * len(true & ours) / (len(true) + len(ours))
 
 
+# %% [markdown]
+# **Predict:** of the table's tags two in three are right. What is its F1, in percent?
+
+# %% tags=["nbval-check-output"]
+# BEGIN SOLUTION
+f1_guessed = 60
+# END SOLUTION
+checks.guess(f1_guessed, 100 * f1(usual), "%", within=5)
+
 # %% tags=["nbval-check-output"]
 print("                    tags right    F1 of slots")
 for name, found in {"always O": all_outside, "a word's usual tag": usual}.items():
@@ -370,14 +390,17 @@ assert losses[-10:].mean() < losses[:10].mean() / 2
 #
 # ## 7. What pretraining buys
 #
-# The same recipe, the same requests, the same order. Only the start differs: **random** weights of
-# the same sizes. Intents have a baseline, too: a bag of words, a logistic regression on the counts
-# of tokens.
+# The same recipe, the same requests, the same order. Only the start differs: **random** weights
+# of the same sizes. (Nothing of them is frozen: what nobody learned is not worth keeping.)
+# Intents have a baseline, too: a bag of words, a logistic regression on the counts of tokens.
 
 # %%
+from dataclasses import replace
+
 from bertedu.tasks.baselines import BagOfWords
 
-random_run = FinetuningRun(SlotFilling(), bert.config, train, dev, recipe=recipe)
+of_random = replace(recipe, freeze_layers=0)
+random_run = FinetuningRun(SlotFilling(), bert.config, train, dev, recipe=of_random)
 train_and_watch(random_run)
 bag = BagOfWords.fit([e.text for e in train], [e.intent for e in train], tokenizer)
 
@@ -429,12 +452,32 @@ assert intents["pretrained"] > max(0.6, intents["random"])
 
 # %% [markdown]
 # (The lines are where 95 % of the draws lie.) The model that had read before is far ahead, with the
-# *same* 420 requests. It has met *chopin*, *lasagne* and *Friday* before, in places like those of
-# other composers, dishes and days.
+# *same* 420 requests. What does it know that the other one does not? Take a token's vector in the
+# very first table, before any attention, and ask which tokens have the most similar ones.
+#
+# **Predict** the neighbours of *chopin*.
+
+# %%
+table = bert.model.bert.embeddings.word_embeddings.weight.detach()
+table = torch.nn.functional.normalize(table, dim=1)  # [V, H], each row of length 1
+near = {}
+for word in ("chopin", "friday", "taipei", "seven"):
+    cosines = table @ table[tokenizer.vocab[word]]  # [V]
+    near[word] = [tokenizer.tokens[i] for i in cosines.topk(6).indices.tolist()[1:]]
+    print(f"{word:8}", *near[word])
+weekdays = {"monday", "tuesday", "wednesday", "thursday", "saturday", "sunday"}
+assert (
+    len({"brahms", "mozart", "beethoven", "schumann", "bach", "liszt"} & set(near["chopin"])) >= 2
+)
+assert len(weekdays & set(near["friday"])) >= 2
+
+# %% [markdown]
+# Nobody ever told it that Chopin is a composer, or Friday a day. So what it learns of one composer
+# in a request, it has learned of the others, too.
 #
 # **Put it to the test.** Take the true slots apart: those whose value some slot of that name has in
 # the training requests, too, and those that are new. **Predict:** how many of the new ones does the
-# table find?
+# table of usual tags find?
 
 # %%
 known = {(slot.label, slot.text) for example in train for slot in example.slots}
