@@ -187,6 +187,40 @@ assert losses[-1] < losses[0]
 assert monitor.state in ("finished", "stopped")
 
 # %% [markdown]
+# ## 8. TextClassifier: what each word does
+#
+# **Look for** the word that changes the answer most when it is left out; then switch *attention*
+# on: is it the word that `[CLS]` looks at most?
+#
+# **Try** to put *not* into the sentence, or to turn one word into its opposite. (It learned from 60
+# sentences, for seconds, and mostly by heart; lesson 08 does it properly.)
+#
+# *(Lesson 08.)*
+
+# %%
+from bertedu.data import SENTIMENT
+from bertedu.finetuning import FinetuningRecipe
+from bertedu.tasks import Classification, classification
+
+moods = {"0": "negative", "1": "positive"}
+reviews = [classification.Example(review.text, moods[review.label])
+           for review in classification.read(SENTIMENT / "train.tsv")[:60]]  # fmt: skip
+learn = FinetuningRecipe(epochs=6, batch_size=12, learning_rate=1e-3, freeze_layers=5)
+mood = bertedu.finetune(Classification(), bert, reviews, recipe=learn, progress=False)
+
+# %%
+words = widgets.TextClassifier(mood, reviews[3].text)
+words
+
+# %%
+place = words.words.index("long")
+without = mood.predict(words.text.replace(" long ", " "))
+effect = words.probabilities - torch.tensor(list(without.probabilities.values())).numpy()
+assert abs(words.effects[place] - effect).max() < 1e-4
+assert abs(words.effects.sum(axis=1)).max() < 1e-6  # what one class wins, the other loses
+assert mood.evaluate(reviews)["accuracy"] > 0.6  # half would be guessing
+
+# %% [markdown]
 # ## 9. TokenTagger: a tag for each word
 #
 # **Look for** the pieces that carry -100: nobody asks them. A word answers at its first piece.
@@ -311,6 +345,7 @@ assert "https://" not in page
 # | what does the first layer read? | EmbeddingSum |
 # | who looks at whom, and why? | AttentionExplorer |
 # | does it learn? | TrainingMonitor |
+# | what does each word do to the answer? | TextClassifier |
 # | which words fill which slot? | TokenTagger |
 # | does one sentence follow from the other? | PairExplorer |
 # | where does the answer start and end? | SpanExplorer |
