@@ -476,6 +476,7 @@ def pooled_outputs(encoder, examples):
             "mean": states.sum(1) / real.sum(1), "concatenation": filled.flatten(1)}  # fmt: skip
 
 
+# %%
 parts = (train, dev, test)
 vectors = [pooled_outputs(bert.model.bert, part) for part in parts]
 y_train, y_dev, y_test = (
