@@ -20,7 +20,7 @@ export npm_config_cache := $(CURDIR)/.npm_cache
 export BERTEDU_PROGRESS := $(CURDIR)/.progress.json
 unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER
 
-.PHONY: help lab test lint types unit parity javascript browser notebooks site slides benchmarks lock clean FORCE
+.PHONY: help lab test lint types unit parity javascript browser notebooks site slides grading benchmarks lock clean FORCE
 
 help:  ## list all targets
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -51,6 +51,13 @@ site: $(VENV)/ready  ## write the course as a book that needs no kernel
 
 slides: site  ## the book: each of its lessons is shown as slides too
 	@echo "Slides: press that button on a lesson's page, or take the link beside it on the first page."
+
+grading: $(VENV)/ready  ## release, submit and autograde a lesson with nbgrader (installed apart)
+	@test -e build/nbgrader/ready || { rm -rf build/nbgrader; $(RUN) -m venv build/nbgrader; \
+	    site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	    $(RUN) -c "$$site" > "$$(build/nbgrader/bin/python -c "$$site")/lab.pth"; \
+	    build/nbgrader/bin/python -m pip install --quiet nbgrader && touch build/nbgrader/ready; }
+	@JUPYTER_PATH=$(CURDIR)/$(VENV)/share/jupyter build/nbgrader/bin/python tests/grading.py
 
 benchmarks: $(VENV)/ready  ## measure bertedu beside transformers
 	@for script in benchmarks/*.py; do echo "$$script"; $(RUN) "$$script" || exit 1; done

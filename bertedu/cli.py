@@ -19,6 +19,7 @@ COMMANDS = {  # name: (what it does, module)
     "finetune": ("fine-tune a BERT for one of four tasks", "bertedu.finetune_command"),
     "predict": ("ask a fine-tuned model", "bertedu.predict_command"),
     "notebooks": ("build and execute the course's notebooks", "bertedu.notebooks"),
+    "nbgrader": ("write lessons as assignments for nbgrader", "bertedu.nbgrader"),
     "site": ("write the course as pages that need no kernel", "bertedu.site"),
 }
 

@@ -26,6 +26,7 @@ from typing import Any, cast
 from bertedu.errors import InputError
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
+SOLUTION = re.compile(rf"^([ \t]*){BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | re.DOTALL)
 STUB = "...  # not done yet: your code here"
 NOT_DONE = "not done yet"
 # What a .py file needs and a cell does not, as is a second blank line around functions.
@@ -121,14 +122,22 @@ def without_solutions(code: str) -> str:
         >>> print(without_solutions("# BEGIN SOLUTION\nanswer = 2 + 2\n# END SOLUTION"))
         answer = ...  # not done yet: your code here
     """
-    block = re.compile(rf"^([ \t]*){BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | re.DOTALL)
-    student = block.sub(lambda found: _stub(found[1], found[2]), code)
+    student = SOLUTION.sub(lambda found: stub(found[1], found[2]), code)
     if BEGIN in student or END in student:
         raise InputError(f"{BEGIN!r} without {END!r}, or the other way round, in:\n{code}")
     return student
 
 
-def _stub(indent: str, solution: str) -> str:
+def stub(indent: str, solution: str) -> str:
+    """Returns what stands in a solution's place: each of its names is `...`, or it returns that.
+
+    Args:
+        indent: of the solution.
+        solution: its code.
+
+    Raises:
+        InputError: it neither returns nor assigns.
+    """
     block = f"def block():\n{textwrap.indent(textwrap.dedent(solution), '    ')}"
     body = cast("ast.FunctionDef", ast.parse(block).body[0])
     if indent and any(isinstance(node, ast.Return) for node in ast.walk(body)):
