@@ -614,10 +614,11 @@ def entropy(probs):
 checks.entropy(entropy)
 
 # %% tags=["solution", "nbval-check-output"]
-print(*(f"{x:.4f}" for x in entropy(torch.tensor([[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]]))))
+print(*(f"{x:.4f}" for x in entropy(torch.tensor([[0.5, 0.5, 0, 0], [0.25, 0.25, 0.25, 0.25]]))))
 
 # %% [markdown] tags=["solution"]
-# *Why the clamp:* log 0 is -∞, and 0 · ∞ is not a number. The second row has log 4 = 1.3863.
+# *Why the clamp:* log 0 is -∞, and 0 · ∞ is not a number. Two equal shares give log 2, four give
+# log 4.
 
 # %% [markdown]
 # **6.** Cut `[S, H]` into heads `[A, S, D]`.
