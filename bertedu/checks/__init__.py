@@ -31,6 +31,7 @@ _HOMES = (
     "lesson_08",
     "lesson_09",
     "lesson_10",
+    "lesson_11",
     "museum_data",
     "museum_masks",
     "museum_model",
