@@ -290,12 +290,13 @@ for name, found in {"always O": all_outside, "a word's usual tag": usual}.items(
     print(f"{name:19} {tag_accuracy(found):10.1%} {f1(found):14.1%}")
     assert abs(f1(found) - slot_filling.slot_scores(gold, found)["f1"]) < 1e-9
 assert f1(all_outside) == 0
-assert f1(usual) < 0.5 < tag_accuracy(usual)
+assert f1(usual) < 1 / 4
+assert abs(tag_accuracy(usual) - 2 / 3) < 0.05
 
 # %% [markdown]
-# No, it is **not right at all**: a table for the wrong day is no table. The table of usual tags is
-# right at two words of three and finds hardly a quarter of the slots; the program that says O finds
-# none. The ten lines above and the library's `slot_scores` agree to the last digit.
+# No, it is **not right at all**: a table for the wrong day is no table. The program that says O
+# finds none; and the one whose tags are right at two words of three has an F1 under a quarter.
+# (The few lines above and the library's `slot_scores` agree to the last digit.)
 #
 # ## 5. One request, down to the numbers
 #
@@ -305,7 +306,7 @@ assert f1(usual) < 0.5 < tag_accuracy(usual)
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
 
-recipe = FinetuningRecipe(epochs=10, batch_size=16, learning_rate=5e-4, freeze_layers=1)
+recipe = FinetuningRecipe(epochs=8, batch_size=16, learning_rate=5e-4, freeze_layers=1)
 run = FinetuningRun(SlotFilling(), bert, train, dev, recipe=recipe)
 print(f"{run.steps} steps, about {run.estimate():.0f} seconds on this machine")
 
@@ -383,6 +384,7 @@ for (name, label), marker in zip(
 right.set(xlabel="epoch", ylabel="right, %", ylim=(0, 100), title=f"dev, {len(dev)} requests")
 right.legend(loc="lower right")
 assert losses[-10:].mean() < losses[:10].mean() / 2
+assert all(m["intent_accuracy"] > m["f1"] for _, m in run.evaluations[:3])
 
 # %% [markdown]
 # The intents come first: five answers, each asked once a request, against 37 tags, some of which
@@ -473,7 +475,7 @@ assert len(weekdays & set(near["friday"])) >= 2
 
 # %% [markdown]
 # Nobody ever told it that Chopin is a composer, or Friday a day. So what it learns of one composer
-# in a request, it has learned of the others, too.
+# from a request serves for the others, too. How far?
 #
 # **Put it to the test.** Take the true slots apart: those whose value some slot of that name has in
 # the training requests, too, and those that are new. **Predict:** how many of the new ones does the
@@ -483,6 +485,8 @@ assert len(weekdays & set(near["friday"])) >= 2
 known = {(slot.label, slot.text) for example in train for slot in example.slots}
 place = {(n, s.label, s.first_word, s.last_word): (s.label, s.text) in known
          for n, example in enumerate(test) for s in example.slots}  # fmt: skip
+
+# %%
 recall = {}
 print("found of the true slots     known value    new value")
 for name, found in rows.items():
@@ -493,16 +497,17 @@ for name, found in rows.items():
         for which in (True, False)
     ]
     print(f"{name:24} {recall[name][0]:14.1%} {recall[name][1]:12.1%}")
-assert recall["pretrained"][1] > recall["random"][1] + 0.05
-assert recall["pretrained"][1] > recall["usual tags"][1] + 0.05
+assert recall["usual tags"][1] < 0.15
+assert recall["pretrained"][1] > max(recall["random"][1], recall["usual tags"][1]) + 0.15
 
 # %% [markdown]
-# A new value is where a table has nothing to say but O, and what the words around it and the word's
-# own meaning must tell. *That* is what was bought.
+# At a new value the table can only say O, unless each of its words has served in another slot. What
+# else could tell? The words around it, and what the word itself means. *That* is what was bought.
 #
 # ## 8. Look at the errors
 #
-# A wrong slot can be wrong in four ways. Sort them, and read some.
+# A slot can be wrong in four ways: other label, other ends, both, or with nothing true (or found)
+# at its place at all. Sort them, and read some.
 
 
 # %%
@@ -517,6 +522,7 @@ def kind_of(slot, others):
     return "other label, other ends" if met else "alone"
 
 
+# %%
 true, ours = slots_in(test, gold), slots_in(test, rows["pretrained"])
 missed = {slot: kind_of(slot, ours) for slot in sorted(true - ours)}
 extra = {slot: kind_of(slot, true) for slot in sorted(ours - true)}
@@ -540,8 +546,10 @@ for number in sorted({slot[0] for slot in missed})[:40:4]:
     print("   found: ", *(named(slot) for slot in extra if slot[0] == number))
 
 # %% [markdown]
-# Do illegal tags matter? Compare what the words said with what decoding made of it. A stricter
-# judge would *throw away* each slot that begins with an illegal I-.
+# Do illegal tags matter? Compare what decoding made of them with a stricter judge, who *throws
+# away* each slot that begins with an illegal I-.
+#
+# **Predict:** which of the two gives the higher F1?
 
 # %%
 raw = [[p.labels[k] for k in p.probabilities.argmax(-1).tolist()] for p in answers["pretrained"]]
@@ -556,6 +564,7 @@ def without_illegal(tags):
     return kept
 
 
+# %%
 thrown = f1([without_illegal(tags) for tags in raw])
 print(f"{mended} illegal I- of {sum(map(len, raw))} tags")
 print(f"F1 with them thrown away {thrown:.1%}, mended {f1(raw):.1%}")
@@ -563,6 +572,10 @@ assert f1(raw) == slot_f1s["pretrained"]
 assert [slot_filling.mend(tags)[0] for tags in raw] == rows["pretrained"]
 
 # %% [markdown]
+# It is not clear beforehand: mending saves slots whose label came a little too late, and adds
+# others that are none. So whoever reports an F1 must say by which rule; ours is `conlleval`'s.
+# Exercise 5 has a better idea than both.
+#
 # ## 9. Touch it
 #
 # The tagger below runs the model that you have just trained. Point at a word for its distribution
@@ -812,7 +825,7 @@ checks.best_legal(best_legal)
 viterbi = [best_legal(p.probabilities.log(), p.labels) for p in answers["pretrained"]]
 print(f"F1: mended {f1(raw):.1%}, likeliest legal sequence {f1(viterbi):.1%}")
 assert all(not slot_filling.mend(tags)[1] for tags in viterbi)
-assert abs(f1(viterbi) - f1(raw)) < 0.15
+assert f1(viterbi) > f1(raw) - 0.05
 
 # %% [markdown] tags=["solution"]
 # *Why it is quick:* K² sums for each word, instead of K^W sequences. It decides about ends with the
