@@ -590,10 +590,11 @@ tagger = TokenTagger(tuned, "arrive in taipei on november 2nd")
 tagger
 
 # %% [markdown]
-# The same from Python: an illegal I- after an O, shown and mended.
+# The same from Python: an illegal I- after an O, shown and mended. (And a word of three pieces:
+# two of them are never asked.)
 
 # %%
-illegal = TokenTagger(tuned, "wake me at seven")
+illegal = TokenTagger(tuned, "wake me at 6:45")
 illegal.settings = {"flips": {"0": "O", "1": "O", "2": "O", "3": "I-time"}}
 print("said:  ", *illegal.labels)
 print("mended:", *slot_filling.mend(illegal.labels)[0])
@@ -601,7 +602,8 @@ illegal
 
 # %%
 assert illegal.mended == [3]
-assert [(slot.label, slot.text) for slot in illegal.slots] == [("time", "seven")]
+assert illegal.prediction.pieces[3] == ["6", ":", "45"]
+assert [(slot.label, slot.text) for slot in illegal.slots] == [("time", "6:45")]
 
 # %% [markdown]
 # **Your own request.** Write one, here or into the picture above. It knows five intents and 18
