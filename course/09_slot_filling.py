@@ -617,7 +617,15 @@ for slot in found.slots:
     print(f"{slot.label:10} {slot.text}")
 assert all(my_request[slot.start : slot.end] == slot.text for slot in found.slots)
 
+# %%
+joke = tuned.predict("tell me a joke").intent
+print("tell me a joke:", *(f"{name} {share:.1%}" for name, share in joke.probabilities.items()))
+assert abs(sum(joke.probabilities.values()) - 1) < 1e-5
+
 # %% [markdown]
+# A softmax over five intents always spends all its probability on the five: it has no *none of
+# these*, unless somebody gives it a sixth class and examples of it.
+#
 # ## 10. Your data, or BERT-base
 #
 # The same code reads real data sets, and starts from a real BERT:
