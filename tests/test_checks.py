@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import contextlib
 import json
 import math
 import random
@@ -86,13 +87,22 @@ def course_functions(lesson: str) -> dict:
         "vocabulary": bertedu.load_tokenizer().vocab,
         "bert": bertedu.load_tokenizer(),  # its `encode` is all that an exercise needs
     }  # fmt: skip
-    exec(compile(tree, str(source), "exec"), names)  # our own file
+    for node in tree.body:
+        # A default argument may be of another cell; an exercise that needs it fails by its name.
+        with contextlib.suppress(NameError):
+            exec(compile(ast.Module([node], []), str(source), "exec"), names)  # our own file
     return names
 
 
 def solved_values(source: str) -> list[str]:
-    """What a lesson's solutions assign: predictions, which are values."""
-    return re.findall(r"^# BEGIN SOLUTION\n(.*?)^# END SOLUTION", source, re.DOTALL | re.MULTILINE)
+    """The solutions that assign what a check is then given: predictions, which are values."""
+    given = set(
+        re.findall(r"\w+", " ".join(re.findall(r"^checks\.\w+\((.*)\)$", source, re.MULTILINE)))
+    )
+    blocks = re.findall(
+        r"^# BEGIN SOLUTION\n(.*?)^# END SOLUTION", source, re.DOTALL | re.MULTILINE
+    )
+    return [block for block in blocks if given & set(re.findall(r"\w+", block.partition("=")[0]))]
 
 
 def calls(name: str) -> list[tuple[str, str]]:
