@@ -178,7 +178,7 @@ assert abs(alone - 1 / 3) < 1e-9
 # **Predict** what the hypothesis alone gives now.
 
 
-# %% tags=["nbval-check-output"]
+# %%
 def careless(pairs):
     true = [pair for pair in pairs if pair.label == "entailment"]
     made = []
@@ -190,6 +190,7 @@ def careless(pairs):
     return made
 
 
+# %% tags=["nbval-check-output"]
 print(*[f"{pair.hypothesis}  [{pair.label}]" for pair in careless(test)[:3]], sep="\n")
 leaked = hypothesis_alone(careless(train), careless(test))
 print(f"hypothesis alone, careless pairs: {leaked:.1%}")
@@ -371,7 +372,7 @@ bands = {name: interval(right) for name, right in right_by.items()}
 figure, axes = plt.subplots(figsize=(7.5, 2.4))
 shares = [100 * right.mean() for right in right_by.values()]
 reach = np.abs(100 * np.array(list(bands.values())).T - shares)
-bars = axes.barh(list(right_by), shares, xerr=reach, color=["#999999"] * 3 + ["#0072B2"])
+bars = axes.barh(list(right_by), shares, xerr=reach, color=["#6b6b6b"] * 3 + ["#0072B2"])
 axes.bar_label(bars, [f"{share:.1f} %" for share in shares], label_type="center", color="white")
 axes.axvline(100 / 3, color="#333333", linestyle="--", linewidth=1)
 axes.set(xlim=(0, 100), xlabel="test pairs judged rightly, % (lines: 95 % of the draws)")
