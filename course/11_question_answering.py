@@ -195,11 +195,13 @@ checks.guess(baseline_guessed, 100 * baseline["f1"], "%", within=5)
 
 # %% tags=["nbval-check-output"]
 print(f"exact match {baseline['exact_match']:.1%}, F1 {baseline['f1']:.1%}")
+spans_of_100 = sum(min(30, 100 - first) for first in range(100))  # at most 30 tokens long
+print(f"100 tokens have {spans_of_100:,} spans of at most 30 tokens")
 assert baseline["f1"] < 0.25
 
 # %% [markdown]
-# It finds the right sentence more often than the right words. That is what makes this task hard:
-# a paragraph of 100 tokens has thousands of spans, and one is right.
+# Words in common lead to a sentence, but hardly ever to the words in it. That is what makes this
+# task hard: even a short paragraph has thousands of spans, and one is right.
 #
 # ## 4. One question, down to the numbers
 #
@@ -287,11 +289,12 @@ def shortened(example, rng):
 
 
 # %% [markdown]
-# **Questions without an author.** To look for the place that fits a question, and to give what is
-# *missing* in the question, can be practised on any text: leave some words out of a sentence, put
-# *what* for a few others, and ask for those. Lewis et al. 2019 (arXiv:1906.04980) call it a noisy
-# **cloze**. It is no English, but it costs nobody an hour. The course's 204 documents of lesson
-# 07 are such a text (without those on the weather: nothing about rain is to be practised).
+# **Questions without an author.** 28 paragraphs are soon known by heart. But to look for the place
+# that fits a question, and to say what is *missing* in it, can be practised on any text: leave some
+# words out of a sentence, put *what*, *where* or *how many* for others, and ask for those. Lewis et
+# al. 2019 (arXiv:1906.04980) call it a noisy **cloze**. It is no good English, but it costs nobody
+# an hour. The course's 204 documents of lesson 07 are such a text (without those on the weather:
+# nothing about rain is to be practised).
 
 # %%
 texts = [text for path in sorted(TRAIN.glob("*.txt")) if path.stem != "weather"
@@ -303,25 +306,31 @@ print(f"{len(texts)} texts;", *sorted(LITTLE)[:20])
 
 
 # %%
+def asking(text, before):
+    """A question word for an answer, by its first letter and the word before it."""
+    if text[0].isdigit() or text.split()[0] in {"two", "three", "four", "five", "six", "ten"}:
+        return "how many"
+    return "where" if before in {"in", "at", "on", "into", "near", "from"} else "what"
+
+
+# %%
 def cloze(document, rng):
-    """A sentence as a question: one run of words asked for, four in ten others left out."""
+    """A sentence as a question: a run of words asked for, four in ten others left out."""
     start, end = rng.choice(sentences(document))
-    words = list(re.finditer(r"[\w'-]+", document[:end]))
-    words = [word for word in words if word.start() >= start]
-    first = rng.randrange(len(words))
-    run = words[first : first + rng.choice((1, 1, 2, 3))]
+    words = [w for w in re.finditer(r"[\w'-]+", document[:end]) if w.start() >= start]
+    run = words[(first := rng.randrange(len(words))) :][: rng.choice((1, 1, 2, 3))]
     text = document[run[0].start() : run[-1].end()]
     if {run[0][0].lower(), run[-1][0].lower()} & LITTLE or re.search(r"[^\w' -]", text):
         return cloze(document, rng)  # another try
-    left = [w for w in words if w is run[0] or (w not in run and rng.random() < 0.6)]
-    question = " ".join("what" if w is run[0] else w[0].lower() for w in left) + "?"
+    rest = [w[0].lower() for w in words if w not in run and rng.random() < 0.6]
+    question = f"{asking(text, words[first - 1][0])} {' '.join(rest)}?"
     return shortened(Example(question, document, (Answer(text, run[0].start()),)), rng)
 
 
 # %% tags=["nbval-check-output"]
 rng = random.Random(0)
-clozes = [cloze(rng.choice(texts), rng) for _ in range(1000)]
-for example in clozes[:3]:
+clozes = [cloze(rng.choice(texts), rng) for _ in range(2500)]
+for example in clozes[:4]:
     print(f"{example.question}\n   {example.document}\n   -> {example.target.text}")
 assert all(e.document[e.target.start :].startswith(e.target.text) for e in clozes)
 
@@ -334,57 +343,51 @@ assert all(e.document[e.target.start :].startswith(e.target.text) for e in cloze
 for i in range(0, len(clozes), 10):  # every tenth: another document, no answer
     other = shortened(Example("", rng.choice(texts)), rng).document
     clozes[i] = Example(clozes[i].question, other, impossible=True)
-lessons = [shortened(example, rng) for example in train]
+asked = [shortened(example, rng) for _ in range(2) for example in train]  # twice, cut anew
 short, whole = (sum(len(tokenizer.encode(e.question, e.document)) for e in part)
-                for part in (lessons, train))  # fmt: skip
-print(f"{len(train)} questions: {whole:,} tokens with paragraphs, {short:,} with sentences")
-assert short < whole / 2
+                for part in (asked, train))  # fmt: skip
+print(f"{len(train)} questions: {whole:,} tokens with paragraphs, {short // 2:,} with sentences")
+print(f"{len(clozes) + len(asked):,} lessons")
+assert short / 2 < whole / 2
 
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
 
-practice = FinetuningRecipe(epochs=1, batch_size=8, batch_tokens=1024, learning_rate=3e-4,
-                            max_length=256, dropout=0.0, freeze_layers=2)  # fmt: skip
-recipe = replace(practice, epochs=3)
+recipe = FinetuningRecipe(epochs=1, batch_size=8, batch_tokens=1024, learning_rate=3e-4,
+                          max_length=256, dropout=0.0, freeze_layers=2)  # fmt: skip
 
 
 # %%
-def learn(start, practice, recipe):
-    """First the clozes, then the questions; the head goes on from where it was."""
-    runs = [FinetuningRun(task, start, clozes, recipe=practice),
-            FinetuningRun(task, start, lessons, recipe=recipe)]  # fmt: skip
-    print(f"about {sum(run.estimate() for run in runs):.0f} seconds on this machine")
+def learn(start, recipe):
+    """Clozes and questions, mixed, each once."""
+    run = FinetuningRun(task, start, clozes + asked, recipe=recipe)
+    print(f"{len(run)} steps, about {run.estimate():.0f} seconds on this machine")
     reports = []
-    for run in runs:
-        for report in run:
-            reports.append(report)
-            if len(reports) % 25 == 0:
-                print(f"step {len(reports)}: {sum(r.loss for r in reports[-25:]) / 25:.2f} nats")
-        runs[1].model.load_state_dict(run.model.state_dict())
-    return *(run.finetuned for run in runs), reports
+    for report in run:
+        reports.append(report)
+        if len(reports) % 60 == 0:
+            print(f"step {len(reports)}: {sum(r.loss for r in reports[-60:]) / 60:.2f} nats")
+    return run.finetuned, reports
 
 
 # %% [markdown]
-# The two lowest layers keep their weights: they are a third of the work, and what they know of
-# words is not the trouble.
+# The embeddings and the two lowest layers keep their weights, which shortens the way back by a
+# third: what they know of words is not the trouble.
 #
-# **Predict:** which loss will be lower at its end, that of the clozes or that of the questions?
+# **Predict:** a lesson has some 35 tokens. With which loss does it begin? Where will it end?
 
 # %%
-practised, tuned, reports = learn(bert, practice, recipe)
+tuned, reports = learn(bert, recipe)
 print(f"{sum(report.seconds for report in reports):.0f} seconds for {len(reports)} steps")
 
 # %%
 losses = torch.tensor([report.loss for report in reports])
-border = next(i for i in range(1, len(reports)) if reports[i].step == 0)
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 axes.plot(losses, color="#0072B2", alpha=0.3, linewidth=1)
-axes.plot(range(19, len(losses)), losses.unfold(0, 20, 1).mean(dim=1), color="#0072B2")
-axes.axvline(border, color="#333333", linestyle="--", linewidth=1)
+axes.plot(range(39, len(losses)), losses.unfold(0, 40, 1).mean(dim=1), color="#0072B2")
 axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, None))
-axes.set_title("Clozes, then questions (thick: mean of 20)")
-assert losses[border - 20 : border].mean() < losses[:20].mean() - 0.5
-assert losses[-20:].mean() < losses[border : border + 20].mean()
+axes.set_title("Clozes and questions (thick: mean of 40)")
+assert losses[-40:].mean() < losses[:20].mean() - 1
 
 # %% [markdown]
 # ## 6. The three questions of the notes
@@ -659,12 +662,11 @@ for example, short in zip(notes, found, strict=True):
 # ## 11. What pretraining buys
 #
 # The same clozes, the same questions, the same order. Only the start differs: **random** weights
-# of the same sizes. (Nothing is frozen then: random layers are not worth keeping.) It takes
-# longer, as all layers learn.
+# of the same sizes. (Nothing is frozen here: random layers are not worth keeping. So it takes a
+# little longer.)
 
 # %%
-unfrozen = {"freeze_layers": 0}
-_, random_tuned, _ = learn(bert.config, replace(practice, **unfrozen), replace(recipe, **unfrozen))
+random_tuned, random_reports = learn(bert.config, replace(recipe, freeze_layers=0))
 
 
 # %%
@@ -675,7 +677,6 @@ def best_spans(model):
 answers = {
     "overlapping words": overlap,
     "random weights": best_spans(random_tuned),
-    "pretrained, clozes only": best_spans(practised),
     "pretrained": best_spans(tuned),
 }
 results = {name: squad_scores(answerable, given) for name, given in answers.items()}
@@ -698,9 +699,8 @@ def interval(given):
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 3))
-colors = ["#999999", "#E69F00", "#56B4E9", "#0072B2"]
-names = [name.replace(", ", ",\n") for name in results]
-bars = axes.bar(names, [100 * scores["f1"] for scores in results.values()], color=colors)
+colors = ["#999999", "#E69F00", "#0072B2"]
+bars = axes.bar(list(results), [100 * scores["f1"] for scores in results.values()], color=colors)
 axes.bar_label(bars, [f"{scores['f1']:.1%}" for scores in results.values()], label_type="center",
                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
 bands = {name: interval(given) for name, given in answers.items()}
@@ -744,8 +744,8 @@ print(*(f"{kind}: {count};" for kind, count in places.most_common()))
 place_of = [rank(p, e) for p, e in zip(predictions, test, strict=True) if not e.impossible]
 for n in (1, 5, 20):
     among = sum(place is not None and place <= n for place in place_of)
-    print(f"the first right answer is among the {n:2} best: {among} of {len(place_of)}")
-assert places.total() <= len(place_of)
+    print(f"a right answer is among the {n:2} best: {among} of {len(place_of)}")
+assert among > sum(place == 1 for place in place_of)
 
 # %% [markdown]
 # The lists are better than their first lines: often the right answer is there, and the model cannot
