@@ -22,7 +22,7 @@
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
 # then read the explanation. Every claim in the text is checked by an `assert` in a cell.
 
-# %% tags=["nbval-check-output"]
+# %%
 import math
 import re
 from collections import Counter
@@ -37,6 +37,7 @@ from bertedu import checks
 from bertedu.figures import STYLE, diagram, token_chips
 from bertedu.tasks import Inference, inference
 
+# %% tags=["nbval-check-output"]
 plt.style.use(STYLE)
 bert = bertedu.load()
 tokenizer = bert.tokenizer
@@ -339,7 +340,7 @@ for (name, losses), trial, marker in zip(curves.items(), (run, from_nothing), "^
     right.plot(epochs, [100 * m["accuracy"] for _, m in trial.evaluations], marker=marker)
 left.axhline(math.log(3), color="#333333", linestyle="--", linewidth=1)
 right.axhline(100 / 3, color="#333333", linestyle="--", linewidth=1)
-left.set(ylim=(0, None), xlabel="epoch", ylabel="nats", title="loss while training")
+left.set(ylim=(0, 1.3), xlabel="epoch", ylabel="nats", title="loss while training")
 right.set(ylim=(0, 100), xlabel="epoch", ylabel="right, %", title="development pairs")
 left.legend(loc="lower left")
 assert curves["pretrained"][-1] < 0.7 * math.log(3)
@@ -414,11 +415,12 @@ for name, where in {"right": counted, "wrong": ~counted}.items():
 same = np.mean(ours == by_overlap(test, high, low))
 print(f"it gives the same answer as counting for {same:.0%} of the pairs")
 assert same < 0.9
-assert np.mean((ours == truth["test"])[~counted]) > 0.15
+hits = ours == truth["test"]
+assert hits[counted].mean() > hits[~counted].mean()
 
 # %% [markdown]
-# No: it is also right where counting fails. Somebody who guessed there would be right for a third
-# of those pairs, or less, since counting has already taken the easy ones.
+# Not just that, but it is not far from it either: where counting fails, look how near it comes to
+# the third that a guess would get.
 #
 # **Which answer is hard?** A row for what is right, a column for what was said. And the same with
 # *two* labels: is it true, or not?
@@ -481,10 +483,13 @@ checks.guess(turned_guessed, 100 * turned, "%", within=10)
 
 # %%
 print(f"true or false, and right: {len(moved)} pairs; of these, *not* turned {turned:.0%} round")
-assert 5 <= len(moved) < len(plain)
+assert 3 <= len(moved) < len(plain)
+assert turned < 0.9
 
 # %% [markdown]
-# NEGATION_TEXT
+# Whoever understands *not* would turn round every one of them. A number far below that says that
+# the model hardly takes notice of the word: it judges what the sentences speak *of*, and *not*
+# changes nothing there. Nothing in the test score told us so.
 #
 # **Does it know who did what?** The same words, once more, with subject and object exchanged.
 # *The cat chased the dog* does not make *the dog chased the cat* true. Counting cannot see the
@@ -511,10 +516,15 @@ for name, pairs in probes.items():
     mean = np.mean([p.probabilities["entailment"] for p in given])
     print(f"{name:13} “true” for {true_for[name]:4.0%} of {len(pairs)}; mean probability {mean:.0%}"
           f"   such as: {pairs[1][1]}")  # fmt: skip
-assert set(true_for) == set(probes)
+sees = true_for["same"] - true_for["turned round"]
+print(f"exchanging the two changes “true” by {100 * sees:.0f} points of 100")
+assert sees < 0.5
 
 # %% [markdown]
-# SWAP_TEXT
+# Somebody who understands has 100 %, 100 % and 0 %. The model has learned that a hypothesis with
+# all its words in the premise is probably true, and *who* chased *whom* hardly matters to it. This
+# is a well-known shortcut: McCoy et al. 2019 ("Right for the wrong reasons", HANS) found it in
+# BERT-base trained on all of MultiNLI, too.
 #
 # ## 9. Its mistakes
 #
