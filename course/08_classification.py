@@ -15,7 +15,7 @@
 #
 # **You need** lessons 01, 05 and 06. No internet connection.
 #
-# **Time** about 60 minutes to work through; about two minutes of CPU time.
+# **Time** about 60 minutes to work through; about three minutes of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1 and appendix A.3.
 #
@@ -249,9 +249,9 @@ assert max(scores) == tuned.metrics["accuracy"]
 #
 # ## 5. What pretraining buys
 #
-# Now the test sentences, once. Beside the two baselines stands a third: the very same model, head
-# and recipe, but **random weights** in place of the pretrained ones. Whatever separates the two
-# comes from pretraining.
+# Now the test sentences, once. Beside the two baselines stands a third: the same model, head and
+# recipe, but **random weights** in place of the pretrained ones. (And nothing frozen: a random layer
+# must be allowed to learn.) What separates the two is pretraining.
 #
 # **Predict** the two accuracies.
 
