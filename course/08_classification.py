@@ -250,8 +250,8 @@ assert max(scores) == tuned.metrics["accuracy"]
 # ## 5. What pretraining buys
 #
 # Now the test sentences, once. Beside the two baselines stands a third: the same model, head and
-# recipe, but **random weights** in place of the pretrained ones. (And nothing frozen: a random layer
-# must be allowed to learn.) What separates the two is pretraining.
+# recipe, but **random weights** in place of the pretrained ones. (And nothing frozen: a random
+# layer must be allowed to learn.) What separates the two is pretraining.
 #
 # **Predict** the two accuracies.
 
