@@ -16,7 +16,7 @@
 #
 # **You need** lessons 01 (offsets) and 06. No internet connection.
 #
-# **Time** about 75 minutes to work through; about two minutes of CPU time.
+# **Time** about 75 minutes to work through; about five minutes of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.2 and §4.3; the data set is that of
 # Rajpurkar et al. 2016 (arXiv:1606.05250).
@@ -258,7 +258,7 @@ assert abs(float(loss) - math.log(len(tokens))) < 1
 # %% [markdown]
 # ## 5. Train, in about a minute
 #
-# BERT's authors had 87,599 questions and fine-tuned for three epochs. Here are 439, and a minute.
+# BERT's authors had 87,599 questions and fine-tuned for three epochs. Here are 439, and a minute or two.
 # Two tricks stretch it:
 #
 # **Shorter documents.** The model sees each question twice: once on its whole paragraph, and once
