@@ -258,8 +258,8 @@ assert abs(float(loss) - math.log(len(tokens))) < 1
 # %% [markdown]
 # ## 5. Train, in about a minute
 #
-# BERT's authors had 87,599 questions and fine-tuned for three epochs. Here are 439, and a minute or two.
-# Two tricks stretch it:
+# BERT's authors had 87,599 questions and fine-tuned for three epochs. Here are 439, and a minute
+# or two. Two tricks stretch it:
 #
 # **Shorter documents.** The model sees each question twice: once on its whole paragraph, and once
 # on the sentence with the answer and at most one neighbour on each side. That is less than half the
