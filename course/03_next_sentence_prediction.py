@@ -462,14 +462,13 @@ judge("My dog is cute.", "He likes playing.")
 judge("The match was about to begin.", "The crowd fell silent.")
 judge("The match was about to begin.", "A match burns because of the phosphorus in its head.")
 judge("I bought a violin.", "A violin is a violin, and a violin I bought.")
-assert newton > 5 * panda
+assert newton > 0.5 > panda
 
 # %% [markdown]
-# "Calculus ... Newton and Leibniz" is the lecture notes' example. The notes write *false*: it is
-# not random, it follows. The model prefers it by far to the pandas, and yet does not believe it,
-# if it says less than 50 %: for that one would have to know who Newton was, and this model has
-# read little. The other two words of the example are in lesson 07, where both tasks are learned
-# at once.
+# "Calculus ... Newton and Leibniz" is the lecture notes' example: the model says that B follows,
+# and the notes write *false*: it is not random. Both say the same. (Short pairs are hard for it:
+# there is little to go by.) The other two words of the example are in lesson 07, where both tasks
+# are learned at once.
 #
 # ## 9. Was it worth it?
 #

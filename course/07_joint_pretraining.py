@@ -80,23 +80,21 @@ from bertedu import checks
 words_guessed = {"is a …": "branch", "it …": "was"}
 # END SOLUTION
 notes = "calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz"
-first, second = bert.fill_mask(*notes, top_k=100)
+first, second = bert.fill_mask(*notes, top_k=10)
 checks.guess(words_guessed, {"is a …": first[0].token, "it …": second[0].token})
 
 # %%
 is_random = 1 - bert.next_sentence(*notes)
 print(f"is B random? {'true' if is_random > 0.5 else 'false'} ({is_random:.1%} that it is)")
 for guesses in (first, second):
-    print(*(f"{guess.token} {guess.probability:.1%}" for guess in guesses[:10]), sep=", ")
-rank = [guess.token for guess in first].index("branch") + 1
-print(f"branch: {rank} of {len(tokenizer):,}")
+    print(*(f"{guess.token} {guess.probability:.1%}" for guess in guesses), sep=", ")
 assert second[0].token == "was"  # noqa: S105
-assert 1 < rank <= 100
-assert 0.4 < is_random < 0.75
+assert "branch" in {guess.token for guess in first[1:]}
+assert is_random < 0.3
 
 # %%
 figure, both = plt.subplots(1, 2, figsize=(7.5, 3))
-for axes, guesses, truth in zip(both, (first[:10], second[:10]), ("branch", "was"), strict=True):
+for axes, guesses, truth in zip(both, (first, second), ("branch", "was"), strict=True):
     colors = ["#D55E00" if guess.token == truth else "#0072B2" for guess in guesses]
     bars = axes.barh([g.token for g in guesses], [g.probability for g in guesses], color=colors)
     axes.bar_label(bars, [f"{g.probability:.1%}" for g in guesses], padding=3, fontsize=9)
@@ -104,11 +102,11 @@ for axes, guesses, truth in zip(both, (first[:10], second[:10]), ("branch", "was
     axes.invert_yaxis()
 
 # %% [markdown]
-# *was* is a matter of grammar, and the model is quite sure of it. For the first gap grammar asks
-# only for a noun; *branch* takes some knowledge of the world. It is not among the first guesses,
-# but among the first hundred of 30,522. And for the pair the model might as well throw a coin; if
-# it must choose, it is **wrong**. It is small, and has read 6.7 million tokens after its start
-# (its card in `bertedu/checkpoints` tells); BERT read twenty thousand times as much.
+# **False, branch, was**: the pair is right, and *was* comes first; that is a matter of grammar and
+# a little context. For the first gap grammar asks only for a noun; *branch* takes some knowledge
+# of the world. It is among the first ten of 30,522, and not the first. The model is small, and has
+# read 15.7 million tokens after its start (its card in `bertedu/checkpoints` tells); BERT read
+# about eight thousand times as much.
 #
 # ## 3. The joint loss
 #
