@@ -28,7 +28,7 @@ NBVAL = "--nbval-lax --nbval-current-env --nbval-sanitize-with=tests/notebooks/s
 TRAINS = ("07", "08", "09", "10", "11")
 ONCE = " ".join(f"--ignore-glob=notebooks/{lesson}_*.ipynb" for lesson in TRAINS)
 # Two labs; each module's tests stay together, in the order that tests/browser/conftest.py chose.
-BROWSER = "-n2 --dist=loadgroup --no-loadscope-reorder --timeout=600"
+BROWSER = "-n2 --dist=loadgroup --no-loadscope-reorder --timeout=1200"
 NODE = (
     "node --test --test-reporter=spec --test-reporter-destination=stdout"
     " --test-reporter=junit --test-reporter-destination={report}"

@@ -347,7 +347,7 @@ def wait_for_the_end(page: "Page") -> None:
           const empty = (cell) => !cell.querySelector(".cm-content").textContent.trim();
           return failed || (cells.length > 0 && cells.every((cell) => done(cell) || empty(cell)));
         }""",
-        timeout=500_000,
+        timeout=900_000,
     )
     wait_for_idle(page)
 
