@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bertedu.bert import Bert, Guess, load
     from bertedu.checkpoint import from_pretrained, load_tokenizer, save_pretrained
     from bertedu.config import BertConfig
+    from bertedu.encoding import Encoding, collate
     from bertedu.finetuned import FineTuned
     from bertedu.finetuning import FinetuningRecipe, FinetuningRun, finetune
     from bertedu.heads import (
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         BertForTokenClassification,
     )
     from bertedu.model import BertModel
-    from bertedu.tokenizer import BertTokenizer, Encoding, collate
+    from bertedu.tokenizer import BertTokenizer
 
 __version__ = "0.1.0"
 
@@ -63,6 +64,7 @@ _HOMES = {
     "bert": ["Bert", "Guess", "load"],
     "checkpoint": ["from_pretrained", "load_tokenizer", "save_pretrained"],
     "config": ["BertConfig"],
+    "encoding": ["Encoding", "collate"],
     "finetuned": ["FineTuned"],
     "finetuning": ["FinetuningRun", "finetune"],
     "finetuning_recipe": ["FinetuningRecipe"],
@@ -73,7 +75,7 @@ _HOMES = {
         "BertForTokenClassification",
     ],
     "model": ["BertModel"],
-    "tokenizer": ["BertTokenizer", "Encoding", "collate"],
+    "tokenizer": ["BertTokenizer"],
 }
 
 

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from bertedu.checkpoint import load_weights, read_config, read_weights, resolve
 from bertedu.config import BertConfig
+from bertedu.encoding import Encoding, collate
 from bertedu.errors import CheckpointError, InputError
 from bertedu.heads import FOLLOWS, BertForPreTraining
 from bertedu.model import BertOutput
-from bertedu.tokenizer import BertTokenizer, Encoding, collate
+from bertedu.tokenizer import BertTokenizer
 
 
 class Guess(NamedTuple):

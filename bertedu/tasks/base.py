@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from bertedu.config import BertConfig
-from bertedu.tokenizer import BertTokenizer, Encoding, collate
+from bertedu.encoding import Encoding, collate
+from bertedu.tokenizer import BertTokenizer
 from bertedu.validation import IGNORED
 
 ExampleT = TypeVar("ExampleT")

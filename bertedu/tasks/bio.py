@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bertedu.tokenizer import Offsets
+from bertedu.encoding import Offsets
 
 OUTSIDE = "O"
 

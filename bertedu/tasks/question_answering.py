@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from bertedu.config import BertConfig
+from bertedu.encoding import Offsets
 from bertedu.errors import InputError
 from bertedu.heads import BertForQuestionAnswering
 from bertedu.tasks.base import Batch, Feature, Task
@@ -25,7 +26,7 @@ from bertedu.tasks.files import HUB, hub_rows, json_rows
 from bertedu.tasks.spans import Windows, best_spans, illegal_spans, merge_logits, windows_of
 from bertedu.tasks.squad_files import placed, squad_questions, table_questions
 from bertedu.tasks.squad_metrics import exact_and_f1
-from bertedu.tokenizer import BertTokenizer, Offsets
+from bertedu.tokenizer import BertTokenizer
 
 NO_ANSWER = ""
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bertedu.config import BertConfig
+from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import InputError
 from bertedu.heads import BertForTokenClassification
 from bertedu.tasks.base import Batch, Feature, Task
@@ -31,7 +32,7 @@ from bertedu.tasks.classification import (
 )
 from bertedu.tasks.files import HUB, Row, hub_rows, json_rows, lines
 from bertedu.tasks.heads import BertForSlotFilling
-from bertedu.tokenizer import BertTokenizer, Encoding, Offsets
+from bertedu.tokenizer import BertTokenizer
 from bertedu.validation import IGNORED
 
 __all__ = [

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import InputError
-from bertedu.tokenizer import Encoding, Offsets
 
 
 class Span(NamedTuple):

@@ -15,9 +15,10 @@ from torch import Tensor
 import bertedu
 from bertedu.attention import attention_probs, attention_scores
 from bertedu.bert import Bert
+from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.model import BertLayer
-from bertedu.tokenizer import BertTokenizer, Encoding
+from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.palette import LIGHT, SEQUENTIAL
 from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, visible_text

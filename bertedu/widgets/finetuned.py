@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import torch
 import traitlets
 
+from bertedu.encoding import Encoding, collate
 from bertedu.errors import InputError
 from bertedu.finetuned import FineTuned
 from bertedu.model import BertOutput
-from bertedu.tokenizer import Encoding, collate
 from bertedu.widgets.base import Widget
 from bertedu.widgets.svg import visible_text
 

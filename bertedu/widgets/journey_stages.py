@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
 from bertedu.bert import Bert
+from bertedu.encoding import Encoding, collate
 from bertedu.errors import InputError
 from bertedu.heads import FOLLOWS
 from bertedu.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
-from bertedu.tokenizer import Encoding, collate
 from bertedu.validation import IGNORED
 
 LONGEST = 48  # tokens: columns that a screen can show side by side

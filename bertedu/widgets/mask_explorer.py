@@ -9,6 +9,7 @@ import traitlets
 from torch import Tensor
 
 from bertedu.checkpoint import load_tokenizer
+from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.masking import (
     KEPT,
@@ -20,7 +21,7 @@ from bertedu.masking import (
     _choose_words,
     mask_tokens,
 )
-from bertedu.tokenizer import BertTokenizer, Encoding
+from bertedu.tokenizer import BertTokenizer
 from bertedu.validation import IGNORED
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.svg import Chip, Picture

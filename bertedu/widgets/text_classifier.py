@@ -7,10 +7,10 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import InputError
 from bertedu.finetuned import FineTuned
 from bertedu.tasks.slot_filling import Example
-from bertedu.tokenizer import Encoding, Offsets
 from bertedu.widgets.base import javascript_module, pack, style_sheet
 from bertedu.widgets.finetuned import FineTunedWidget, percent, shortened
 from bertedu.widgets.palette import diverging

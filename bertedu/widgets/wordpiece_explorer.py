@@ -6,8 +6,9 @@ import numpy as np
 import traitlets
 
 from bertedu.checkpoint import load_tokenizer
+from bertedu.encoding import Encoding
 from bertedu.errors import InputError
-from bertedu.tokenizer import LONGEST_WORD, BertTokenizer, Encoding
+from bertedu.tokenizer import LONGEST_WORD, BertTokenizer
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.svg import Chip, Picture, visible_text
 from bertedu.wordpiece import STEPS, Trace, Word, wordpiece_trace
