@@ -147,10 +147,10 @@ token_chips(seen.tokens, seen.input_ids.tolist(), segments=seen.token_type_ids.t
 # %%
 print(f"{'place':>5} {'token':12} {'id':>6} {'segment':>8} {'mask':>5}")
 numbers = zip(seen.input_ids.tolist(), seen.token_type_ids.tolist(), strict=True)
-for place, (token_id, segment) in enumerate(numbers):
-    mask = int(seen.attention_mask[place])
-    print(f"{place:5} {seen.tokens[place]:12} {token_id:6} {segment:8} {mask:5}")
-    assert bert.tokenizer.vocab[seen.tokens[place]] == token_id
+for i, (token_id, segment) in enumerate(numbers):
+    mask = int(seen.attention_mask[i])
+    print(f"{i:5} {seen.tokens[i]:12} {token_id:6} {segment:8} {mask:5}")
+    assert bert.tokenizer.vocab[seen.tokens[i]] == token_id
 
 # %% [markdown]
 # `mask` is 1 for every real token. It becomes 0 where a short text is filled up to the length of
@@ -409,8 +409,8 @@ checks.longest_for_bert(longest_for_bert)
 
 # %% tags=["solution", "nbval-check-output"]
 texts = ["Understanding international telecommunications", "Uhtceare & nebbich!", "1 2 3 4"]
-for text in texts:
-    print(f"{len(bert.encode(text)):3} tokens, {len(text):2} letters and signs: {text}")
+for each in texts:
+    print(f"{len(bert.encode(each)):3} tokens, {len(each):2} letters and signs: {each}")
 assert longest_for_bert(texts) == "Uhtceare & nebbich!"
 
 # %% [markdown]

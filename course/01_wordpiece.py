@@ -357,11 +357,11 @@ import matplotlib.pyplot as plt
 
 plt.style.use(STYLE)
 figure, axes = plt.subplots(figsize=(7.5, 2.4))
-names, counts = zip(*reversed(kinds.most_common()), strict=True)
-bars = axes.barh(names, counts)
-axes.bar_label(bars, [f"{count:,}" for count in counts], padding=4)
+names, entries = zip(*reversed(kinds.most_common()), strict=True)
+bars = axes.barh(names, entries)
+axes.bar_label(bars, [f"{count:,}" for count in entries], padding=4)
 axes.set(title="The 30,522 entries by kind", xlabel="entries", xlim=(0, 26_000))
-assert sum(counts) == 30_522
+assert sum(entries) == 30_522
 
 # %% [markdown]
 # About one entry in five is a continuation. (A piece without `##` is often a whole word, but not
@@ -414,8 +414,8 @@ def script(char):
 
 scripts = Counter(script(char) for char in first if char.isalpha())
 figure, axes = plt.subplots(figsize=(7.5, 3.6))
-names, counts = zip(*reversed(scripts.most_common(14)), strict=True)
-bars = axes.barh([name.capitalize() for name in names], counts)
+names, entries = zip(*reversed(scripts.most_common(14)), strict=True)
+bars = axes.barh([name.capitalize() for name in names], entries)
 axes.bar_label(bars, padding=4)
 axes.set(title="Letters in the alphabet by script (the 14 largest)", xlabel="characters")
 assert scripts.most_common(1) == [("CJK", 244)]
@@ -535,21 +535,21 @@ assert " ".join(short.tokens) == "[CLS] my dog is [SEP] he likes [SEP]"
 # with its capitals and accents. So every token keeps its **offsets**: where its characters begin
 # and end in the text as it was typed.
 #
-# **Predict:** the tokens are in small letters and without accents. What will `text[start:end]` be
+# **Predict:** the tokens are in small letters and without accents. What will `typed[start:end]` be
 # for `cafe`? For the emoji? For the three pieces of one Korean syllable?
 
 # %% tags=["nbval-check-output"]
-text = "Our naïve Café 🤗 outplays 안"
-encoding = tokenizer.encode(text)
-for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
-    print(f"{token:8} {start:3} {end:3}  {text[start:end]!r}")
+typed = "Our naïve Café 🤗 outplays 안"
+located = tokenizer.encode(typed)
+for token, (start, end) in zip(located.tokens, located.offsets, strict=True):
+    print(f"{token:8} {start:3} {end:3}  {typed[start:end]!r}")
 
 # %%
-for piece, (start, end) in zip(encoding.tokens[1:-1], encoding.offsets[1:-1], strict=True):
-    assert piece == "[UNK]" or piece.removeprefix("##") in normalise(text[start:end])
-by_token = dict(zip(encoding.tokens, encoding.offsets, strict=True))
-assert text[slice(*by_token["cafe"])] == "Café"
-assert text[slice(*by_token["[UNK]"])] == "🤗"
+for piece, (start, end) in zip(located.tokens[1:-1], located.offsets[1:-1], strict=True):
+    assert piece == "[UNK]" or piece.removeprefix("##") in normalise(typed[start:end])
+by_token = dict(zip(located.tokens, located.offsets, strict=True))
+assert typed[slice(*by_token["cafe"])] == "Café"
+assert typed[slice(*by_token["[UNK]"])] == "🤗"
 assert by_token["ᄋ"] == by_token["##ᅡ"] == by_token["##ᆫ"]  # one syllable, three pieces
 
 # %% [markdown]
@@ -653,10 +653,10 @@ def merge(pieces, pair):
     return merged
 
 
-splits = {word: merge(pieces, ("##g", "##s")) for word, pieces in splits.items()}
-assert set(pair_scores(splits, counts).values()) == {Fraction(1, 36)}  # all pairs are equal
-splits = {word: merge(pieces, ("h", "##u")) for word, pieces in splits.items()}
-for word, pieces in splits.items():
+once = {word: merge(pieces, ("##g", "##s")) for word, pieces in splits.items()}
+assert set(pair_scores(once, counts).values()) == {Fraction(1, 36)}  # all pairs are equal
+twice = {word: merge(pieces, ("h", "##u")) for word, pieces in once.items()}
+for word, pieces in twice.items():
     print(f"{counts[word]:2} ×", *pieces)
 
 # %% [markdown]
@@ -667,7 +667,7 @@ for word, pieces in splits.items():
 # often do they stand together, and how often does each occur?
 
 # %% tags=["nbval-check-output"]
-scores = pair_scores(splits, counts)
+scores = pair_scores(twice, counts)
 for (a, b), score in sorted(scores.items(), key=lambda item: -item[1]):
     print(f"{a:3} {b:5} {score!s:>5}  = {float(score):.4f}")
 assert scores["hu", "##g"] == Fraction(10, 15 * 15) == Fraction(2, 45)
@@ -720,12 +720,12 @@ print(f"{word_counts.total()} words, {len(word_counts)} different, {len(alphabet
 assert pieces_of(story) == tokenizer.encode(story).tokens[1:-1]  # one more proof
 
 # %% tags=["nbval-check-output"]
-learned, splits = train(word_counts, merges=75)
+learned, story_splits = train(word_counts, merges=75)
 print("first:", *learned[:14])
 print("last: ", *learned[-14:])
 for word in ("playing", "walkers", "jumping", "looked"):
-    print(f"{word:8}", *splits[word])
-assert splits["playing"] == ["play", "##ing"]
+    print(f"{word:8}", *story_splits[word])
+assert story_splits["playing"] == ["play", "##ing"]
 assert learned[0] == "ev"
 assert [word for word in word_counts if "v" in word] == ["every"]  # the only v of the story
 
@@ -989,9 +989,8 @@ def touched(encoding, start, end):
 checks.touched(touched)
 
 # %% tags=["solution", "nbval-check-output"]
-text = "Our naïve Café 🤗 outplays 안"
-encoding = tokenizer.encode(text)
-print(*(encoding.tokens[i] for i in touched(encoding, text.index("fé"), text.index("plays"))))
+marked = touched(located, typed.index("fé"), typed.index("plays"))  # the text of section 8
+print(*(located.tokens[i] for i in marked))
 
 # %% [markdown] tags=["solution"]
 # *Why:* two ranges share a character if each begins before the other ends. `[CLS]` and `[SEP]`
