@@ -116,7 +116,7 @@ def test_every_example_is_what_its_label_says(
 def uses_before_cutting(corpus: Corpus, max_length: int, seed: int = 0) -> list[int]:
     """How often each token is in an A, or in a B that follows, before pairs are cut to length."""
     sampler = PairSampler(corpus, TOKENIZER, max_length=max_length, seed=seed)
-    pairs, _ = sampler._walk(np.random.default_rng(seed))
+    pairs, _ = sampler._walk.pairs(np.random.default_rng(seed))
     uses = np.zeros(len(corpus.ids), dtype=int)
     for a_start, a_end, b_start, b_end, label in pairs.tolist():
         uses[a_start:a_end] += 1
