@@ -8,6 +8,7 @@ is a skipped test, unless it only lacks the optional reference data (BERTEDU_SHA
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,7 @@ class Outcome:
     seconds: float = 0.0
     tests: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    lessons: Counter[str] = field(default_factory=Counter)  # seconds in each
 
     @property
     def good(self) -> bool:
@@ -100,19 +102,26 @@ def run(stage: Stage, scratch: Path) -> Outcome:
         if subprocess.run(words, cwd=ROOT, env=environment, check=False).returncode:
             outcome.verdict = "failed"
         if report.is_file():
-            tests, skipped = read_report(report)
+            tests, skipped, lessons = read_report(report)
             outcome.tests += tests
             outcome.skipped += skipped
+            outcome.lessons += lessons
     outcome.seconds = time.perf_counter() - start
     return outcome
 
 
-def read_report(report: Path) -> tuple[int, Counter[str]]:
-    """Returns the number of tests in a JUnit report, and how many were skipped for which reason."""
+def read_report(report: Path) -> tuple[int, Counter[str], Counter[str]]:
+    """Returns a JUnit report's number of tests, skips by reason, and seconds by lesson."""
     cases = list(ET.parse(report).iter("testcase"))
     skips = [skip for case in cases for skip in case.iter("skipped")]
     skips = [skip for skip in skips if skip.get("type") != "pytest.xfail"]  # those did run
-    return len(cases), Counter(_reason(skip.get("message") or skip.text or "") for skip in skips)
+    reasons = Counter(_reason(skip.get("message") or skip.text or "") for skip in skips)
+    lessons: Counter[str] = Counter()
+    for case in cases:
+        found = re.search(r"notebooks\S*\b(\d\d_\w+)", f"{case.get('classname')}.{case.get('name')}")
+        if found:
+            lessons[found[1]] += float(case.get("time", 0))
+    return len(cases), reasons, lessons
 
 
 def _reason(message: str) -> str:
@@ -172,6 +181,9 @@ def summary(outcomes: dict[str, Outcome]) -> str:
         lines.append(row(name, verdict, f"{it.seconds:.1f}", *counts))
     for name, it in outcomes.items():
         lines += [f"skipped in {name}: {count} x {reason}" for reason, count in it.skipped.items()]
+    for name, it in outcomes.items():
+        slow = [f"{lesson} {seconds:.0f}" for lesson, seconds in it.lessons.most_common(8)]
+        lines += [f"seconds of the longest lessons in {name}: {', '.join(slow)}"] * bool(slow)
     bad = [name for name, outcome in outcomes.items() if not outcome.good]
     seconds = sum(outcome.seconds for outcome in outcomes.values())
     verdict = f"NOT right: {', '.join(bad)}" if bad else "All is right"
