@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from typing import NamedTuple
 
 import nbformat
 import pytest
@@ -101,13 +102,27 @@ def step(page, name: str, count: int) -> list[int]:
     return [int(n) for n in re.search(rf"{done} (\d+) (\d+) (\d+)", output.inner_text()).groups()]
 
 
-def fifty(page, name: str) -> tuple[list[int], list[int], dict[str, int]]:
-    """Makes fifty, closes them; returns the kernel's counts before and after, the page's rise."""
+class Fifty(NamedTuple):
+    """The kernel's counts before fifty were made and after they were closed, and the page's rise."""
+
+    before: list[int]
+    after: list[int]
+    alive: dict[str, int]
+    closed: dict[str, int]
+
+
+def fifty(page, name: str) -> Fifty:
+    """Makes fifty and closes them."""
     step(page, name, 2)
     before, here = step(page, name, 0), in_page(page)
     step(page, name, FIFTY)
-    after, there = step(page, name, 0), in_page(page)
-    return before, after, {what: there[what] - here[what] for what in here}
+    alive = in_page(page)
+    after, closed = step(page, name, 0), in_page(page)
+    return Fifty(before, after, rise(here, alive), rise(here, closed))
+
+
+def rise(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {what: after[what] - before[what] for what in before}
 
 
 def in_page(page) -> dict[str, int]:
@@ -122,16 +137,17 @@ def in_page(page) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def bare(page) -> dict[str, int]:
     """What JupyterLab itself keeps of fifty closed widgets that are one empty node each."""
-    return fifty(page, "Bare")[2]
+    return fifty(page, "Bare").closed
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_fifty_made_and_closed_leave_nothing_behind(page, bare, name: str) -> None:
-    before, after, rise = fifty(page, name)
-    assert after == before
-    assert before[2] == 0  # no widget of ours is alive
-    assert rise["nodes"] < bare["nodes"] + 3 * FIFTY  # the least of ours has many more than 3
-    assert rise["jsEventListeners"] < bare["jsEventListeners"] + FIFTY
+    it = fifty(page, name)
+    assert it.after == it.before
+    assert it.before[2] == 0  # no widget of ours is alive
+    # The page may hold on to the last one for a while, to give the focus back, say: 2 of 50.
+    for what in ("nodes", "jsEventListeners"):
+        assert it.closed[what] < bare[what] + 2 / FIFTY * it.alive[what], what
 
 
 def test_a_saved_notebook_shows_what_it_showed(lab, open_notebook) -> None:
