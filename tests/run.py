@@ -118,8 +118,8 @@ def read_report(report: Path) -> tuple[int, Counter[str], Counter[str]]:
     reasons = Counter(_reason(skip.get("message") or skip.text or "") for skip in skips)
     lessons: Counter[str] = Counter()
     for case in cases:
-        found = re.search(r"notebooks\S*\b(\d\d_\w+)", f"{case.get('classname')}.{case.get('name')}")
-        if found:
+        name = f"{case.get('classname')}.{case.get('name')}"
+        if found := re.search(r"notebooks\S*\b(\d\d_\w+)", name):
             lessons[found[1]] += float(case.get("time", 0))
     return len(cases), reasons, lessons
 

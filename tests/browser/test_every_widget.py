@@ -103,7 +103,7 @@ def step(page, name: str, count: int) -> list[int]:
 
 
 class Fifty(NamedTuple):
-    """The kernel's counts before fifty were made and after they were closed, and the page's rise."""
+    """The kernel's counts before fifty and after; the page's rise while they live, and after."""
 
     before: list[int]
     after: list[int]
