@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bertedu.errors import InputError
-from bertedu.notebooks import BEGIN, SOLUTION, Edition, editions, stub, unexecuted
+from bertedu.notebook_editions import BEGIN, SOLUTION, Edition, editions, stub, unexecuted
 
 _CONFIG = '''"""Settings of nbgrader for bertedu's lessons, written once by `bertedu nbgrader`."""
 import os

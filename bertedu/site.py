@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bertedu.course import APPENDICES, LESSONS, course_map
 from bertedu.errors import InputError
-from bertedu.notebooks import CellError, editions
+from bertedu.notebook_editions import editions
+from bertedu.notebooks import CellError
 from bertedu.site_content import Content
 from bertedu.site_notebooks import executed_lesson
 from bertedu.site_page import Page, search_index, style, to_html

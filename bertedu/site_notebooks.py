@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bertedu.notebooks import Edition, executed, unexecuted
+from bertedu.notebook_editions import Edition, unexecuted
+from bertedu.notebooks import executed
 
 PACKAGE = Path(__file__).parent
 WIDGETS = "application/vnd.bertedu.widgets+json"

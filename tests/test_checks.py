@@ -27,7 +27,8 @@ from bertedu.checks import progress
 from bertedu.checks.comparing import difference, plain
 from bertedu.checks.framework import Check, check
 from bertedu.errors import InputError
-from bertedu.notebooks import ENVIRONMENT, without_solutions
+from bertedu.notebook_editions import without_solutions
+from bertedu.notebooks import ENVIRONMENT
 
 COURSE = Path(__file__).parents[1] / "course"
 CHECKS = checks.every_check()

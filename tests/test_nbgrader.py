@@ -9,7 +9,7 @@ import pytest
 from bertedu import cli
 from bertedu.errors import InputError
 from bertedu.nbgrader import assignment
-from bertedu.notebooks import BEGIN, SOLUTION, Edition, editions
+from bertedu.notebook_editions import BEGIN, SOLUTION, Edition, editions
 
 ROOT = Path(__file__).parent.parent
 LESSON = '''# %% [markdown]

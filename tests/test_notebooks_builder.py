@@ -11,6 +11,7 @@ import pytest
 
 from bertedu import notebooks
 from bertedu.errors import InputError
+from bertedu.notebook_editions import editions, unexecuted, without_solutions
 
 REPO_ROOT = Path(__file__).parent.parent
 SANITIZE = REPO_ROOT / "tests" / "notebooks" / "sanitize.cfg"
@@ -112,10 +113,10 @@ def test_outputs_are_kept_and_nothing_of_the_moment_is(built):
 
 def test_a_new_cell_leaves_the_other_ids_as_they_were(built, tmp_path):
     longer = course(tmp_path, SOURCE.replace("# %%\nimport", "# %%\nnew = 1\n\n# %%\nimport", 1))
-    (edition, _) = notebooks.editions(longer)
-    (old, _) = notebooks.editions(built)
-    old_ids = {cell.source: cell.id for cell in notebooks.unexecuted(old).cells}
-    new_ids = {cell.source: cell.id for cell in notebooks.unexecuted(edition).cells}
+    (edition, _) = editions(longer)
+    (old, _) = editions(built)
+    old_ids = {cell.source: cell.id for cell in unexecuted(old).cells}
+    new_ids = {cell.source: cell.id for cell in unexecuted(edition).cells}
     assert new_ids.pop("new = 1") not in old_ids.values()
     assert new_ids == old_ids
 
@@ -144,7 +145,7 @@ def test_students_get_stubs_and_run_all_goes_through(built):
 )
 def test_a_stub_names_what_the_solution_assigns(solution, stub):
     code = f"{notebooks.BEGIN}\n{solution}\n{notebooks.END}"
-    lines = notebooks.without_solutions(code).splitlines()
+    lines = without_solutions(code).splitlines()
     assert "|".join(line.split("  #")[0] for line in lines) == stub
 
 
@@ -158,7 +159,7 @@ def test_a_stub_names_what_the_solution_assigns(solution, stub):
 )
 def test_a_block_that_would_leak_or_leave_nothing_is_refused(code):
     with pytest.raises(InputError):
-        notebooks.without_solutions(code)
+        without_solutions(code)
 
 
 def test_check_is_silent_about_outputs_and_names_a_changed_source(built, tmp_path):
@@ -219,9 +220,9 @@ def test_a_failing_cell_is_named_and_the_old_file_stays(tmp_path, cell, reason):
 
 
 def test_a_cell_has_its_time_and_no_more(tmp_path):
-    (edition, _) = notebooks.editions(course(tmp_path, "# %%\nwhile True: pass\n"))
+    (edition, _) = editions(course(tmp_path, "# %%\nwhile True: pass\n"))
     with pytest.raises(notebooks.CellError, match=r"cell 1: took longer than 1 seconds"):
-        notebooks.executed(notebooks.unexecuted(edition), tmp_path, seconds=1)
+        notebooks.executed(unexecuted(edition), tmp_path, seconds=1)
 
 
 def test_what_an_author_should_look_at_again_is_said(tmp_path):
@@ -238,9 +239,9 @@ def test_what_an_author_should_look_at_again_is_said(tmp_path):
 
 def test_names_choose_and_a_wrong_one_is_answered(tmp_path):
     root = course(course(tmp_path), name="02_other")
-    assert [e.name for e in notebooks.editions(root, ["02"])] == ["02_other", "solutions/02_other"]
+    assert [e.name for e in editions(root, ["02"])] == ["02_other", "solutions/02_other"]
     with pytest.raises(InputError, match=r"no notebook '03'.*there are: 01_small, 02_other"):
-        notebooks.editions(root, ["03"])
+        editions(root, ["03"])
     with pytest.raises(InputError, match="no course/ in"):
         bertedu_notebooks(tmp_path / "course")
 

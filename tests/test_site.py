@@ -9,7 +9,8 @@ import pytest
 
 from bertedu import cli
 from bertedu.errors import InputError
-from bertedu.notebooks import CellError, Edition
+from bertedu.notebook_editions import Edition
+from bertedu.notebooks import CellError
 from bertedu.site import write
 from bertedu.site_content import Content
 from bertedu.site_notebooks import executed_lesson
