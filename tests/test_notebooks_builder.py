@@ -11,7 +11,7 @@ import pytest
 
 from bertedu import notebooks
 from bertedu.errors import InputError
-from bertedu.notebook_editions import editions, unexecuted, without_solutions
+from bertedu.notebook_editions import BEGIN, END, METADATA, editions, unexecuted, without_solutions
 
 REPO_ROOT = Path(__file__).parent.parent
 SANITIZE = REPO_ROOT / "tests" / "notebooks" / "sanitize.cfg"
@@ -102,7 +102,7 @@ def test_built_twice_is_byte_identical(built, tmp_path):
 
 def test_outputs_are_kept_and_nothing_of_the_moment_is(built):
     notebook = read(built / "notebooks/01_small.ipynb")
-    assert notebook["metadata"] == notebooks.METADATA
+    assert notebook["metadata"] == METADATA
     assert "42" in outputs(notebook)
     assert "image/png" in outputs(notebook)
     assert "IntSlider(value=3)" in outputs(notebook)
@@ -144,7 +144,7 @@ def test_students_get_stubs_and_run_all_goes_through(built):
     ],
 )
 def test_a_stub_names_what_the_solution_assigns(solution, stub):
-    code = f"{notebooks.BEGIN}\n{solution}\n{notebooks.END}"
+    code = f"{BEGIN}\n{solution}\n{END}"
     lines = without_solutions(code).splitlines()
     assert "|".join(line.split("  #")[0] for line in lines) == stub
 
@@ -152,9 +152,9 @@ def test_a_stub_names_what_the_solution_assigns(solution, stub):
 @pytest.mark.parametrize(
     "code",
     [
-        f"{notebooks.BEGIN}\nanswer = 1",
-        f"answer = 1\n{notebooks.END}",
-        f"{notebooks.BEGIN}\nprint('no name, no return')\n{notebooks.END}",
+        f"{BEGIN}\nanswer = 1",
+        f"answer = 1\n{END}",
+        f"{BEGIN}\nprint('no name, no return')\n{END}",
     ],
 )
 def test_a_block_that_would_leak_or_leave_nothing_is_refused(code):
