@@ -127,10 +127,9 @@ generator = torch.Generator().manual_seed(0)
 for length in range(3, 513):
     ids = torch.full((20, length), tokenizer.vocab["dog"])
     ids[:, 0], ids[:, -1] = tokenizer.cls_token_id, tokenizer.sep_token_id
-    fates = mask_tokens(ids, tokenizer, generator).fates  # [20, length]
-    chosen = fates != NOT_CHOSEN
-    assert (chosen.sum(dim=1) == number_chosen(length)).all()
-    assert not chosen[:, [0, -1]].any()  # never [CLS], never [SEP]
+    picked = mask_tokens(ids, tokenizer, generator).fates != NOT_CHOSEN  # [20, length]
+    assert (picked.sum(dim=1) == number_chosen(length)).all()
+    assert not picked[:, [0, -1]].any()  # never [CLS], never [SEP]
 
 # %% [markdown]
 # A coin for each token (many programs do that, and it is 15 % *on average*) is something else.
@@ -193,14 +192,14 @@ def band(p, N):
     return p - half, p + half
 
 
-chosen = int((fates != NOT_CHOSEN).sum())
+N = int((fates != NOT_CHOSEN).sum())
 names = ["not chosen", "masked", "random", "kept"]
 for fate, p in {1: 0.8, 2: 0.1, 3: 0.1}.items():
-    share = int((fates == fate).sum()) / chosen
-    low, high = band(p, chosen)
-    print(f"{names[fate]:7} {share:.2%} of {chosen:,}   95 % band {low:.2%} to {high:.2%}")
+    share = int((fates == fate).sum()) / N
+    low, high = band(p, N)
+    print(f"{names[fate]:7} {share:.2%} of {N:,}   95 % band {low:.2%} to {high:.2%}")
     assert low <= share <= high
-assert not band(0.8, chosen)[0] <= 0.79 <= band(0.8, chosen)[1]
+assert not band(0.8, N)[0] <= 0.79 <= band(0.8, N)[1]
 
 # %% [markdown]
 # It would: 79 % lies far outside. But look at *one* roll of the batch at a time, and the shares
@@ -280,16 +279,16 @@ with torch.inference_mode():
         bert.model.cls.predictions(states[part]).log_softmax(-1).gather(1, truth[part, None])
         for part in torch.arange(len(truth)).split(512)
     ])  # fmt: skip
-surprise = -log_p[:, 0]  # [N]
+surprises = -log_p[:, 0]  # [N]
 fate_of = roll.fates[real]  # [N]
 ordinary = ~torch.isin(truth, torch.tensor(sorted(tokenizer.special_ids)))
 
 # %%
-counted, all_tokens = surprise[fate_of != NOT_CHOSEN].mean(), surprise[ordinary].mean()
+counted, all_tokens = surprises[fate_of != NOT_CHOSEN].mean(), surprises[ordinary].mean()
 chosen_share = float((fate_of != NOT_CHOSEN).float().mean())
 print(f"counted places only: {counted:.2f} nats, as unsure as between {counted.exp():,.0f} words")
 print(f"all places, wrongly: {all_tokens:.2f} nats, as unsure as between {all_tokens.exp():,.0f}")
-print(f"[CLS] and [SEP], never asked: {surprise[~ordinary].mean():.2f} nats each")
+print(f"[CLS] and [SEP], never asked: {surprises[~ordinary].mean():.2f} nats each")
 print(f"counted: {chosen_share:.1%} of all tokens")
 assert 0.14 < chosen_share < 0.17
 assert all_tokens < counted / 2
@@ -358,9 +357,9 @@ for fate, input_ids in inputs.items():
 mean_p = {}
 for fate in (0, 3, 1, 2):
     at = (fate_of == fate) & ordinary
-    mean_p[names[fate]] = float(surprise[at].neg().exp().mean())
+    mean_p[names[fate]] = float(surprises[at].neg().exp().mean())
     print(f"{names[fate]:11} {int(at.sum()):5} places   p(true token) {mean_p[names[fate]]:6.1%}"
-          f"   loss {float(surprise[at].mean()):5.2f} nats")  # fmt: skip
+          f"   loss {float(surprises[at].mean()):5.2f} nats")  # fmt: skip
 assert mean_p["not chosen"] > 0.5 > mean_p["masked"]  # it copies what it sees, mostly
 assert abs(mean_p["kept"] - mean_p["not chosen"]) < 0.15
 assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > 0.01

@@ -363,18 +363,18 @@ ways = {
     "all 0": lambda batch: torch.zeros_like(batch["token_type_ids"]),
     "0 and 1 confused": lambda batch: batch["attention_mask"] - batch["token_type_ids"],
 }
-judged = {name: with_segments(change) for name, change in ways.items()}
+by_segments = {name: with_segments(change) for name, change in ways.items()}
 
 # %%
-usual = judged["as they are"]
-for name, result in judged.items():
+usual = by_segments["as they are"]
+for name, result in by_segments.items():
     print(f"{name:17} words {result.mlm_loss:.2f} nats; pairs {result.nsp_accuracy:.0%} right, "
           f"{result.nsp_loss:.2f} nats")  # fmt: skip
     assert abs(result.mlm_loss - usual.mlm_loss) < 0.15
 pairs = sum(len(batch["next_sentence_label"]) for batch in batches)
 print(f"with {pairs} pairs a share is uncertain by ±{0.98 / pairs**0.5:.0%}")
-assert judged["all 0"].nsp_loss > usual.nsp_loss
-assert judged["all 0"].nsp_accuracy < usual.nsp_accuracy - 0.1
+assert by_segments["all 0"].nsp_loss > usual.nsp_loss
+assert by_segments["all 0"].nsp_accuracy < usual.nsp_accuracy - 0.1
 
 # %% [markdown]
 # The hidden words do not care. The judgment of pairs suffers when all ids are the same, far beyond

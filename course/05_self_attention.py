@@ -122,18 +122,18 @@ def largest_share(D, scaled, rows=400, keys=20):
 # %% tags=["nbval-check-output"]
 from bertedu import checks
 
-shares = {D: (largest_share(D, True), largest_share(D, False)) for D in (4, 64, 1024)}
+largest = {D: (largest_share(D, True), largest_share(D, False)) for D in (4, 64, 1024)}
 # BEGIN SOLUTION
 largest_guessed = {"with": 10, "without": 50}
 # END SOLUTION
-of_1024 = dict(zip(("with", "without"), shares[1024], strict=True))
+of_1024 = dict(zip(("with", "without"), largest[1024], strict=True))
 checks.guess(largest_guessed, {name: 100 * share for name, share in of_1024.items()}, "%", within=5)
 
 # %% tags=["nbval-check-output"]
-for D, (with_it, without) in shares.items():
-    print(f"D = {D:4}: largest of 20 shares {with_it:.0%} with the division, {without:.0%} without")
-assert max(with_it for with_it, _ in shares.values()) < 0.3
-assert shares[1024][1] > 0.9
+for n, (with_it, without) in largest.items():
+    print(f"D = {n:4}: largest of 20 shares {with_it:.0%} with the division, {without:.0%} without")
+assert max(with_it for with_it, _ in largest.values()) < 0.3
+assert largest[1024][1] > 0.9
 
 # %% [markdown]
 # With it, the shares stay the same at any size. Without it, at D = 1024 nearly all goes to one
@@ -141,13 +141,13 @@ assert shares[1024][1] > 0.9
 # through, and the layer cannot learn.
 
 # %% tags=["nbval-check-output"]
-D = 1024
-for name, factor in {"divided": 1 / math.sqrt(D), "not divided": 1.0}.items():
+size = 1024
+for name, factor in {"divided": 1 / math.sqrt(size), "not divided": 1.0}.items():
     generator = torch.Generator().manual_seed(1)
-    q = torch.randn(200, 1, D, generator=generator).requires_grad_()
-    k, v = (torch.randn(200, 20, n, generator=generator) for n in (D, 1))
-    ((q @ k.transpose(-1, -2) * factor).softmax(dim=-1) @ v).sum().backward()
-    typical = float(q.grad.norm(dim=-1).median()) / factor / math.sqrt(D)
+    asking = torch.randn(200, 1, size, generator=generator).requires_grad_()
+    keys, values = (torch.randn(200, 20, n, generator=generator) for n in (size, 1))
+    ((asking @ keys.transpose(-1, -2) * factor).softmax(dim=-1) @ values).sum().backward()
+    typical = float(asking.grad.norm(dim=-1).median()) / factor / math.sqrt(size)
     print(f"{name:12} gradient, for scores of one size: {'ok' if typical > 0.1 else 'gone'}")
     assert (typical > 0.1) == (name == "divided")
 
@@ -167,15 +167,15 @@ with torch.inference_mode():
                                     layer.attention.self.value))  # fmt: skip
     D = bert.config.head_size
     head = slice(0, D)  # the first head's numbers
-    probs = attention_probs(attention_scores(q[:, head], k[:, head]))  # [S, S]
+    by_hand = attention_probs(attention_scores(q[:, head], k[:, head]))  # [S, S]
 print(f"H = {x.shape[1]}, {bert.config.num_attention_heads} heads of D = {D}")
 print("          " + " ".join(f"{token:>6}" for token in encoding.tokens))
-for token, row in zip(encoding.tokens, probs, strict=True):
+for token, row in zip(encoding.tokens, by_hand, strict=True):
     print(f"{token:>9}", " ".join(f"{p:6.1%}" for p in row))
 
 # %%
 theirs = bert.attention("my dog is cute")  # [L, A, S, S]
-assert torch.allclose(probs, theirs[0, 0], atol=1e-5)
+assert torch.allclose(by_hand, theirs[0, 0], atol=1e-5)
 S, H, A = len(x), x.shape[1], bert.config.num_attention_heads
 by_head = [part.view(S, A, D).transpose(0, 1) for part in (q, k, v)]  # each [A, S, D]
 contexts, all_probs = attend(*by_head)
@@ -352,8 +352,8 @@ assert special[1:-1].min() > 0.4
 # %%
 figure, grid = plt.subplots(2, 3, figsize=(7.5, 5.2), sharex=True, sharey=True)
 heads = measured.mean(dim=0)  # [6, L, A]
-for axes, name, shares in zip(grid.flat, names, heads, strict=True):
-    image = axes.imshow(shares, vmin=0, vmax=1, aspect="auto")
+for axes, name, of_heads in zip(grid.flat, names, heads, strict=True):
+    image = axes.imshow(of_heads, vmin=0, vmax=1, aspect="auto")
     axes.set_title(name, fontsize=10)
     axes.set(xticks=[0, 5, 11], xticklabels=[1, 6, 12], yticks=[0, 2, 5], yticklabels=[1, 3, 6])
     axes.grid(visible=False)
@@ -369,9 +369,9 @@ assert heads[5].max() > 0.5  # and one for the next
 for i, name in ((4, "previous"), (5, "next"), (2, "[CLS]"), (0, "itself")):
     layer_of, head_of = divmod(int(heads[i].argmax()), heads.shape[2])
     values = measured[:, i, layer_of, head_of]
-    low, high = interval(values)
+    least, greatest = interval(values)
     print(f"{name:9} layer {layer_of + 1}, head {head_of + 1:2}: {values.mean():.1%}"
-          f" (95 %: {low:.1%} to {high:.1%})")  # fmt: skip
+          f" (95 %: {least:.1%} to {greatest:.1%})")  # fmt: skip
 
 # %% [markdown]
 # There are: one head does little else than look at the previous token, another at the next. Clark
@@ -687,11 +687,11 @@ checks.steadiest_head(steadiest_head)
 
 # %% tags=["solution"]
 one, other = (bert.attention(f"the small cat sat on the {word}") for word in ("mat", "roof"))
-layer, head = steadiest_head(one, other)
-print(f"layer {layer + 1}, head {head + 1}; where each token looks most:")
+layer_of, head_of = steadiest_head(one, other)
+print(f"layer {layer_of + 1}, head {head_of + 1}; where each token looks most:")
 tokens = tokenizer.encode("the small cat sat on the mat").tokens
-for token, shares in zip(tokens, one[layer, head], strict=True):
-    print(f"{token:6} → {tokens[shares.argmax()]:6} {shares.max():.0%}")
+for token, row in zip(tokens, one[layer_of, head_of], strict=True):
+    print(f"{token:6} → {tokens[row.argmax()]:6} {row.max():.0%}")
 
 # %% [markdown] tags=["solution"]
 # *What one sees:* the steadiest heads look at places, not at words: at a neighbour, or at

@@ -197,9 +197,9 @@ assert torch.all(probs[1, :, :, 6:] == 0)  # nobody looks at the padding
 
 # %% tags=["nbval-check-output"]
 counts = {}
-for heads in (1, 12, 24):
-    sizes = bertedu.BertConfig(hidden_size=384, num_attention_heads=heads)
-    counts[heads] = sum(weight.numel() for weight in SelfAttention(sizes).parameters())
+for number in (1, 12, 24):
+    cut = bertedu.BertConfig(hidden_size=384, num_attention_heads=number)
+    counts[number] = sum(weight.numel() for weight in SelfAttention(cut).parameters())
 print(counts)
 assert counts[1] == counts[12] == counts[24] == 3 * (384 * 384 + 384)
 
@@ -479,14 +479,14 @@ assert gap(unmasked[1, :6], my_states[1, :6]) > 0.1
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
-    formula = library.bert(**batch, output_attentions=True).last_hidden_state
+    readable = library.bert(**batch, output_attentions=True).last_hidden_state
     fused = library.bert(**batch).last_hidden_state
     packed = library.bert(**batch, skip_padding=True).last_hidden_state
-show("fused against formula", gap(fused, formula))
-show("padding skipped", gap(packed[real], formula[real]))
+show("fused against formula", gap(fused, readable))
+show("padding skipped", gap(packed[real], readable[real]))
 print("at the padding:", packed[~real].unique().tolist())
-assert gap(fused, formula) <= 1e-5
-assert gap(packed[real], formula[real]) <= 1e-5
+assert gap(fused, readable) <= 1e-5
+assert gap(packed[real], readable[real]) <= 1e-5
 assert packed[~real].count_nonzero() == 0
 
 # %% [markdown]
@@ -650,6 +650,7 @@ figure, axes = plt.subplots(figsize=(7.5, 2.6))
 plt.close(figure)  # it is drawn and shown in the next cell
 
 # %%
+axes.clear()  # so that running this cell again draws the bars once
 left = torch.zeros(len(rows))
 for part, share in zip(["embeddings", "attention", "feed-forward", "norm"], shares.T, strict=True):
     bars = axes.barh([*rows], share, left=left, color=PARTS[part], label=part)
@@ -692,10 +693,10 @@ def operations(c, S):
 
 for name, c in sizes.items():
     quadratic = [4 * S * S * c.hidden_size * c.num_hidden_layers for S in (128, 512)]
-    shares = [part / operations(c, S) for part, S in zip(quadratic, (128, 512), strict=True)]
+    of_all = [part / operations(c, S) for part, S in zip(quadratic, (128, 512), strict=True)]
     print(f"{name:12} {operations(c, 128) / 1e9:6.1f} billion for 128 tokens; "
-          f"S × S part {shares[0]:.0%}, with 512 tokens {shares[1]:.0%}")  # fmt: skip
-    assert max(shares) < 0.2
+          f"S × S part {of_all[0]:.0%}, with 512 tokens {of_all[1]:.0%}")  # fmt: skip
+    assert max(of_all) < 0.2
 
 # %%
 from torch.utils.flop_counter import FlopCounterMode

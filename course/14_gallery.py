@@ -102,13 +102,13 @@ assert len(set((masks.fates > 0).sum(dim=1).tolist())) == 1  # the same number i
 # *(Lesson 03.)*
 
 # %% tags=["nbval-check-output"]
-pairs = widgets.SentencePairBuilder()
-pairs
+deal = widgets.SentencePairBuilder()
+deal
 
 # %%
-starts = torch.from_numpy(pairs.corpus.document_starts.astype("int64"))
+starts = torch.from_numpy(deal.corpus.document_starts.astype("int64"))
 assert (starts.diff() >= 2).all()  # or no sentence could follow another
-assert starts[-1] == pairs.corpus.num_sentences == len(pairs.sentences)
+assert starts[-1] == deal.corpus.num_sentences == len(deal.sentences)
 
 # %% [markdown]
 # ## 5. EmbeddingSum: three vectors become one
