@@ -1,9 +1,5 @@
 """Every head of a model on one text: what does this head do with that word?"""
 
-import base64
-import struct
-import zlib
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -13,46 +9,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import bertedu
-from bertedu.attention import attention_probs, attention_scores
 from bertedu.bert import Bert
 from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.model import BertLayer
-from bertedu.tokenizer import BertTokenizer
+from bertedu.widgets.attention_maps import overview, pooled
+from bertedu.widgets.attention_numbers import Attention, row_numbers, told
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
-from bertedu.widgets.palette import LIGHT, SEQUENTIAL
-from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, visible_text
+from bertedu.widgets.svg import Chip, Picture, percent, visible_text
 
 LONGEST = 512  # tokens
-NUMBERS = ("entropy", "to [CLS]", "to [SEP]", "to itself", "to next", "to previous")
 _MOST_MAPS = 1_900_000  # bytes of all maps together; beyond it they become coarse
 _MOST_EXACT = 100_000  # bytes for which every head's numbers come along unasked
 _COARSE = 64  # dots a side of a coarse map
-_PRINTED = 24  # dots a side of a small map in the static picture
 _ORDINARY, _CLS, _SEP, _SPECIAL = range(4)
 _FIRST = {
     "layer": 1, "head": 1, "beside": None, "token": None, "target": None, "view": "matrix",
     "special": True, "renormalise": False, "difference": False,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Attention:
-    """What all heads of a model ask and answer about one text.
-
-    Attributes:
-        encoding: the text's S tokens.
-        query: float32 [L, A, S, D], the model's own.
-        key: float32 [L, A, S, D].
-    """
-
-    encoding: Encoding
-    query: Tensor
-    key: Tensor
-
-    def probs(self, layer: int) -> Tensor:
-        """Returns one layer's attention probabilities, [A, S, S]; layers count from 0."""
-        return attention_probs(attention_scores(self.query[layer], self.key[layer]))
 
 
 class AttentionExplorer(Widget):
@@ -83,7 +57,7 @@ class AttentionExplorer(Widget):
         >>> bert = Bert(BertForPreTraining(config), load_tokenizer())
         >>> explorer = AttentionExplorer("my dog is cute", bert=bert)
         >>> explorer  # all weights are random and small, so a head looks everywhere alike
-        AttentionExplorer(6 tokens, layer 1 head 1 of 2 x 3: entropy 1.79 nats, to itself 16.7 %)
+        AttentionExplorer(6 tokens, layer 1 head 1 of 2 x 3: entropy 1.79 nats, to itself 16... %)
         >>> explorer.settings = explorer.settings | {"layer": 2, "token": 2}
     """
 
@@ -129,7 +103,7 @@ class AttentionExplorer(Widget):
         return (
             f"{len(self._shown[0].encoding)} tokens, layer {layer} head {head} of "
             f"{config.num_hidden_layers} x {config.num_attention_heads}: entropy "
-            f"{numbers[0]:.2f} nats, to itself {_percent(numbers[3])}"
+            f"{numbers[0]:.2f} nats, to itself {percent(numbers[3])}"
         )
 
     def to_svg(self) -> str:
@@ -139,14 +113,14 @@ class AttentionExplorer(Widget):
         probs = attention.probs(layer - 1)[head - 1]  # [S, S]
         picture = Picture(f"{self.summary()}. {' '.join(encoding.tokens)}")
         picture.heading("All heads: a row asks, a column answers")
-        height, drawing = _overview(self._maps[0], self._darkest, layer, head)
+        height, drawing = overview(self._maps[0], self._darkest, layer, head)
         picture.drawing(height, drawing)
         picture.note(
             f"White is 0 %, the darkest blue {100 * self._darkest:.0f} % or more. "
             f"The frame: layer {layer}, head {head}."
         )
         picture.heading(f"Layer {layer}, head {head}: averages over the {len(encoding)} tokens")
-        picture.lines([(_told(self._averages[0][layer - 1, head - 1]), "ink")])
+        picture.lines([(told(self._averages[0][layer - 1, head - 1]), "ink")])
         token = self.settings["token"]
         if token is None:
             answers, heading = probs.mean(dim=0), "What the tokens answer, on average"
@@ -156,7 +130,7 @@ class AttentionExplorer(Widget):
         picture.heading(heading)
         picture.chips(
             [
-                Chip(piece, [_percent(share)], int(segment), kind != _ORDINARY)
+                Chip(piece, [percent(share)], int(segment), kind != _ORDINARY)
                 for piece, share, segment, kind in zip(
                     encoding.tokens,
                     answers.tolist(),
@@ -313,120 +287,3 @@ class AttentionExplorer(Widget):
         kinds = dict.fromkeys(tokenizer.special_ids, _SPECIAL)
         kinds |= {tokenizer.cls_token_id: _CLS, tokenizer.sep_token_id: _SEP}
         return [kinds.get(index, _ORDINARY) for index in encoding.input_ids.tolist()]
-
-
-def row_numbers(probs: Tensor, input_ids: Tensor, tokenizer: BertTokenizer) -> Tensor:
-    """Returns each row's NUMBERS: how spread it is, and the shares that go to certain places.
-
-    Args:
-        probs: [..., S, S], rows ask and sum to 1.
-        input_ids: int64 [S].
-        tokenizer: knows [CLS] and [SEP].
-
-    Returns:
-        [..., S, 6]: the entropy in nats, then five shares, which may overlap: a [CLS] that looks
-        at itself counts twice. The last token has no next and the first no previous: nan.
-
-    Example:
-        >>> tokenizer = bertedu.load_tokenizer()
-        >>> ids = tokenizer.encode("dog").input_ids
-        >>> row_numbers(torch.full((3, 3), 1 / 3), ids, tokenizer)[0]
-        tensor([1.0986, 0.3333, 0.3333, 0.3333, 0.3333,    nan])
-    """
-    itself = probs.diagonal(dim1=-2, dim2=-1)
-    nothing = torch.full_like(itself[..., :1], float("nan"))
-    return torch.stack(
-        [
-            torch.special.entr(probs).sum(-1),
-            probs[..., input_ids == tokenizer.cls_token_id].sum(-1),
-            probs[..., input_ids == tokenizer.sep_token_id].sum(-1),
-            itself,
-            torch.cat([probs.diagonal(1, -2, -1), nothing], -1),
-            torch.cat([nothing, probs.diagonal(-1, -2, -1)], -1),
-        ],
-        dim=-1,
-    )
-
-
-def pooled(maps: NDArray[Any], side: int) -> NDArray[Any]:
-    """Returns maps [..., S, S] as [..., side, side]: each dot is the largest of its block."""
-    size = maps.shape[-1]
-    if size <= side:
-        return maps
-    edges = np.arange(side) * size // side
-    smaller: NDArray[Any] = np.maximum.reduceat(
-        np.maximum.reduceat(maps, edges, axis=-1), edges, axis=-2
-    )
-    return smaller
-
-
-def _overview(maps: NDArray[Any], darkest: float, layer: int, head: int) -> tuple[float, Any]:
-    """The height of all small maps, and what draws them from a top edge on."""
-    layers, heads = maps.shape[:2]
-    left, labels = MARGIN + 64.0, 18.0
-    cell = min(48.0, (WIDTH - MARGIN - left) / heads)
-
-    def draw(top: float) -> str:
-        def label(text: object, x: float, y: float) -> str:
-            return f'<text x="{x:.0f}" y="{y:.0f}">{text}</text>'
-
-        down = top + labels
-        x, y = left + (head - 1) * cell, down + (layer - 1) * cell
-        return (
-            f'<g font-family="system-ui, Liberation Sans, Helvetica, sans-serif" font-size="12" '
-            f'fill="{LIGHT["dim"]}">'
-            + "".join(label(n + 1, left + (n + 0.4) * cell, top + 12) for n in range(heads))
-            + "".join(
-                label(f"layer {n + 1}", MARGIN, down + (n + 0.5) * cell + 4) for n in range(layers)
-            )
-            + f'<image x="{left:.1f}" y="{down:.1f}" width="{heads * cell:.1f}" '
-            f'height="{layers * cell:.1f}" preserveAspectRatio="none" '
-            'style="image-rendering:pixelated" '
-            f'href="data:image/png;base64,{_png(_mosaic(maps, darkest))}"/>'
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell:.1f}" height="{cell:.1f}" '
-            f'fill="none" stroke="{LIGHT["start"]}" stroke-width="3"/></g>'
-        )
-
-    return labels + layers * cell, draw
-
-
-def _mosaic(maps: NDArray[np.uint8], darkest: float) -> NDArray[np.uint8]:
-    """All maps side by side, as colours from 1 on, with lines of colour 0 between them."""
-    small = pooled(maps, _PRINTED).astype(np.float64)  # [L, A, side, side]
-    small = small.repeat(times := -(-_PRINTED // small.shape[-1]), axis=2).repeat(times, axis=3)
-    levels = 1 + np.minimum(small / (255 * darkest), 1) * 254
-    framed = np.pad(levels.round().astype(np.uint8), ((0, 0), (0, 0), (0, 1), (0, 1)))
-    layers, heads, side, _ = framed.shape
-    return framed.transpose(0, 2, 1, 3).reshape(layers * side, heads * side)
-
-
-def _png(levels: NDArray[np.uint8]) -> str:
-    """A picture of colours 1 to 255 of the sequential scale, 0 a grey line, as base64."""
-    stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in SEQUENTIAL])
-    places = np.linspace(0, len(stops) - 1, 255)
-    scale = np.stack([np.interp(places, range(len(stops)), stops[:, i]) for i in range(3)], axis=1)
-    colors = bytes.fromhex(LIGHT["outline"][1:]) + scale.round().astype(np.uint8).tobytes()
-    height, width = levels.shape
-    rows = np.pad(levels, ((0, 0), (1, 0))).tobytes()  # a 0 before each row: no filter
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        framed = kind + body
-        return struct.pack(">I", len(body)) + framed + struct.pack(">I", zlib.crc32(framed))
-
-    return base64.b64encode(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0))
-        + chunk(b"PLTE", colors)
-        + chunk(b"IDAT", zlib.compress(rows, 9))
-        + chunk(b"IEND", b"")
-    ).decode()
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _told(numbers: Tensor) -> str:
-    entropy, *shares = numbers.tolist()
-    told = (f"{name} {_percent(share)}" for name, share in zip(NUMBERS[1:], shares, strict=True))
-    return ", ".join([f"entropy {entropy:.2f} nats", *told])

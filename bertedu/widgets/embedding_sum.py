@@ -1,9 +1,6 @@
 """What BERT reads: token + segment + position, their sum, LayerNorm; each can be switched off."""
 
 import re
-from collections.abc import Sequence
-from html import escape
-from itertools import groupby
 from typing import Any, cast
 
 import numpy as np
@@ -17,16 +14,13 @@ from bertedu.errors import InputError
 from bertedu.model import BertEmbeddings, BertLayer
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
-from bertedu.widgets.palette import DIVERGING, LIGHT, SEQUENTIAL
-from bertedu.widgets.svg import MARGIN, WIDTH, Picture, visible_text
 
 LONGEST = 64  # tokens: rows that a screen can show
 POSITIONS = 64  # rows of the position tables that are compared
 DIMENSIONS = 64  # shown at first, of H
 TERMS = ("token", "segment", "position")
 SWITCHES = (*TERMS, "layer_norm")  # a combination is a number: 1, 2, 4 and 8, where on
-_EVERYTHING = 2 ** len(SWITCHES) - 1
-_MOST_STATIC = 20  # tokens, and positions, in the static picture
+EVERYTHING = 2 ** len(SWITCHES) - 1
 _PIECE = re.compile(r"(?<!\S)##\S+")
 
 
@@ -121,7 +115,7 @@ class EmbeddingSum(Widget):
     @property
     def moved(self) -> float:
         """The share of a token's attention that goes elsewhere than with everything on, 0 to 1."""
-        return moved(self.attention(), self.attention(_EVERYTHING))
+        return moved(self.attention(), self.attention(EVERYTHING))
 
     def summary(self) -> str:
         """Returns the main numbers in one line."""
@@ -132,67 +126,20 @@ class EmbeddingSum(Widget):
 
     def to_svg(self) -> str:
         """Returns the picture of the text, as the switches stand."""
-        tokens = [self.bert.tokenizer.tokens[index] for index in self.ids[:_MOST_STATIC].tolist()]
-        start, stop = self.settings["dimensions"]
-        picture = Picture(f"{self.summary()}. {' '.join(tokens)}")
-        picture.heading("Token + segment + position, their sum, and LayerNorm")
-        if rest := len(self.ids) - len(tokens):
-            picture.note(f"The first {len(tokens)} tokens; {rest} more are not drawn.")
-        shown, normed = self.settings, self.settings["layer_norm"]
-        names = [f"{name}{'' if shown[name] else ' (off)'}" for name in TERMS]
-        titles = [names[0], "= sum", f"+ {names[1]}", "LayerNorm" if normed else "LayerNorm (off)"]
-        off = torch.zeros_like(self.terms[0])
-        parts = [term if shown[name] else off for name, term in zip(TERMS, self.terms, strict=True)]
-        blocks = [parts[0], self.summed, parts[1], self.states, parts[2]]
-        extreme = _scales(self._embeddings, self.terms)
-        scales = [extreme[0]] * 3 + [extreme[normed], extreme[0]]
-        half = (WIDTH - 2 * MARGIN - 20) / 2
-        for row in range(3):
-            height = 22 + 14 * len(tokens)
-            drawn = [
-                (MARGIN + (half + 20) * column, title, block[: len(tokens), start:stop], scale)
-                for column, (title, block, scale) in enumerate(
-                    list(zip([*titles, f"+ {names[2]}"], blocks, scales, strict=True))[
-                        2 * row : 2 * row + 2
-                    ]
-                )
-            ]
-            picture.drawing(
-                height,
-                lambda top, drawn=drawn: "".join(  # type: ignore[misc]
-                    _strip(title, tokens, values / scale, left, top, half)
-                    for left, title, values, scale in drawn
-                ),
-            )
-        picture.note(
-            f"Dimensions {start} to {stop - 1} of {self.terms.shape[-1]}. Blue is below 0, red "
-            f"above, white is 0; the deepest colour is {extreme[0]:.2f} or more, after LayerNorm "
-            f"{extreme[1]:.1f} or more."
-        )
-        head = f"head {shown['head']}" if shown["head"] else "mean of all heads"
-        picture.heading(f"First layer's attention ({head})")
-        all_on, now = (self.attention(c)[: len(tokens), : len(tokens)] for c in (_EVERYTHING, None))
-        highest, change = max(float(all_on.max()), float(now.max())), now - all_on
-        most = float(change.abs().max()) or 1.0
-        picture.drawing(210, lambda top: "".join((
-            _square("everything on", all_on / highest, SEQUENTIAL, 0, top),
-            _square("as the switches stand", now / highest, SEQUENTIAL, 1, top),
-            _square("change", (change / most + 1) / 2, DIVERGING, 2, top),
-        )))  # fmt: skip
-        picture.note(
-            f"Rows ask, columns answer. Probabilities from 0 to {highest:.1%}; change up to "
-            f"{most if change.any() else 0:.1%}, red is more. {self.moved:.1%} of a token's "
-            "attention moved."
-        )
-        picture.heading("How alike two positions are (cosine)")
-        tables = self._positions[int(shown["centred"]), :, :_MOST_STATIC, :_MOST_STATIC]
-        picture.drawing(210, lambda top: "".join(
-            _square(title, (table + 1) / 2, DIVERGING, column, top)
-            for column, (title, table) in enumerate(
-                zip(("learned by BERT", "sinusoidal"), tables, strict=True))
-        ))  # fmt: skip
-        picture.note(f"Positions 0 to {tables.shape[-1] - 1}; blue is -1, white 0, red 1.")
-        return picture.to_svg()
+        from bertedu.widgets.embedding_picture import drawn
+
+        return drawn(self)
+
+    @property
+    def scales(self) -> list[float]:
+        """Where the colour ends, before and after LayerNorm: one value in a hundred lies beyond."""
+        both = _summed(self.terms, EVERYTHING), _states(self._embeddings, self.terms, EVERYTHING)
+        return [max(float(values.abs().quantile(0.99)), 1e-6) for values in both]
+
+    @property
+    def cosines(self) -> Tensor:
+        """How alike two positions are, [learned, sinusoidal] x P x P, as `centred` stands."""
+        return self._positions[int(self.settings["centred"])]
 
     @property
     def _embeddings(self) -> BertEmbeddings:
@@ -216,7 +163,7 @@ class EmbeddingSum(Widget):
             parts.token_type_embeddings(types),
             parts.position_embeddings(torch.arange(len(ids))),
         ])  # fmt: skip  # [3, S, H]
-        states = [_states(parts, self.terms, c) for c in range(_EVERYTHING + 1)]
+        states = [_states(parts, self.terms, c) for c in range(EVERYTHING + 1)]
         _, probs = layer.attention.self(torch.stack(states), None, None, True)
         self.attention_probs: Tensor = probs  # [combinations, A, S, S]
 
@@ -248,7 +195,7 @@ class EmbeddingSum(Widget):
             "special": [index in tokenizer.special_ids for index in ids],
             "own": self._own,
             "eps": norm.eps,
-            "scales": _scales(self._embeddings, self.terms),
+            "scales": self.scales,
         }
         return pack(
             header,
@@ -352,51 +299,3 @@ def _states(embeddings: BertEmbeddings, terms: Tensor, combination: int) -> Tens
     summed = _summed(terms, combination)
     normed: Tensor = embeddings.LayerNorm(summed).detach()
     return normed if combination >> len(TERMS) & 1 else summed
-
-
-def _scales(embeddings: BertEmbeddings, terms: Tensor) -> list[float]:
-    """Where the colour ends, before and after LayerNorm: one value in a hundred lies beyond."""
-    both = _summed(terms, _EVERYTHING), _states(embeddings, terms, _EVERYTHING)
-    return [max(float(values.abs().quantile(0.99)), 1e-6) for values in both]
-
-
-def _strip(
-    title: str, tokens: Sequence[str], values: Tensor, left: float, top: float, width: float
-) -> str:
-    """Rows of colour under a title, a token before each."""
-    labels = "".join(
-        f'<text x="{left + 74:.0f}" y="{top + 28 + 14 * row:.0f}" font-size="12" '
-        f'text-anchor="end" fill="{LIGHT["ink"]}">{escape(visible_text(token)[:10])}</text>'
-        for row, token in enumerate(tokens)
-    )
-    return (
-        f'<g font-family="monospace"><text x="{left:.0f}" y="{top + 12:.0f}" font-size="13" '
-        f'font-weight="600" fill="{LIGHT["ink"]}">{title}</text>{labels}</g>'
-        + _cells((values + 1) / 2, DIVERGING, left + 80, top + 18, width - 80, 14 * len(tokens))
-    )
-
-
-def _square(title: str, shares: Tensor, stops: Sequence[str], column: int, top: float) -> str:
-    left = MARGIN + 248 * column
-    return (
-        f'<text x="{left}" y="{top + 12:.0f}" font-family="monospace" font-size="13" '
-        f'fill="{LIGHT["ink"]}">{title}</text>'
-    ) + _cells(shares, stops, left, top + 18, 184, 184)
-
-
-def _cells(
-    shares: Tensor, stops: Sequence[str], left: float, top: float, width: float, height: float
-) -> str:
-    """A matrix as colour: one path for each of the scale's stops, 0 the first and 1 the last."""
-    rows, columns = shares.shape
-    paths: dict[int, list[str]] = {}
-    levels = (shares.clamp(0, 1) * (len(stops) - 1)).round().int().tolist()
-    for y, row in enumerate(levels):
-        x = 0
-        for level, run in groupby(row):
-            length = len(list(run))
-            paths.setdefault(level, []).append(f"M{x} {y}.5h{length}")
-            x += length
-    drawn = "".join(f'<path stroke="{stops[k]}" d="{"".join(paths[k])}"/>' for k in sorted(paths))
-    scale = f"scale({width / columns:.4f} {height / rows:.4f})"
-    return f'<g transform="translate({left:.1f} {top:.1f}) {scale}">{drawn}</g>'

@@ -111,16 +111,6 @@ class FineTunedWidget(Widget):
         self.picture = self.to_svg()
 
 
-def percent(share: float) -> str:
-    """Returns a probability as text, with one decimal.
-
-    Example:
-        >>> percent(0.1234)
-        '12.3 %'
-    """
-    return f"{100 * share:.1f} %"
-
-
 def readable(text: str) -> str:
     """Returns a text with something to see for every character but the spaces.
 

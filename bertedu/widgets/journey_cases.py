@@ -8,6 +8,7 @@ from bertedu.finetuned import FineTuned
 from bertedu.tasks.classification import ClassPrediction
 from bertedu.tasks.question_answering import AnswerPrediction
 from bertedu.tasks.slot_filling import TagPrediction
+from bertedu.widgets.svg import percent
 
 Case = Callable[[str, str | None], str | Sequence[str]]
 _PAIRS = {  # what text and pair are to a case that reads both
@@ -53,19 +54,15 @@ def said(prediction: ClassPrediction | TagPrediction | AnswerPrediction) -> list
     """
     if isinstance(prediction, ClassPrediction):
         order = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-        return [f"{label} {_percent(probability)}" for label, probability in order]
+        return [f"{label} {percent(probability)}" for label, probability in order]
     if isinstance(prediction, AnswerPrediction):
-        lines = [f"{s.text}: {_percent(s.probability)}" for s in prediction.spans[:_MOST_SPANS]]
+        lines = [f"{s.text}: {percent(s.probability)}" for s in prediction.spans[:_MOST_SPANS]]
         if prediction.no_answer_probability:
-            lines.append(f"(no answer: {_percent(prediction.no_answer_probability)})")
+            lines.append(f"(no answer: {percent(prediction.no_answer_probability)})")
         return lines
     best = prediction.probabilities.max(dim=-1).values.tolist()  # of each word's tags
-    lines = [f"{s.label}: {s.text} {_percent(best[s.first_word])}" for s in prediction.slots]
+    lines = [f"{s.label}: {s.text} {percent(best[s.first_word])}" for s in prediction.slots]
     lines = lines or ["no slot"]
     if prediction.intent is not None:
         lines.append(f"intent {said(prediction.intent)[0]}")
     return lines
-
-
-def _percent(probability: float) -> str:
-    return f"{100 * probability:.1f} %"

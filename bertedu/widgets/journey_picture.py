@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bertedu.widgets.embedding_sum import _cells
+from bertedu.widgets.embedding_picture import cells
 from bertedu.widgets.palette import DIVERGING, LIGHT, SEQUENTIAL
-from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, visible_text
+from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, percent, visible_text
 
 if TYPE_CHECKING:
     from bertedu.widgets.journey import Journey
@@ -55,7 +55,7 @@ def _pair(journey: "Journey", picture: Picture) -> None:
     follows = journey.stages.follows
     if follows is not None:
         verdict = "B follows A" if follows >= 0.5 else "B is random"
-        said = f"{verdict}, says the head: {_percent(follows)} that it follows"
+        said = f"{verdict}, says the head: {percent(follows)} that it follows"
     else:
         said = "no pair: all is segment A" if journey.pair is None else "no next-sentence head"
     picture.lines([(said, "ink")])
@@ -85,7 +85,7 @@ def _attention(journey: "Journey", picture: Picture) -> None:
     asker = "all tokens, on average" if lit is None else f"“{visible_text(tokens[lit])}”"
     picture.note(
         f"Layer {settings['layer']}, {head}: what each token gets from {asker}, in percent, "
-        f"from 0 to {_percent(highest)}."
+        f"from 0 to {percent(highest)}."
     )
 
 
@@ -177,7 +177,7 @@ def _label(text: str, y: float) -> str:
 
 def _strip(name: str, shares: Tensor, top: float) -> str:
     width = WIDTH - MARGIN - _LEFT
-    return _label(name, top + 20) + _cells(shares, DIVERGING, _LEFT, top, width, 32)
+    return _label(name, top + 20) + cells(shares, DIVERGING, _LEFT, top, width, 32)
 
 
 def _grid(
@@ -189,7 +189,7 @@ def _grid(
 ) -> str:
     """Rows of colour, with their numbers where a column has room."""
     side, height = _column(shares.shape[1]), 20.0
-    parts = [_cells(shares, stops, _LEFT, top, WIDTH - MARGIN - _LEFT, height * len(names))]
+    parts = [cells(shares, stops, _LEFT, top, WIDTH - MARGIN - _LEFT, height * len(names))]
     for row, name in enumerate(names):
         y = top + height * row + 14
         parts.append(_label(name, y))
@@ -205,9 +205,5 @@ def _grid(
     return "".join(parts)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
 def _said(token: str, probability: float) -> str:
-    return f"{visible_text(token)} {_percent(probability)}"
+    return f"{visible_text(token)} {percent(probability)}"

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from bertedu.errors import InputError
 from bertedu.finetuned import FineTuned
 from bertedu.widgets.base import javascript_module, pack, style_sheet
-from bertedu.widgets.finetuned import FineTunedWidget, percent, readable
+from bertedu.widgets.finetuned import FineTunedWidget, readable
 from bertedu.widgets.palette import LIGHT
-from bertedu.widgets.svg import WIDTH, Picture
+from bertedu.widgets.svg import WIDTH, Picture, percent
 
 LONGEST = 256  # tokens of a pair, with [CLS] and both [SEP]
 MOST_TRIES = 12

@@ -15,9 +15,9 @@ from bertedu.finetuned import FineTuned
 from bertedu.tasks.question_answering import AnswerPrediction, Example, QuestionAnswering
 from bertedu.tasks.spans import best_window, windows_of
 from bertedu.widgets.base import javascript_module, pack, style_sheet
-from bertedu.widgets.finetuned import FineTunedWidget, percent, readable, shortened
+from bertedu.widgets.finetuned import FineTunedWidget, readable, shortened
 from bertedu.widgets.palette import LIGHT
-from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture
+from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, percent
 
 LONGEST = 512  # tokens of question and document together
 _AROUND = 8  # tokens printed on either side of the answer

@@ -192,6 +192,16 @@ def visible_text(text: str) -> str:
     return "".join(map(visible, text))
 
 
+def percent(share: float) -> str:
+    """Returns a probability as text, with one decimal.
+
+    Example:
+        >>> percent(0.1234)
+        '12.3 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
 def _colors(chip: Chip) -> tuple[str, str, str]:
     """Fill, stroke and ink of a chip; "" is the ink around it."""
     if chip.fate == "masked":

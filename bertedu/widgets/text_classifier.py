@@ -12,9 +12,9 @@ from bertedu.errors import InputError
 from bertedu.finetuned import FineTuned
 from bertedu.tasks.slot_filling import Example
 from bertedu.widgets.base import javascript_module, pack, style_sheet
-from bertedu.widgets.finetuned import FineTunedWidget, percent, shortened
+from bertedu.widgets.finetuned import FineTunedWidget, shortened
 from bertedu.widgets.palette import diverging
-from bertedu.widgets.svg import Chip, Picture
+from bertedu.widgets.svg import Chip, Picture, percent
 
 LONGEST = 256  # tokens, with [CLS] and [SEP]
 _SOME = 0.001  # an effect of less than 0.1 percentage points is told as none

@@ -11,9 +11,9 @@ from bertedu.finetuned import FineTuned
 from bertedu.tasks.slot_filling import Slot, TagPrediction, mend, slots_of
 from bertedu.validation import IGNORED
 from bertedu.widgets.base import javascript_module, pack, style_sheet
-from bertedu.widgets.finetuned import FineTunedWidget, percent, readable, shortened
+from bertedu.widgets.finetuned import FineTunedWidget, readable, shortened
 from bertedu.widgets.palette import sequential
-from bertedu.widgets.svg import Chip, Picture
+from bertedu.widgets.svg import Chip, Picture, percent
 
 LONGEST = 256  # tokens, with [CLS] and [SEP]
 _TOLD = 4  # slots in the one line
