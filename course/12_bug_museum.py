@@ -350,17 +350,17 @@ def anything_goes(ids, special_ids):  # noqa: ARG001
     return torch.ones_like(ids, dtype=torch.bool)
 
 
-ids = torch.zeros(200, 128, dtype=torch.long)
-ids[:, :40] = torch.randint(1_000, 30_000, (200, 40), generator=torch.Generator().manual_seed(2))
-ids[:, 0], ids[:, 39] = tokenizer.cls_token_id, tokenizer.sep_token_id
+short = torch.zeros(200, 128, dtype=torch.long)
+short[:, :40] = torch.randint(1_000, 30_000, (200, 40), generator=torch.Generator().manual_seed(2))
+short[:, 0], short[:, 39] = tokenizer.cls_token_id, tokenizer.sep_token_id
 
 # %% tags=["nbval-check-output"]
-draw = torch.rand(ids.shape, generator=torch.Generator().manual_seed(3))
-labels = ids[anything_goes(ids, tokenizer.special_ids) & (draw < 0.15)]
-padding = (labels == tokenizer.pad_token_id).float().mean().item()
-print(f"{padding:.1%} of {len(labels):,} labels are [PAD]: who always says so is right so often")
+draw = torch.rand(short.shape, generator=torch.Generator().manual_seed(3))
+asked = short[anything_goes(short, tokenizer.special_ids) & (draw < 0.15)]
+padding = (asked == tokenizer.pad_token_id).float().mean().item()
+print(f"{padding:.1%} of {len(asked):,} labels are [PAD]: who always says so is right so often")
 assert 0.66 < padding < 0.71
-special = torch.isin(labels, torch.tensor(sorted(tokenizer.special_ids))).float().mean()
+special = torch.isin(asked, torch.tensor(sorted(tokenizer.special_ids))).float().mean()
 assert special > padding  # [CLS] and [SEP], too
 
 # %% [markdown]
@@ -572,8 +572,8 @@ def labels_of(text, rng):
 rng = random.Random(6)
 as_it_should_be = "\n\n".join("\n".join(document) for document in sentences)
 for name, text in {"blank lines": neat_text(sentences), "documents": as_it_should_be}.items():
-    labels = labels_of(text, rng)
-    print(f"{name:12} {sum(labels) / len(labels):6.1%} of {len(labels)} pairs are called random")
+    dealt = labels_of(text, rng)
+    print(f"{name:12} {sum(dealt) / len(dealt):6.1%} of {len(dealt)} pairs are called random")
 assert set(labels_of(neat_text(sentences), rng)) == {1}
 
 # %% [markdown]
@@ -1533,9 +1533,9 @@ assert len(read) == 157
 # - *"`no_grad` is enough for an evaluation."* (codertimo/BERT-pytorch #92; exhibit 21.)
 
 # %%
-mask = torch.arange(8) < 5
-before = scores.masked_fill(~mask, float("-inf")).softmax(-1)
-after = scores.softmax(-1) * mask
+shown = torch.arange(8) < 5
+before = scores.masked_fill(~shown, float("-inf")).softmax(-1)
+after = scores.softmax(-1) * shown
 after /= after.sum(-1, keepdim=True)
 assert torch.allclose(before, after, atol=1e-6)  # equal: the report was wrong
 
@@ -1600,7 +1600,7 @@ tests = {
     "rows sum to 1": lambda f: torch.allclose(f(scores[0], mask).sum(-1), torch.ones(4, 8)),
     "empty slots do not count": lambda f: torch.isclose(
         f(logits, labels, weights),
-        f(logits + 3 * torch.rand(1_000) * (1 - weights[..., None]), labels, weights),
+        f(logits + torch.arange(1_000) / 100 * (1 - weights[..., None]), labels, weights),
     ),
     "all is read": lambda f: {t for a, b in f(157, 114, 28) for t in range(a, b)} == {*range(157)},
 }
