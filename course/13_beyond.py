@@ -69,8 +69,8 @@ models = {"this course": bert} | ({"BERT-base": base} if base else {})
 # %%
 for text in ("Paris is the [MASK] of France.", "Calculus is a [MASK] of math."):
     print(text)
-    for name, model in models.items():
-        guesses = model.fill_mask(text)[0]
+    for name, reader in models.items():
+        guesses = reader.fill_mask(text)[0]
         print(f"  {name:12}", *(f"{guess.token} {guess.probability:.1%}" for guess in guesses[:4]))
         assert guesses[0].probability >= guesses[1].probability
 if base:
@@ -158,12 +158,12 @@ def weights_in_layers(c):
 # %%
 from torch.utils.flop_counter import FlopCounterMode
 
-model = bertedu.BertForPreTraining(sizes)
+counted_model = bertedu.BertForPreTraining(sizes)
 labels = torch.full((1, 128), -100)
 labels[0, 1:20] = 7  # 19 places are asked
 with FlopCounterMode(display=False) as counter:
-    output = model(torch.full((1, 128), 7), labels=labels, next_sentence_label=torch.tensor([0]),
-                   output_attentions=True)  # fmt: skip
+    output = counted_model(torch.full((1, 128), 7), labels=labels, output_attentions=True,
+                           next_sentence_label=torch.tensor([0]))  # fmt: skip
     output.loss.backward()
 assert counter.get_total_flops() == training_flops(sizes, 128, 19)
 
@@ -713,13 +713,13 @@ with torch.no_grad():
 # the course's model on held-out sentences:
 
 # %%
-rows = bertedu.collate([tokenizer.encode(text) for text in sentences[:150]])
+shown = bertedu.collate([tokenizer.encode(text) for text in sentences[:150]])
 asked, right = {}, {}
 for rate in (0.15, 0.3, 0.6):
-    masked = mask_tokens(rows["input_ids"], tokenizer, torch.Generator().manual_seed(0),
-                         MaskingRule(rate), rows["attention_mask"])  # fmt: skip
+    masked = mask_tokens(shown["input_ids"], tokenizer, torch.Generator().manual_seed(0),
+                         MaskingRule(rate), shown["attention_mask"])  # fmt: skip
     with torch.inference_mode():
-        inputs = {**rows, "input_ids": masked.input_ids}
+        inputs = {**shown, "input_ids": masked.input_ids}
         guesses = bert.model(**inputs, labels=masked.labels).prediction_logits.argmax(dim=-1)
     truth = masked.labels[masked.labels != -100]
     asked[rate], right[rate] = len(truth), float((guesses == truth).float().mean())
