@@ -178,9 +178,9 @@ assert {each.random / (each.random + each.follows) for each in dealt} == {0.5}
 # %% tags=["nbval-check-output"]
 from pathlib import Path
 
-text = Path(folder.name, "blank_lines.txt")
+text = Path(tempfile.mkdtemp(dir=folder.name), "blank_lines.txt")  # new each time the cell runs
 text.write_text("The sun rises.\n\nBirds begin to sing.\n\nThe baker opens his shop.\n")
-lonely = Corpus.build([str(text)], tokenizer, f"{folder.name}/lonely", progress=False)
+lonely = Corpus.build([str(text)], tokenizer, text.parent / "lonely", progress=False)
 print(lonely)
 try:
     PairSampler(lonely, tokenizer)
@@ -238,12 +238,12 @@ def document_of(token):
 
 checked = 0
 for epoch in range(20):
-    examples = sampler.epoch(epoch).examples
-    random = examples["next_sentence_label"] == RANDOM
-    same = document_of(examples["a_start"]) == document_of(examples["b_start"])
+    drawn = sampler.epoch(epoch).examples
+    random = drawn["next_sentence_label"] == RANDOM
+    same = document_of(drawn["a_start"]) == document_of(drawn["b_start"])
     assert not same[random].any()
     assert same[~random].all()
-    checked += len(examples)
+    checked += len(drawn)
 print(f"{checked:,} pairs: every random B from another document, every other B from A's own")
 
 # %% [markdown]
@@ -316,14 +316,23 @@ right = {"lengths": right_answers([0, 1]), "shared words": right_answers([2]),
 # %% [markdown]
 # And the same pairs for BERT, which reads the tokens:
 
+
+# %%
+def pair_logits(batch):
+    """[B, 2], by the pair's head alone: scores of every word at every place would fill memory."""
+    inputs = {name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")}
+    pooled = bert.model.bert(**inputs, skip_padding=True).pooler_output  # [B, H]
+    return bert.model.cls.seq_relationship(pooled)
+
+
 # %%
 exam_sampler = PairSampler(held_out, tokenizer, max_length=64)
 answers = []
 with torch.inference_mode():
     for part in np.array_split(np.argsort(exam_sampler.lengths(exam_pairs)), 16):
         batch = exam_sampler.materialize(exam_pairs[part])
-        logits = bert.model(**batch, skip_padding=True).seq_relationship_logits
-        answers.append((part, (logits.argmax(dim=-1) == batch["next_sentence_label"]).numpy()))
+        says = pair_logits(batch).argmax(dim=-1)
+        answers.append((part, (says == batch["next_sentence_label"]).numpy()))
 right["BERT"] = np.empty(len(exam_y), dtype=bool)
 for part, correct in answers:
     right["BERT"][part] = correct
@@ -422,9 +431,8 @@ for one, other in ("ab", "ba"):
 says_follows = {}
 with torch.inference_mode():
     for name, pairs in {"in order": following, "swapped": swapped}.items():
-        batch = exam_sampler.materialize(pairs)
-        logits = bert.model(**batch, skip_padding=True).seq_relationship_logits
-        says_follows[name] = float((logits.argmax(dim=-1) == FOLLOWS).float().mean())
+        says = pair_logits(exam_sampler.materialize(pairs)).argmax(dim=-1)
+        says_follows[name] = float((says == FOLLOWS).float().mean())
 
 # BEGIN SOLUTION
 swapped_guessed = 20
