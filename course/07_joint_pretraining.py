@@ -105,8 +105,8 @@ for axes, guesses, truth in zip(both, (first, second), ("branch", "was"), strict
 # **False, branch, was**: the pair is right, and *was* comes first; that is a matter of grammar and
 # a little context. For the first gap grammar asks only for a noun; *branch* takes some knowledge
 # of the world. It is among the first ten of 30,522, and not the first. The model is small, and has
-# read 15.7 million tokens after its start (its card in `bertedu/checkpoints` tells); BERT read
-# about eight thousand times as much.
+# read 19 million tokens after its start (its card in `bertedu/checkpoints` tells); BERT read
+# about seven thousand times as much.
 #
 # ## 3. The joint loss
 #
