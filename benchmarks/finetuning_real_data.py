@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from accelerate import Accelerator
 from bench import RESULTS, arguments, report
 
 import bertedu
@@ -127,7 +128,9 @@ def load_examples(
     return clean, dev[:24] if quick else dev, tests, left_out
 
 
-def learn(name: str, start: str, folder: Path, checkpoint: str, quick: bool) -> dict[str, Any]:
+def learn(
+    name: str, start: str, folder: Path, checkpoint: str, precision: str, quick: bool
+) -> dict[str, Any]:
     """Returns the metrics on each test, seconds, and the process's peak memory."""
     data = DATA[name]
     train, dev, tests, left_out = load_examples(name, folder, quick)
@@ -141,7 +144,8 @@ def learn(name: str, start: str, folder: Path, checkpoint: str, quick: bool) -> 
         if start == "random weights":
             bert = read_config(resolve(checkpoint))
         recipe = replace(data.recipe, epochs=1) if quick else data.recipe
-        run = FinetuningRun(data.task, bert, train, dev, recipe=recipe)
+        accelerator = Accelerator(cpu=True, mixed_precision=precision)
+        run = FinetuningRun(data.task, bert, train, dev, recipe=recipe, accelerator=accelerator)
         for step in run:
             if step.metrics:
                 print(name, start, step.step + 1, "of", run.steps, step.metrics, file=sys.stderr)
@@ -247,6 +251,7 @@ def main() -> None:
         only={"choices": list(DATA), "action": "append", "help": "this data set; repeatable"},
         start={"choices": STARTS, "action": "append", "help": "this way to learn; repeatable"},
         checkpoint={"default": "bertedu", "help": "what is fine-tuned"},
+        precision={"choices": ("no", "bf16"), "default": "no", "help": "of products in training"},
     )
     if args.data is None:
         print("Nothing measured: name the folder of the data sets with --data.")
@@ -257,7 +262,7 @@ def main() -> None:
     for name in names:
         for start in args.start or STARTS:
             with processes.Pool(1) as one:  # a process of its own, for its peak memory
-                given = (name, start, args.data, args.checkpoint, args.quick)
+                given = (name, start, args.data, args.checkpoint, args.precision, args.quick)
                 found = rows_of(name, start, one.apply(learn, given))
             print(*found, sep="\n", file=sys.stderr, flush=True)
             rows += found
