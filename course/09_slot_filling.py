@@ -306,7 +306,7 @@ assert abs(tag_accuracy(usual) - 2 / 3) < 0.05
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
 
-recipe = FinetuningRecipe(epochs=8, batch_size=16, learning_rate=5e-4, freeze_layers=1)
+recipe = FinetuningRecipe(epochs=6, batch_size=16, learning_rate=5e-4, freeze_layers=1)
 run = FinetuningRun(SlotFilling(), bert, train, dev, recipe=recipe)
 print(f"{run.steps} steps, about {run.estimate():.0f} seconds on this machine")
 

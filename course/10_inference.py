@@ -274,7 +274,7 @@ token_chips(encoding.tokens, encoding.input_ids.tolist(), segments=encoding.toke
 # **Predict** the loss of this pair, in nats, for a head that knows nothing.
 
 # %%
-recipe = FinetuningRecipe(epochs=8, batch_size=16, learning_rate=2e-4, freeze_layers=1,
+recipe = FinetuningRecipe(epochs=5, batch_size=16, learning_rate=3e-4, freeze_layers=2,
                           max_length=48)  # fmt: skip
 run = FinetuningRun(Inference(), bert, train, dev, recipe=recipe)
 run.model.eval()
@@ -327,7 +327,7 @@ tuned = run.finetuned
 print(tuned)
 
 # %%
-blank = replace(recipe, epochs=5, batch_size=32, freeze_layers=0)  # nothing worth keeping
+blank = replace(recipe, epochs=3, batch_size=32, freeze_layers=0)  # nothing worth keeping
 from_nothing = FinetuningRun(Inference(), bert.config, train, dev, recipe=blank)
 curves["random weights"] = trained(from_nothing)
 nothing = from_nothing.finetuned
