@@ -129,10 +129,10 @@ print(f"joint loss: {by_hand.mean() + pair_by_hand:.2f}")
 # %%
 targets = {"labels": labels[None], "next_sentence_label": torch.tensor([FOLLOWS])}
 with torch.inference_mode():
-    output = bert.model(**batch, **targets)
-assert torch.allclose(output.mlm_loss, by_hand.mean(), atol=1e-4)
-assert torch.allclose(output.nsp_loss, pair_by_hand, atol=1e-4)
-assert torch.allclose(output.loss, output.mlm_loss + output.nsp_loss)
+    by_model = bert.model(**batch, **targets)
+assert torch.allclose(by_model.mlm_loss, by_hand.mean(), atol=1e-4)
+assert torch.allclose(by_model.nsp_loss, pair_by_hand, atol=1e-4)
+assert torch.allclose(by_model.loss, by_model.mlm_loss + by_model.nsp_loss)
 
 # %% [markdown]
 # **Who learns from which half?** Take the gradient of each loss by itself, and see how long it is
@@ -248,7 +248,7 @@ def lengths_and_labels(batches):
 # %%
 lesson_batches = itertools.islice(PretrainingData(train, small, recipe).batches(), 120)
 x, y = lengths_and_labels(lesson_batches)
-exam_x, exam_y = lengths_and_labels(exam_batches)
+exam_lengths, exam_labels = lengths_and_labels(exam_batches)
 torch.manual_seed(0)
 counter = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2))
 optimizer = torch.optim.Adam(counter.parameters(), lr=0.02)
@@ -259,7 +259,7 @@ for _ in range(300):
 
 # %%
 with torch.inference_mode():
-    lengths_loss = float(torch.nn.functional.cross_entropy(counter(exam_x), exam_y))
+    lengths_loss = float(torch.nn.functional.cross_entropy(counter(exam_lengths), exam_labels))
 unigrams = pretraining.unigram_log_probs(train, len(small))
 torch.manual_seed(0)
 config = bertedu.BertConfig(
