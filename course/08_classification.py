@@ -73,8 +73,8 @@ diagram(boxes, [(word, "BERT") for word in words] + [*pairwise(way)], size=(7.5,
 parameters_guessed = 770
 # END SOLUTION
 H, K = bert.config.hidden_size, 2
-model = Classification(labels=("negative", "positive")).head(bert.config)
-sizes = {name: p.numel() for name, p in model.named_parameters()}
+new_model = Classification(labels=("negative", "positive")).head(bert.config)
+sizes = {name: p.numel() for name, p in new_model.named_parameters()}
 head = sum(size for name, size in sizes.items() if name.startswith("classifier"))
 checks.guess(parameters_guessed, head, "parameters")
 assert head == K * H + K
@@ -114,8 +114,8 @@ for name, part in {"train": train, "dev": dev, "test": test}.items():
     assert positive == len(part) / 2
 
 # %% tags=["nbval-check-output"]
-for example in train[:6]:
-    print(f"{example.label:9} {example.text}")
+for e in train[:6]:
+    print(f"{e.label:9} {e.text}")
 
 # %% [markdown]
 # Three parts, for three purposes: *train* to learn from, *dev* to choose by (when to stop, which
@@ -137,11 +137,11 @@ bag = BagOfWords.fit(texts, labels, tokenizer)
 gold = np.array([example.label for example in test])
 always = majority(labels)
 from_bag = np.array([answer.label for answer in bag.predict([e.text for e in test])])
-right = {"majority": gold == always, "bag of words": gold == from_bag}
-for name, correct in right.items():
+baselines = {"majority": gold == always, "bag of words": gold == from_bag}
+for name, correct in baselines.items():
     print(f"{name:13} {correct.mean():.1%}")
-assert right["majority"].mean() == 0.5
-assert 0.5 < right["bag of words"].mean() < 0.85
+assert baselines["majority"].mean() == 0.5
+assert 0.5 < baselines["bag of words"].mean() < 0.85
 
 # %%
 for_positive = bag.weight[:-1, 1] - bag.weight[:-1, 0]  # [V]; the last row is the bias
@@ -267,7 +267,7 @@ def right_answers(model, examples=test):
     return np.array([a.label == e.label for a, e in zip(answers, examples, strict=True)])
 
 
-right |= {"random weights": right_answers(scratch), "pretrained": right_answers(tuned)}
+right = baselines | {"random weights": right_answers(scratch), "pretrained": right_answers(tuned)}
 
 # %% [markdown]
 # **How sure is a percentage?** With 120 sentences, each is 0.8 points. We ask what would have come
