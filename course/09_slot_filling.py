@@ -50,7 +50,7 @@ print(f"{len(train)} requests to learn from, {len(dev)} to choose by, {len(test)
 
 # %%
 words = ("arrive", "taipei", "on", "november", "2nd")
-answers = ("O", "B-place", "O ", "B-date", "I-date")  # the space tells the two boxes apart
+word_tags = ("O", "B-place", "O ", "B-date", "I-date")  # the space tells the two boxes apart
 boxes = {
     "[CLS]": (0.17, 0.1, 0.9, 0.45, "text"),
     "[SEP]": (6.5, 0.1, 0.9, 0.45, "text"),
@@ -61,13 +61,14 @@ boxes = {
 arrows = [("[CLS]", "BERT"), ("[SEP]", "BERT"), ("BERT", "pooler"), ("pooler", "intent")]
 
 # %%
-for i, (word, answer) in enumerate(zip(words, answers, strict=True)):
+word_boxes, word_arrows = {}, []
+for i, (word, answer) in enumerate(zip(words, word_tags, strict=True)):
     left, linear = 1.35 + 1.02 * i, " " * i + "linear" + " " * i
-    boxes |= {word: (left, 0.1, 0.92, 0.45, "text"),
-              f"{linear}\nH → K": (left, 1.65, 0.92, 0.55, "heads"),
-              answer: (left, 2.6, 0.92, 0.45, "group")}  # fmt: skip
-    arrows += [(word, "BERT"), ("BERT", linear), (linear, answer)]
-diagram(boxes, arrows, size=(7.5, 3.2))
+    word_boxes |= {word: (left, 0.1, 0.92, 0.45, "text"),
+                   f"{linear}\nH → K": (left, 1.65, 0.92, 0.55, "heads"),
+                   answer: (left, 2.6, 0.92, 0.45, "group")}  # fmt: skip
+    word_arrows += [(word, "BERT"), ("BERT", linear), (linear, answer)]
+diagram(boxes | word_boxes, arrows + word_arrows, size=(7.5, 3.2))
 
 # %% [markdown]
 # *Taipei* is a place, *November 2nd* a date; these parts are called **slots**. Each word has a
@@ -178,15 +179,15 @@ request = next(e for e in train if {"yesterday", "whistles"} <= set(e.words))
 [feature] = task.features(request, tokenizer, max_length=64)
 positions = slot_filling.pieces_of(request, feature.encoding)
 word_at = {p: w for w, of_word in enumerate(positions) for p in of_word}
-labels = feature.labels["labels"]
+piece_labels = feature.labels["labels"]
 print("token       word       its tag    label")
 for p, token in enumerate(feature.encoding.tokens):
     w = word_at.get(p)
     word, tag = ("-", "-") if w is None else (request.words[w], request.tags[w])
-    asked = "" if labels[p] < 0 else task.labels[labels[p]]
-    print(f"{token:11} {word:10} {tag:10} {labels[p]:5}  {asked}")
-assert int((labels != -100).sum()) == len(request.words) == 7
-assert len(labels) == 10
+    asked = "" if piece_labels[p] < 0 else task.labels[piece_labels[p]]
+    print(f"{token:11} {word:10} {tag:10} {piece_labels[p]:5}  {asked}")
+assert int((piece_labels != -100).sum()) == len(request.words) == 7
+assert len(piece_labels) == 10
 
 # %% [markdown]
 # The **first piece** of each word has the word's label and will answer for the word. All other
@@ -325,8 +326,8 @@ for word, tag, loss in zip(request.words, request.tags, by_hand, strict=True):
 print(f"mean {by_hand.mean():.2f} nats (knowing nothing: log {K} = {math.log(K):.2f})")
 
 # %%
-intents = output.intent_logits[0].log_softmax(dim=-1)  # [N]
-intent_by_hand = -intents[batch["intent_labels"][0]]
+log_p_intents = output.intent_logits[0].log_softmax(dim=-1)  # [N]
+intent_by_hand = -log_p_intents[batch["intent_labels"][0]]
 print(f"intent: {intent_by_hand:.2f} nats (log {N} = {math.log(N):.2f})")
 print(f"loss: {by_hand.mean():.2f} + {intent_by_hand:.2f} = {output.loss:.2f} nats")
 assert torch.allclose(output.slot_loss, by_hand.mean(), atol=1e-5)
