@@ -264,8 +264,8 @@ assert counted.mean() > 0.4
 # %%
 from bertedu.finetuning import FineTuned, FinetuningRecipe, FinetuningRun, load
 
-pair = scene[0]
-encoding = task.features(pair, tokenizer, max_length=64)[0].encoding
+first_pair = scene[0]
+encoding = task.features(first_pair, tokenizer, max_length=64)[0].encoding
 token_chips(encoding.tokens, encoding.input_ids.tolist(), segments=encoding.token_type_ids.tolist())
 
 # %% [markdown]
@@ -283,13 +283,13 @@ with torch.inference_mode():
     pooled = torch.tanh(run.model.bert.pooler.dense(cls))  # [H]
     logits = run.model.classifier.weight @ pooled + run.model.classifier.bias  # [3]
 shares = logits.exp() / logits.exp().sum()
-loss = -math.log(shares[run.task.labels.index(pair.label)])
+loss = -math.log(shares[run.task.labels.index(first_pair.label)])
 for label, logit, share in zip(run.task.labels, logits.tolist(), shares.tolist(), strict=True):
     print(f"{told[label]:8} logit {logit:6.3f}   probability {share:.1%}")
-print(f"the right one is {told[pair.label]}: loss {loss:.2f} nats; ln 3 = {math.log(3):.2f}")
+print(f"the right one is {told[first_pair.label]}: loss {loss:.2f} nats; ln 3 = {math.log(3):.2f}")
 
 # %%
-right = torch.tensor([run.task.labels.index(pair.label)])
+right = torch.tensor([run.task.labels.index(first_pair.label)])
 with torch.inference_mode():
     output = run.model(**bertedu.collate([encoding]), labels=right)
 assert torch.allclose(output.logits[0], logits, atol=1e-4)
