@@ -170,9 +170,9 @@ assert not any("precipitation" in e.question + e.document for e in train)
 # %% tags=["nbval-check-output"]
 from bertedu.tasks.squad_metrics import exact_and_f1
 
-for found in ("Within a cloud.", "the cloud", "ice crystals within a cloud", "showers"):
-    exact, f1 = exact_and_f1(found, ["within a cloud"])
-    print(f"{found:30} exact match {exact:.0f}   F1 {f1:.2f}")
+for said in ("Within a cloud.", "the cloud", "ice crystals within a cloud", "showers"):
+    exact, f1 = exact_and_f1(said, ["within a cloud"])
+    print(f"{said:30} exact match {exact:.0f}   F1 {f1:.2f}")
 assert exact_and_f1("Within a cloud.", ["within a cloud"]) == (1, 1)
 assert exact_and_f1("ice crystals within a cloud", ["within a cloud"])[1] == 2 * 2 / (4 + 2)
 
@@ -431,8 +431,8 @@ for axes, example, p in zip(rows, notes, found, strict=True):
     axes.bar(range(len(starts)), 100 * starts, color=START, label="start")
     axes.bar(range(len(ends)), -100 * ends, color=END, label="end")
     axes.axhline(0, color="#5f6368", linewidth=0.8)
-    best = p.spans[0]
-    axes.set_xticks([best.first_token - p.first], [best.text[:40]], fontsize=9)
+    top = p.spans[0]
+    axes.set_xticks([top.first_token - p.first], [top.text[:40]], fontsize=9)
     axes.set_title(example.question, fontsize=9)
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f} %")
 rows[0].legend(loc="upper left", fontsize=9)
@@ -455,13 +455,13 @@ legal_guessed = 25
 # END SOLUTION
 third = found[2]
 S, most = len(third.tokens), task.max_answer_tokens
-D = S - third.first - 1  # tokens of the document
+N = S - third.first - 1  # tokens of the document
 legal = S * S - sum(third.illegal.values())
 checks.guess(legal_guessed, 100 * legal / S**2, "%", within=5)
 
 # %% tags=["nbval-check-output"]
 print(f"{S} tokens, {S * S:,} pairs;", *(f"{n:,} {why};" for why, n in third.illegal.items()))
-assert legal == sum(min(most, D - start) for start in range(D)) == 2055
+assert legal == sum(min(most, N - start) for start in range(N)) == 2055
 
 # %% [markdown]
 # *Too long* is more than 30 tokens, a rule of thumb of BERT's authors. A legal pair has the score
@@ -670,9 +670,9 @@ for example, alone in zip(notes, found, strict=True):
 # %% [markdown]
 # ## 11. What pretraining buys
 #
-# The same clozes and questions, from **random** weights of the same sizes. (Nothing is frozen: random
-# layers are not worth keeping. And to save half a minute, the questions come with their sentences
-# only: watch the loss, and judge whether more of the same would have helped.)
+# The same clozes and questions, from **random** weights of the same sizes. (Nothing is frozen:
+# random layers are not worth keeping. And to save half a minute, the questions come with their
+# sentences only: watch the loss, and judge whether more of the same would have helped.)
 
 # %%
 unfrozen = replace(recipe, freeze_layers=0)
@@ -737,7 +737,7 @@ def sentence_of(text, place):
 
 
 # %%
-places = Counter()
+errors = Counter()
 for example, p in zip(test, predictions, strict=True):
     if example.impossible or exact_and_f1(p.spans[0].text, [a.text for a in example.answers])[0]:
         continue
@@ -745,12 +745,12 @@ for example, p in zip(test, predictions, strict=True):
     touch = given.start < target.start + len(target.text) and target.start < given.end
     same = sentence_of(p.document, given.start) == sentence_of(p.document, target.start)
     kind = "overlapping" if touch else "same sentence" if same else "another sentence"
-    places[kind] += 1
-    if places[kind] <= 3:
+    errors[kind] += 1
+    if errors[kind] <= 3:
         print(f"{kind:16} {example.question}\n{'':17}{given.text}   (right: {target.text})")
 
 # %%
-print(*(f"{kind}: {count};" for kind, count in places.most_common()))
+print(*(f"{kind}: {count};" for kind, count in errors.most_common()))
 place_of = [rank(p, e) for p, e in zip(predictions, test, strict=True) if not e.impossible]
 for n in (1, 5, 20):
     among = sum(place is not None and place <= n for place in place_of)
