@@ -5,7 +5,7 @@
 
 One line a lesson: its cells, the seconds of all its passes, the most memory its kernel had in the
 first one and in all, and each cell that failed. The unit tests do this for the quick lessons, and
-look through the others for names with two meanings.
+look through all of them for names with two meanings.
 """
 
 import re
@@ -22,15 +22,13 @@ import nbformat
 import pytest
 
 from bertedu import notebooks
-from bertedu.notebooks import NOT_DONE, Edition, executed, unexecuted
+from bertedu.notebook_editions import Edition, unexecuted
+from bertedu.notebooks import NOT_DONE, executed
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINS = ("07", "08", "09", "10", "11")  # for minutes, and three passes would take three times that
-LESSONS = [
-    path.stem
-    for path in sorted((ROOT / "course").glob("[0-9][0-9]_*.py"))
-    if not path.stem.startswith(TRAINS)
-]
+LESSONS = [path.stem for path in sorted((ROOT / "course").glob("[0-9][0-9]_*.py"))]
+RUN_AGAIN = [lesson for lesson in LESSONS if not lesson.startswith(TRAINS)]
 QUICK = ("00", "01")  # about 10 and 20 s of one core
 ONE_CORE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
@@ -64,8 +62,8 @@ def run_again(source: Path) -> Outcome:
     ]
     cells = [(when, cell, _copy(cell)) for when, chosen in passes for cell in chosen]
     copies = [copy for _, _, copy in cells]
-    peaks = [nbformat.v4.new_code_cell(PEAK) for _ in range(2)]
-    run = nbformat.v4.new_notebook(
+    peaks = [_code_cell(PEAK) for _ in range(2)]
+    run = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
         cells=[*copies[: len(solved)], peaks[0], *copies[len(solved) :], peaks[1]]
     )
     start = time.perf_counter()
@@ -106,7 +104,11 @@ def _exercises(source: Path) -> Iterator[list[Any]]:
 
 def _copy(cell: Any) -> Any:
     """The cell to be run once more; an error in it does not end the run."""
-    return nbformat.v4.new_code_cell(cell.source, metadata={"tags": ["raises-exception"]})
+    return _code_cell(cell.source, metadata={"tags": ["raises-exception"]})
+
+
+def _code_cell(source: str, **more: Any) -> Any:
+    return nbformat.v4.new_code_cell(source, **more)  # type: ignore[no-untyped-call]
 
 
 def _errors(cell: Any) -> list[str]:
@@ -174,7 +176,7 @@ def test_a_second_meaning_is_found() -> None:
     assert "random" in with_two_meanings(["import random", "random.random()", "random = 1"])
 
 
-@pytest.mark.parametrize("lesson", [lesson for lesson in LESSONS if lesson.startswith(QUICK)])
+@pytest.mark.parametrize("lesson", [lesson for lesson in RUN_AGAIN if lesson.startswith(QUICK)])
 def test_a_lesson_can_be_run_again(lesson: str) -> None:
     assert run_again(ROOT / "course" / f"{lesson}.py").failures == []
 
@@ -214,9 +216,9 @@ def test_what_fails_again_is_named(tmp_path: Path) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Runs the named lessons again (without names, all of LESSONS); 0 when none fails."""
+    """Runs the named lessons again (without names, all of RUN_AGAIN); 0 when none fails."""
     failed = 0
-    for lesson in LESSONS:
+    for lesson in RUN_AGAIN:
         if not names or lesson.startswith(tuple(names)):
             outcome = run_again(ROOT / "course" / f"{lesson}.py")
             failed += bool(outcome.failures)
