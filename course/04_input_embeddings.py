@@ -271,7 +271,7 @@ for axes, matrix, title in zip(both, (learned, waves), ("learned", "sinusoidal")
     image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
     axes.set(title=title, xlabel="position", ylabel="position")
     axes.grid(visible=False)
-figure.colorbar(image, ax=both, label="cosine", shrink=0.8)
+bar = figure.colorbar(image, ax=both, label="cosine", shrink=0.8)
 
 
 # %%

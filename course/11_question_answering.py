@@ -479,7 +479,7 @@ image = axes.imshow((100 * plane).masked_fill(~legal_here, torch.nan), vmin=0)
 axes.set_xticks(range(high - low), third.tokens[low:high], rotation=90, fontsize=8, color=END)
 axes.set_yticks(range(high - low), third.tokens[low:high], fontsize=8, color=START)
 axes.set(xlabel="last token", ylabel="first token", title="The probability of each span")
-figure.colorbar(image, label="%", shrink=0.8)
+bar = figure.colorbar(image, label="%", shrink=0.8)
 assert abs(float(plane[legal_here].max()) - best.probability) < 1e-3
 
 # %% [markdown]

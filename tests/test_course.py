@@ -1,5 +1,6 @@
 """The list of lessons and the course's drawings: nothing promised, hidden or cut off."""
 
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -30,6 +31,11 @@ def test_only_lessons_that_exist_are_links(tmp_path):
     assert "[wordpiece](01_wordpiece.ipynb)" in table
     assert "[the whole model](06_the_whole_model.ipynb)" in table
     assert lesson_table(tmp_path / "notebooks/solutions").count("](") == 1
+
+
+def test_no_output_shows_an_address_in_memory():
+    for path in COURSE.parent.glob("notebooks/**/[0-9]*.ipynb"):
+        assert not re.search(r" at 0x[0-9a-f]{6}", path.read_text("utf-8")), path.name
 
 
 def test_every_lesson_is_on_the_map():
