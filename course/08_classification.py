@@ -307,11 +307,12 @@ assert right["pretrained"].mean() > 0.55
 assert high > 0
 
 # %% [markdown]
-# From 420 sentences nobody learns a language. The random model could at best learn words by heart, as
-# the bag does; the pretrained one came with knowledge of what goes together. Look at the interval of the
-# difference before you praise it: if it reaches below 0, these 120 sentences alone do not prove
-# that it is better, however plausible that is. (The sentences are hard on purpose, and our BERT is
-# small. In lesson 09, where grammar is half of the answer, the same comparison is not even close.)
+# From 420 sentences nobody learns a language. The random model could at best learn words by
+# heart, as the bag does; the pretrained one came with knowledge of what goes together. Look at
+# the interval of the difference before you praise it: if it reaches below 0, these 120 sentences
+# alone do not prove that it is better, however plausible that is. (The sentences are hard on
+# purpose, and our BERT is small. In lesson 09, where grammar is half of the answer, the same
+# comparison is not even close.)
 #
 # ## 6. Its mistakes
 #
