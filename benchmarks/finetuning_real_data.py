@@ -234,13 +234,14 @@ def rows_of(name: str, start: str, result: dict[str, Any]) -> list[dict[str, Any
     return rows
 
 
-def earlier_rows(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns what an earlier run saved of the other data sets."""
+def earlier_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns what earlier runs saved of other data sets, or of other ways to learn these."""
     file = RESULTS / f"{Path(__file__).stem}.json"
     if not file.is_file():
         return []
-    rows: list[dict[str, Any]] = json.loads(file.read_text())["rows"]
-    return [row for row in rows if row["data"] not in names]
+    measured = {(row["data"], row["learned"]) for row in rows}
+    saved: list[dict[str, Any]] = json.loads(file.read_text())["rows"]
+    return [row for row in saved if (row["data"], row["learned"]) not in measured]
 
 
 def main() -> None:
@@ -268,7 +269,7 @@ def main() -> None:
             rows += found
     order = list(DATA)
     if args.save:
-        rows = sorted(earlier_rows(names) + rows, key=lambda row: order.index(row["data"]))
+        rows = sorted(earlier_rows(rows) + rows, key=lambda row: order.index(row["data"]))
     report(
         __file__,
         rows,
