@@ -59,6 +59,7 @@ STAGES = (
             f"{PYTEST} {NBVAL} -n2 --dist=loadfile --timeout=900 {ONCE} notebooks",
         ),
         "notebooks",
+        workers=2,
     ),
     Stage("javascript", (f"{NODE} tests/js/",), "tests/js", tool="node"),
     Stage("browser", (f"{PYTEST} {BROWSER} tests/browser",), "tests/browser", workers=2),
