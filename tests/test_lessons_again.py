@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TRAINS = ("07", "08", "09", "10", "11")  # for minutes, and three passes would take three times that
 LESSONS = [path.stem for path in sorted((ROOT / "course").glob("[0-9][0-9]_*.py"))]
 RUN_AGAIN = [lesson for lesson in LESSONS if not lesson.startswith(TRAINS)]
-QUICK = ("00", "01")  # about 10 and 20 s of one core
+QUICK = ("00",)  # about 10 s of one core
 ONE_CORE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
 
