@@ -184,7 +184,8 @@ def summary(outcomes: dict[str, Outcome]) -> str:
         lines += [f"skipped in {name}: {count} x {reason}" for reason, count in it.skipped.items()]
     for name, it in outcomes.items():
         slow = [f"{lesson} {seconds:.0f}" for lesson, seconds in it.lessons.most_common(8)]
-        lines += [f"seconds of the longest lessons in {name}: {', '.join(slow)}"] * bool(slow)
+        if it.lessons.total() > 1:  # some were run
+            lines.append(f"seconds of the longest lessons in {name}: {', '.join(slow)}")
     bad = [name for name, outcome in outcomes.items() if not outcome.good]
     seconds = sum(outcome.seconds for outcome in outcomes.values())
     verdict = f"NOT right: {', '.join(bad)}" if bad else "All is right"
