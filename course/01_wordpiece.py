@@ -415,7 +415,7 @@ def script(char):
 scripts = Counter(script(char) for char in first if char.isalpha())
 figure, axes = plt.subplots(figsize=(7.5, 3.6))
 names, entries = zip(*reversed(scripts.most_common(14)), strict=True)
-bars = axes.barh([name.capitalize() for name in names], entries)
+bars = axes.barh([name if name == "CJK" else name.capitalize() for name in names], entries)
 axes.bar_label(bars, padding=4)
 axes.set(title="Letters in the alphabet by script (the 14 largest)", xlabel="characters")
 assert scripts.most_common(1) == [("CJK", 244)]
