@@ -300,7 +300,8 @@ export function hasKernel(model) {
 
 // ---- typing: to Python and back -----------------------------------------------------------------
 
-const WAIT = 120; // ms of quiet before what is typed goes to Python
+// Quiet, in ms, before what is typed goes to Python; while an answer is due, ipywidgets waits.
+const WAIT = 30;
 const PATIENCE = 3000; // ms without an answer until the reader is told
 
 /** The fields of a text (segment A) and of a second one (segment B), for `asking`. */
