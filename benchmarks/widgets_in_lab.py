@@ -1,8 +1,7 @@
-"""Widgets in a real JupyterLab: from the key that runs a cell to the first picture, and from typing
-to the repaint, with the embedded model.
+"""Widgets in a real JupyterLab: from a cell's key to the first picture, from typing to the repaint.
 
-Both are what a reader waits for: the kernel's work, the way there and back, and the pause
-by which a widget knows that somebody has stopped typing. The browser draws in software here.
+With the embedded model, and all that a reader waits for: the kernel's work, the way there and back,
+and the pause by which a widget knows that nobody types any more. The browser draws in software.
 """
 
 import json
@@ -131,7 +130,7 @@ def main() -> None:
     report(
         __file__,
         rows,
-        "A pair of 21 tokens. Aims: 300 ms to the first picture, 200 ms from typing to the repaint.",
+        "A pair of 22 tokens. Aims: 300 ms to the first picture, 200 ms from typing to a repaint.",
         save=args.save,
     )
 
