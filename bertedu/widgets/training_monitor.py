@@ -303,13 +303,13 @@ def _plot(curve: Curve, losses: NDArray[np.float32], steps: int) -> Callable[[fl
         ends += words(f"{low:.2f}", left - 6, top + _HEIGHT, "end")
         ends += words("0", left, top + _HEIGHT + 16, "middle")
         ends += words(f"{steps:,} steps", right, top + _HEIGHT + 16, "end")
-        label = words(f"{curve.baseline_name} {curve.baseline:.2f}", right + 6, base + 4)
+        label = words(f"{curve.baseline_name} {curve.baseline:.2f}", right + 10, base + 4)
         if curve.held_out:
             value = curve.held_out[-1][1]
             at = y(value) + 4
             if abs(at - base - 4) < 14:
                 at = base + 4 + (16 if at >= base + 4 else -16)
-            label += words(f"held out {value:.2f}", right + 6, at)
+            label += words(f"held out {value:.2f}", right + 10, at)
         dashed = (
             f'<path d="M{left} {base:.1f}H{right}" stroke="{LIGHT["ink"]}" '
             f'stroke-width="1.5" stroke-dasharray="6 4"/>'

@@ -82,8 +82,8 @@ function curvePicture({ at, raw, smooth, steps, curves }, column) {
     drawn("path", { d: "", class: "be-cursor" }),
     text(high.toFixed(2), LEFT - 5, TOP + 10, "end"), text(low.toFixed(2), LEFT - 5, foot, "end"),
     text("0", LEFT, HEIGHT - 7, "middle"), text(plural(steps, "step"), right, HEIGHT - 7, "end"),
-    text(`${baseline_name} ${baseline.toFixed(2)}`, right + 5, base),
-    ...(last === undefined ? [] : [text(`held out ${last.toFixed(2)}`, right + 5, label)]),
+    text(`${baseline_name} ${baseline.toFixed(2)}`, right + 9, base),
+    ...(last === undefined ? [] : [text(`held out ${last.toFixed(2)}`, right + 9, label)]),
   );
   return element("figure", { class: "be-stage" },
     element("h4", {}, name, element("span", { class: "be-note" }, "loss in nats")), picture);
