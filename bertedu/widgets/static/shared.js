@@ -271,23 +271,22 @@ export function debounce(action, wait, signal) {
 }
 
 /**
- * Keeps a widget's settings in its model, so that an answer on its way does not undo them, and sends
- * them to Python, for the saved picture, once they have rested for `wait` ms; when the view goes
- * before that, at once: what the reader has set is not lost.
+ * Sends a widget's settings to Python, for the saved picture, once they have rested for `wait` ms;
+ * when the view goes before that, at once: what the reader has set is not lost.
  */
 export function telling(model, settings, wait, signal) {
   const live = hasKernel(model);
   let due = false;
   const send = () => {
-    if (due) model.save_changes();
+    if (!due) return;
     due = false;
+    model.set({ settings: { ...settings() } });
+    model.save_changes();
   };
   const later = debounce(send, wait, signal);
   signal.addEventListener("abort", send);
   return () => {
-    if (!live) return;
-    due = true;
-    model.set({ settings: { ...settings() } });
+    due = live;
     later();
   };
 }
