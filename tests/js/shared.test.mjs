@@ -155,22 +155,22 @@ test("settings go to Python once they rest, and at once when the view goes", asy
   const view = () => {
     const ending = new AbortController();
     const settings = { roll: 0 };
-    const tell = telling(model, () => settings, 5, ending.signal);
+    const tell = telling(model, () => settings, ending.signal);
     return { ending, choose: (roll) => { settings.roll = roll; tell(); } };
   };
   const [rested, left, untouched] = [view(), view(), view()];
   [1, 2].forEach(rested.choose);
-  await sleep(20);
+  await sleep(80);
   assert.deepEqual(sent, [2]);
   left.choose(3);
   [rested, left, untouched].forEach(({ ending }) => ending.abort());
   assert.deepEqual(sent, [2, 3]);
   left.choose(4);
-  await sleep(20);
+  await sleep(80);
   assert.deepEqual(sent, [2, 3]);
   const paper = { ...model, widget_manager: { kernel: null } };
   const ending = new AbortController();
-  telling(paper, () => ({ roll: 5 }), 5, ending.signal)();
+  telling(paper, () => ({ roll: 5 }), ending.signal)();
   ending.abort();
   assert.deepEqual(sent, [2, 3]);
 });

@@ -4,7 +4,6 @@ import {
   unpack, withSign,
 } from "./shared.js";
 
-const SOON = 30; // ms of quiet before a choice goes to Python: the arrow keys run through many heads
 const KEPT_HEADS = 24; // exact heads that came on demand and are not thrown away
 const LONGEST_LINES = 128; // tokens; more lines than that cannot be told apart
 const MOST = 36; // px of a token's row or column in the large map
@@ -272,7 +271,7 @@ function render({ model, el }) {
     paint();
   }
 
-  const tell = telling(model, () => settings, SOON, signal);
+  const tell = telling(model, () => settings, signal);
 
   function change(some) {
     settings = { ...settings, ...some };

@@ -3,7 +3,6 @@ import {
   sequential, telling, textFields, tooltip, unpack,
 } from "./shared.js";
 
-const QUIET = 120; // ms before a switch goes to Python, for the saved picture
 const HINT = "Hover shows the numbers of a cell, a click pins them, Escape lets go.";
 const TERMS = ["token", "segment", "position"];
 const SWITCHES = [...TERMS, "layer_norm"];
@@ -295,7 +294,7 @@ function render({ model, el }) {
 
   // ---- switches: at once here, later to Python for the saved picture ----
 
-  const tell = telling(model, () => settings, QUIET, signal);
+  const tell = telling(model, () => settings, signal);
 
   function change(some) {
     settings = { ...settings, ...some };

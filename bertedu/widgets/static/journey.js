@@ -4,7 +4,6 @@ import {
   tooltip, unpack,
 } from "./shared.js";
 
-const QUIET = 120; // ms before a choice goes to Python, for the saved picture
 const HINT = "Point at a token, or move to one with the arrow keys: it lights up in all seven panels. A click or Enter pins it, Escape lets go.";
 const GUTTER = 76; // px before the first token's column
 const WIDEST = 104; // px of a column
@@ -255,7 +254,7 @@ function render({ model, el }) {
     build();
   }
 
-  const tell = telling(model, () => settings, QUIET, signal);
+  const tell = telling(model, () => settings, signal);
 
   function change(some) {
     settings = { ...settings, ...some };

@@ -3,7 +3,6 @@ import {
   roving, saveButton, telling, textFields, tooltip, unpack,
 } from "./shared.js";
 
-const QUIET = 120; // ms before a slider goes to Python, for the saved picture
 const HINT = "Hover shows how a token was decided, a click pins it, Escape lets go.";
 const [NOT_CHOSEN, MASKED, RANDOM, KEPT] = FATES.keys();
 const IGNORED = -100;
@@ -231,7 +230,7 @@ function render({ model, el }) {
 
   // ---- sliders: at once here, later to Python for the saved picture ----
 
-  const tell = telling(model, () => settings, QUIET, signal);
+  const tell = telling(model, () => settings, signal);
 
   function move(name, value) {
     if (name === "rate") return change({ rate: value });

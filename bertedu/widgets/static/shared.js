@@ -270,11 +270,15 @@ export function debounce(action, wait, signal) {
   };
 }
 
+// What is set or typed goes to Python after so many ms of quiet: the same for both, so that it arrives
+// in the reader's order. While an answer is due, ipywidgets holds back the next message.
+const QUIET = 30;
+
 /**
- * Sends a widget's settings to Python, for the saved picture, once they have rested for `wait` ms;
- * when the view goes before that, at once: what the reader has set is not lost.
+ * Sends a widget's settings to Python, for the saved picture, once they rest; when the view goes
+ * before that, at once: what the reader has set is not lost.
  */
-export function telling(model, settings, wait, signal) {
+export function telling(model, settings, signal) {
   const live = hasKernel(model);
   let due = false;
   const send = () => {
@@ -283,7 +287,7 @@ export function telling(model, settings, wait, signal) {
     model.set({ settings: { ...settings() } });
     model.save_changes();
   };
-  const later = debounce(send, wait, signal);
+  const later = debounce(send, QUIET, signal);
   signal.addEventListener("abort", send);
   return () => {
     due = live;
@@ -300,8 +304,6 @@ export function hasKernel(model) {
 
 // ---- typing: to Python and back -----------------------------------------------------------------
 
-// Quiet, in ms, before what is typed goes to Python; while an answer is due, ipywidgets waits.
-const WAIT = 30;
 const PATIENCE = 3000; // ms without an answer until the reader is told
 
 /** The fields of a text (segment A) and of a second one (segment B), for `asking`. */
@@ -345,7 +347,7 @@ export function asking({ model, root, status, fields, fixed = "the text is", sig
     }
     model.set(Object.fromEntries(fields.map(({ name, read }) => [name, read()])));
     model.save_changes();
-  }, WAIT, signal);
+  }, QUIET, signal);
 
   function typed() {
     root.setAttribute("aria-busy", "true");

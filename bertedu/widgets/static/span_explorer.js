@@ -3,7 +3,6 @@ import {
   plain, readable, roving, saveButton, sequential, svgElement, telling, tooltip, unpack, withSign,
 } from "./shared.js";
 
-const QUIET = 120; // ms before a choice goes to Python, for the saved picture
 const LARGEST = 16; // products that are drawn; the others are added up
 const NEAR = 11; // tokens a side of the pairs that are shown large
 const HINT = "Hover shows, a click pins: a token for the start, a second one for the end. Escape lets go.";
@@ -195,7 +194,7 @@ function render({ model, el }) {
     paint();
   }
 
-  const tell = telling(model, () => settings, QUIET, signal);
+  const tell = telling(model, () => settings, signal);
 
   function change(some) {
     settings = { ...settings, ...some };

@@ -3,7 +3,6 @@ import {
   probabilityRow, roving, saveButton, telling, textFields, tooltip, unpack,
 } from "./shared.js";
 
-const QUIET = 120; // ms before a choice goes to Python, for the saved picture
 const HINT = "Hover shows a word's effect, a click pins it, Escape lets go.";
 const NOTHING = 0.0005; // an effect that is told as 0.0 percentage points
 
@@ -103,7 +102,7 @@ function render({ model, el }) {
     paint();
   }
 
-  const tell = telling(model, () => settings, QUIET, signal);
+  const tell = telling(model, () => settings, signal);
 
   function change(some) {
     settings = { ...settings, ...some };

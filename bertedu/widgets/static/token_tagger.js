@@ -3,7 +3,6 @@ import {
   readable, roving, saveButton, sequential, telling, textFields, tooltip, unpack,
 } from "./shared.js";
 
-const QUIET = 120; // ms before a choice goes to Python, for the saved picture
 const IGNORED = "−100";
 const OUTSIDE = "O";
 const FEW = 3; // labels of a word that are told on its card
@@ -103,7 +102,7 @@ function render({ model, el }) {
     paint();
   }
 
-  const tell = telling(model, () => settings, QUIET, signal);
+  const tell = telling(model, () => settings, signal);
 
   function change(some) {
     settings = { ...settings, ...some };
