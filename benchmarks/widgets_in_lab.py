@@ -92,10 +92,9 @@ def measured(page: Page, url: str, rounds: int) -> dict[str, str]:
     firsts, typed = [], []
     for _ in range(max(4, rounds // 3)):
         cells.nth(1).locator(".cm-content").click()
-        paint = page.evaluate_handle(f"() => {{ window.first = ({FIRST_PAINT})(); }}")
+        page.evaluate(f"() => {{ window.first = ({FIRST_PAINT})(); }}")  # waits for the key
         page.keyboard.press("Control+Enter")
         firsts.append(page.evaluate("window.first"))
-        paint.dispose()
     for turn in range(rounds):
         text = " ".join(["my", "hairy", "dog"] * (1 + turn % 3)) + f" is {turn}"
         typed.append(page.evaluate(TYPED, text))
