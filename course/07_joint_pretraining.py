@@ -213,8 +213,7 @@ print(f"train: {train}\nheld out: {held_out}")
 # - the steps are larger;
 # - 30 % of the tokens are chosen instead of 15, so that each row asks twice as many questions
 #   (lesson 02; the course's own model learned so, too);
-# - half of the pairs are cut to a random shorter length, not a tenth, so that there are more pairs
-#   in a batch, and their lengths tell less;
+# - half of the pairs are cut to a random shorter length, not a tenth, so that a batch has more;
 # - the weights are pulled harder towards 0 (`weight_decay`), against learning by heart.
 #
 # The exam is as in the paper.
@@ -616,7 +615,6 @@ assert abs(unigram_loss(train.ids, held_out.ids, len(small)) - of_library) < 1e-
 # *A model answer.* Without the head start the first few hundred steps go into learning the
 # tokens' frequencies. With 15 % chosen each step asks half as many questions, and the model is
 # behind at the same step. More layers learn more slowly on so little text. With 2 heads of 64
-# numbers instead of 8 of 16, the pairs' loss stays nearer to the coin's: there are fewer ways to
-# compare words. But another seed moves the words' loss by several tenths of a nat, and the pairs'
-# by nearly one: one run proves little, and whoever reports the best of ten seeds reports the luck
-# of the draw.
+# numbers instead of 8 of 16, the pairs' loss stays nearer to the coin's, mostly. But another seed
+# moves the words' loss by several tenths of a nat: one run proves little, and whoever reports the
+# best of ten seeds reports the luck of the draw.
