@@ -19,8 +19,8 @@
 # Language Understanding* (arXiv:1810.04805), §3.
 #
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell
-# with Shift+Enter, then read the explanation. Every claim in the text is checked by an `assert`
-# in a cell: when a page runs to its end, its claims hold on your machine, too.
+# with Shift+Enter, then read the explanation. What the text says of the results is checked by
+# `assert`s in the cells: when a page runs to its end, it holds on your machine, too.
 #
 # ## 1. The map
 #
@@ -93,7 +93,7 @@ WordPieceExplorer("My dog is cute", "He likes playing")
 # ## 4. A first look at what BERT sees
 #
 # The next cell fetches a BERT, the model and the tokenizer that belongs to it: a small one that
-# this project pretrained itself, and that lies in the repository.
+# lies in the repository. This project pretrained it, from the encoder of a published model on.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -136,9 +136,9 @@ from bertedu.figures import token_chips
 token_chips(seen.tokens, seen.input_ids.tolist(), segments=seen.token_type_ids.tolist())
 
 # %% [markdown]
-# A chip is a **token**: a word, a piece of a word (it then begins with `##`) or a sign. The
-# number beneath is its **id**, the place of the piece in the vocabulary. Grey outlines are
-# **special tokens**. The line beneath tells the **segment**: teal is the first text (A), violet
+# A chip is a **token**: a word, the beginning of one, a later piece (it begins with `##`) or a
+# sign. The number beneath is its **id**, the place of the piece in the vocabulary. Grey outlines
+# are **special tokens**. The line beneath tells the **segment**: teal is the first text (A), violet
 # the second (B).
 #
 # Now *the whole* of what BERT is given. There are no letters and no words in it, only three rows
@@ -360,8 +360,7 @@ ten, twenty = (stages("dog " * words)["layer 1: attention"] for words in (8, 18)
 assert twenty.numel() == times_as_many * ten.numel()
 
 # %% [markdown] tags=["solution"]
-# *Why:* every token looks at every token: S × S. Twice the length is four times the work, one
-# reason why BERT stops at 512 tokens.
+# *Why:* every token looks at every token: S × S. Twice the length is four times as many shares.
 
 # %% [markdown]
 # ### Complete

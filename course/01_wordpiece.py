@@ -20,7 +20,7 @@
 # WordPiece itself: Schuster & Nakajima 2012, and Wu et al. 2016 (arXiv:1609.08144), §4.1.
 #
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %%
 import bertedu
@@ -55,7 +55,7 @@ assert [vocabulary[token] for token in encoding.tokens] == encoding.input_ids.to
 # How to read the picture:
 #
 # - A chip is one **token**; the number beneath is its **id**, the row at which the piece stands
-#   in the vocabulary. BERT gets the ids and nothing else.
+#   in the vocabulary. Of the words BERT gets these ids, and nothing else.
 # - A piece that begins with `##` **continues** the piece before it: `em ##bed ##ding ##s` is one
 #   word. Its chip touches the chip before.
 # - Grey outlines are **special tokens**. They come from no word of the text (section 7).

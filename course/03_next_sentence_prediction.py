@@ -21,7 +21,7 @@
 # (NSP)"; appendices A.1 and A.2.
 #
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %% tags=["nbval-check-output"]
 import matplotlib.pyplot as plt
@@ -116,7 +116,7 @@ assert abs(float(probs[FOLLOWS]) - good) < 1e-4
 
 # %% [markdown]
 # With two classes, reading the wrong column turns an accuracy of *a* into 1 - *a*: 94 % becomes 6
-# %. A result far **below** one half is never bad luck; it is a label turned round.
+# %. A result far **below** one half, on many pairs, is no bad luck: suspect a label turned round.
 #
 # ## 4. One to one, exactly
 #
@@ -388,9 +388,9 @@ assert bands["shared words"][0] > bands["lengths"][1]
 # On these pairs, comparing sets of words does as well as our small BERT. (That is the reason why
 # Lan et al. 2020 called the task too easy: it mixes *topic*, which words give away, with
 # *coherence*.) Our documents make it hard on purpose: several are on each topic, so that some
-# random pairs share theirs; and the model has never seen them or their like. On pairs from
-# encyclopaedia articles, on which it was trained, it is right far more often (its card in
-# `bertedu/checkpoints` has the figures).
+# random pairs share theirs; and the model has never seen them or their like. On pairs from the
+# encyclopaedia on which it was trained, of articles that it has not seen, it is right far more
+# often (its card in `bertedu/checkpoints` has the figures).
 #
 # But why do **lengths** give anything away at all? Nobody wanted that. Look:
 
@@ -482,7 +482,7 @@ assert newton > 0.5 > panda
 #
 # The paper took the task away and lost 3.5 points on QNLI (a question, and a sentence that may
 # hold the answer), but 0.6 at most on the other four tasks of its Table 5. RoBERTa (Liu et al.
-# 2019, Table 2) left it out and lost nothing:
+# 2019, Table 2) left it out, and gained on four of five tasks:
 
 # %% tags=["nbval-check-output"]
 roberta = {  # SQuAD 1.1 F1, SQuAD 2.0 F1, MNLI-m, SST-2, RACE

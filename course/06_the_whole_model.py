@@ -21,7 +21,7 @@
 # Transformer itself: Vaswani et al. 2017 (arXiv:1706.03762), §3.1 to §3.3.
 #
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 #
 # ## 1. The drawing
 #

@@ -19,7 +19,7 @@
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3.1 and appendix A.2.
 #
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %% tags=["nbval-check-output"]
 import math
@@ -458,8 +458,10 @@ assert abs(learned["random"][0] - 1 / 12) < 0.08
 # with random weights. Nobody ever told it about topics. *That* is what pretraining buys, and why
 # the four tasks of lessons 08 to 11 get along with few examples.
 #
-# (The tiny model had an advantage: it learned from the very text of which the topics are. The
-# embedded one has never seen it.)
+# (Each had an advantage. The tiny model learned from the very text of which the topics are; the
+# embedded one has never seen it, but its encoder began as one that was trained on pairs of
+# sentences, as its card says. What the two tasks *alone* teach is the tiny one's lead over random
+# weights.)
 #
 # ## Recap
 #
@@ -467,7 +469,7 @@ assert abs(learned["random"][0] - 1 / 12) < 0.08
 # - Joint loss = mean over chosen tokens + mean over pairs. Encoder and embeddings learn from
 #   both, the pooler from the pairs only.
 # - A loss is judged by its baseline (unigram; ln 2; lengths), on held-out documents.
-# - From nothing, a laptop learns a little in two minutes; BERT-base would take it lifetimes.
+# - From nothing, a laptop learns a little in two minutes; BERT-base would take it decades.
 # - A probe on frozen vectors shows what was learned.
 #
 # ## Exercises

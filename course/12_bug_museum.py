@@ -546,7 +546,7 @@ checks.probability_of_next(probability_of_next)
 # **Published:** the question in google-research/bert #125 and huggingface/transformers #836; code
 # that reads the other column in osainz59/Ask2Transformers #5 (whether it changed published numbers
 # is open). **The lesson:** a constant with a name (`FOLLOWS = 0`) is cheaper than a discussion.
-# *Far below* chance always means: right, but reversed.
+# *Far below* chance, on many examples, first makes one suspect: right, but reversed.
 #
 # ### Exhibit 10 · One sentence, one document
 #
@@ -859,7 +859,7 @@ checks.attention_shares(attention_shares)
 # ### Exhibit 16 · Born anew at every call
 #
 # **Symptom.** A tutorial's BERT, in evaluation mode, gives another output at each call for the
-# same input. Saved and loaded again, it is worse still.
+# same input. And its saved weights take less room than they should.
 #
 # **Predict:** how many parameters does the class below have?
 
@@ -1042,7 +1042,8 @@ checks.next_sentence_loss(next_sentence_loss)
 
 # %% [markdown]
 # **Published:** codertimo/BERT-pytorch #32, #49 and #98. **The lesson:** look at loss *and*
-# accuracy; they may not disagree. Test: a batch of one class alone has a finite, positive loss.
+# accuracy: of the same pairs, a loss near 0 and an accuracy near chance cannot both be true. Test:
+# a batch of one class alone has a finite, positive loss.
 #
 # ### Exhibit 19 · A floor under the loss
 #
@@ -1200,7 +1201,7 @@ checks.sentence_states(sentence_states)
 # **Published:** huggingface/transformers #432 and many after it; codertimo/BERT-pytorch #92
 # believes in `no_grad`. **The lesson:** evaluate twice. Equal, or something still rolls dice.
 #
-# ### Exhibit 22 · One person, four persons
+# ### Exhibit 22 · Two persons, nine persons
 #
 # **Symptom.** A tagger for names is good on familiar ones and scores terribly on rare ones, where
 # it finds *too many*.
@@ -1523,14 +1524,15 @@ assert len(read) == 157
 #
 # ## Room 8: false alarms
 #
-# The last room shows reports of bugs that were none. **Predict** for each: right or wrong? Then
+# The last room shows claims about bugs that were wrong. **Predict** for each: right or wrong? Then
 # run the cells; their assertions decide.
 #
 # - *"Masking after the softmax is wrong, even if each row is divided by its sum afterwards."*
 #   (abisee/pointer-generator #88; its author takes it back.)
 # - *"Random replacement must have the probability 0.1, not 0.5."* (huggingface/transformers #1927,
 #   #2858; exhibit 5.)
-# - *"`no_grad` is enough for an evaluation."* (codertimo/BERT-pytorch #92; exhibit 21.)
+# - *"`no_grad` is enough for an evaluation."* (codertimo/BERT-pytorch #92; exhibit 21: here a bug
+#   was denied that is one.)
 
 # %%
 shown = torch.arange(8) < 5
@@ -1547,8 +1549,8 @@ with torch.no_grad():
     assert not torch.equal(dropout(torch.ones(99)), torch.ones(99))  # it is not enough
 
 # %% [markdown]
-# Why these belong here: whoever reads code to find mistakes finds some that are none. A claim
-# about code, too, is worth an assertion.
+# Why these belong here: whoever reads code to find mistakes finds some that are none, and passes by
+# some that are. A claim about code, too, is worth an assertion.
 #
 # ## Recap: the guide to the museum
 #

@@ -17,8 +17,8 @@
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805): §3 and figure 2.
 #
 # All pictures work alike: *hover* shows, a *click* pins, *Escape* lets go, *Tab* and the *arrow
-# keys* replace the mouse, and typing computes everything anew. Every claim in the text is checked
-# by an `assert` in a cell.
+# keys* replace the mouse, and typing computes everything anew. What the text says of the results is
+# checked by `assert`s in the cells.
 
 # %%
 import tempfile
@@ -94,7 +94,8 @@ assert len(set((masks.fates > 0).sum(dim=1).tolist())) == 1  # the same number i
 # %% [markdown]
 # ## 4. SentencePairBuilder: does B follow A?
 #
-# **Look for** the label: 0 means that B *follows*. The notes ask it the other way round.
+# **Look for** the label. It asks "is B random?", as the notes do: 0 (their *false*) means that B
+# *follows*.
 #
 # **Try** *Make 1,000* with B from all sentences, as some published code does: how many “random”
 # pairs are none?
@@ -385,8 +386,8 @@ verdict(first_row, round(float(journey.stages.to_input[0].mean()), 4))
 # %% [markdown]
 # ### Complete
 #
-# **2.** Which token does this token ask most in a row of probabilities? Complete the function; the
-# row is a tensor [S].
+# **2.** A row of probabilities says how much one token looks at each. At which does it look most?
+# Complete the function; the row is a tensor [S].
 
 
 # %%
