@@ -3,12 +3,9 @@
 Every published name that differs from ours is listed in `renamed`; nothing else is guessed.
 """
 
-import contextlib
 import json
 import os
 import re
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +17,7 @@ from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError
 from bertedu.model import BertModel
 from bertedu.tokenizer import BertTokenizer
+from bertedu.writing import replacing
 
 EMBEDDED = Path(__file__).parent / "checkpoints"
 """The folder of the checkpoint that comes with the course."""
@@ -266,27 +264,3 @@ def save_pretrained(
             tokenizer.save(folder)
     except Exception as error:  # safetensors has an error class of its own
         raise CheckpointError(f"{folder} could not be written: {error}") from error
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary file that takes the place of `path` once it is written whole.
-
-    Example:
-        >>> path = Path(tempfile.mkdtemp()) / "numbers.txt"
-        >>> with replacing(path) as temporary:
-        ...     _ = temporary.write_text("1 2 3")
-        >>> path.read_text()
-        '1 2 3'
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

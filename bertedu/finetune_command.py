@@ -1,7 +1,6 @@
 """`bertedu finetune`: examples in, a fine-tuned model out; interrupted, it goes on where it was."""
 
 import argparse
-import json
 import shutil
 import signal
 import time
@@ -11,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bertedu.checkpoint import read_config, replacing, resolve
+from bertedu.checkpoint import read_config, resolve
 from bertedu.errors import InputError
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
 from bertedu.tasks import TASKS
 from bertedu.training import hours_left
+from bertedu.writing import write_json
 
 DEFAULTS = FinetuningRecipe()
 
@@ -83,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
         announce(training, train, dev)
 
     stop = [False]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.__setitem__(0, True))
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.__setitem__(0, True)) for number in numbers]
     began = time.perf_counter()
     steps = iter(training)
     with tqdm(total=training.steps, unit="step", disable=not leads, mininterval=5) as bar:
@@ -98,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
                 tqdm.write(f"stopped after step {report.step + 1}: run the same command to go on")
                 return 130
     seconds = time.perf_counter() - began
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
     if leads:
         finish(args.out, training, test, seconds, len(train))
     return 0
@@ -156,8 +158,7 @@ def finish(
     if test is not None:
         results["test"] = tuned.evaluate(test, progress=True)
         print(f"test: {described(results['test'])}")
-    with replacing(out / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_json(out / "metrics.json", results)
     shutil.rmtree(out / "run", ignore_errors=True)
     print(f"saved in {out}")
 

@@ -14,15 +14,15 @@ from bertedu.checkpoint import (
     load_weights,
     read_config,
     read_weights,
-    replacing,
     resolve,
     save_pretrained,
 )
 from bertedu.config import BertConfig
-from bertedu.errors import CheckpointError, InputError
+from bertedu.errors import CheckpointError
 from bertedu.tasks import task_named
 from bertedu.tasks.base import Batch, ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
+from bertedu.writing import write_json
 
 SETTINGS = "finetuning.json"
 ARCHITECTURES = {  # what a folder is that transformers' own fine-tuning has left
@@ -177,11 +177,7 @@ class FineTuned(Generic[ExampleT, PredictionT]):
             "max_length": self.max_length,
             "metrics": self.metrics,
         }
-        try:
-            with replacing(Path(folder) / SETTINGS) as temporary:
-                temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise CheckpointError(f"{folder} could not be written: {error}") from error
+        write_json(Path(folder) / SETTINGS, settings)
 
 
 def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
@@ -204,12 +200,12 @@ def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
         saved = _saved_settings(folder, config)
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in saved["settings"].items()}
         task = task_named(saved["task"])(**settings)
-    except (KeyError, TypeError, AttributeError, InputError, json.JSONDecodeError) as error:
+        length = min(saved.get("max_length") or task.max_length, config.max_position_embeddings)
+        model = task.head(config)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # also what is not JSON
         raise CheckpointError(f"{folder / SETTINGS} cannot be used: {error}") from error
-    model = task.head(config)
     if missing := load_weights(model, read_weights(folder), folder):
         raise CheckpointError(f"{folder} has no {missing[0]}: it is not fine-tuned for {task.name}")
-    length = min(saved.get("max_length") or task.max_length, config.max_position_embeddings)
     tokenizer = BertTokenizer.from_folder(folder)
     return FineTuned(task, model, tokenizer, length, saved.get("metrics"))
 

@@ -5,6 +5,7 @@ and continued gives the same numbers, bit for bit, as one that never stopped.
 """
 
 import copy
+import hashlib
 import json
 import math
 import os
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bertedu.checkpoint import load_weights, read_weights, replacing
+from bertedu.checkpoint import load_weights, read_weights
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuned import FineTuned, load
@@ -26,7 +27,8 @@ from bertedu.finetuning_recipe import FinetuningRecipe, batches_of, evaluation_s
 from bertedu.finetuning_start import Checkpoint, freeze, starting_model
 from bertedu.tasks.base import Batch, ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training import counted, make_optimizer, resume, save_checkpoint
+from bertedu.training import counted, make_optimizer, reading, resume, save_checkpoint
+from bertedu.writing import write_json
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -114,6 +116,8 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         if self.dev is not None and not any(task.trainable(example) for example in self.dev):
             raise InputError("no development example has an answer to compare with")
         self.features = self._features(usable, len(train))
+        for example in self.dev or ():  # one that cannot be read is told now, not after an epoch
+            self.task.features(example, self.tokenizer, self.max_length)
         lengths = np.array([len(feature.encoding) for feature in self.features])
         epochs = [batches_of(lengths, recipe, epoch) for epoch in range(recipe.epochs)]
         self._batches = [(e, rows) for e, batches in enumerate(epochs) for rows in batches]
@@ -121,6 +125,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         self.steps = len(self._batches)
         self._evaluated = set(evaluation_steps([len(b) for b in epochs], recipe))
         self.folder = None if folder is None else Path(folder)
+        self._digest = self._identity() if self.folder else ""
         self.save_every = save_every
         self.accelerator = accelerator
         self.evaluations: list[tuple[int, dict[str, float]]] = []
@@ -261,18 +266,18 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             if self.folder is not None and self._leads:
                 tuned.save(self.folder / "best")
         if self.folder is not None and self._leads:
-            self._note("evaluations.json", self.evaluations)
+            write_json(self.folder / "evaluations.json", self.evaluations)
         return metrics
 
-    def _note(self, name: str, content: Any) -> None:
-        """Writes a small file of the run's folder, whole or not at all."""
-        folder = self.folder or Path()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with replacing(folder / name) as temporary:
-                temporary.write_text(json.dumps(content), encoding="utf-8")
-        except OSError as error:
-            raise CheckpointError(f"{folder / name} could not be written: {error}") from error
+    def _identity(self) -> str:
+        """Returns a digest of what the run starts from, learns from, and is judged by."""
+        digest = hashlib.sha256(repr(self.dev).encode("utf-8", "surrogatepass"))
+        tensors = list(self.model.state_dict().values())
+        for feature in self.features:
+            tensors += [feature.encoding.input_ids, *feature.labels.values()]
+        for tensor in tensors:
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def _best_evaluation(self) -> int:
         """Returns the place of the first of the best evaluations, -1 where there is none."""
@@ -286,20 +291,18 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
     def _resume(self, optimizer: torch.optim.Optimizer) -> int:
         """Loads what an interrupted run left in the folder; returns its number of steps."""
         folder = self.folder or Path()
-        note = {"task": self.task.name, "settings": self.task.settings(), "steps": self.steps}
-        note = json.loads(json.dumps(note))
+        note = {"task": self.task.name, "settings": self.task.settings(), "digest": self._digest}
         if (folder / "run.json").is_file():
-            theirs = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            if theirs != note:
+            if _read(folder / "run.json") != json.loads(json.dumps(note)):
                 raise CheckpointError(
-                    f"{folder} holds a run of another task or on other examples: choose another "
-                    "folder"
+                    f"{folder} holds a run of another task, on other examples or from another "
+                    "start: choose another folder"
                 )
         else:
-            self._note("run.json", note)
+            write_json(folder / "run.json", note)
         done = resume(folder, self.model, optimizer, self.recipe)
         if (folder / "evaluations.json").is_file() and done:
-            rows = json.loads((folder / "evaluations.json").read_text(encoding="utf-8"))
+            rows = _read(folder / "evaluations.json")
             self.evaluations = [(step, metrics) for step, metrics in rows if step < done]
         if self.evaluations:
             best = self.task.head(self.model.config)  # type: ignore[arg-type]
@@ -375,6 +378,11 @@ def finetune(
             best = report.metrics and f", {task.best} {report.metrics[task.best]:.1%}"
             bar.set_postfix_str(f"loss {report.loss:.2f}{best or ''}")
     return run.finetuned
+
+
+def _read(path: Path) -> Any:
+    with reading(path):
+        return json.loads(path.read_text("utf-8"))
 
 
 def share(values: Tensor, rank: int, world: int) -> Tensor:

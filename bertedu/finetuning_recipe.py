@@ -55,9 +55,11 @@ class FinetuningRecipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        for name in ("epochs", "batch_size", "batch_tokens", "evaluations_per_epoch"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        from_one = ("epochs", "batch_size", "batch_tokens", "evaluations_per_epoch", "patience")
+        for name in (*from_one, "seed", "learning_rate", "clip_norm", "freeze_layers"):
+            value, least = getattr(self, name), int(name in from_one)
+            if value is not None and value < least:
+                raise InputError(f"{name} is {value}; it must be at least {least}")
         if not 0 <= self.warmup <= 1:
             raise InputError(f"warmup is {self.warmup}, a share of the steps: from 0 to 1")
 

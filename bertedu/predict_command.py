@@ -9,7 +9,7 @@ from typing import Any
 
 from bertedu.errors import InputError
 from bertedu.finetuned import CHUNK, FineTuned, load
-from bertedu.tasks.files import Row, json_row, lines
+from bertedu.tasks.files import Row, decoded, json_row, lines
 from bertedu.tasks.inference import HYPOTHESIS, PREMISE
 from bertedu.tasks.question_answering import AnswerPrediction
 from bertedu.tasks.slot_filling import TagPrediction
@@ -62,9 +62,9 @@ def _inputs(tuned: FineTuned[Any, Any], texts: list[str]) -> list[Any]:
 
 
 def _chunks(path: str) -> Iterator[list[Row]]:
-    """Yields some lines at a time, so that a stream is answered as it comes."""
-    source = enumerate(sys.stdin, start=1) if path == "-" else lines(Path(path))
+    """Yields some lines at a time, so that no file is too long for the memory."""
     name = "standard input" if path == "-" else path
+    source = decoded(sys.stdin.buffer, name) if path == "-" else lines(Path(path))
     chunk: list[Row] = []
     for number, line in source:
         if line.strip():
@@ -80,12 +80,14 @@ def _input(tuned: FineTuned[Any, Any], row: Row) -> Any:
     if tuned.task.name in PAIRS:
         first, second = PAIRS[tuned.task.name]
         given: Any = (row.value(*first), row.value(*second))
-    elif "words" in row.cells:
-        given = tuple(row.cells["words"])
+    elif row.cells.get("words") is not None:
+        given = tuple(row.texts("words"))
     else:
         given = row.value("text", "sentence")
     try:
-        return tuned.task.example(given)
+        example = tuned.task.example(given)
+        tuned.task.features(example, tuned.tokenizer, tuned.max_length)  # to name what is refused
+        return example
     except InputError as error:
         raise InputError(f"{row.where}: {error}") from error
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import CheckpointError, InputError
+from bertedu.writing import replacing, write_json
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LONGEST_WORD = 100  # characters; a longer word is [UNK], as in Hugging Face (Google: 200)
@@ -140,14 +141,15 @@ class BertTokenizer:
         """Writes vocab.txt and tokenizer_config.json, which transformers also reads."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "vocab.txt").write_text("\n".join(self.tokens) + "\n", encoding="utf-8")
+        with replacing(folder / "vocab.txt") as temporary:
+            temporary.write_text("\n".join(self.tokens) + "\n", encoding="utf-8")
         settings = {
             "do_lower_case": self.lowercase,
             "strip_accents": self.strip_accents,
             "tokenize_chinese_chars": self.tokenize_chinese_chars,
             "tokenizer_class": "BertTokenizer",
         }
-        (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+        write_json(folder / "tokenizer_config.json", settings)
 
     def __len__(self) -> int:
         """V, the number of tokens in the vocabulary."""

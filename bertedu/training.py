@@ -1,8 +1,10 @@
 """What pretraining and fine-tuning share: the optimizer, and checkpoints that are always whole."""
 
+import contextlib
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from bertedu.checkpoint import load_weights, read_weights, save_pretrained
 from bertedu.errors import CheckpointError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.validation import IGNORED
+from bertedu.writing import replacing, write_json
 
 if TYPE_CHECKING:
     from bertedu.finetuning_recipe import FinetuningRecipe
@@ -60,8 +63,9 @@ def save_checkpoint(
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         save_pretrained(model, unfinished, tokenizer)
-        torch.save(optimizer.state_dict(), unfinished / "optimizer.pt")
-        (unfinished / "recipe.json").write_text(json.dumps(asdict(recipe)))
+        with replacing(unfinished / "optimizer.pt") as temporary:
+            torch.save(optimizer.state_dict(), temporary)
+        write_json(unfinished / "recipe.json", asdict(recipe))
         unfinished.replace(finished)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -87,12 +91,13 @@ def resume(
     """Loads a run's newest checkpoint and returns the number of steps it has behind it.
 
     Raises:
-        CheckpointError: it is the run of another recipe.
+        CheckpointError: it is the run of another recipe, or damaged.
     """
     if not (finished := checkpoints(folder)):
         return 0
     newest = finished[-1]
-    theirs: dict[str, Any] = json.loads((newest / "recipe.json").read_text())
+    with reading(newest):
+        theirs: dict[str, Any] = json.loads((newest / "recipe.json").read_text("utf-8"))
     ours = json.loads(json.dumps(asdict(recipe)))
     if different := [name for name in ours if ours[name] != theirs.get(name)]:
         name = different[0]
@@ -101,8 +106,21 @@ def resume(
             "it with its own settings, or choose another folder"
         )
     load_weights(model, read_weights(newest), newest)
-    optimizer.load_state_dict(torch.load(newest / "optimizer.pt", weights_only=True))
+    with reading(newest):
+        optimizer.load_state_dict(torch.load(newest / "optimizer.pt", weights_only=True))
     return int(newest.name.removeprefix("step-"))
+
+
+@contextlib.contextmanager
+def reading(part: Path) -> Iterator[None]:
+    """Says, of whatever goes wrong inside, that this part of a run's folder is damaged."""
+    try:
+        yield
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise CheckpointError(
+            f"{part} is damaged ({reason}): delete {part.parent} to begin anew"
+        ) from error
 
 
 def hours_left(steps: int, seconds_per_step: float) -> str:

@@ -22,7 +22,8 @@ from bertedu import (
     from_pretrained,
     save_pretrained,
 )
-from bertedu.checkpoint import load_weights, renamed, replacing, resolve
+from bertedu.checkpoint import load_weights, renamed, resolve
+from bertedu.writing import replacing
 from tests.tiny import CONFIG, TOKENIZER, build
 
 CLASSES = [
@@ -276,6 +277,21 @@ def test_replacing_gives_the_new_file_to_everyone_to_read(tmp_path) -> None:
         assert not target.exists()
     assert target.read_text() == "new"
     assert target.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_full_disk_leaves_the_old_vocabulary(folder, monkeypatch) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write = Path.write_text
+
+    def full(path, text, **options):
+        write(path, text[: len(text) // 2], **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        TOKENIZER.save(folder)
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path) -> None:

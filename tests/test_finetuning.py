@@ -1,5 +1,6 @@
 """The loop: learning, exact resumption, exact sharing, the best kept, and what is refused."""
 
+import io
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from bertedu import BertForPreTraining, CheckpointError, InputError
 from bertedu.bert import Bert
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun, StepReport, finetune, load
 from bertedu.finetuning_recipe import batches_of
-from bertedu.tasks import TASKS, Classification, classification
+from bertedu.tasks import TASKS, Classification, classification, question_answering
 from bertedu.training import checkpoints
 from tests.cases import CASES, CONFIG, TOKENIZER, questions, sentences
 
@@ -103,10 +105,38 @@ def test_another_run_is_not_continued(tmp_path: Path) -> None:
     steps = iter(make_run("classification", folder=tmp_path))
     next(steps)
     steps.close()
-    with pytest.raises(CheckpointError, match="another task or on other examples"):
+    refused = pytest.raises(CheckpointError, match="another task, on other examples or from")
+    with refused:
         next(iter(make_run("classification", train=80, folder=tmp_path)))
+    with refused:  # as many examples, but others
+        next(iter(make_run("classification", dev=11, folder=tmp_path)))
+    with refused:
+        next(iter(make_run("classification", bert=replace(CONFIG, initializer_range=0.5),
+                           folder=tmp_path)))  # fmt: skip
     with pytest.raises(CheckpointError, match=r"learning_rate = 0\.01, not 0\.5"):
         next(iter(make_run("classification", folder=tmp_path, recipe={"learning_rate": 0.5})))
+
+
+@pytest.mark.parametrize("part", ["run.json", "evaluations.json", "recipe.json", "optimizer.pt"])
+def test_a_damaged_part_is_named(part: str, tmp_path: Path) -> None:
+    list(make_run("classification", folder=tmp_path))
+    [file] = tmp_path.rglob(part)
+    file.write_bytes(file.read_bytes()[:-20] if part == "optimizer.pt" else b"")
+    with pytest.raises(CheckpointError, match="is damaged .*: delete .* to begin anew"):
+        next(iter(make_run("classification", folder=tmp_path)))
+
+
+def test_a_development_example_that_cannot_be_read_is_told_before_the_training() -> None:
+    task, examples = CASES["question_answering"]
+    empty = question_answering.Example("who?", "\u200b", impossible=True)
+    with pytest.raises(InputError, match="the document of 'who\\?' has no token"):
+        FinetuningRun(task, CONFIG, examples(8), [*examples(4), empty], tokenizer=TOKENIZER)
+
+
+@pytest.mark.parametrize("name", ["epochs", "patience", "seed", "learning_rate", "freeze_layers"])
+def test_a_number_that_is_too_small_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} is -1; it must be at least"):
+        FinetuningRecipe(**{name: -1})
 
 
 def judged_as(monkeypatch, accuracies: list[float]) -> None:
@@ -419,7 +449,7 @@ def run_cli(capsys, *words: str) -> tuple[int, str, str]:
     return code, *capsys.readouterr()
 
 
-def test_predict_answers_on_the_command_line(finished, capsys, tmp_path: Path) -> None:
+def test_predict_answers_on_the_command_line(finished, capsys, monkeypatch, tmp_path) -> None:
     _, out, _ = finished
     code, printed, _ = run_cli(capsys, "predict", str(out), "w1 good", "bad w2 w3")
     assert code == 0
@@ -434,6 +464,13 @@ def test_predict_answers_on_the_command_line(finished, capsys, tmp_path: Path) -
     code, _, complaint = run_cli(capsys, "predict", str(out), "--jsonl", str(asked))
     assert code == 2
     assert f"{asked}:2: this line is not JSON" in complaint
+    latin = SimpleNamespace(
+        buffer=io.BytesIO('{"text": "w1"}\n{"text": "caf\xe9"}'.encode("latin-1"))
+    )
+    monkeypatch.setattr(sys, "stdin", latin)
+    code, _, complaint = run_cli(capsys, "predict", str(out), "--jsonl")
+    assert code == 2
+    assert "standard input:2: this line is not utf-8" in complaint
     code, _, complaint = run_cli(capsys, "predict", str(out))
     assert code == 2
     assert "give texts, or --jsonl" in complaint

@@ -28,6 +28,7 @@ GOOD, BAD = Example("so good", "1"), Example("it 's bad", "0")
         ("two.csv", 'text,label\n"so, ""good""",1\n', [Example('so, "good"', "1")]),
         ("lines.txt", "1 so good\n0 it 's bad\n\n", [GOOD, BAD]),
         ("trec.txt", "DESC:manner How did it ?\n", [Example("How did it ?", "DESC:manner")]),
+        ("tab.txt", "very good\tso good\n", [Example("so good", "very good")]),
         ("cola.tsv", "gj04\t1\t\tso good\nclc\t0\t*\tit 's bad\n", [GOOD, BAD]),
         ("x.jsonl", '{"text": "so good", "label": 1}\n{"sentence": "no label"}\n',
          [GOOD, Example("no label")]),
@@ -86,6 +87,10 @@ def test_a_data_set_of_the_hub_is_read(monkeypatch) -> None:
         asked.append((*name, split))
         if name[0] == "gone":
             raise OSError("no such data set\nat all")
+        if name[0] == "script":
+            raise RuntimeError("Dataset scripts are no longer supported")
+        if name[0] == "slow":
+            raise TimeoutError
         return Rows([{"sentence": "fine", "label": 1}, {"sentence": "what", "label": -1}])
 
     monkeypatch.setitem(sys.modules, "datasets",
@@ -99,6 +104,10 @@ def test_a_data_set_of_the_hub_is_read(monkeypatch) -> None:
     assert asked == [("glue", "sst2", "validation"), ("mine", "test"), ("mine", "train")]
     with pytest.raises(InputError, match=r"hub:gone cannot be read \(no such data set\)"):
         classification.read("hub:gone")
+    with pytest.raises(InputError, match=r"hub:script cannot be read \(Dataset scripts are no"):
+        classification.read("hub:script")
+    with pytest.raises(InputError, match=r"hub:slow cannot be read \(TimeoutError\)"):
+        classification.read("hub:slow")
 
 
 def test_without_datasets_the_hub_says_what_to_install(monkeypatch) -> None:

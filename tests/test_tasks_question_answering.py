@@ -55,6 +55,14 @@ def test_squad_is_read_in_both_versions(tmp_path: Path) -> None:
     assert (none.impossible, unknown.impossible) == (True, False)
     assert hub.target == Answer("w1", 0)
     assert [TASK.trainable(e) for e in (one, none, unknown)] == [True, True, False]
+    for answers, message in [
+        ('{"text": "w1", "start": 0}', "answers need a list of text and one of answer_start"),
+        ('{"text": ["w1"], "answer_start": []}', "answers need a list of text"),
+        ("5", "answers must be a list"),
+    ]:
+        rows.write_text(f'{{"question": "who", "context": "w1", "answers": {answers}}}\n')
+        with pytest.raises(InputError, match=rf"a\.jsonl:1: {message}"):
+            question_answering.read(rows)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +186,9 @@ def test_the_threshold_is_the_best_of_all() -> None:
         predictions.append(decoded(TASK, ROME, **peaks))
     tuned = TASK.calibrated(examples, predictions)
     assert 4 < tuned.null_threshold < 8
+    unknown = [replace(ROME, answers=())] * 5  # must not count as questions without an answer
+    far = [decoded(TASK, ROME, start_5=9.0, end_6=9.0)] * 5
+    assert TASK.calibrated(examples + unknown, predictions + far) == tuned
 
     def f1(threshold: float) -> float:
         return squad_scores(

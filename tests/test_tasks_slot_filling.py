@@ -122,6 +122,14 @@ def test_a_folder_of_three_files_is_read(tmp_path: Path) -> None:
     (tmp_path / "seq.out").write_text("O\n")
     with pytest.raises(InputError, match=r"seq\.in has 2 lines, seq\.out 1"):
         slot_filling.read(tmp_path)
+    (tmp_path / "seq.out").write_text("O O B-city I-city\nO\n")
+    (tmp_path / "label").write_text("flight\n\n")
+    with pytest.raises(InputError, match=r"label:2: the label is empty"):
+        slot_filling.read(tmp_path)
+    (tmp_path / "seq.in").write_text("fly to st. louis\n\n")
+    (tmp_path / "label").unlink()
+    with pytest.raises(InputError, match=r"seq\.out:2: there are 0 words and 1 labels"):
+        slot_filling.read(tmp_path)
 
 
 def test_conll_is_read_also_in_its_oldest_scheme(tmp_path: Path) -> None:
@@ -155,10 +163,39 @@ def test_json_lines_are_read(tmp_path: Path) -> None:
         ('{"text": "wake me", "slots": [{"start": 1}]}', "needs label, start and end"),
         ('{"words": ["a", "b"], "tags": ["O"]}', "there are 2 words and 1 labels"),
         ('{"words": ["a"]}', "there is no 'tags'"),
+        ('{"words": "a", "tags": ["O"]}', "words must be a list of texts"),
+        ('{"words": ["a", "b"], "tags": "OO"}', "tags must be a list of texts"),
     ]:
         file.write_text(line)
         with pytest.raises(InputError, match=rf"a\.jsonl:1: .*{message}"):
             slot_filling.read(file)
+
+
+def test_marks_belong_to_the_word_that_they_stand_on() -> None:
+    for text in (
+        "cafe\u0301 rouge",
+        "\u0939\u093f\u0928\u094d\u0926\u0940 \u0939\u0948",
+        "\u0645\u064e\u0631\u0652\u062d\u064e\u0628\u064b\u0627 \u0628",
+        "\u2764\ufe0f ok",
+    ):
+        assert Example.from_text(text).words == text.split()
+    assert Example.from_text("a\u2764\ufe0fb, \u0301").words == [
+        "a",
+        "\u2764\ufe0f",
+        "b",
+        ",",
+        "\u0301",
+    ]
+
+
+def test_a_word_without_a_piece_does_not_end_a_slot() -> None:
+    task = SlotFilling(("O", "B-city", "I-city"))
+    example = Example.from_words(["in", "\u200b", "romes", "\u200b", "w1"])
+    logits = torch.zeros(6, 3)  # [CLS] in rome ##s w1 [SEP]
+    logits[1, 1] = logits[2, 2] = logits[4, 0] = 9.0
+    prediction = decoded(logits, example, task)
+    assert prediction.tags == ["B-city", "I-city", "I-city", "O", "O"]
+    assert prediction.slots[0].text == "in \u200b romes"
 
 
 def test_only_the_first_piece_of_a_word_is_labelled() -> None:

@@ -1,6 +1,7 @@
 """BIO tags and the slots that they mark: there, back, and scored as conlleval scores them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from bertedu.encoding import Offsets
@@ -44,6 +45,24 @@ def mend(tags: Sequence[str]) -> tuple[list[str], list[int]]:
         legal.append(f"B-{tag[2:]}" if broken else tag)
         before = tag
     return legal, [i for i, (a, b) in enumerate(zip(tags, legal, strict=True)) if a != b]
+
+
+def bridged(tags: Sequence[str], answered: Sequence[int]) -> list[str]:
+    """Returns tags in which a slot goes on over words that no token answers for.
+
+    Args:
+        tags: one a word; O where no token answers, as for a lone accent.
+        answered: indices of the other words.
+
+    Example:
+        >>> bridged(["B-city", "O", "I-city"], [0, 2])
+        ['B-city', 'I-city', 'I-city']
+    """
+    whole = list(tags)
+    for before, after in pairwise(answered):
+        if tags[after].startswith("I-") and tags[before][2:] == tags[after][2:]:
+            whole[before + 1 : after] = [tags[after]] * (after - before - 1)
+    return whole
 
 
 def slots_of(text: str, offsets: Sequence[Offsets], tags: Sequence[str]) -> list[Slot]:

@@ -5,7 +5,7 @@ A row that cannot be read is named by its file and line.
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,13 @@ class Row:
         if not isinstance(value, str):
             raise InputError(f"{self.where}: {names[0]} is {value!r}, not text")
         return value.strip()
+
+    def texts(self, *names: str) -> list[str]:
+        """Returns the same, which must be a list of texts."""
+        value = self.value(*names)
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise InputError(f"{self.where}: {names[0]} must be a list of texts")
+        return value
 
     def label(self, *names: str) -> str | None:
         """Returns the same as a label; None where the table has no such column.
@@ -138,19 +145,24 @@ def lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
     if not path.is_file():
         raise InputError(f"there is no file {path}: check the path")
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode(encoding)
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"{path}:{number}: this line is not {encoding}: name the file's encoding "
-                    '(encoding="latin-1"), or convert it'
-                ) from error
-            yield number, text.removeprefix("\ufeff").rstrip("\r\n")
+        yield from decoded(file, str(path), encoding)
+
+
+def decoded(file: Iterable[bytes], name: str, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """Yields the same of an open file, or of standard input."""
+    for number, line in enumerate(file, start=1):
+        try:
+            text = line.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name}:{number}: this line is not {encoding}: name the file's encoding "
+                '(encoding="latin-1"), or convert it'
+            ) from error
+        yield number, text.removeprefix("\ufeff").rstrip("\r\n")
 
 
 def label_first(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str, str]]:
-    """Yields label and text of lines `LABEL text`, or of GLUE's CoLA (four cells, no header).
+    """Yields label and text of lines `LABEL text`, blank or tab between, or of GLUE's CoLA.
 
     Raises:
         InputError: a line that has only one of them.
@@ -160,12 +172,12 @@ def label_first(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str
         if len(cells) == 4 and cells[1] in {"0", "1"}:
             yield cells[1], cells[3].strip()
             continue
-        label, _, text = line.strip().partition(" ")
+        label, _, text = line.strip().partition("\t" if "\t" in line.strip() else " ")
         if not line.strip():
             continue
         if not text.strip():
             raise InputError(f"{path}:{number}: {line.strip()[:40]!r} is not `LABEL text`")
-        yield label, text.strip()
+        yield label.strip(), text.strip()
 
 
 def hub_rows(name: str) -> Iterator[Row]:
@@ -190,12 +202,13 @@ def hub_rows(name: str) -> Iterator[Row]:
         for number, values in enumerate(rows, start=1):
             named = {k.lower(): _named(rows.features.get(k), v) for k, v in values.items()}
             yield Row(f"{name}:{number}", named)
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # `datasets` has many: no network, no such name, a script, ...
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{name} cannot be read ({str(error).splitlines()[0]}): check the name, the split and "
-            "the network, or give a file"
+            f"{name} cannot be read ({reason}): check the name, the split and the network, or give "
+            "a file"
         ) from error
 
 

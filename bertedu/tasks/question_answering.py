@@ -127,6 +127,12 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
     new: ClassVar[tuple[str, ...]] = ("qa_outputs",)
     max_length: ClassVar[int] = 384
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        for name, least in {"overlap": 0, "max_answer_tokens": 1, "n_best": 1}.items():
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+
     def example(self, given: Any) -> Example:
         """Returns a tuple (question, document) as an example."""
         if isinstance(given, Example):
@@ -159,9 +165,11 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
         encodings = tokenizer.encode_windows(
             example.question, example.document, max_length=max_length, overlap=self.overlap
         )
+        windows = windows_of(encodings, self.overlap)
+        if not windows.stops[-1]:
+            raise InputError(f"the document of {example.question[:60]!r} has no token to answer")
         if not self.trainable(example):
             return [Feature(encoding) for encoding in encodings]
-        windows = windows_of(encodings, self.overlap)
         tokens = _tokens_of(example.target, windows)
         if tokens is None and not example.impossible:  # an answer without a token, such as "\u200b"
             return [Feature(encoding) for encoding in encodings]
@@ -189,8 +197,6 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
         logits = merge_logits(windows, [output["logits"] for output in outputs])  # [S, 2]
         null_score = float(logits[0].sum())
         start, end = logits[windows.first : -1].unbind(1)  # [D]
-        if not len(start):
-            raise InputError(f"the document of {example.question[:60]!r} has no token to answer")
         best = best_spans(
             start,
             end,
@@ -255,6 +261,8 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
             return self
         rows = []  # by how much no answer is ahead, and what answering gains
         for e, p in zip(examples, predictions, strict=True):
+            if not (e.answers or e.impossible):
+                continue  # nothing to compare with
             golds = [answer.text for answer in e.answers]
             gain = exact_and_f1(p.spans[0].text, golds)[1] - exact_and_f1(NO_ANSWER, golds)[1]
             rows.append((p.null_score - p.spans[0].score, gain))

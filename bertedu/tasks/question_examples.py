@@ -70,6 +70,8 @@ def read(path: str | Path) -> list[Example]:
             raise InputError(f"{where}: question and document must be text")
         if not document.strip():
             raise InputError(f"{where}: the document is empty")
+        if answers is not None and not isinstance(answers, list):
+            raise InputError(f"{where}: answers must be a list, each with text and start")
         checked = (
             None if answers is None else tuple(Answer(*placed(a, document, where)) for a in answers)
         )

@@ -4,6 +4,7 @@ Labels are BIO tags: B-x begins a slot x, I-x continues it, O is outside.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from bertedu.tasks.bio import OUTSIDE, Slot, mend, slots_of
 from bertedu.tasks.files import HUB, Row, hub_rows, json_rows, lines
 
 _TAG = re.compile(r"O|[BI]-.+")
-_WORD = re.compile(r"\w+(?:[.,:'\u2019&/-]\w+)*|[^\w\s]")
+_MARK = "\0"  # stands for an accent or a vowel sign, which belongs to the letter before it
+_WORD = re.compile(rf"\w[\w{_MARK}]*(?:[.,:'\u2019&/-]\w[\w{_MARK}]*)*|[^\w\s]{_MARK}*")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class Example:
             >>> Example.from_text("wake me at 7:30, please", [("time", 11, 15)]).tags
             ('O', 'O', 'O', 'B-time', 'O', 'O')
         """
-        offsets = tuple(match.span() for match in _WORD.finditer(text))
+        marked = (_MARK if unicodedata.category(char)[0] == "M" else char for char in text)
+        offsets = tuple(match.span() for match in _WORD.finditer("".join(marked)))
         if slots is None:
             return cls(text, offsets, None, intent)
         tags = [OUTSIDE] * len(offsets)
@@ -137,8 +140,8 @@ def _from_row(row: Row) -> Example:
             slots = row.cells.get("slots")
             spans = None if slots is None else [(s["label"], s["start"], s["end"]) for s in slots]
             return Example.from_text(str(row.value("text")), spans, intent)
-        tags = [str(t) for t in row.value("tags", "ner_tags", "labels")]
-        return Example.from_words(row.value("words", "tokens"), tags, intent)
+        tags = row.texts("tags", "ner_tags", "labels")
+        return Example.from_words(row.texts("words", "tokens"), tags, intent)
     except (KeyError, TypeError) as error:
         raise InputError(f"{row.where}: a slot needs label, start and end ({error})") from error
     except InputError as error:
@@ -157,12 +160,14 @@ def _parallel(folder: Path, encoding: str) -> Iterator[Example]:
             f"{len(intents):,}; they must have the same"
         )
     for (number, text), (_, tag), (_, intent) in zip(texts, tags, intents, strict=True):
-        if text.strip():
-            try:
-                name = None if intent is None else intent.strip()
-                yield Example.from_words(text.split(), tag.split(), name)
-            except InputError as error:
-                raise InputError(f"{folder / 'seq.out'}:{number}: {error}") from error
+        if not text.strip() and not tag.strip():
+            continue
+        if intent is not None and not intent.strip():
+            raise InputError(f"{folder / 'label'}:{number}: the label is empty")
+        try:
+            yield Example.from_words(text.split(), tag.split(), intent and intent.strip())
+        except InputError as error:
+            raise InputError(f"{folder / 'seq.out'}:{number}: {error}") from error
 
 
 def _conll(path: Path, encoding: str) -> Iterator[Example]:
@@ -170,7 +175,7 @@ def _conll(path: Path, encoding: str) -> Iterator[Example]:
     words: list[str] = []
     tags: list[str] = []
     for number, line in (*lines(path, encoding), (0, "")):
-        cells = line.split()
+        cells = re.split(r"[ \t]+", line.strip()) if line.strip() else []
         if cells and cells[0] == "-DOCSTART-":
             continue
         if cells:

@@ -19,7 +19,7 @@ from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import InputError
 from bertedu.heads import BertForTokenClassification
 from bertedu.tasks.base import Batch, Feature, Task
-from bertedu.tasks.bio import OUTSIDE, Slot, mend, slot_scores, slots_of
+from bertedu.tasks.bio import OUTSIDE, Slot, bridged, mend, slot_scores, slots_of
 from bertedu.tasks.classification import (
     ClassPrediction,
     accuracy,
@@ -174,7 +174,7 @@ class SlotFilling(Task[Example, TagPrediction]):
     def decode(
         self, example: Example, features: Sequence[Feature], outputs: Sequence[Batch]
     ) -> TagPrediction:
-        """Returns each word's tag and the slots; a word without a piece is O."""
+        """Returns each word's tag and the slots; a word without a piece is O, or in its slot."""
         encoding = features[0].encoding
         positions = pieces_of(example, encoding)
         probabilities = torch.zeros(len(positions), len(self.labels))
@@ -184,6 +184,8 @@ class SlotFilling(Task[Example, TagPrediction]):
             probabilities[answered] = outputs[0]["logits"][firsts].softmax(-1)
         best = probabilities.argmax(-1).tolist() if positions else []
         raw = [self.labels[k] if p else OUTSIDE for k, p in zip(best, positions, strict=True)]
+        if not encoding.truncated:
+            raw = bridged(raw, answered)
         tags, mended = mend(raw)
         intent = None
         if self.intents:

@@ -42,10 +42,13 @@ def table_questions(rows: Iterator[Any]) -> Iterator[Raw]:
     for row in rows:
         answers = row.cells.get("answers")
         if isinstance(answers, dict):  # the hub's form: a list of each
-            answers = [
-                {"text": text, "start": start}
-                for text, start in zip(answers["text"], answers["answer_start"], strict=True)
-            ]
+            try:
+                pairs = zip(answers["text"], answers["answer_start"], strict=True)
+                answers = [{"text": text, "start": start} for text, start in pairs]
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"{row.where}: answers need a list of text and one of answer_start ({error!r})"
+                ) from error
         question, document = row.value("question"), row.value("document", "context")
         yield row.where, question, document, answers, str(row.cells.get("id", row.where))
 
