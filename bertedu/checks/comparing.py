@@ -2,6 +2,7 @@
 
 import math
 import re
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,21 @@ class Difference(NamedTuple):
         if self.what:
             return self.what
         at = f" at {self.place}" if self.place else ""
-        return f"you have {shown(self.yours)}{at}, where {shown(self.truth)} is right"
+        yours, truth = shown(self.yours), shown(self.truth)
+        if yours == truth:  # they differ further on
+            yours, truth = repr(self.yours)[:200], repr(self.truth)[:200]
+        return f"you have {yours}{at}, where {truth} is right"
+
+    @property
+    def nearly(self) -> bool:
+        """Whether one of two numbers is the other, rounded."""
+        two = (self.yours, self.truth)
+        if not all(isinstance(number, int | float) and math.isfinite(number) for number in two):
+            return False
+        return any(
+            round(long, len(repr(float(short)).partition(".")[2])) == short
+            for short, long in (two, two[::-1])
+        )
 
 
 def plain(result: Any) -> Any:
@@ -52,7 +67,7 @@ def plain(result: Any) -> Any:
         return [plain(item) for item in result]
     if isinstance(result, dict):
         return {key: plain(value) for key, value in result.items()}
-    return result
+    return float(result) if isinstance(result, Fraction) else result
 
 
 def holds_stub(result: Any) -> bool:

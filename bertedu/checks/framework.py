@@ -178,6 +178,8 @@ class Check:
                 result = answer(*given)
         except _NotDoneError:
             return ..., ""
+        except _NothingError:
+            return None, ""
         except (Exception, SystemExit) as error:  # noqa: BLE001 (a reader's code may do anything)
             return Raised(type(error).__name__, " ".join(str(error).split())), ""
         if self.through or self.value:
@@ -188,7 +190,7 @@ class Check:
     def _known(self, answer: Any, cases: Sequence[Any], yours: list[Any]) -> str | None:
         """Returns the message of the mistake that explains the first difference and half of all."""
         first = len(yours) - 1
-        agreeing: dict[str, int] = {}
+        agreeing: dict[str, float] = {}
         for name, mistake in self.mistakes.items():
             theirs, _ = self._run(mistake.answer, cases[first])
             if not difference(yours[first], theirs):
@@ -196,12 +198,17 @@ class Check:
         if not agreeing:
             return None
         yours += [self._run(answer, case)[0] for case in cases[len(yours) :]]
+        truths = [self._run(self.oracle, case)[0] for case in cases]
         for name in agreeing:
             theirs = [self._run(self.mistakes[name].answer, case)[0] for case in cases]
-            agreeing[name] = sum(not difference(*two) for two in zip(yours, theirs, strict=True))
+            three = list(zip(yours, theirs, truths, strict=True))
+            told = [
+                not difference(y, t) for y, t, r in three if difference(y, r) or difference(t, r)
+            ]
+            agreeing[name] = sum(told) / len(told)
         best = max(agreeing, key=lambda name: agreeing[name])
         # To agree once may be chance: a wrong explanation is worse than none.
-        return self.mistakes[best].message if 2 * agreeing[best] >= len(cases) else None
+        return self.mistakes[best].message if agreeing[best] >= 0.5 else None
 
     def _described(self, case: tuple[Any, ...], number: int, yours: list[Any],
                    found: Difference) -> str:  # fmt: skip
@@ -209,7 +216,8 @@ class Check:
         result = yours[-1]
         if self.value:
             at = f" at {found.place}" if found.place else ""  # which one, but not what is right
-            return f"you have {shown(found.yours)}{at}"
+            close = ": nearly; mind the decimals that are asked for" if found.nearly else ""
+            return f"you have {shown(found.yours)}{at}{close}"
         if isinstance(result, Raised):
             return f"your function stops with {result.kind}: {shown(result.text, 150)}"
         if result is None:
@@ -257,6 +265,10 @@ def check(
     return enter
 
 
+class _NothingError(Exception):
+    """A missing `return`, met on the way through."""
+
+
 class _NotDoneError(Exception):
     """A stub's `...`, met on the way through."""
 
@@ -268,6 +280,8 @@ def _guarded(answer: Callable[..., Any]) -> Callable[..., Any]:
         result = answer(*given, **named)
         if holds_stub(result):
             raise _NotDoneError
+        if result is None:
+            raise _NothingError
         return result
 
     return ask
@@ -277,7 +291,7 @@ def _changed(now: Any, before: Any) -> bool:
     """Returns whether an argument is no longer what it was."""
     if isinstance(before, torch.Tensor):
         return not torch.equal(now, before)
-    if isinstance(before, np.ndarray):
+    if isinstance(before, np.ndarray | np.void):
         return not np.array_equal(now, before)
     return isinstance(before, list | dict) and difference(plain(now), plain(before)) is not None
 
@@ -285,8 +299,9 @@ def _changed(now: Any, before: Any) -> bool:
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     """Keeps a judged answer from printing, warning, and moving the notebook's random numbers."""
-    state = random.getstate()
+    state, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with (
+        torch.set_grad_enabled(torch.is_grad_enabled()),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
         warnings.catch_warnings(),
@@ -299,3 +314,4 @@ def _undisturbed() -> Iterator[None]:
             yield
         finally:
             random.setstate(state)
+            np.random.set_state(of_numpy)  # noqa: NPY002

@@ -1,6 +1,7 @@
 """Checks of lesson 02: the masked language model."""
 
 import math
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -193,7 +194,15 @@ def _programs() -> list[tuple[Any, ...]]:
         (0.1, 0.8, 0.1),
         (0.82, 0.09, 0.09, 1_000),
     ]
-    return [(exact,), *((fates(*each),) for each in shares)]  # type: ignore[arg-type]
+    counts = [
+        (8_000, 1_105, 895),
+        (8_000, 1_135, 865),
+        (8_120, 1_060, 820),
+        (8_120, 820, 1_060),
+        (7_820, 1_090, 1_090),
+    ]
+    counted = [torch.arange(1, 4).repeat_interleave(torch.tensor(each)) for each in counts]
+    return [(exact,), *((fates(*each),) for each in shares), *((each,) for each in counted)]  # type: ignore[arg-type]
 
 
 def _within(fates: Tensor, deviations: float, which: tuple[int, ...] = (1, 2, 3)) -> bool:
@@ -265,11 +274,10 @@ DRAWS = 1_000
 
 def _drawn(choose: Callable[..., Any], candidates: list[int], count: int) -> Any:
     """What can be said about many random choices."""
-    rng = torch.Generator().manual_seed(5)
-    drawn = [choose(list(candidates), count, rng) for _ in range(DRAWS)]
-    if ... in drawn:
-        return ...
-    chosen = [[int(place) for place in each] for each in drawn]
+    chosen, again = (
+        [[int(place) for place in choose(list(candidates), count, rng)] for _ in range(draws)]
+        for rng, draws in ((torch.Generator().manual_seed(5), n) for n in (DRAWS, 20))
+    )
     expected = DRAWS * count / len(candidates)
     margin = 5 * math.sqrt(expected * (1 - count / len(candidates)) + 1e-9)
     times = {place: sum(place in each for each in chosen) for place in candidates}
@@ -280,6 +288,7 @@ def _drawn(choose: Callable[..., Any], candidates: list[int], count: int) -> Any
         "not always the same": len({tuple(sorted(each)) for each in chosen}) > 1
         or count == len(candidates),
         "equally often": all(abs(number - expected) <= margin for number in times.values()),
+        "the generator decides": chosen[:20] == again,
     }
 
 
@@ -315,6 +324,11 @@ choose.wrong(
         for _ in range(count)
     ],
     "a place can be chosen twice: draw without putting back, for example by one key for each",
+)
+choose.wrong(
+    "other random numbers",
+    lambda candidates, count, _: random.sample(candidates, count),
+    "you draw without the generator: the same generator must give the same places again",
 )
 choose.wrong(
     "the first",

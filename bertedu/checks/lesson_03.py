@@ -154,7 +154,7 @@ def _pairs() -> list[tuple[Any, ...]]:
     fields = [(name, np.int64) for name in ("a_start", "a_end", "b_start", "b_end")]
     kind = np.dtype([*fields, ("next_sentence_label", np.int64)])
     rows = [(0, 9, 9, 21, 0), (100, 104, 104, 105, 0), (7, 8, 8, 30, 0)]
-    return [(np.array(row, dtype=kind),) for row in rows]
+    return [(np.array([row], dtype=kind)[0],) for row in rows]
 
 
 @check(

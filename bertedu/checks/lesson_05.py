@@ -15,7 +15,11 @@ from bertedu.checks.framework import check
 def _scores() -> list[tuple[Any, ...]]:
     rng = torch.Generator().manual_seed(12)
     small = torch.randn(3, 4, generator=rng)
-    return [(small,), (torch.randn(2, 3, 3, generator=rng),), (torch.tensor([[1e3, 1e3, 0.0]]),)]
+    return [
+        (small,),
+        (torch.randn(2, 3, 3, generator=rng),),
+        (torch.tensor([[1e3, 1e3, 0.0], [0.0, 1.0, 2.0], [999.0, 1e3, 0.0]]),),
+    ]
 
 
 @check(
@@ -50,6 +54,13 @@ softmax.wrong(
     lambda scores: scores.exp() / scores.exp().sum(-1, keepdim=True),
     "right for small scores, but e^1000 is infinite in a computer: take the row's maximum away "
     "first",
+)
+softmax.wrong(
+    "one maximum",
+    lambda scores: (
+        (scores - scores.max()).exp() / (scores - scores.max()).exp().sum(-1, keepdim=True)
+    ),
+    "with one maximum for all rows, a row far below it becomes 0 / 0: take each row's own",
 )
 softmax.wrong(
     "sum over everything",

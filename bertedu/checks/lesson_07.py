@@ -21,6 +21,7 @@ def _both_tasks() -> list[tuple[Any, ...]]:
     for B, S, V in ((1, 5, 4), (3, 6, 7), (4, 4, 9)):
         labels = torch.randint(0, V, (B, S), generator=rng)
         labels[:, ::2] = IGNORED
+        labels[1:, 1] = IGNORED  # rows differ in how many are chosen
         pairs = torch.randn(B, 2, generator=rng), torch.randint(0, 2, (B,), generator=rng)
         cases.append((torch.randn(B, S, V, generator=rng), labels, *pairs))
     return cases
@@ -66,6 +67,17 @@ joint_loss.wrong(
         (_words(words, labels) + F.cross_entropy(pairs, follows)) / 2
     ),
     "you halve the sum; BERT's loss is the plain sum of the two means",
+)
+joint_loss.wrong(
+    "mean of the rows",
+    lambda words, labels, pairs, follows: (
+        torch.stack(
+            [_words(*row) for row in zip(words[:, None], labels[:, None], strict=True)]
+        ).mean()
+        + F.cross_entropy(pairs, follows)
+    ),
+    "a word of a row with few chosen tokens weighs more than another: one mean over all chosen "
+    "tokens of the batch",
 )
 joint_loss.wrong(
     "all in one mean",

@@ -197,7 +197,11 @@ def _two_files() -> list[tuple[Any, ...]]:
     ]
     clean = [("a boat sinks", "it is afloat", C), ("a boat sinks", "it is old", N)]
     crossed = [("the street is wet", "it is cold", N), ("a boat sinks", "the dog sleeps", N)]
-    plain = [("the shop is shut", "we wait", N), ("we wait", "it is asleep", N)]
+    plain = [
+        ("the shop is shut", "we wait", N),
+        ("we wait", "it is asleep", N),
+        ("the shop is shut", "we go", N),
+    ]
     whole = [("it rains", "the street is wet", E)]
     exams = (crossed + plain, clean, plain, whole + clean)
     return [*((train, exam) for exam in exams), (clean, crossed)]

@@ -190,7 +190,7 @@ n_best.wrong(
     cases=lambda: [
         ("within a cloud", "the cloud"), ("Gravity.", "gravity"), ("rain rain snow", "rain snow"),
         ("drizzle", "graupel"), ("ice crystals in cold air", "cold ice crystals"),
-        ("a dog", "Dog!"),
+        ("a dog", "Dog!"), ("rain rain snow", "rain rain"),
     ],
     hints=(
         "`collections.Counter(a) & collections.Counter(b)` has the words that both have",
@@ -217,6 +217,15 @@ def _f1(found: list[str], right: list[str]) -> float:
     return 2 * common / (len(found) + len(right))
 
 
+word_f1.wrong(
+    "counted once",
+    lambda prediction, gold: (
+        2
+        * len(set(_kept(prediction)) & set(_kept(gold)))
+        / (len(_kept(prediction)) + len(_kept(gold)))
+    ),
+    "a word that both have twice is twice in common: count, do not only collect",
+)
 word_f1.wrong(
     "articles count",
     lambda prediction, gold: _f1(_kept(prediction, True), _kept(gold, True)),

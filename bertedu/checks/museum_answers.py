@@ -65,7 +65,8 @@ def _qa_cases() -> list[tuple[Any, ...]]:
     question = torch.tensor([[0.0, 9.0, 1.0, 2.0, 0], [0.0, 9.0, 2.0, 1.0, 3.0]])
     one_token = torch.tensor([[0.0, 0, 6.0, 1.0], [0.0, 0, 6.0, 2.0]])
     greedy = torch.tensor([[0.0, 0, 4.5, 5.0, 0], [0.0, 0, 6.0, 0, 0.5]])
-    cases = [(*toy, 2), (*question, 2), (*one_token, 1), (*greedy, 1)]
+    below = torch.tensor([[0.0, 0, -5.0, -1.0, -6.0], [0.0, 0, -1.0, -6.0, -2.0]])
+    cases = [(*toy, 2), (*question, 2), (*one_token, 1), (*greedy, 1), (*below, 2)]
     return [*cases, *((*torch.randn(2, 9, generator=rng), 3) for _ in range(3))]
 
 
@@ -96,6 +97,17 @@ best_span.wrong(
     "two argmaxes",
     lambda s, e, context: (int(s.argmax()), int(e.argmax())),
     "still chosen apart: the end can come before the start, or both lie in the question",
+)
+best_span.wrong(
+    "zeros of triu",
+    lambda s, e, context: tuple(
+        context + place
+        for place in divmod(
+            int((s[context:, None] + e[context:]).triu().argmax()), len(s) - context
+        )
+    ),
+    "`triu` leaves zeros below the diagonal, and 0 is more than a negative score: put minus "
+    "infinity there",
 )
 best_span.wrong(
     "strictly above",

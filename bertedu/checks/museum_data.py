@@ -88,7 +88,13 @@ best_pairs.wrong(
     "12",
     cases=lambda: [
         (arguments.split(),)
-        for arguments in ("", "--lower_case True", "--lower_case False", "--lower_case false")
+        for arguments in (
+            "",
+            "--lower_case True",
+            "--lower_case False",
+            "--lower_case false",
+            "--lower_case true",
+        )
     ],
     hints=(
         "bool('False') is True: every text that is not empty is",

@@ -77,7 +77,9 @@ class _Toy(nn.Module):
 def _measured(answer: Callable[..., Any], ids: Tensor, training: bool) -> Any:
     torch.manual_seed(30)
     model = _Toy().train(training)
-    first, second = answer(model, ids), answer(model, ids)
+    with torch.enable_grad():
+        first, second = answer(model, ids), answer(model, ids)
+        gradients = torch.is_grad_enabled() and all(p.requires_grad for p in model.parameters())
     if first is ... or second is ...:
         return ...
     with torch.no_grad():
@@ -86,7 +88,8 @@ def _measured(answer: Callable[..., Any], ids: Tensor, training: bool) -> Any:
         "same twice": torch.equal(first, second),
         "right": torch.allclose(first, truth),
         "no gradient": not first.requires_grad,
-        "mode as before": model.training == training,
+        "mode as before": all(part.training == training for part in model.modules()),
+        "trains on as before": gradients and model.dropout.p == 0.3,
     }
 
 
@@ -119,6 +122,11 @@ def _without_gradient(model: nn.Module, ids: Tensor) -> Tensor:
     return states
 
 
+def _left_off(model: nn.Module, ids: Tensor) -> Tensor:
+    torch.set_grad_enabled(False)
+    return _quiet(model, ids)
+
+
 def _with_gradient(model: nn.Module, ids: Tensor) -> Tensor:
     was = model.training
     states: Tensor = model.eval()(ids)
@@ -130,6 +138,12 @@ sentence_states.wrong(
     "the exhibit",
     lambda model, ids: model(ids),
     "dropout is still on: two calls give two results (and gradients are kept as well)",
+)
+sentence_states.wrong(
+    "left off",
+    _left_off,
+    "gradients stay switched off after your function, and nothing can be trained any more: "
+    "`with torch.no_grad():` switches them on again",
 )
 sentence_states.wrong(
     "no_grad only",

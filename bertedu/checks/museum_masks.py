@@ -1,5 +1,6 @@
 """Checks of the bug museum: the room of masks."""
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -143,12 +144,18 @@ def _drawn(draw: Any, vocab_size: int, special_ids: set[int]) -> Any:
         return ...
     times = Counter(int(token) for token in drawn)
     ordinary = set(range(vocab_size)) - special_ids
+    even = 50 * vocab_size / len(ordinary)
+    few = [
+        [int(t) for t in draw(20, vocab_size, special_ids, torch.Generator().manual_seed(n))]
+        for n in (1, 1, 2)
+    ]
     return {
         "no special token": not times.keys() & special_ids,
         "all ordinary tokens": ordinary <= times.keys(),
         "none outside": times.keys() <= set(range(vocab_size)),
-        "equally often": max(times[token] for token in ordinary) < 120,
+        "equally often": all(abs(times[t] - even) < 5 * even**0.5 for t in ordinary),
         "how many": times.total(),
+        "the generator decides": few[0] == few[1] and few[0] != few[2],
     }
 
 
@@ -170,6 +177,13 @@ def random_ids(
             for _ in range(count)]  # fmt: skip
 
 
+random_ids.wrong(
+    "other random numbers",
+    lambda count, V, special, rng: random.choices(
+        [token for token in range(V) if token not in special], k=count
+    ),
+    "you draw without the generator: the same seed must give the same tokens again",
+)
 random_ids.wrong(
     "whole vocabulary",
     lambda count, V, special, rng: torch.randint(V, (count,), generator=rng),

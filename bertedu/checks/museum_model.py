@@ -105,7 +105,7 @@ token_types.wrong(
 @check(
     "12",
     cases=lambda: [
-        ([2, *range(10, 10 + n), 3], limit)
+        ([101, *range(2000, 2000 + n), 102], limit)
         for n, limit in ((3, 8), (9, 8), (6, 8), (7, 8), (30, 5))
     ],
     hints=(
@@ -239,19 +239,27 @@ attention_shares.wrong(
 def _built(block: Any, H: int) -> Any:
     """What can be seen of a block from outside."""
     torch.manual_seed(25)
-    model = block(H)
+    model = block(H).eval()
     rng = torch.Generator().manual_seed(26)
     context, states = torch.randn(2, 3, H, generator=rng)
     before = sum(p.numel() for p in model.parameters())
     first, second = model(context, states), model(context, states)
     if first is ... or second is ...:
         return ...
+    if first is None:
+        return None
+    dense, norm = (
+        [m for m in model.modules() if isinstance(m, kind)] for kind in (nn.Linear, nn.LayerNorm)
+    )
     return {
         "parameters": before,
         "same twice": torch.equal(first, second),
         "rows have mean 0": bool(first.mean(-1).abs().max() < 1e-4),
         "reads the states": not torch.allclose(first, model(context, -states)),
         "reads the context": not torch.allclose(first, model(-context, states)),
+        "norm(states + dense(context))": any(
+            torch.allclose(first, n(states + d(context)), atol=1e-5) for d in dense for n in norm
+        ),
     }
 
 
@@ -277,6 +285,20 @@ class _Output(nn.Module):
 def attention_output(H: int) -> nn.Module:
     """A module with a dense layer and a LayerNorm: norm(states + dense(context))."""
     return _Output(H)
+
+
+class _Undense(_Output):
+    def forward(self, context: Tensor, states: Tensor) -> Tensor:
+        normed: Tensor = self.norm(states + context)
+        return normed
+
+
+attention_output.wrong(
+    "another sum",
+    _Undense,
+    "the parts are there, but put together otherwise: the context goes through the dense layer, "
+    "the states are added to that, and LayerNorm comes last",
+)
 
 
 class _Newborn(nn.Module):
