@@ -169,7 +169,8 @@ class Content:
             return
         path, mark, anchor = address.partition("#")
         stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        if "solutions/" in path or stem not in self.pages or path.startswith("bench"):
+        elsewhere = "solutions/" in path or (stem == "README" and path.strip("./") != "README.md")
+        if elsewhere or stem not in self.pages:
             token.tag, token.attrs, self._unlinked = "span", {}, True
         else:
             token.attrSet("href", self.pages[stem] + mark + anchor)

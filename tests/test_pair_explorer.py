@@ -106,6 +106,10 @@ def test_what_cannot_be_shown_is_refused_and_the_picture_stays() -> None:
     assert widget.problem.endswith("shorten the text.")
     assert repr(widget) == before
     assert unpacked(widget.data)["shown"] == [PREMISE, HYPOTHESIS]
+    assert "a a a" not in widget.picture
+    widget.premise = "a" * 6_000
+    assert widget.problem.startswith("There are 6,0")
+    assert "this picture shows at most 5,120" in widget.problem
     widget.premise = PREMISE
     assert widget.problem == ""
     with pytest.raises(InputError, match="There is no try 0: there are 0"):

@@ -116,6 +116,9 @@ def test_what_cannot_be_shown_is_refused_and_the_picture_stays() -> None:
     widget.text = "a " * 300
     assert widget.problem.endswith("shorten the text.")
     assert repr(widget) == before
+    widget.text = "\u200b" * 6_000  # two tokens, but 6,000 words
+    assert widget.problem.startswith("There are 6,000 characters")
+    assert repr(widget) == before
     with pytest.raises(InputError, match="There is no label 'B-food': this model has O, B-city"):
         widget.settings = {"flips": {"0": "B-food"}}
     with pytest.raises(InputError, match="There is no word 2"):

@@ -13,6 +13,7 @@ from bertedu import InputError
 from bertedu.pretraining import Evaluation, StepReport
 from bertedu.widgets import TrainingMonitor
 from bertedu.widgets.training_monitor import SMOOTHED_OVER, _smoothed
+from tests.finetuned_models import unpacked
 
 
 def report(step: int) -> StepReport:
@@ -156,6 +157,15 @@ def test_the_picture_names_its_baselines_and_shows_the_answers() -> None:
     assert repr(monitor) == (
         "TrainingMonitor(10 of 10 steps, finished; held-out MLM 5.00 nats, NSP 0.60 nats)"
     )
+
+
+def test_a_run_that_diverged_is_still_shown() -> None:
+    monitor = TrainingMonitor(3, 6.5)
+    for step in range(3):
+        monitor.add(report(step)._replace(mlm_loss=6.0 if step == 0 else float("nan")))
+    monitor.evaluated(3, evaluation(float("nan")))
+    assert unpacked(monitor.data)["curves"][0]["held_out"] == []
+    assert ",nan" not in monitor.to_svg()
 
 
 @pytest.mark.parametrize(("steps", "loss"), [(0, 6.5), (5, 0.0), (5, float("nan"))])

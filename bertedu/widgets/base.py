@@ -92,7 +92,9 @@ def pack(header: Mapping[str, Any], **arrays: NDArray[Any]) -> bytes:
         )
         blocks.append(block)
         offset += len(block)
-    text = json.dumps({**header, "arrays": described}, separators=(",", ":")).encode()
+    text = json.dumps(
+        {**header, "arrays": described}, separators=(",", ":"), allow_nan=False
+    ).encode()
     return _padded(struct.pack("<I", len(text)) + text) + b"".join(blocks)
 
 

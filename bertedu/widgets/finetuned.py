@@ -66,6 +66,12 @@ class FineTunedWidget(Widget):
                 f"There are {len(encoding):,} tokens and this picture shows at most {most}: "
                 "shorten the text."
             )
+        length = sum(map(len, texts))
+        if length > 20 * most:  # one endless word, or thousands of invisible characters
+            raise InputError(
+                f"There are {length:,} characters and this picture shows at most {20 * most:,}: "
+                "shorten the text."
+            )
         return encoding
 
     def _look(self, asked: dict[str, str]) -> None:

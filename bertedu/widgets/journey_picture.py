@@ -57,7 +57,8 @@ def _pair(journey: "Journey", picture: Picture) -> None:
         verdict = "B follows A" if follows >= 0.5 else "B is random"
         said = f"{verdict}, says the head: {percent(follows)} that it follows"
     else:
-        said = "no pair: all is segment A" if journey.pair is None else "no next-sentence head"
+        pair = bool(journey.stages.encoding.token_type_ids.any())
+        said = "no next-sentence head" if pair else "no pair: all is segment A"
     picture.lines([(said, "ink")])
 
 

@@ -90,11 +90,12 @@ class PairExplorer(FineTunedWidget):
 
     def to_svg(self) -> str:
         """Returns the picture of the triangle, with the trail and the hypothesis alone."""
-        picture = Picture(f"{self.summary()}. {self.premise} / {self.hypothesis}")
+        premise, hypothesis = self._pair  # a refused text is not in the picture
+        picture = Picture(f"{self.summary()}. {premise} / {hypothesis}")
         picture.heading("A: premise")
-        picture.lines([(readable(self.premise), "segment-a")])
+        picture.lines([(readable(premise), "segment-a")])
         picture.heading("B: hypothesis")
-        picture.lines([(readable(self.hypothesis), "segment-b")])
+        picture.lines([(readable(hypothesis), "segment-b")])
         picture.drawing(_SIDE * 0.866 + 64, self._triangle)
         picture.lines([(f"●  {_told(self.labels, self.probabilities, every=True)}", "ink")])
         picture.lines([(f"◆  {_told(self.labels, self.alone, every=True)}   B alone", "segment-b")])

@@ -188,11 +188,11 @@ class TrainingMonitor(Widget):
         return [
             Curve(
                 "Masked language model", self.unigram_loss, "unigram",
-                [(step, e.mlm_loss) for step, e in self.evaluations],
+                [(step, e.mlm_loss) for step, e in self.evaluations if isfinite(e.mlm_loss)],
             ),
             Curve(
                 "Next sentence prediction", log(2), "ln 2, a coin",
-                [(step, e.nsp_loss) for step, e in self.evaluations],
+                [(step, e.nsp_loss) for step, e in self.evaluations if isfinite(e.nsp_loss)],
             ),
         ]  # fmt: skip
 
@@ -262,7 +262,8 @@ def _plot(curve: Curve, losses: NDArray[np.float32], steps: int) -> Callable[[fl
     """What draws a curve, its baseline and its held-out points below a given height."""
     both = np.column_stack([losses, losses])
     smooth, raw = _smoothed(both)[:, 0], losses
-    values = [*map(float, smooth), curve.baseline, *(value for _, value in curve.held_out)]
+    values = [*map(float, smooth[np.isfinite(smooth)]), curve.baseline]
+    values += [value for _, value in curve.held_out]
     low, high = min(values), max(values)
     low, high = low - 0.15 * (high - low) - 0.02, high + 0.15 * (high - low) + 0.02
     left, width = MARGIN + _LEFT, WIDTH - 2 * MARGIN - _LEFT - _RIGHT
@@ -276,7 +277,9 @@ def _plot(curve: Curve, losses: NDArray[np.float32], steps: int) -> Callable[[fl
 
         def line(numbers: NDArray[np.float32], stroke: str, thickness: float) -> str:
             points = " ".join(
-                f"{x(i + 1):.1f},{y(float(numbers[i])):.1f}" for i in _places(len(numbers))
+                f"{x(i + 1):.1f},{y(float(numbers[i])):.1f}"
+                for i in _places(len(numbers))
+                if isfinite(numbers[i])
             )
             return (
                 f'<polyline points="{points}" fill="none" stroke="{stroke}" '

@@ -131,6 +131,21 @@ test("the arrow keys move within a row and stop at its ends", () => {
   row.remove();
 });
 
+test("what is hidden is no stop of the Tab key, and the arrow keys pass it by", () => {
+  const row = document.createElement("div");
+  row.append(...["a", "b", "c", "d"].map((text) => Object.assign(document.createElement("button"), { textContent: text })));
+  document.body.append(row);
+  const settle = roving(row, new AbortController().signal);
+  const [a, b, c, d] = row.children;
+  a.hidden = c.hidden = true;
+  settle();
+  assert.deepEqual([b.tabIndex, d.tabIndex], [0, -1]);
+  b.focus();
+  b.dispatchEvent(new window.KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true, cancelable: true }));
+  assert.equal(document.activeElement, d);
+  row.remove();
+});
+
 test("only the last of many calls is run, and none after the end", async () => {
   const ending = new AbortController();
   const seen = [];

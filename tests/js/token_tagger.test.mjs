@@ -71,6 +71,18 @@ test("the slots are told with words and characters, and the intent stands there"
   page.end();
 });
 
+test("after an emoji, which Python counts as one character, the slot is cut at its own letters", () => {
+  const words = ["🎉", "🎉", "New", "York"];
+  const page = shown({}, {
+    words, shown: "🎉🎉 New York!", offsets: [[0, 1], [1, 2], [3, 6], [7, 11]], pieces: words.map((word) => [word]),
+    likeliest: ["O", "O", "B-city", "I-city"],
+  });
+  assert.equal(page.one(".be-slot-text").textContent, "New York");
+  assert.match(page.one(".be-verdict").textContent, /city “New York” \(words 3 to 4, characters 3 to 11\)/);
+  assert.ok(page.one(".be-slots").textContent.endsWith("!"));
+  page.end();
+});
+
 test("the reader makes an illegal I- after O, and sees it mended", async () => {
   const page = shown();
   page.find(".be-card")[1].click();

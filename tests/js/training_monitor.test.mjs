@@ -6,7 +6,7 @@ import widget, {
 } from "../../bertedu/widgets/static/training_monitor.js";
 import { Model, openPage, pack } from "./page.mjs";
 
-openPage();
+const window = openPage();
 const HOSTILE = "<script>";
 
 function data(change = {}) {
@@ -38,6 +38,7 @@ test("durations, ranges and rows", () => {
   assert.equal(duration(9.2), "10 s");
   const [low, high] = range([1, 3]);
   assert.ok(low < 1 && high > 3);
+  assert.deepEqual(range([1, NaN, 3]), [low, high]); // a run that has diverged
   assert.deepEqual(thinned([0, 1, 2, 3, 4, 5, 6], 3), [0, 3, 6]);
 });
 
@@ -70,6 +71,20 @@ test("the buttons tell Python, which answers with its data", () => {
   assert.match(el.textContent, /stopping after this step/);
   end();
   assert.equal(el.children.length, 0);
+});
+
+test("an update leaves the pictures where they are, and what is pointed at", () => {
+  const { model, el, end } = shown();
+  const before = [...el.querySelectorAll("svg")];
+  before[0].getBoundingClientRect = () => ({ left: 0, width: 440 });
+  before[0].dispatchEvent(new window.MouseEvent("pointermove", { bubbles: true, clientX: 60 }));
+  const line = el.querySelector(".be-foot .be-line").textContent;
+  assert.match(line, /^Step \d/);
+  model.answer("data", model.get("data"));
+  assert.deepEqual([...el.querySelectorAll("svg")], before);
+  assert.equal(el.querySelector(".be-foot .be-line").textContent, line);
+  assert.ok(before[0].querySelector(".be-smooth"));
+  end();
 });
 
 test("without a kernel nothing can be stopped, and text is never markup", () => {

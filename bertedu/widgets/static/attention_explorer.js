@@ -194,6 +194,7 @@ function render({ model, el }) {
   let exact = new Map(); // "text,layer,head" -> what Python sent of it
   let hover = {}; // token and target under the pointer
   let shown = []; // what each large map shows
+  let settleAsks;
   let picturing = new AbortController();
   let frame;
   const settled = asking({ model, root, status, fields, fixed: "the texts are", signal });
@@ -229,7 +230,10 @@ function render({ model, el }) {
     data = unpack(model.get("data"));
     settings = { ...data.first, ...model.get("settings") };
     for (const name of ["token", "target"]) {
-      if (settings[name] >= data.texts[0].tokens.length) settings[name] = null;
+      if (settings[name] >= data.texts[0].tokens.length) {
+        settings[name] = null; // pinned on the picture before
+        tell();
+      }
     }
     if (before?.version !== data.version) exact = new Map();
     const empty = data.texts[0].kinds.every((kind) => kind === CLS || kind === SEP);
@@ -318,7 +322,7 @@ function render({ model, el }) {
       legend(PALETTE.sequential, "0 %", `${(100 * data.darkest).toFixed(0)} % or more`),
       ` of one row; ${all}${coarse(0) ? `, drawn as ${data.maps0.shape[2]} × ${data.maps0.shape[2]} dots, each the largest of its block` : ""}`);
     asks.replaceChildren(...tokenChips(0, (i) => ({ "data-token": i, "aria-pressed": "false" })));
-    roving(asks, picturing.signal);
+    settleAsks = roving(asks, picturing.signal);
     shown = [];
   }
 
@@ -398,6 +402,7 @@ function render({ model, el }) {
     maps.replaceChildren(...shown.map(figure));
     answers.replaceChildren(...shown.map(answerStage));
     [...asks.children].forEach((node, i) => { node.hidden = !shown[0].kept.includes(i); });
+    settleAsks();
     for (const { row } of shown) if (row.children.length) roving(row, picturing.signal);
     const again = focused && answers.querySelector(`[data-panel="${focused.panel}"][data-target="${focused.target}"]`);
     again?.focus();

@@ -247,7 +247,10 @@ function render({ model, el }) {
   function answered() {
     data = unpack(model.get("data"));
     settings = { ...data.first, ...model.get("settings") };
-    if (settings.token >= data.tokens.length) settings.token = null;
+    if (settings.token >= data.tokens.length) {
+      settings.token = null; // pinned on the picture before
+      tell();
+    }
     const empty = data.special.every(Boolean) && !data.ids.includes(data.mask_id);
     settled(data, empty ? "No word yet: type one, and watch it travel." : "");
     hover = null;

@@ -286,7 +286,7 @@ function render({ model, el }) {
         element("h4", {}, "What the model sees, and what it is asked",
           element("span", { class: "be-note" }, "beneath: the id it sees, its label (−100: not counted), its fate")),
         row, element("p", { class: "be-verdict" }, counted(data, settings, chosen))),
-      isEmpty() ? "" : element("div", { class: "be-stage" },
+      fates.every((fate) => fate === NOT_CHOSEN) ? "" : element("div", { class: "be-stage" },
         element("h4", {}, `Over ${rolls().toLocaleString("en")} rolls`,
           element("span", { class: "be-note" }, "how many tokens of a roll met each fate")),
         element("div", { class: "be-histograms" }, [MASKED, RANDOM, KEPT].map((fate) => counts(fates, fate))),

@@ -5,7 +5,7 @@ import {
 
 const REST = 1500; // ms without typing after which a pair counts as a try
 const ALONE = -1; // the place of the hypothesis alone, among the tries
-const HINT = "Hover shows a point's numbers, a click pins it, Escape lets go. Click a word below to change it.";
+const HINT = "Hover shows a point's numbers, a click pins it, Escape lets go.";
 const [WIDTH, TOP, SIDE] = [460, 34, 360];
 const HEIGHT = SIDE * Math.sqrt(0.75);
 const LEFT = (WIDTH - SIDE) / 2;
@@ -83,7 +83,8 @@ function render({ model, el }) {
   const triangle = element("div", { class: "be-triangle" });
   const now = element("div", { class: "be-now" });
   const trail = element("div", { class: "be-trail" });
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
+  const hint = live ? `${HINT} Click a word to change it.` : HINT;
+  const line = element("p", { class: "be-line", role: "status" }, hint);
   const back = element("button", {
     type: "button", class: "be-button", on: { click: () => takeBack() }, signal,
   }, "Put these words back");
@@ -271,7 +272,7 @@ function render({ model, el }) {
     return [
       element("h4", {}, "The trail", element("span", { class: "be-note" },
         data.tries.length ? `${data.tries.length} earlier ${data.tries.length === 1 ? "try" : "tries"}, then the pair, then the hypothesis alone`
-          : "edit a word: the point that you leave stays")),
+          : live && "edit a word: the point that you leave stays")),
       element("table", { class: "be-tried" },
         element("thead", {}, element("tr", {}, element("td"), element("th", { scope: "col" }, "what changed"),
           data.labels.map((label) => element("th", { scope: "col" }, readable(label))))),
@@ -306,7 +307,7 @@ function render({ model, el }) {
       node.setAttribute("aria-pressed", String(place !== null && node.dataset.place === String(place)));
     }
     back.hidden = place === null || place === ALONE || !live;
-    line.textContent = place === null ? HINT : `Pinned: ${told(place)}`;
+    line.textContent = place === null ? hint : `Pinned: ${told(place)}`;
     line.classList.toggle("be-pinned", place !== null);
     light(place ?? undefined);
   }

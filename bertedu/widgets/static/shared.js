@@ -232,13 +232,16 @@ export function saveButton(svg, filename, signal) {
   );
 }
 
-/** Makes a row one stop of the Tab key; the arrow keys, Home and End move within it. */
+/** Makes a row one stop of the Tab key; the arrow keys, Home and End move within it.
+    Returns what to call once other items of it are hidden. */
 export function roving(row, signal) {
-  const items = () => [...row.querySelectorAll("button")];
+  const items = () => [...row.querySelectorAll("button:not([hidden])")];
   const settle = (chosen) => {
-    for (const item of items()) item.tabIndex = item === chosen ? 0 : -1;
+    const all = items();
+    const stop = all.includes(chosen) ? chosen : all[0];
+    for (const item of all) item.tabIndex = item === stop ? 0 : -1;
   };
-  settle(items()[0]);
+  settle();
   row.addEventListener("focusin", ({ target }) => settle(target.closest("button")), { signal });
   row.addEventListener(
     "keydown",
@@ -252,6 +255,7 @@ export function roving(row, signal) {
     },
     { signal },
   );
+  return () => settle(row.querySelector('[tabindex="0"]'));
 }
 
 /** Where a key leads from place `here` of `count`, or undefined when it leads nowhere. */

@@ -1,5 +1,5 @@
 import {
-  PALETTE, asking, clean, element, followTheme, inkOn, legend, percent, plural, probabilityRow,
+  PALETTE, asking, clean, element, followTheme, hasKernel, inkOn, legend, percent, plural, probabilityRow,
   readable, roving, saveButton, sequential, telling, textFields, tooltip, unpack,
 } from "./shared.js";
 
@@ -69,6 +69,7 @@ function render({ model, el }) {
     type: "button", class: "be-button", on: { click: () => change({ flips: {} }) }, signal,
   }, "The model's own labels");
   const save = saveButton(() => model.get("picture"), "slots.svg", signal);
+  if (!hasKernel(model)) save.title = "as Python drew it, before a label was flipped";
   root.append(
     element("div", { class: "be-inputs be-one" }, fields.map(({ label }) => label)),
     status,
@@ -177,20 +178,22 @@ function render({ model, el }) {
   }
 
   function decode() {
+    const letters = Array.from(data.shown); // Python counts a pair of surrogates as one
+    const cut = (start, end) => letters.slice(start, end).join("");
     const found = slotsOf(data.offsets, decoded.legal);
     const parts = [];
     let at = 0;
     for (const slot of found) {
-      parts.push(element("span", {}, readable(data.shown.slice(at, slot.start))));
+      parts.push(element("span", {}, readable(cut(at, slot.start))));
       parts.push(element("span", { class: "be-slot", "data-first": slot.first, "data-last": slot.last },
-        element("bdi", { class: "be-slot-text" }, readable(data.shown.slice(slot.start, slot.end))),
+        element("bdi", { class: "be-slot-text" }, readable(cut(slot.start, slot.end))),
         element("span", { class: "be-slot-label" }, readable(slot.label))));
       at = slot.end;
     }
-    parts.push(element("span", {}, readable(data.shown.slice(at))));
+    parts.push(element("span", {}, readable(cut(at))));
     slots.replaceChildren(...parts);
     const count = found.length ? `${plural(found.length, "slot")}: ${found.map(({ label, start, end, first, last }) =>
-      `${label} “${data.shown.slice(start, end)}” (${first === last ? `word ${first + 1}` : `words ${first + 1} to ${last + 1}`}, characters ${start} to ${end})`).join("; ")}.`
+      `${label} “${cut(start, end)}” (${first === last ? `word ${first + 1}` : `words ${first + 1} to ${last + 1}`}, characters ${start} to ${end})`).join("; ")}.`
       : "No slot: every word is O.";
     const broken = decoded.mended.map((w) => ` ✗ ${reason(tags[w], tags[w - 1])}, so it is read as ${decoded.legal[w]}.`);
     verdict.textContent = readable(count + broken.join(""));
@@ -266,8 +269,8 @@ function render({ model, el }) {
   })) cards.addEventListener(type, listener, { signal });
   root.addEventListener("keydown", ({ key: pressed }) => {
     if (pressed !== "Escape") return;
-    hover = null;
     change({ word: null });
+    leave();
   }, { signal });
 
   model.on("change:data", answered);

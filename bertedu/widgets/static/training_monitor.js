@@ -14,7 +14,8 @@ export function duration(seconds) {
 
 /** Where the drawing of a curve begins and ends in height: all but the raw curve's outliers. */
 export function range(values) {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const numbers = values.filter(Number.isFinite); // a run may have diverged
+  const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
   const room = 0.15 * (high - low) + 0.02;
   return [low - room, high + room];
 }
@@ -60,8 +61,11 @@ function curvePicture({ at, raw, smooth, steps, curves }, column) {
     TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.min(Math.max(value, low), high) - low) / (high - low));
   const right = WIDTH - RIGHT;
   const foot = HEIGHT - BOTTOM;
-  const path = (values) =>
-    values.map((value, i) => `${i ? "L" : "M"}${x(at.values[i]).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+  const path = (values) => {
+    const points = values.flatMap((value, i) =>
+      (Number.isFinite(value) ? [`${x(at.values[i]).toFixed(1)} ${y(value).toFixed(1)}`] : []));
+    return points.length ? `M${points.join("L")}` : "";
+  };
   const last = held_out.at(-1)?.[1];
   const title = `${name}: baseline ${baseline.toFixed(2)} nats`
     + (last === undefined ? "" : `, held-out loss ${last.toFixed(2)} nats`);
@@ -106,7 +110,7 @@ function answers(predictions) {
 export function render({ model, el }) {
   const ending = new AbortController();
   const { signal } = ending;
-  const root = element("div", { class: "bertedu be-training" });
+  const root = element("section", { class: "bertedu be-training", "aria-label": "Training monitor" });
   el.append(root);
   followTheme(root, signal);
   const live = hasKernel(model);
@@ -122,10 +126,10 @@ export function render({ model, el }) {
   const pause = button("Pause", () => tell(command() === "pause" ? "run" : "pause"));
   const stop = button("Stop", () => tell("stop"));
   const bar = element("progress", { "aria-label": "Steps done" });
-  const said = element("span", { role: "status" });
+  const said = element("span");
   const curves = element("div", { class: "be-curves" });
   const table = element("div", { class: "be-answers" });
-  const line = element("p", { class: "be-line" }, HINT);
+  const line = element("p", { class: "be-line", role: "status" }, HINT);
   root.append(
     element("div", { class: "be-controls" }, pause, stop, bar, said), curves,
     element("p", { class: "be-line" },
@@ -135,6 +139,7 @@ export function render({ model, el }) {
 
   let data;
   let pinned = null; // a step
+  let hovered = null; // another, or none
 
   function paintButtons() {
     const going = live && (data.state === "running" || data.state === "paused");
@@ -145,15 +150,21 @@ export function render({ model, el }) {
   }
 
   function paint() {
-    const focused = [...curves.querySelectorAll("svg")].indexOf(document.activeElement);
     data = unpack(model.get("data"));
     bar.max = data.steps;
     bar.value = data.done;
     paintButtons();
-    curves.replaceChildren(...data.curves.map((_, column) => curvePicture(data, column)));
+    const fresh = data.curves.map((_, column) => curvePicture(data, column));
+    const pictures = [...curves.querySelectorAll("svg")];
+    if (pictures.length) { // they stay, so that a click that began before an update still arrives
+      pictures.forEach((picture, column) => {
+        const next = fresh[column].querySelector("svg");
+        picture.setAttribute("aria-label", next.getAttribute("aria-label"));
+        picture.replaceChildren(...next.childNodes);
+      });
+    } else curves.append(...fresh);
     table.replaceChildren(answers(data.predictions));
-    if (focused >= 0) curves.querySelectorAll("svg")[focused].focus();
-    point(pinned);
+    point(hovered ?? pinned);
   }
 
   const nearest = (step) => {
@@ -182,8 +193,11 @@ export function render({ model, el }) {
     return ((place - LEFT) / (WIDTH - LEFT - RIGHT)) * data.steps;
   };
   for (const [type, listener] of Object.entries({
-    pointermove: (event) => point(stepAt(event) ?? pinned),
-    pointerleave: () => point(pinned),
+    pointermove: (event) => point((hovered = stepAt(event)) ?? pinned),
+    pointerleave: () => {
+      hovered = null;
+      point(pinned);
+    },
     click: (event) => {
       const step = stepAt(event);
       if (step !== null) point((pinned = pinned === null ? step : null));
