@@ -816,7 +816,8 @@ from bertedu import checks
 # ### Predict
 #
 # **1.** Into how many pieces does each word split? Look at sections 4 and 6, then decide without
-# running anything: `playing`, `outplaying`, `dog🤗`, `cuteness`.
+# running anything. Answer with
+# `{"playing": ..., "outplaying": ..., "dog🤗": ..., "cuteness": ...}`.
 
 # %%
 # BEGIN SOLUTION

@@ -552,7 +552,7 @@ checks.best_of_100(best_of_100)
 # %% [markdown]
 # **3.** A model has learned nothing and gives every pair 50 %. Its loss in nats, with two
 # decimals? And what is the loss of a model that is *certain* of "follows" (p = 1), on 1:1 pairs:
-# 0.69, 1, or without bound?
+# 0.69, 1, or "without bound"?
 
 # %%
 # BEGIN SOLUTION

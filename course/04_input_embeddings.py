@@ -19,7 +19,7 @@
 # Figure 2; sinusoids: Vaswani et al. 2017 (arXiv:1706.03762), §3.5.
 #
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %% tags=["nbval-check-output"]
 import matplotlib.pyplot as plt
@@ -91,7 +91,7 @@ for word in ("dog", "seven", "london", "##ing"):
 assert "dogs" in dict(nearest("dog"))
 
 # %% [markdown]
-# Nobody told the model that these go together. It has found them to be used alike.
+# Nobody told the model that these go together. In its training they were used alike.
 #
 # ## 2. The sum
 #
@@ -286,12 +286,13 @@ near = [by_distance(learned, distance) for distance in (1, 2, 4, 8)]
 assert near == sorted(near, reverse=True)
 assert near[0] > 0.5
 assert near[2] < by_distance(waves, 4)
+assert max(abs(by_distance(learned, distance)) for distance in (8, 16, 32)) < near[2] + 0.1
 
 # %% [markdown]
-# They do. From nothing but text the table has learned that neighbours are alike, and that
-# likeness falls with the distance, faster than in the waves. (From both tables the mean row was
-# taken away first; else all rows seem alike.) What differs: the waves look the same everywhere by
-# construction, while the learned table has peculiarities of its own, above all in its first rows.
+# They do. Nobody wrote it into the table: training has made neighbours alike, and likeness falls
+# over the first places, faster than in the waves; further away it goes up and down around 0. (From
+# both tables the mean row was taken away first; it is in all rows alike.) What differs: the waves
+# look the same everywhere by construction, while the learned table has peculiarities of its own.
 #
 # **What are they worth?** Take three copies of the model: as it is, without positions, and with
 # sinusoids of the same lengths instead. Then let them fill gaps in the course's held-out text.
@@ -433,8 +434,8 @@ checks.numbers_in_tables([position_numbers, segment_numbers])
 # *Why:* 512 rows and 2 rows of 768.
 
 # %% [markdown]
-# **2.** *dog* stands twice in a sentence. Are the two input vectors equal? And if the position
-# table were all zeros?
+# **2.** *dog* stands twice in a sentence. Are the two input vectors equal (`True` or `False`)? And
+# if the position table were all zeros?
 
 # %%
 # BEGIN SOLUTION
@@ -538,7 +539,8 @@ print(f"{cosine(torch.tensor([3.0, 4.0]), torch.tensor([4.0, 3.0])):.2f}")
 #
 # **7.** A detective: given the three tables, one vector that is token + segment + position (no
 # LayerNorm), and the segment id, return the position, by trying all. *One way:* if you take away
-# the right position and the right segment, what is left is *exactly* a row of the token table.
+# the right position and the right segment, what is left is a row of the token table, up to
+# rounding.
 
 
 # %%

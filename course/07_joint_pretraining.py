@@ -512,8 +512,9 @@ checks.billions(billions)
 # *Why:* 10⁶ · 256 · 512 = 131,072,000,000. (The paper rounds to 128,000 tokens a step.)
 
 # %% [markdown]
-# **3.** Somebody's model has a joint loss of 6.9 nats on a vocabulary of 500 tokens. How much of
-# it would be left if both heads knew nothing, with one decimal? Has the model learned anything?
+# **3.** Somebody's model has a joint loss of 6.9 nats on a vocabulary of 500 tokens. What would the
+# loss be if both heads knew nothing, with one decimal? Has the model learned anything (`True` or
+# `False`)?
 
 # %%
 # BEGIN SOLUTION

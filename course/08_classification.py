@@ -20,7 +20,7 @@
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1 and appendix A.3.
 #
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %%
 from dataclasses import replace
@@ -88,7 +88,7 @@ assert pooler == H * H + H
 assert head / sum(sizes.values()) < 1e-4
 
 # %% [markdown]
-# The paper says it as shortly: "The only new parameters introduced during fine-tuning are
+# The paper says it just as briefly: "The only new parameters introduced during fine-tuning are
 # classification layer weights", K × H of them. (The biases are in its code.)
 #
 # ## 2. The data, and what one gets without reading
@@ -153,7 +153,7 @@ assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 # %% [markdown]
 # Which of these words would you call praise, and which blame? Many are accidents of 420 sentences.
 # Good and bad words stand on both sides here, and what a sentence means hangs on how its words
-# stand together; so one does not get far by counting.
+# stand together. So counting does not get far; but a reader has to get further first.
 #
 # ## 3. One sentence, down to the numbers
 #
@@ -251,7 +251,7 @@ assert max(scores) == tuned.metrics["accuracy"]
 #
 # Now the test sentences, once. Beside the two baselines stands a third: the same model, head and
 # recipe, but **random weights** in place of the pretrained ones. (And nothing frozen: a random
-# layer must be allowed to learn.) What separates the two is pretraining.
+# layer must be allowed to learn.) What separates the two is pretraining, and that one frozen layer.
 #
 # **Predict** the two accuracies.
 
@@ -297,22 +297,25 @@ bars = axes.barh(list(right), heights, xerr=spans, capsize=4, color=["#BBBBBB"] 
 axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
 axes.set(xlim=(0, 100), xlabel="test sentences judged rightly, % (dashed: a coin; lines: 95 %)")
 axes.invert_yaxis()
-axes.set_title("The same head, the same training; only the start differs")
-gain = right["pretrained"].astype(float) - right["random weights"]
-low, high = interval(gain)
-print(f"pretrained minus random: {100 * gain.mean():+.1f} points "
-      f"(95 %: {100 * low:+.1f} to {100 * high:+.1f}): "
-      f"{'shown' if low > 0 else 'not shown'} by these sentences")  # fmt: skip
+axes.set_title("Two baselines, a random start, a pretrained start")
+
+# %%
+for name in ("random weights", "bag of words"):
+    gain = right["pretrained"].astype(float) - right[name]
+    low, high = interval(gain)
+    print(f"pretrained minus {name}: {100 * gain.mean():+.1f} points "
+          f"(95 %: {100 * low:+.1f} to {100 * high:+.1f}): "
+          f"{'shown' if low > 0 else 'not shown'} by these sentences")  # fmt: skip
 assert right["pretrained"].mean() > 0.55
 assert high > 0
 
 # %% [markdown]
 # From 420 sentences nobody learns a language. The random model could at best learn words by
 # heart, as the bag does; the pretrained one came with knowledge of what goes together. Look at
-# the interval of the difference before you praise it: if it reaches below 0, these 120 sentences
-# alone do not prove that it is better, however plausible that is. (The sentences are hard on
-# purpose, and our BERT is small. In lesson 09, where grammar is half of the answer, the same
-# comparison is not even close.)
+# the intervals of the differences before you praise it: where one reaches below 0, these 120
+# sentences alone do not prove that it is better, however plausible that is. (The sentences are
+# hard on purpose, our BERT is small, and a bag of words is no weak opponent. In lesson 09, where
+# grammar is half of the answer, the comparison is not even close.)
 #
 # ## 6. Its mistakes
 #
@@ -424,10 +427,10 @@ print(f"the same word: {same.mean():.1%} of {len(asked)} (95 %: {low:.1%} to {hi
       f"by chance {chance:.1%}")  # fmt: skip
 lost = np.mean([d[s.argmax()] / d.max() for d, s in zip(does, looks, strict=True)])
 print(f"the word looked at most has {lost:.0%} of the largest effect, on average")
-assert same.mean() < 0.7
+assert chance < low < same.mean() < 0.7
 
 # %% [markdown]
-# Better than chance, perhaps; but for many sentences the attention names another word than the
+# Better than chance; but for many sentences the attention names another word than the
 # one that matters. Removal is no perfect judge either: "the was good" is no sentence, and two
 # words can do the same so that neither alone is missed. But it asks the question that one means:
 # *would the answer have been another?*
@@ -450,10 +453,11 @@ for name, encoder in {"pretrained": bert.model.bert, "fine-tuned": tuned.model.b
     even = np.mean([1 / len(s) for s in shares])
     print(f"{name}: {to_words:.0%} of [CLS]'s attention goes to words; the largest share of it "
           f"is {largest:.0%} (an even one: {even:.0%})")  # fmt: skip
-    assert even < largest < 0.6
+    assert 2 * even < largest < 0.6
 
 # %% [markdown]
-# So far the notes are right: no word has it all. Now three vectors for a sentence:
+# So far the notes are right: no word has it all, though the largest share is several times an even
+# one. Now three vectors for a sentence:
 #
 # | pooling | what the classifier sees | its weights, K = 2 |
 # |:--|:--|--:|
@@ -607,8 +611,9 @@ print("between the two seeds:",
 # What others found: with the original BERT and no training for it, sentence vectors from the mean
 # compare better than those from `[CLS]` (54.8 against 29.2 on average over seven sets); trained for
 # the job, the two are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers and Gurevych
-# 2019, arXiv:1908.10084, Tables 1 and 6). So a sounder sentence than the notes' is: `[CLS]` is an
-# empty seat, and fine-tuning puts there what the task needs.
+# 2019, arXiv:1908.10084, Tables 1 and 6). So a sounder sentence than the notes' is: what `[CLS]`
+# holds is what training has put there, and enough training can put there what a task needs. (Ours
+# is short: see above what it added to the probe.)
 #
 # ## 9. Your own data, and the real BERT
 #
@@ -662,6 +667,9 @@ asked_for = ["What a lovely film!", "What a waste of time."]
 assert main(["predict", f"{folder.name}/my_classifier", *asked_for]) == 0
 
 # %% [markdown]
+# Is one of these easy sentences judged wrongly? Look at its percentage: near 50 % the model says
+# hardly more than a coin. 420 sentences do not make a critic.
+#
 # ## Recap
 #
 # - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. The matrix is new; all else was

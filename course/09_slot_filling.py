@@ -20,7 +20,7 @@
 # an intent: Chen, Zhuo and Wang 2019 (arXiv:1902.10909).
 #
 # How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. Every claim in the text is checked by an `assert` in a cell.
+# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %%
 import math
@@ -295,9 +295,9 @@ assert f1(usual) < 1 / 4
 assert abs(tag_accuracy(usual) - 2 / 3) < 0.05
 
 # %% [markdown]
-# No, it is **not right at all**: a table for the wrong day is no table. The program that says O
-# finds none; and the one whose tags are right at two words of three has an F1 under a quarter.
-# (The few lines above and the library's `slot_scores` agree to the last digit.)
+# A slot that is one word too short is **not right at all**: a table for the wrong day is no table.
+# The program that says O finds none; and the one whose tags are right at two words of three has an
+# F1 under a quarter. (The few lines above and the library's `slot_scores` agree to the last digit.)
 #
 # ## 5. One request, down to the numbers
 #
@@ -386,10 +386,11 @@ right.set(xlabel="epoch", ylabel="right, %", ylim=(0, 100), title=f"dev, {len(de
 right.legend(loc="lower right")
 assert losses[-10:].mean() < losses[:10].mean() / 2
 assert all(m["intent_accuracy"] > m["f1"] for _, m in run.evaluations[:3])
+assert min(Counter(tag for example in train for tag in example.tags).values()) == 1
 
 # %% [markdown]
 # The intents come first: five answers, each asked once a request, against 37 tags, some of which
-# occur only a dozen times in all the training.
+# occur only once or twice in all the training.
 #
 # ## 7. What pretraining buys
 #
@@ -583,9 +584,9 @@ assert f1(raw) == slot_f1s["pretrained"]
 assert [slot_filling.mend(tags)[0] for tags in raw] == rows["pretrained"]
 
 # %% [markdown]
-# It is not clear beforehand: mending saves slots whose label came a little too late, and adds
-# others that are none. So whoever reports an F1 must say by which rule; ours is `conlleval`'s.
-# Exercise 5 has a better idea than both.
+# It is not clear beforehand: mending saves slots whose first word was called I- instead of B-, and
+# adds others that are none. So whoever reports an F1 must say by which rule; ours is `conlleval`'s.
+# Exercise 5 has another idea: to choose among legal sequences only.
 #
 # ## 9. Touch it
 #
@@ -713,7 +714,8 @@ assert again.slots == tuned.predict("wake me at seven").slots
 # ### Predict
 #
 # **1.** *remind me to tune the ukulele*: `ukulele` is `uk ##ule ##le`, the other words are whole.
-# How many words, how many tokens that BERT reads, and how many labels that the loss counts?
+# How many words, how many tokens that BERT reads, and how many labels that the loss counts? Answer
+# with `{"words": ..., "tokens": ..., "counted": ...}`.
 
 # %%
 # BEGIN SOLUTION
@@ -727,8 +729,8 @@ checks.counted_labels(ukulele)
 # *Why:* 5 whole words and 3 pieces, `[CLS]` and `[SEP]`. Each word is asked once.
 
 # %% [markdown]
-# **2.** One request, what is true and what was found. Fill in the four numbers (fractions such as
-# `3 / 4` are welcome).
+# **2.** One request, what is true and what was found. Answer with `{"tag accuracy": ...,
+# "precision": ..., "recall": ..., "f1": ...}`; fractions such as `3 / 4` are welcome.
 #
 # | word | true | found |
 # |:--|:--|:--|
