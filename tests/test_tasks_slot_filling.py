@@ -173,7 +173,7 @@ def test_json_lines_are_read(tmp_path: Path) -> None:
 
 def test_marks_belong_to_the_word_that_they_stand_on() -> None:
     for text in (
-        "cafe\u0301 rouge",
+        "cafe\u0301 noir",
         "\u0939\u093f\u0928\u094d\u0926\u0940 \u0939\u0948",
         "\u0645\u064e\u0631\u0652\u062d\u064e\u0628\u064b\u0627 \u0628",
         "\u2764\ufe0f ok",
