@@ -438,7 +438,7 @@ for axes, example, p in zip(rows, notes, found, strict=True):
     axes.set_xticks([top.first_token - p.first], [top.text[:40]], fontsize=9)
     axes.set_title(example.question, fontsize=9)
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f} %")
-rows[0].legend(loc="upper right", fontsize=9)
+legend = rows[0].legend(loc="upper right", fontsize=9)
 
 # %% [markdown]
 # Orange, upwards: the softmax of the start vector over the tokens of the document; blue, downwards:
