@@ -126,10 +126,10 @@ export function render({ model, el }) {
   const pause = button("Pause", () => tell(command() === "pause" ? "run" : "pause"));
   const stop = button("Stop", () => tell("stop"));
   const bar = element("progress", { "aria-label": "Steps done" });
-  const said = element("span");
+  const said = element("span", { role: "status" });
   const curves = element("div", { class: "be-curves" });
   const table = element("div", { class: "be-answers" });
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
+  const line = element("p", { class: "be-line" }, HINT);
   root.append(
     element("div", { class: "be-controls" }, pause, stop, bar, said), curves,
     element("p", { class: "be-line" },
