@@ -162,7 +162,7 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         Raises:
             InputError: none has an answer.
         """
-        return self.task.metrics(examples, list(self.predictions(examples, progress=progress)))
+        return self.task.metrics(examples, self.predictions(examples, progress=progress))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes a folder that `bertedu.finetuning.load` and transformers open.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,13 @@ from bertedu import BertForPreTraining, CheckpointError, InputError
 from bertedu.bert import Bert
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun, StepReport, finetune, load
 from bertedu.finetuning_recipe import batches_of
-from bertedu.tasks import TASKS, Classification, classification, question_answering
+from bertedu.tasks import (
+    TASKS,
+    Classification,
+    QuestionAnswering,
+    classification,
+    question_answering,
+)
 from bertedu.training import checkpoints
 from tests.cases import CASES, CONFIG, TOKENIZER, questions, sentences
 
@@ -66,6 +73,23 @@ def test_each_case_is_learned(name: str) -> None:
     )  # fmt: skip
     assert tuned.metrics[task.best] > 0.9
     assert tuned.evaluate(examples(40, seed=2))[task.best] > 0.85
+
+
+def test_questions_are_judged_without_keeping_their_predictions(monkeypatch) -> None:
+    alive, at_once = weakref.WeakSet(), []
+    decode = QuestionAnswering.decode
+
+    def watched(self, *of_one):
+        prediction = decode(self, *of_one)
+        alive.add(prediction.start_logits)
+        at_once.append(len(alive))
+        return prediction
+
+    monkeypatch.setattr(QuestionAnswering, "decode", watched)
+    judged = make_run("question_answering", dev=0).finetuned.evaluate(questions(40))
+    assert "f1" in judged
+    assert len(at_once) >= 40
+    assert max(at_once) <= 2
 
 
 @each_case

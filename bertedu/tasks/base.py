@@ -6,7 +6,7 @@ with what is right. Each case's module has the same parts in the same order.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -112,9 +112,9 @@ class Task(ABC, Generic[ExampleT, PredictionT]):
 
     @abstractmethod
     def metrics(
-        self, examples: Sequence[ExampleT], predictions: Sequence[PredictionT]
+        self, examples: Sequence[ExampleT], predictions: Iterable[PredictionT]
     ) -> dict[str, float]:
-        """Returns how good predictions are, each number from 0 to 1.
+        """Returns how good predictions are, each number from 0 to 1; they are read once.
 
         Raises:
             InputError: there is no example with an answer.

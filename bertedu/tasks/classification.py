@@ -5,7 +5,7 @@ Source: Devlin et al. 2019, section 4.1.
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -223,14 +223,14 @@ class Classification(Task[Example, ClassPrediction]):
         return class_prediction(outputs[0]["logits"], self.labels)
 
     def metrics(
-        self, examples: Sequence[Example], predictions: Sequence[ClassPrediction]
+        self, examples: Sequence[Example], predictions: Iterable[ClassPrediction]
     ) -> dict[str, float]:
         """Returns accuracy, and F1 as the mean over the classes."""
         return class_metrics([e.label for e in examples], predictions, self.labels)
 
 
 def class_metrics(
-    gold: Sequence[str | None], predictions: Sequence[ClassPrediction], labels: Sequence[str]
+    gold: Sequence[str | None], predictions: Iterable[ClassPrediction], labels: Sequence[str]
 ) -> dict[str, float]:
     """Returns accuracy, and F1 as the mean over the classes."""
     warn_of_unseen(gold, labels)

@@ -5,7 +5,7 @@ A pair of texts in, one label out; so it also reads other pairs, such as paraphr
 Source: Devlin et al. 2019, section 4.1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -130,7 +130,7 @@ class Inference(Task[Example, ClassPrediction]):
         return class_prediction(outputs[0]["logits"], self.labels)
 
     def metrics(
-        self, examples: Sequence[Example], predictions: Sequence[ClassPrediction]
+        self, examples: Sequence[Example], predictions: Iterable[ClassPrediction]
     ) -> dict[str, float]:
         """Returns accuracy, and F1 as the mean over the classes."""
         return class_metrics([e.label for e in examples], predictions, self.labels)

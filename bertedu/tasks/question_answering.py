@@ -7,7 +7,7 @@ Source: Devlin et al. 2019, sections 4.2 and 4.3.
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -240,7 +240,7 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
         )
 
     def metrics(
-        self, examples: Sequence[Example], predictions: Sequence[AnswerPrediction]
+        self, examples: Sequence[Example], predictions: Iterable[AnswerPrediction]
     ) -> dict[str, float]:
         """Returns exact match and F1 by SQuAD's rules, also of the two kinds of question."""
         return squad_scores(examples, [prediction.text for prediction in predictions])

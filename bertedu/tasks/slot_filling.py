@@ -7,7 +7,7 @@ Source: Devlin et al. 2019, section 5.3; Chen, Zhuo and Wang 2019 (the intent).
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -203,7 +203,7 @@ class SlotFilling(Task[Example, TagPrediction]):
         )
 
     def metrics(
-        self, examples: Sequence[Example], predictions: Sequence[TagPrediction]
+        self, examples: Sequence[Example], predictions: Iterable[TagPrediction]
     ) -> dict[str, float]:
         """Returns precision, recall and F1 of whole slots, and how well whole sentences do.
 
