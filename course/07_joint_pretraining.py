@@ -436,16 +436,17 @@ for name, model in {"random": nobody, "tiny": tiny, "embedded": bert}.items():
         learned[name].append(float(right.float().mean()))
 
 # %%
-figure, axes = plt.subplots(figsize=(7.5, 3.2))
-for (name, shares), marker in zip(learned.items(), "so^", strict=True):
-    axes.plot(sizes, [100 * share for share in shares], marker=marker, label=name)
+for name, shares in learned.items():
     print(f"{name:9}", *(f"{size}: {share:.0%}" for size, share in zip(sizes, shares, strict=True)))
+figure, axes = plt.subplots(figsize=(7.5, 3.2))
+axes.set_title("The same probe on three encoders")
 axes.axhline(100 / 12, color="#333333", linestyle="--", linewidth=1)
 axes.set(xscale="log", ylim=(0, 100), ylabel="right, %")
 axes.set_xlabel("sentences of each topic that the probe has seen (dashed: guessing)")
 axes.set_xticks(sizes, [str(size) for size in sizes])
-axes.legend(loc="upper left")
-axes.set_title("The same probe on three encoders")
+for (name, shares), marker in zip(learned.items(), "so^", strict=True):
+    axes.plot(sizes, [100 * share for share in shares], marker=marker, label=name)
+legend = axes.legend(loc="upper left")
 
 # %%
 if monitor.state == "finished":

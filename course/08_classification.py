@@ -585,8 +585,8 @@ for place, (_, correct) in enumerate(rows):
     axes.plot(100 * correct.mean(), place, "o", color=color)
 axes.set(xlim=(40, 100), yticks=range(len(rows)), yticklabels=[name for name, _ in rows])
 axes.set(xlabel="test sentences judged rightly, % (small: one run; large: mean; line: 95 %)")
-axes.invert_yaxis()
 axes.set_title("Which vector for a sentence?")
+axes.invert_yaxis()
 
 # %%
 for name, correct in after.items():

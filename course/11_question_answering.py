@@ -592,11 +592,11 @@ chosen = tuned.task.calibrated(dev, tuned.predict(dev))
 lead = torch.tensor([p.null_score - p.spans[0].score for p in predictions])
 impossible = torch.tensor([e.impossible for e in test])
 figure, axes = plt.subplots(figsize=(7.5, 2))
+axes.set(yticks=[0, 1], yticklabels=["has an answer", "has none"], ylim=(-0.5, 1.5))
+axes.set_xlabel("null score - score of the best span (dashed: the threshold that dev chose)")
+axes.axvline(chosen.null_threshold, color="#333333", linestyle="--", linewidth=1)
 for y, (rows, color) in enumerate(((~impossible, START), (impossible, END))):
     axes.plot(lead[rows], [y] * int(rows.sum()), "o", color=color, alpha=0.6)
-axes.set(yticks=[0, 1], yticklabels=["has an answer", "has none"], ylim=(-0.5, 1.5))
-axes.axvline(chosen.null_threshold, color="#333333", linestyle="--", linewidth=1)
-axes.set_xlabel("null score - score of the best span (dashed: the threshold that dev chose)")
 
 # %%
 pairs = [(a, b) for a in lead[impossible] for b in lead[~impossible]]

@@ -33,9 +33,10 @@ def test_only_lessons_that_exist_are_links(tmp_path):
     assert lesson_table(tmp_path / "notebooks/solutions").count("](") == 1
 
 
-def test_no_output_shows_an_address_in_memory():
+def test_no_output_shows_an_address_in_memory_or_a_label_object():
     for path in COURSE.parent.glob("notebooks/**/[0-9]*.ipynb"):
-        assert not re.search(r" at 0x[0-9a-f]{6}", path.read_text("utf-8")), path.name
+        text = path.read_text("utf-8")
+        assert not re.search(r" at 0x[0-9a-f]{6}|\"Text\(\d", text), path.name
 
 
 def test_every_lesson_is_on_the_map():
