@@ -286,7 +286,7 @@ print(f"next sentence: coin {math.log(2):.2f}, lengths {lengths_loss:.2f}, "
 pretraining.set_token_frequencies(tiny.model, unigrams)  # a head start, see below
 start = pretraining.evaluate(tiny.model, exam_batches, unigrams)
 assert abs(untrained.mlm_loss - math.log(len(small))) < 0.5
-assert abs(start.mlm_loss - start.unigram_loss) < 0.25
+assert abs(start.mlm_loss - start.unigram_loss) < 0.25, "trained since: make `tiny` again first"
 assert lengths_loss < math.log(2)
 
 # %% [markdown]
@@ -334,6 +334,8 @@ print(f"masked words: {final.mlm_loss:.2f} nats, {gap:.2f} under the unigram bas
       f"first guess right: {final.mlm_accuracy:.0%}")  # fmt: skip
 print(f"next sentence: {final.nsp_loss:.2f} nats (coin {math.log(2):.2f}, lengths "
       f"{lengths_loss:.2f}); right: {final.nsp_accuracy:.0%}")  # fmt: skip
+tokens = sum(report.tokens for report in monitor.reports)
+seconds = sum(report.seconds for report in monitor.reports)
 if monitor.state == "finished":
     assert gap >= 0.5
     assert final.nsp_loss < min(0.65, lengths_loss)
@@ -353,8 +355,6 @@ if monitor.state == "finished":
 # BEGIN SOLUTION
 years_guessed = 2
 # END SOLUTION
-tokens = sum(report.tokens for report in monitor.reports)
-seconds = sum(report.seconds for report in monitor.reports)
 here = sum(p.numel() for name, p in tiny.model.named_parameters() if "embeddings" not in name)
 base = 12 * (4 * 768**2 + 2 * 768 * 3072)  # the matrices of 12 layers
 paper_tokens = 1_000_000 * 256 * 512

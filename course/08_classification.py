@@ -190,7 +190,7 @@ print(f"loss {loss:.3f} nats; log 2 = {np.log(2):.3f}")
 # %%
 with torch.inference_mode():
     output = model(**batch, labels=torch.tensor([truth]))
-assert torch.allclose(output.logits[0], logits, atol=1e-4)
+assert torch.allclose(output.logits[0], logits, atol=1e-4), "trained since: make `run` again first"
 assert abs(float(output.loss - loss)) < 1e-4
 assert abs(float(loss) - np.log(2)) < 0.35
 

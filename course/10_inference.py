@@ -292,7 +292,7 @@ print(f"the right one is {told[first_pair.label]}: loss {loss:.2f} nats; ln 3 = 
 right = torch.tensor([run.task.labels.index(first_pair.label)])
 with torch.inference_mode():
     output = run.model(**bertedu.collate([encoding]), labels=right)
-assert torch.allclose(output.logits[0], logits, atol=1e-4)
+assert torch.allclose(output.logits[0], logits, atol=1e-4), "trained since: make `run` again first"
 assert abs(float(output.loss) - loss) < 1e-4
 assert abs(loss - math.log(3)) < 0.5
 

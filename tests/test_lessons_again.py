@@ -31,6 +31,7 @@ LESSONS = [path.stem for path in sorted((ROOT / "course").glob("[0-9][0-9]_*.py"
 RUN_AGAIN = [lesson for lesson in LESSONS if not lesson.startswith(TRAINS)]
 QUICK = ("00",)  # about 10 s of one core
 ONE_CORE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+TOLD = "trained since: "  # what a cell on a fresh model says to whoever comes back to it too late
 PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
 
 
@@ -112,7 +113,8 @@ def _code_cell(source: str, **more: Any) -> Any:
 
 
 def _errors(cell: Any) -> list[str]:
-    return [f"{out.ename}: {out.evalue}" for out in cell.outputs if out.output_type == "error"]
+    errors = [out for out in cell.outputs if out.output_type == "error"]
+    return [f"{out.ename}: {out.evalue}" for out in errors if not out.evalue.startswith(TOLD)]
 
 
 def _said(cell: Any) -> str:
