@@ -25,9 +25,12 @@ PYTEST = "python -m pytest --quiet --junitxml={report}"
 # Folders of tests/ that are a stage of their own.
 APART = " ".join(f"--ignore=tests/{name}" for name in ("parity", "notebooks", "js", "browser"))
 NBVAL = "--nbval-lax --nbval-current-env --nbval-sanitize-with=tests/notebooks/sanitize.cfg"
-# Lessons that train as they run: their student edition is run once, by the browser stage.
-TRAINS = ("07", "08", "09", "10", "11")
-ONCE = " ".join(f"--ignore-glob=notebooks/{lesson}_*.ipynb" for lesson in TRAINS)
+IN_TWO = "-n2 --dist=loadfile --no-loadscope-reorder --timeout=900"
+# The browser stage runs the student edition. The later lessons take longest, so they come first.
+SOLUTIONS = " ".join(
+    str(path.relative_to(ROOT))
+    for path in sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"), reverse=True)
+)
 # Two labs; each module's tests stay together, in the order that tests/browser/conftest.py chose.
 BROWSER = "-n2 --dist=loadgroup --no-loadscope-reorder --timeout=1200"
 NODE = (
@@ -45,6 +48,7 @@ class Stage:
     folder: str = "."
     tool: str = "python"
     workers: int = 1
+    runs_lessons: bool = False
 
 
 STAGES = (
@@ -56,13 +60,20 @@ STAGES = (
         "notebooks",
         (
             "python -m bertedu.cli notebooks --check",
-            f"{PYTEST} {NBVAL} -n2 --dist=loadfile --timeout=900 {ONCE} notebooks",
+            f"{PYTEST} {NBVAL} {IN_TWO} {SOLUTIONS}",
         ),
         "notebooks",
         workers=2,
+        runs_lessons=True,
     ),
     Stage("javascript", (f"{NODE} tests/js/",), "tests/js", tool="node"),
-    Stage("browser", (f"{PYTEST} {BROWSER} tests/browser",), "tests/browser", workers=2),
+    Stage(
+        "browser",
+        (f"{PYTEST} {BROWSER} tests/browser",),
+        "tests/browser",
+        workers=2,
+        runs_lessons=True,
+    ),
 )
 
 
@@ -95,6 +106,9 @@ def run(stage: Stage, scratch: Path) -> Outcome:
     environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
     if stage.workers > 1:
         environment["OMP_NUM_THREADS"] = "1"
+    if stage.runs_lessons:
+        environment["BERTEDU_KEPT_RUNS"] = str(scratch)
+        environment["PYTHONSTARTUP"] = str(ROOT / "tests" / "kept_runs.py")
     for number, command in enumerate(_commands(stage)):
         report = scratch / f"{stage.name}{number}.xml"
         words = [word.format(report=report) for word in command.split()]

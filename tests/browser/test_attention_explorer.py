@@ -49,7 +49,8 @@ def page(lab, open_notebook):
 
 @pytest.fixture
 def explorer(page):
-    """The first widget on its first text, nothing pinned or left out."""
+    """The first widget on its first text, nothing pinned, pointed at or left out."""
+    page.mouse.move(0, 0)
     widget = page.locator(".be-attention-explorer").first
     type_texts(widget, TEXT, PAIR, "")
     widget.locator(".be-actions input").first.check()

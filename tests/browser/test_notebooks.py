@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import nbformat
 import pytest
+
+from bertedu.notebooks import NOT_DONE
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
@@ -16,6 +19,13 @@ def press_stop(page) -> None:
     monitor.get_by_role("button", name="Stop").click()
 
 
+def not_done(notebook: str) -> int:
+    """Returns how many outputs say that an exercise waits, in the notebook as it was built."""
+    cells = nbformat.read(FOLDER / notebook, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return sum(NOT_DONE in str(output) for output in outputs)
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_a_notebook_runs_from_top_to_bottom(open_notebook, lab, notebook: str) -> None:
     trains_long = notebook.startswith("07")
@@ -23,5 +33,8 @@ def test_a_notebook_runs_from_top_to_bottom(open_notebook, lab, notebook: str) -
     assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts() == []
     assert page.get_by_text("Error displaying widget").count() == 0
     assert page.get_by_text("Javascript Error").count() == 0
+    # Each exercise says so, and does not stop the others.
+    told = page.locator(".jp-OutputArea-output").filter(has_text=NOT_DONE).count()
+    assert told == not_done(notebook)
     page.context.close()
     lab.end_kernels()
