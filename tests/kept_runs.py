@@ -18,6 +18,9 @@ def _keep_runs() -> None:
 
     from bertedu.finetuning import FinetuningRun, StepReport
 
+    folder = os.environ.get("BERTEDU_KEPT_RUNS")
+    if not folder:  # read by something else, such as a search for examples to test
+        return
     train = FinetuningRun.__iter__
 
     def train_once(run: FinetuningRun) -> Generator[StepReport, None, None]:
@@ -26,7 +29,7 @@ def _keep_runs() -> None:
             return
         key = (run.task, run.model.config, run.max_length, run.recipe, run._identity())
         name = hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
-        kept = Path(os.environ["BERTEDU_KEPT_RUNS"], name)
+        kept = Path(folder, name)
         if not kept.is_file():
             reports = []
             for report in train(run):

@@ -14,6 +14,7 @@ from bertedu.finetuning import FinetuningRecipe, FinetuningRun
 from bertedu.tasks import Classification, classification
 
 TINY = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+KEPT_RUNS = str(Path(__file__).with_name("kept_runs.py"))
 EXAMPLES = [classification.Example(text, text[0]) for text in ("good", "bad", "great", "boring")]
 RECIPE = FinetuningRecipe(epochs=2, batch_size=2)
 
@@ -23,7 +24,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[mock.Mock
     """Keeps runs, and counts the steps that are really taken."""
     monkeypatch.setenv("BERTEDU_KEPT_RUNS", str(tmp_path))
     monkeypatch.setattr(FinetuningRun, "__iter__", FinetuningRun.__iter__)  # put back at the end
-    left = runpy.run_path(str(Path(__file__).with_name("kept_runs.py")))
+    left = runpy.run_path(KEPT_RUNS)
     assert {name for name in left if not name.startswith("__")} == set()
     step = FinetuningRun._step
     with mock.patch.object(FinetuningRun, "_step", autospec=True, side_effect=step) as steps:
@@ -70,3 +71,10 @@ def test_a_stopped_run_is_not_kept(steps: mock.Mock) -> None:
     run.close()
     trained()
     assert steps.call_count == 1 + 4
+
+
+def test_without_a_folder_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BERTEDU_KEPT_RUNS")
+    before = FinetuningRun.__iter__
+    runpy.run_path(KEPT_RUNS)
+    assert FinetuningRun.__iter__ is before
