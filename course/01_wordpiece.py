@@ -275,7 +275,7 @@ assert {"un", "una", "##able"} <= vocabulary.keys()
 # the real tokenizer, which is written in Rust and made for speed? One example proves little, so
 # let us take very many words:
 #
-# - every whole word of the vocabulary,
+# - every piece of the vocabulary without ## that consists of letters,
 # - the same with an ending (most of these are no English words, all the better),
 # - two of them glued together,
 # - and random strings.
@@ -816,7 +816,7 @@ from bertedu import checks
 # ### Predict
 #
 # **1.** Into how many pieces does each word split? Look at sections 4 and 6, then decide without
-# running anything. Answer with
+# running anything. (`##ness` is in the vocabulary.) Answer with
 # `{"playing": ..., "outplaying": ..., "dog🤗": ..., "cuteness": ...}`.
 
 # %%
@@ -930,8 +930,9 @@ assert train(word_counts, 2, frequency_scores)[0] == ["##in", "##ing"]
 assert train(word_counts, 70)[0].index("##ing") == 70 - 1
 
 # %% [markdown] tags=["solution"]
-# *What one sees:* counted plainly, `##ing` is the second merge. By the score it was the
-# seventieth: `##i` and `##ng` occur often, also apart, and the score divides by both counts.
+# *What one sees:* counted plainly, `##ing` is the second merge. By the score it was the seventieth:
+# `##ng` never comes without an *i* before it, but `##i` is in many other words, too, and the score
+# divides by both counts.
 
 # %% [markdown]
 # ### Build

@@ -90,6 +90,8 @@ MaskExplorer("My dog is hairy, and its hairballs are everywhere.", "He likes pla
 # - The number is **exact**: 15 % of the sequence's length, **`[CLS]` and `[SEP]` counted**, rounded
 #   as Python rounds, and **at least one**. It is not a coin for each token.
 # - `[CLS]` and `[SEP]` are counted but never chosen.
+# - And at most as many as a setting says (`max_predictions_per_seq`, 20 for a length of 128). We
+#   leave that out.
 #
 # **Predict:** how many tokens are chosen when the sequence has 3 tokens? 10? 30? 128? Write the
 # four guesses as `{3: …, 10: …, 30: …, 128: …}`.
@@ -292,6 +294,7 @@ print(f"[CLS] and [SEP], never asked: {surprises[~ordinary].mean():.2f} nats eac
 print(f"counted: {chosen_share:.1%} of all tokens")
 assert 0.14 < chosen_share < 0.17
 assert all_tokens < counted / 2
+assert 0.8 < surprises.mean() / counted < 1
 assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 
 # %% [markdown]
@@ -301,8 +304,10 @@ assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 # do is to repeat. A blind model cannot even copy: for it, both numbers are about log 30,522 =
 # 10.3.
 #
-# (`[CLS]` and `[SEP]` are left out of the wrong number. They are never chosen, so the head has
-# learned that they never are the answer: asked for one, it is lost.)
+# (`[CLS]` and `[SEP]` are left out of this wrong number, unlike that of the one sentence above.
+# They are never chosen, so the head has learned that they never are the answer: asked for one, it
+# is lost, and with them the wrong number would be nearly as large as the right one. A model
+# *trained* with the mistake would have learned them, too.)
 #
 # **The warning sign:** a masked-LM loss that falls under one nat within minutes. BERT-base itself,
 # after days, has a perplexity of 3.99 on held-out text (the paper's Table 6): 1.38 nats.
@@ -372,8 +377,8 @@ assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > 0.01
 #   *all* visible tokens. That is the point of "kept".
 # - Yet it does not copy with certainty. It has learned that some visible tokens have been swapped
 #   (how many, the next cell counts), and some of its trust goes to words that fit better.
-# - **Random** is the hardest: the model must notice that the word does not fit, and then find the
-#   true one. That it finds it at all shows that it does not just repeat its input.
+# - **Random** is about as hard as masked: the model must notice that the word does not fit, and
+#   then find the true one. That it finds it at all shows that it does not just repeat its input.
 
 # %% [markdown]
 # You have already seen what a place looks like at which nothing is ever asked: `[CLS]` and `[SEP]`
@@ -477,7 +482,8 @@ assert marks["80/0/20"]["swapped"][0] < marks["80/10/10"]["swapped"][0] / 2
 #
 # - **100/0/0** was never asked there, and says little about the very word before its eyes.
 # - **80/0/20** (never swapped) is the best there, for a bad reason: it repeats what it sees. Where
-#   a word was swapped it repeats that, too, and hardly thinks of the true one.
+#   a word was swapped the wrong one gets far more of its trust than in the others, and the true one
+#   hardly any.
 # - **80/10/10** stands between: it uses what it sees more than the first, and trusts it less than
 #   the second.
 
@@ -585,7 +591,7 @@ for guesses in bert.fill_mask(calculus):
 assert bert.fill_mask(calculus)[1][0].token in {"is", "was"}
 
 # %% [markdown]
-# **Predict** the first guess for each of the next sentences, then change one word *behind* the gap
+# **Predict** the first guess for each of the next sentences, then change one word *after* the gap
 # and see the guesses change. A model that reads from left to right could not do that.
 
 # %%

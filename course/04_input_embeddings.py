@@ -91,7 +91,8 @@ for word in ("dog", "seven", "london", "##ing"):
 assert "dogs" in dict(nearest("dog"))
 
 # %% [markdown]
-# Nobody told the model that these go together. In its training they were used alike.
+# Nobody gave the model a list of what goes together. In its training they were used alike. (Its
+# table began as that of a model trained on pairs of sentences that belong together, too.)
 #
 # ## 2. The sum
 #
@@ -200,8 +201,9 @@ for name, chance in {"position": 1 / 32, "segment": 1 / 2, "token": 1 / len(toke
 
 # %% [markdown]
 # Position and segment are read from the sum by a linear layer, and linear layers are just what
-# comes next in BERT: each head's queries, keys and values. Nothing was lost by adding. (The token
-# is found here by the plainest rule, the row of the table with the largest dot product.)
+# comes next in BERT, after LayerNorm: each head's queries, keys and values. Little was lost by
+# adding. (The token is found here by the plainest rule, the row of the table with the largest dot
+# product; exercise 7 does it without a mistake.)
 #
 # **And keeping them apart?** One could write the three vectors one behind the other: 3 · 384 =
 # 1,152 numbers. A linear layer on that, of matrix [W₁ W₂ W₃], gives W₁t + W₂p + W₃s. A *sum*
@@ -330,10 +332,11 @@ assert judged["none"].mlm_loss > judged["learned"].mlm_loss + 0.5
 assert judged["sinusoids"].mlm_loss > judged["learned"].mlm_loss + 0.5
 
 # %% [markdown]
-# Without knowing where the words stand, much is lost. And *other* positions, though as good in
-# themselves, are of no use to a model that has learned to read its own. In training from the
-# start it hardly matters which kind is taken: Vaswani et al. 2017 (Table 3, row E) found nearly
-# identical results.
+# Without its positions this model loses much. But *other* positions, though as good in themselves,
+# are of no more use to it than none: it has learned to read its own. So this shows how much it
+# relies on them, not what a model trained without them would lack. In training from the start it
+# hardly matters which kind is taken: Vaswani et al. 2017 (Table 3, row E) found nearly identical
+# results.
 #
 # There is one difference that does matter: the table has 512 rows, and there is no row 512.
 
@@ -454,8 +457,8 @@ assert torch.equal(dogs[0], dogs[1]) == equal_in_bert
 # tells the two apart, and no later layer could: equal vectors ask and answer alike.
 
 # %% [markdown]
-# **3.** A sentence of 20 tokens: how many different rows are read, at least and at most, from all
-# three tables together, if there is no B?
+# **3.** A row of 20 tokens, `[CLS]` and `[SEP]` among them: how many different rows are read, at
+# least and at most, from all three tables together, if there is no B?
 
 # %%
 # BEGIN SOLUTION
@@ -538,9 +541,9 @@ print(f"{cosine(torch.tensor([3.0, 4.0]), torch.tensor([4.0, 3.0])):.2f}")
 # ### Build
 #
 # **7.** A detective: given the three tables, one vector that is token + segment + position (no
-# LayerNorm), and the segment id, return the position, by trying all. *One way:* if you take away
-# the right position and the right segment, what is left is a row of the token table, up to
-# rounding.
+# LayerNorm), and the segment id, return the position, which is below 64, by trying all. *One way:*
+# if you take away the right position and the right segment, what is left is a row of the token
+# table, up to rounding.
 
 
 # %%

@@ -78,9 +78,9 @@ for token, row, mixed in zip(("dog", "is", "cute"), probs, context, strict=True)
 assert torch.allclose(probs.sum(dim=-1), torch.ones(3))
 
 # %% [markdown]
-# *dog* attends equally to *dog* and *cute*: both keys have the same first number, and it looks at
-# nothing else. *is* asks nothing, and gets the plain mean of all values. No token may abstain:
-# the shares sum to 1, whatever the scores are. (Keep this in mind for section 7.)
+# *dog* attends equally to *dog* and *cute*: both keys have the same first number, and its query
+# asks for nothing else. *is* asks nothing, and gets the plain mean of all values. No token may
+# abstain: the shares sum to 1, whatever the scores are. (Keep this in mind for section 7.)
 #
 # The library does the same in three short functions:
 
@@ -204,9 +204,9 @@ assert torch.allclose(after_layer, by_model, atol=1e-5)
 print(f"layer 1, by hand: {tuple(after_layer.shape)}, equal to the model's within 0.00001")
 
 # %% [markdown]
-# The residual means: **a token always keeps itself.** Its own vector goes past the attention,
-# whatever the shares are. Switch the attention off (contexts all zero), and each token still is
-# what it was:
+# The residual means: **a token keeps itself.** Its own vector goes past the attention, whatever the
+# shares are. Switch the attention of this layer off (contexts all zero), and what comes out is
+# still much the same:
 
 # %%
 with torch.inference_mode():
@@ -341,9 +341,9 @@ assert special[1:-1].min() > 0.5 > special[[0, -1]].max()
 # average it gets no more than an even share would be. Between the first layer and the last, most
 # attention goes to the special tokens. In our model that is `[CLS]`; Clark et al. 2019 found
 # `[SEP]` in the middle layers of BERT-base, with over half of the attention in layers 6 to 10.
-# Which of the two it is, is a matter of the training; that there is such a place is not. Their
-# reading: a head whose own job does not apply to a word must look *somewhere*, since its shares
-# sum to 1, and looks where it does no harm.
+# Which of the two it is, is a matter of the training; both models have such a place. Their reading:
+# a head whose own job does not apply to a word looks where it does no harm. (It must look
+# *somewhere*: its shares sum to 1.)
 #
 # And where does a word's own meaning stay? In the residual: section 4.
 #
@@ -398,12 +398,13 @@ assert from_cls[3, -1] > from_cls[3, 1:5].max()
 assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 
 # %% [markdown]
-# **Half right.** `[CLS]` attends to *itself* most, in all middle layers: it takes part in hardly
-# anything. Only in the last layer it opens up and looks broadly over the words. That is the layer
-# whose `[CLS]` goes to next sentence prediction, and Clark et al. found the same in BERT-base: in
-# the last layer `[CLS]` has a high entropy. So over all heads its attention is spread there, though
-# a single head may well prefer one word; but not since it "has no meaning of its own": it is a
-# seat, and *training* decides what sits there. Lesson 08 compares it with pooling all outputs.
+# **Half right.** `[CLS]` attends to *itself* most, in all middle layers: it takes in hardly
+# anything there, while the words look at it. Only in the last layer it opens up and looks broadly
+# over the words. That is the layer whose `[CLS]` goes to next sentence prediction, and Clark et al.
+# found the same in BERT-base: in the last layer `[CLS]` has a high entropy. So over all heads its
+# attention is spread there, though a single head may well prefer one word; but not since it "has no
+# meaning of its own": it is a seat, and *training* decides what sits there. Lesson 08 compares it
+# with pooling all outputs.
 #
 # ## 8. Attention is not explanation
 #
@@ -440,7 +441,8 @@ assert before[0].token == after[0].token
 
 # %% [markdown]
 # The first guess stays, and others move a little: the head that *looked* there most was not
-# decisive. Is there any head that is? Cut each of the 72, one at a time:
+# decisive. (It is the head of section 7 that looks at the next token, whatever stands there.) Is
+# there any head that is? Cut each of the 72, one at a time:
 
 # %%
 place = torch.tensor(asks)
@@ -478,9 +480,9 @@ assert 0 < correlation < 0.6
 assert change.abs().median() < 0.2
 
 # %% [markdown]
-# There is a connection, but a loose one, and this is a single sentence: who ranks the heads by how
-# much they look is wrong about many of them. Most heads can be cut without much
-# effect; others stand in for them. A map of attention shows where information *may* flow. What
+# There is a connection, but a loose one, and this is a single sentence: whoever ranks the heads by
+# how much they look is wrong about many of them. Most heads can be cut, one at a time, without much
+# effect. A map of attention shows where information *may* flow. What
 # the model does with it must be tested by changing something.
 #
 # ## 9. Another tool: bertviz

@@ -207,12 +207,12 @@ print(f"train: {train}\nheld out: {held_out}")
 
 # %% [markdown]
 # **The recipe.** As in the paper, the learning rate rises for some steps and then falls to
-# nothing, and a batch has as many rows as fit into so many tokens. Some things differ, to get far
-# with little text in two minutes:
+# nothing. Some things differ, to get far with little text in two minutes:
 #
-# - the steps are larger;
+# - a batch has as many rows as fit into 2,048 tokens, not a fixed number of them;
+# - the steps are larger, and there is no dropout;
 # - 30 % of the tokens are chosen instead of 15, so that each row asks twice as many questions
-#   (lesson 02; the course's own model learned so, too);
+#   (lesson 02; the course's own model learned with 25 in most of its training);
 # - half of the pairs are cut to a random shorter length, not a tenth, so that a batch has more;
 # - the weights are pulled harder towards 0 (`weight_decay`), against learning by heart.
 #
@@ -323,9 +323,10 @@ steps = pretraining.pretrain(tiny.model, PretrainingData(train, small, recipe), 
 await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
 
 # %% [markdown]
-# **Read it.** Hardly anything happens at first. Then the masked words' loss falls fast; the pairs
-# have to wait until the words mean something. (Then compare the held-out circles with the thick
-# line: the difference between the two is what was learned *by heart*.)
+# **Read it.** When does each loss fall, and when does it rest? The pairs have to wait until the
+# words mean something, and their circles jump: do not trust a single one. (Then compare the
+# held-out circles with the thick line. They are asked at 15 %, the line at 30 %, which is harder:
+# so the distance between them only hints at what was learned *by heart*.)
 
 # %%
 final = pretraining.evaluate(tiny.model, exam_batches, unigrams)
@@ -342,14 +343,16 @@ if monitor.state == "finished":
 
 # %% [markdown]
 # Both are under their baselines, on documents that the model has never seen, and the loss for the
-# pairs is under that of somebody who only counts, too: this model reads. How *well*, is another
-# matter. With 204 documents, words' meanings are hard to come by.
+# pairs is under that of somebody who only sees the lengths, too: this model reads. How *well*, is
+# another matter. Lesson 03's bag of words was right for three pairs of four, and it has seen
+# nothing but these words. With 204 documents, words' meanings are hard to come by.
 #
 # ## 5. And the real one?
 #
 # **Predict:** how long would this machine need for BERT-base as in the paper: 1,000,000 steps of
-# 256 rows of 512 tokens? Guess the years. (The work grows with the number of weights times the
-# number of tokens.)
+# 256 rows of 512 tokens? (So it counts. Nine tenths of the steps had rows of 128 only, it says in
+# appendix A.2; that would be about a third of the work.) Guess the years. (The work grows with the
+# number of weights times the number of tokens.)
 
 # %%
 # BEGIN SOLUTION
@@ -380,7 +383,8 @@ assert years > 10
 # use.
 #
 # The task: of which of 12 topics is a single sentence? Three encoders: the course's, but with
-# **random** weights; the **tiny** one of before; and the **embedded** one. Nothing else differs.
+# **random** weights; the **tiny** one of before; and the **embedded** one. The sentences and the
+# probe are the same for all three; the tiny one has its own vocabulary, too, and is much smaller.
 
 # %%
 import re
@@ -461,8 +465,7 @@ assert abs(learned["random"][0] - 1 / 12) < 0.08
 #
 # (Each had an advantage. The tiny model learned from the very text of which the topics are; the
 # embedded one has never seen it, but its encoder began as one that was trained on pairs of
-# sentences, as its card says. What the two tasks *alone* teach is the tiny one's lead over random
-# weights.)
+# sentences, as its card says.)
 #
 # ## Recap
 #
@@ -498,8 +501,8 @@ checks.how_many_losses([from_tokens, from_rows])
 # it.
 
 # %% [markdown]
-# **2.** The tokens of the paper's pretraining, in billions, rounded to whole ones? (Section 5 has
-# the numbers.)
+# **2.** The tokens of the paper's pretraining, in billions, rounded to whole ones, by its own
+# product: steps · rows · tokens? (Section 5 has the numbers.)
 
 # %%
 # BEGIN SOLUTION
@@ -513,9 +516,9 @@ checks.billions(billions)
 # *Why:* 10⁶ · 256 · 512 = 131,072,000,000. (The paper rounds to 128,000 tokens a step.)
 
 # %% [markdown]
-# **3.** Somebody's model has a joint loss of 6.9 nats on a vocabulary of 500 tokens. What would the
-# loss be if both heads knew nothing, with one decimal? Has the model learned anything (`True` or
-# `False`)?
+# **3.** Somebody's model has a joint loss of 6.9 nats on a vocabulary of 500 tokens, 6.2 of it for
+# the words. What would the loss be if both heads knew nothing, with one decimal? Has the model
+# learned anything (`True` or `False`)?
 
 # %%
 # BEGIN SOLUTION
@@ -559,7 +562,8 @@ assert torch.allclose(of_notes, output.loss.detach(), atol=1e-4)
 
 # %% [markdown]
 # **5.** Linear warm-up and decay: the learning rate of `step` (counted from 0), as a share of its
-# peak.
+# peak. Step 0 has 1/warmup already, step warmup - 1 the whole peak. From there it falls in a line:
+# step `steps` would have 0, so that the last one, steps - 1, still has 1/(steps - warmup).
 
 
 # %%

@@ -15,7 +15,7 @@
 #
 # **You need** lessons 01, 05 and 06. No internet connection.
 #
-# **Time** about 60 minutes to work through; about a minute and a half of CPU time.
+# **Time** about 60 minutes to work through; about two minutes of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1 and appendix A.3.
 #
@@ -153,7 +153,7 @@ assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 # %% [markdown]
 # Which of these words would you call praise, and which blame? Many are accidents of 420 sentences.
 # Good and bad words stand on both sides here, and what a sentence means hangs on how its words
-# stand together. So counting does not get far; but a reader has to get further first.
+# stand together. So counting gets only so far; but a reader has to get further first.
 #
 # ## 3. One sentence, down to the numbers
 #
@@ -215,7 +215,7 @@ assert 0.3 < trained / sum(sizes.values()) < 0.6
 print(f"on this machine it will take about {run.estimate():.0f} s")
 
 # %% [markdown]
-# **Predict:** in which epoch will it have learned most? Will the loss on the training sentences go
+# **Predict:** in which epoch will *dev* gain most? Will the loss on the training sentences go
 # to 0? And the accuracy on *dev* to 100 %?
 
 # %%
@@ -243,9 +243,10 @@ assert epoch_loss[-1] < epoch_loss[0] - 0.1
 assert max(scores) == tuned.metrics["accuracy"]
 
 # %% [markdown]
-# The loss on the left is that of sentences from which it learns: it says how well they are known
-# *by heart*. The points on the right are what counts. The state with the best of them is kept, a
-# mild form of **early stopping**.
+# The loss on the left is that of sentences from which it learns: from the second epoch on it says
+# how well they are known *by heart*, and goes on falling where *dev* no longer rises. The points on
+# the right are what counts. The state with the best of them is kept, a mild form of **early
+# stopping**.
 #
 # ## 5. What pretraining buys
 #
@@ -310,12 +311,12 @@ assert right["pretrained"].mean() > 0.55
 assert high > 0
 
 # %% [markdown]
-# From 420 sentences nobody learns a language. The random model could at best learn words by
-# heart, as the bag does; the pretrained one came with knowledge of what goes together. Look at
-# the intervals of the differences before you praise it: where one reaches below 0, these 120
-# sentences alone do not prove that it is better, however plausible that is. (The sentences are
-# hard on purpose, our BERT is small, and a bag of words is no weak opponent. In lesson 09, where
-# grammar is half of the answer, the comparison is not even close.)
+# From 420 sentences nobody learns a language. The random model could at best learn words by heart,
+# as the bag does (is it even as good?); the pretrained one came with knowledge of what goes
+# together. Look at the intervals of the differences before you praise it: where one reaches below
+# 0, these 120 sentences alone do not prove that it is better, however plausible that is. (The
+# sentences are hard on purpose, our BERT is small, and a bag of words is no weak opponent. In
+# lesson 09, where every word is labelled, random weights are left much further behind.)
 #
 # ## 6. Its mistakes
 #
@@ -380,7 +381,8 @@ assert trust[errors].max() > 0.9
 # picture.)
 #
 # Things to try: take *not* out of "not bad"; the same word in two sentences, once for and once
-# against; switch *attention* on, and compare.
+# against; switch *attention* on, and compare. (Is it right about this sentence? And if not, is it
+# unsure? Removal shows what the *model* went by, not what the sentence means.)
 
 # %%
 from bertedu.widgets import TextClassifier
@@ -446,6 +448,7 @@ assert chance < low < same.mean() < 0.7
 # word dominate what `[CLS]` takes in, before and after fine-tuning?
 
 # %%
+dominance = {}
 for name, encoder in {"pretrained": bert.model.bert, "fine-tuned": tuned.model.bert}.items():
     shares = [seen_from_cls(encoder, text) for text in asked]
     to_words = np.mean([s.sum() for s in shares])
@@ -454,10 +457,12 @@ for name, encoder in {"pretrained": bert.model.bert, "fine-tuned": tuned.model.b
     print(f"{name}: {to_words:.0%} of [CLS]'s attention goes to words; the largest share of it "
           f"is {largest:.0%} (an even one: {even:.0%})")  # fmt: skip
     assert 2 * even < largest < 0.6
+    dominance[name] = largest
+assert dominance["fine-tuned"] > dominance["pretrained"] - 0.02
 
 # %% [markdown]
-# So far the notes are right: no word has it all, though the largest share is several times an even
-# one. Now three vectors for a sentence:
+# So far the notes are half right: no word has it all, but the largest share is several times an
+# even one, and fine-tuning does not make it smaller. Now three vectors for a sentence:
 #
 # | pooling | what the classifier sees | its weights, K = 2 |
 # |:--|:--|--:|
@@ -558,7 +563,8 @@ for one, other in (("mean", "[CLS]"), ("mean", "pooler"), ("mean", "concatenatio
 # two seeds each: six runs. (A *seed* decides the head's first numbers, the order of the
 # sentences, and dropout.) To save time the four lower layers stay as they are.
 #
-# **Predict:** will the three be further apart than before, or closer together?
+# **Predict:** will the three be further apart than before, or closer together? (The picture shows
+# both.)
 
 # %%
 quick = replace(recipe, epochs=2, freeze_layers=4, learning_rate=5e-4)
@@ -600,7 +606,8 @@ print("between the two seeds:",
 # **Read the verdicts, not the dots.** What is fair to conclude:
 #
 # - What stands in the output before the word "better" is what these data show; "cannot be told
-#   apart" is a result, too.
+#   apart" is a result, too. But an interval that ends within a few tenths of 0 is hardly a verdict,
+#   and of six comparisons one may look "better" by chance.
 # - These data are 120 sentences of one kind, one small model, and one recipe. The probe and the
 #   fine-tuned classifier differ in more than the training, so compare poolings, not colours.
 # - **This model is not neutral.** Its encoder began as that of `all-MiniLM-L6-v2` (see the card in

@@ -77,8 +77,8 @@ diagram(boxes | word_boxes, arrows + word_arrows, size=(7.5, 3.2))
 # What the whole request wants, for example to book a table, is its **intent**. That is a question
 # about the sentence, so `[CLS]` answers it, through the pooler and a classifier of its own.
 #
-# **Predict:** this course's requests have 18 slots and 5 intents. How many different tags are
-# there? How many parameters has the tags' classifier, with H = 384?
+# **Predict:** this course's requests have 18 kinds of slot and 5 intents. How many different tags
+# are there? How many parameters has the tags' classifier, with H = 384?
 
 # %% tags=["nbval-check-output"]
 task = SlotFilling().learned_from(train)
@@ -108,7 +108,7 @@ assert share < 0.001
 # ## 2. Look at the data
 #
 # The requests were written for this course, by hand. Those to judge by were written separately,
-# with other phrasings and other values.
+# with other phrasings and mostly other values (section 7 tells them apart).
 
 # %% tags=["nbval-check-output"]
 for name, part in {"train": train, "dev": dev, "test": test}.items():
@@ -194,7 +194,8 @@ assert len(piece_labels) == 10
 # pieces, `[CLS]` and `[SEP]` have **-100**: nobody asks them, and the loss leaves them out. (They
 # are not useless: the first piece *looks at* the others, in every layer.)
 #
-# And note that *yesterday* is a song here. No table can know that.
+# And note that *yesterday* is a song here, and elsewhere in these requests a day. A table has one
+# tag for both, and must be wrong at one of them.
 #
 # Why not give the label to each piece of the word? Count what the labels then say.
 
@@ -277,7 +278,7 @@ def f1(found):
 
 
 # %% [markdown]
-# **Predict:** of the table's tags two in three are right. What is its F1, in percent?
+# **Predict:** of the table's tags more than two in three are right. What is its F1, in percent?
 
 # %% tags=["nbval-check-output"]
 # BEGIN SOLUTION
@@ -296,8 +297,9 @@ assert abs(tag_accuracy(usual) - 2 / 3) < 0.05
 
 # %% [markdown]
 # A slot that is one word too short is **not right at all**: a table for the wrong day is no table.
-# The program that says O finds none; and the one whose tags are right at two words of three has an
-# F1 under a quarter. (The few lines above and the library's `slot_scores` agree to the last digit.)
+# The program that says O finds none; and the one whose tags are right at more than two words of
+# three has an F1 under a quarter. (The few lines above and the library's `slot_scores` agree to the
+# last digit.)
 #
 # ## 5. One request, down to the numbers
 #
@@ -394,8 +396,8 @@ assert min(Counter(tag for example in train for tag in example.tags).values()) =
 #
 # ## 7. What pretraining buys
 #
-# The same recipe, the same requests, the same order. Only the start differs: **random** weights
-# of the same sizes. (Nothing of them is frozen: what nobody learned is not worth keeping.)
+# The same recipe, the same requests, the same order. The start differs: **random** weights of the
+# same sizes. (So nothing of them is frozen: what nobody learned is not worth keeping.)
 # Intents have a baseline, too: a bag of words, a logistic regression on the counts of tokens.
 
 # %%
@@ -458,7 +460,7 @@ assert min(intents.values()) > 2 / N  # one who guesses is right in one of N
 assert intents["pretrained"] > 0.7
 
 # %% [markdown]
-# (The lines are where 95 % of the draws lie.) The model that had read before is far ahead, with the
+# (The lines are where 95 % of the draws lie.) The pretrained model is far ahead, with the
 # *same* 420 requests. What does it know that the other one does not? Take a token's vector in the
 # very first table, before any attention, and ask which tokens have the most similar ones.
 #
@@ -506,8 +508,10 @@ assert recall["usual tags"][1] < 0.15
 assert recall["pretrained"][1] > max(recall["random"][1], recall["usual tags"][1]) + 0.15
 
 # %% [markdown]
-# At a new value the table can only say O, unless each of its words has served in another slot. What
-# else could tell? The words around it, and what the word itself means. *That* is what was bought.
+# At a word that training never had, the table says O. It finds a new value only if each of its
+# words is usually part of the same slot elsewhere. What else could tell? The words around it, and
+# what the word itself means. (The random model sees the words around it, too.) *That* is what was
+# bought.
 #
 # ## 8. Look at the errors
 #
@@ -584,9 +588,10 @@ assert f1(raw) == slot_f1s["pretrained"]
 assert [slot_filling.mend(tags)[0] for tags in raw] == rows["pretrained"]
 
 # %% [markdown]
-# It is not clear beforehand: mending saves slots whose first word was called I- instead of B-, and
-# adds others that are none. So whoever reports an F1 must say by which rule; ours is `conlleval`'s.
-# Exercise 5 has another idea: to choose among legal sequences only.
+# Compare the two. It is not clear beforehand which is higher: mending saves slots whose first word
+# was called I- instead of B-, and adds others that are none; where a model finds too many slots
+# (section 8), throwing away can win. So whoever reports an F1 must say by which rule; ours is
+# `conlleval`'s. Exercise 5 has another idea: to choose among legal sequences only.
 #
 # ## 9. Touch it
 #
@@ -619,7 +624,7 @@ assert [(slot.label, slot.text) for slot in illegal.slots] == [("time", "6:45")]
 
 # %% [markdown]
 # **Your own request.** Write one, here or into the picture above. It knows five intents and 18
-# slots, nothing else: what does it make of *tell me a joke*?
+# kinds of slot, nothing else: what does it make of *tell me a joke*?
 
 # %%
 my_request = "could you put two bottles of milk on the shopping list for friday"
@@ -816,7 +821,7 @@ checks.slot_f1(slot_f1)
 # %% [markdown]
 # ### Build
 #
-# **5.** Mending comes after the choice. Better: choose the likeliest of all *legal* sequences.
+# **5.** Mending comes after the choice. One can also choose the likeliest of all *legal* sequences.
 # Given log-probabilities [W, K] of W words and the K tags, return the tags with the largest sum.
 # There are K^W sequences, but you need not try them all: for each tag, only the best way that *ends
 # in it* can become part of the best one. (This is the **Viterbi** algorithm.)

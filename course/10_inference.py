@@ -12,7 +12,8 @@
 # - fine-tune BERT on pairs, and put an honest interval around the result;
 # - test what a model has learned with pairs made for that: negated, and turned round.
 #
-# **You need** lessons 03 (pairs) and 06 (the pooler). No internet connection.
+# **You need** lessons 03 (pairs), 06 (the pooler) and 08 (fine-tuning, a bag of words). No internet
+# connection.
 #
 # **Time** about 60 minutes to work through; about two minutes of CPU time.
 #
@@ -306,7 +307,7 @@ assert abs(loss - math.log(3)) < 0.5
 # A line an epoch: the mean loss, and the share right on the development pairs. The state that is
 # best there is kept. (A shorter run from random weights comes right after, for comparison.)
 #
-# **Predict:** how far will the loss have come down after one epoch, from ln 3 = 1.10?
+# **Predict** the mean loss of the first epoch. (It begins at about ln 3 = 1.10.)
 
 # %%
 print(f"{run.steps} steps, about {run.estimate():.0f} s on this machine")
@@ -356,7 +357,8 @@ assert by_heart > new_pairs + 0.05
 
 # %% [markdown]
 # Dashed is the one who knows nothing. The distance between the two percentages is what was learned
-# *by heart*: it holds for these 423 pairs, and does not arrive at new ones.
+# *by heart*: it holds for these 423 pairs, and does not carry over to new ones. (The first epoch's
+# mean loss is still near ln 3: most of its steps were taken before anything was learned.)
 #
 # ## 7. The result, and how sure it is
 #
@@ -454,14 +456,16 @@ print(f"unknown or not {known:.1%};  where it is not, and the model says so: "
 assert two >= three
 assert abs(lazy - 2 / 3) < 1e-9
 assert hits[decided].mean() < known
+assert known > 2 / 3
 
 # %% [markdown]
 # "True or not" looks so much better, and is not: always saying *not true* has two thirds. Every
 # mistake between *false* and *unknown* is forgiven. When you read an accuracy, ask for the number
 # of labels, and for the score of doing nothing.
 #
-# The last line tells more: the model has learned to see whether the two sentences speak of the same
-# thing (*unknown*, or not). Between *true* and *false* it is less sure; a coin has 50 %.
+# The last line tells more. *Unknown or not*: always saying *known* has two thirds; the model has
+# more. *True or false*, where it decides: a coin has 50 %, and the model hardly more, if anything.
+# It has learned to see whether the two sentences speak of the same thing, not what they say of it.
 #
 # **Does it understand *not*?** Put *not* behind *is*, *was*, *are* or *were* in a hypothesis, and
 # what was true is false, what was false is true, and what was unknown stays so.
@@ -509,7 +513,7 @@ assert turned < 0.9
 # %% [markdown]
 # Whoever understands *not* would turn round every one of them. A number far below that says that
 # the model hardly takes notice of the word: it judges what the sentences speak *of*, and *not*
-# changes nothing there. Nothing in the test score told us so.
+# changes nothing there. The test score alone did not tell us so.
 #
 # **Does it know who did what?** The same words, once more, with subject and object exchanged.
 # *The cat chased the dog* does not make *the dog chased the cat* true. Counting cannot see the
@@ -542,7 +546,8 @@ assert sees < 0.5
 
 # %% [markdown]
 # Somebody who understands has 100 %, 100 % and 0 %. To this model *who* chased *whom* hardly
-# matters: all three sound alike to it, and the mean probability says how sure it is of its answer.
+# matters: all three sound alike to it. The mean probability says how sure it is: near 50 %, with
+# nearly as much for another label, *true* is a narrow choice.
 # A larger BERT can be just as blind, and sure of it. McCoy et al. 2019 ("Right for the wrong
 # reasons", HANS) found that BERT-base, trained on all of MultiNLI, says *true* almost wherever the
 # words of the hypothesis stand in the premise.
@@ -581,7 +586,8 @@ assert wrong[0][0] > 0.6
 # The three probabilities are a point in a triangle; each corner is an answer. ● is the pair,
 # ◆ the hypothesis with no premise, the numbers are earlier tries.
 #
-# **Predict** how the point moves, from try to try.
+# **Predict** how the point moves, from try to try. (If it hardly moves where *cat* takes the place
+# of *dog*, or where *not* comes in, you see section 8 again.)
 
 # %%
 from bertedu.widgets import PairExplorer
@@ -613,9 +619,9 @@ print(told[answer.label], {told[name]: f"{p:.0%}" for name, p in answer.probabil
 # %% [markdown]
 # ## 11. The real thing
 #
-# SNLI has 550,000 pairs, MultiNLI 390,000; the code is the same. `inference.read` reads their
-# files (tab-separated or JSON lines, with `sentence1`, `sentence2`, `gold_label`; SNLI's `-`, no
-# agreement, is left out), tables with `premise`, `hypothesis`, `label`, and `hub:snli:train`.
+# SNLI has 550,000 pairs to train on, MultiNLI 390,000; the code is the same. `inference.read` reads
+# their files (tab-separated or JSON lines, with `sentence1`, `sentence2`, `gold_label`; SNLI's `-`,
+# no agreement, is left out), tables with `premise`, `hypothesis`, `label`, and `hub:snli:train`.
 
 # %% tags=["nbval-check-output"]
 import json
@@ -756,7 +762,7 @@ checks.overlap(overlap)
 # %% [markdown]
 # ### Build
 #
-# **5.** The best accuracy that *anybody* can reach on given pairs who sees the hypotheses alone.
+# **5.** The best accuracy on given pairs that *anybody* can reach who sees only the hypotheses.
 # (Each pair is a tuple: premise, hypothesis, label.) It is 1/3 for this course's pairs. Then try
 # a data set of your own.
 
@@ -785,7 +791,8 @@ for name, pairs in {"ours": test, "careless": careless(test)}.items():
 # it is 100 % and says nothing; then only a trained guesser tells.
 
 # %% [markdown]
-# **6.** Leaks: all sentences that stand in both files, no matter in which column, sorted.
+# **6.** Leaks: `train` and `test` are lists of (premise, hypothesis, label). Return all sentences
+# that stand in both, no matter in which column, each once, sorted.
 
 
 # %%

@@ -17,7 +17,7 @@
 #
 # **You need** lessons 01 (offsets) and 06. No internet connection.
 #
-# **Time** about 75 minutes to work through; about four minutes of CPU time.
+# **Time** about 75 minutes to work through; about six minutes of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.2 and §4.3; the data set is that of
 # Rajpurkar et al. 2016 (arXiv:1606.05250).
@@ -141,14 +141,15 @@ assert new == 2 * H + 2
 assert new / total < 0.0001
 
 # %% [markdown]
-# Two vectors of H numbers, and a bias each, which add the same to every position. Less than a ten
-# thousandth of the model. All the reading must be done by the encoder below.
+# Two vectors of H numbers, and a bias each, which adds the same at every position and so changes no
+# softmax. Less than a ten thousandth of the model. All the reading must be done by the encoder
+# below.
 #
 # ## 3. The data, and how answers are judged
 #
-# The course has 40 paragraphs with questions, and hundreds of short texts, *cards*, with five
-# questions each. Those to judge by are on other subjects than those to learn from, and none is on
-# the weather.
+# The course has 40 paragraphs with questions, and hundreds of short texts, *cards*, with four or
+# five questions each. Those to judge by have other subjects than those to learn from (some are
+# neighbours: the Inca Empire and Machu Picchu), and none is on the weather.
 
 # %% tags=["nbval-check-output"]
 print("         documents  questions  without an answer")
@@ -168,9 +169,10 @@ assert not any("precipitation" in e.question + e.document for e in train)
 # One to three answers are right, the same place told longer or shorter. So how does one judge?
 # SQuAD has two numbers:
 #
-# - **exact match**: the answer is one of the right ones, but for case, punctuation and *a*, *an*,
-#   *the*;
-# - **F1**: the words in common with the nearest right one: 2 · common / (words of both).
+# - **exact match**: the answer is one of the right ones;
+# - **F1**: 2 · (words in common) / (words of both), with the right answer for which it is largest.
+#
+# Both first drop case, punctuation and *a*, *an*, *the*.
 
 # %% tags=["nbval-check-output"]
 from bertedu.tasks.squad_metrics import exact_and_f1
@@ -229,7 +231,7 @@ assert document[offsets[s][0] : offsets[e][1]] == answer.text == "within a cloud
 # a softmax over all positions turns them into two distributions. The loss is the mean of two
 # -log p.
 #
-# **Predict** the loss of a head that knows nothing, for a row of this length. (e⁴ = 55, e⁵ = 148.)
+# **Predict** the loss of a head that knows nothing, for this row of 99 tokens. (e⁴ = 55, e⁵ = 148.)
 
 # %%
 # BEGIN SOLUTION
@@ -261,10 +263,10 @@ assert torch.allclose(output.loss, loss, atol=1e-4)
 assert abs(float(loss) - math.log(len(tokens))) < 1
 
 # %% [markdown]
-# ## 5. Train, in a minute or two
+# ## 5. Train, in a few minutes
 #
 # BERT's authors had 87,599 questions and fine-tuned for three epochs. Here are far fewer, and a
-# minute or two. So they must be well chosen.
+# few minutes. So they must be well chosen.
 #
 # **Many short texts.** A few paragraphs are soon known by heart, however much is asked about them.
 # Most questions here are therefore on *cards*: texts of two to four sentences, each on a subject of
@@ -282,9 +284,9 @@ weather = re.compile(r"precipitation|graupel|\b(rain|snow|hail|drizzle|clouds?)\
 assert not any(weather.search(f"{e.document} {e.question}") for e in cards)
 
 # %% [markdown]
-# **Shorter documents.** The 439 questions on whole paragraphs are asked on less, too: twice on the
-# sentence with the answer and now this, now that neighbour of it. That is less than half the work
-# each time, and the model cannot tie a question to the paragraph from which it came.
+# **Shorter documents.** Of the 439 questions on paragraphs, every second is asked on the whole. All
+# are asked on less, twice: on the sentence with the answer and none, one or both of its neighbours.
+# That is less than half the work each time, and it is harder to tie a question to one paragraph.
 
 # %%
 import random
@@ -416,8 +418,8 @@ legend = rows[0].legend(loc="upper right", fontsize=9)
 # Start and end are chosen by two softmaxes that know nothing of each other. Nothing keeps the
 # likeliest end from standing *before* the likeliest start, or either of them in the question.
 #
-# **Predict:** of all pairs of positions (start, end) in the row of the third question, which share
-# is a legal answer, in percent?
+# **Predict:** of all pairs of positions (start, end) in the row of the third question, of 99
+# tokens, which share is a legal answer, in percent?
 
 # %% tags=["nbval-check-output"]
 # BEGIN SOLUTION
@@ -477,9 +479,10 @@ for p in predictions:
     assert all(verdict(q.first_token, q.last_token, p) == "legal" for q in p.spans)
 
 # %% [markdown]
-# (At `[CLS]`, which is outside, it may mean "no answer": section 9.) So one takes the best *legal*
-# pair. And its probability? The product of both softmaxes looks like one. But it gives a part of
-# its 100 % to pairs that are no answer. One softmax over all legal spans and "no answer" does not.
+# (Most are outside the document, and there it may be `[CLS]`, which means "no answer": section 9.)
+# So one takes the best *legal* pair. And its probability? The product of both softmaxes looks like
+# one. But it gives a part of its 100 %, often the larger part, to pairs that are no answer. One
+# softmax over all legal spans and "no answer" does not.
 
 # %%
 starts, ends = (x.double().softmax(dim=0) for x in (third.start_logits, third.end_logits))
@@ -500,8 +503,8 @@ for p in predictions:
 print(f"the 20 best, and no answer: {listed + p.no_answer_probability:.1%} (the last question)")
 
 # %% [markdown]
-# Published code has done worse. One library gave out only the *sum of two logits*, and its users
-# took it for a probability (allenai/allennlp#4465: "greater than 1"). Another took the softmax over
+# Published code has done worse. One library gave out only the *sum of two logits*, where a user
+# expected a probability (allenai/allennlp#4465: "greater than 1"). Another took the softmax over
 # its list of the n best: with n = 1 every answer is certain (huggingface/transformers#1209). Try
 # it:
 
@@ -579,17 +582,19 @@ assert not never.any()
 assert always.all()
 
 # %% [markdown]
-# Where is the dashed line? If it stands right of all points, dev found it best never to refuse: of
-# 20 questions only three have no answer, so that answering them all costs little. Six are far too
-# few for a verdict, and three hardly enough to choose by. But look at what a threshold does: it
-# divides *all* questions at one place of one line, so that fewer wrong answers are paid for with
-# fewer right ones. SQuAD 2.0 has 5,945 unanswerable questions in its dev part, for that reason.
+# The first line compares each question without an answer with each that has one: how often is *no
+# answer* further ahead for the one without? By chance in 50 %. Now compare the two lines below it:
+# what did the threshold that dev chose gain over 0, and what did it cost? Of dev's 20 questions
+# only three have no answer, so it is chosen almost by chance (it may also end right of all points:
+# never refuse). What a threshold does is seen in any case: it divides *all* questions at one place
+# of one line, so that right refusals are paid for with wrong ones. SQuAD 2.0 has 5,945 unanswerable
+# questions in its dev part: enough to choose and to judge.
 #
 # ## 10. A document of any length
 #
 # BERT reads at most 512 tokens. A long document is read in **windows** that overlap, so that every
 # answer stands whole in one of them, with something around it. Put the notes' paragraph into the
-# middle of the eight test paragraphs.
+# middle of the eight test paragraphs: 1,096 tokens.
 #
 # **Predict:** how many windows, with 256 tokens a window and 128 shared with the one before?
 
@@ -625,10 +630,10 @@ axes.set_title("Grey: read; blue: whose logits count")
 assert len(chosen_window) == D
 
 # %% [markdown]
-# A token that is in two windows has two vectors. The one counts that has more *context*, on its
-# poorer side. (A step larger than a window would leave holes; transformers#2548 tells of one.) The
-# answer is a slice of the whole document's characters. More text means more spans that compete, so
-# compare the answers with those from the paragraph alone:
+# A token that is in two windows has two vectors. That window's counts in which the token is further
+# from the nearer end: it has more *context*. (A step larger than a window would leave holes;
+# transformers#2548 tells of one.) The answer is a slice of the whole document's characters. More
+# text means more spans that compete, so compare the answers with those from the paragraph alone:
 
 # %%
 for example, alone in zip(notes, found, strict=True):
@@ -640,10 +645,13 @@ for example, alone in zip(notes, found, strict=True):
     print(f"   (in the paragraph alone: {alone.spans[0].text})")
 
 # %% [markdown]
+# Did an answer change? A reader trained on short texts has never had to choose among nine of them.
+# Windows make a long document readable, not easy.
+#
 # ## 11. What pretraining buys
 #
 # The same from **random** weights of the same sizes. (Nothing is frozen: random layers are not
-# worth keeping. And to save a minute, there is one round of the questions only, and no whole
+# worth keeping. And to save time, there is one round of the questions only, and no whole
 # paragraphs.)
 
 # %%
@@ -667,7 +675,8 @@ for name, scores in results.items():
 
 # %% [markdown]
 # 34 questions are few. How much would change with *other* questions? As in lesson 03: draw 34 of
-# the 34, with repetition, a thousand times (the **bootstrap**).
+# the 34, with repetition, a thousand times (the **bootstrap**). Some share a paragraph, so that the
+# truth is a little less sure than the lines say; lesson 10 drew whole scenes.
 
 
 # %%
@@ -690,14 +699,17 @@ for x, (name, given) in enumerate(answers.items()):
                   ha="center")  # fmt: skip
 axes.set(ylabel="F1, %", ylim=(0, 100), title="34 test questions that have an answer")
 assert results["pretrained"]["f1"] > results["random weights"]["f1"] + 0.05
+assert results["random weights"]["f1"] < results["overlapping words"]["f1"] + 0.1
 
 # %% [markdown]
-# (The lines are where 95 % of the draws lie.) With random weights this minute teaches next to
-# nothing of reading. (They had less to learn from; but look at their loss: for a row of 70 tokens,
-# one who knows nothing has log 70 = 4.2 nats.) The pretrained encoder has learned beforehand what
+# (The lines are where 95 % of the draws lie.) With random weights this run teaches next to nothing
+# of reading. Its loss did fall below the log 70 = 4.2 nats of one who knows nothing of a row of 70
+# tokens: it has learned, for instance, that answers are short, and stand in the document. But its
+# answers are hardly better than those of overlapping words. (It had less to learn from, too.) The
+# pretrained encoder has learned beforehand what
 # words mean and how they go together, and needs to be told only what is *asked* of it. It is still
-# far from good: BERT-base, with 87,599 questions, reaches an F1 of 88.5 % on SQuAD (the paper's
-# table 2).
+# far from good: BERT-base, with 87,599 questions, reaches an F1 of 88.5 % on SQuAD's dev part (the
+# paper's table 2).
 #
 # ## 12. Look at the errors
 #
@@ -733,7 +745,8 @@ assert among > sum(place == 1 for place in place_of)
 
 # %% [markdown]
 # The lists are better than their first lines: for more questions a right answer is somewhere in the
-# list than at its head. What is missing is not only the place, but where exactly to begin and stop.
+# list than at its head. (`rank` is stricter than exact match: the very characters at the very
+# place.) What is missing is both: the sentence, and where exactly to begin and stop in it.
 #
 # ## 13. Real data
 #
@@ -905,7 +918,7 @@ for (first, last, p), span in zip(ours, theirs.spans, strict=True):
 # huggingface/course#613.)
 
 # %% [markdown]
-# **7.** F1 of two answers: words in common, counted as often as they are in both.
+# **7.** F1 of two answers: words in common, counted as often as they are in both; 0 where none is.
 # `normalize_answer` takes case, punctuation and articles away.
 
 
