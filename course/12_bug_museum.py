@@ -1560,7 +1560,7 @@ with torch.no_grad():
 # | symptom | look first at | the test that finds it |
 # |:--|:--|:--|
 # | the loss falls too well | masks (4, 6), pairs (10), the loss (17, 18) | count what is asked |
-# | an accuracy near 50 %, or far *below* chance | label conventions (9, 18) | turn it round; one class |
+# | an accuracy near 50 %, or far *below* chance | label conventions (9, 18) | turn it round (9) |
 # | the loss stops above 0 | double softmax (19), false negatives (8) | feed a perfect answer |
 # | results change from call to call | dropout (21), layers in `forward` (16) | call twice |
 # | results change with the batch | masks (14, 15), means (23) | alone and in a batch |

@@ -170,13 +170,13 @@ def test_a_missing_or_broken_extension(tmp_path):
     assert "jupyterlab_widgets" in doctor.check_extensions(tmp_path / "empty").remedy
 
 
-@pytest.mark.parametrize(("mib", "ok"), [(699, False), (700, True)])
+@pytest.mark.parametrize(("mib", "ok"), [(799, False), (800, True)])
 def test_memory(monkeypatch, tmp_path, mib, ok):
     monkeypatch.setattr(doctor, "CGROUP", tmp_path)
     free = SimpleNamespace(available=mib * 2**20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     row = doctor.check_memory()
-    assert (row.ok, row.found) == (ok, f"{mib} MiB free, 700 needed")
+    assert (row.ok, row.found) == (ok, f"{mib} MiB free, 800 needed")
     assert bool(row.remedy) is not ok
 
 
