@@ -367,7 +367,7 @@ for fate in (0, 3, 1, 2):
           f"   loss {float(surprises[at].mean()):5.2f} nats")  # fmt: skip
 assert mean_p["not chosen"] > 0.5 > mean_p["masked"]  # it copies what it sees, mostly
 assert abs(mean_p["kept"] - mean_p["not chosen"]) < 0.15
-assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > 0.01
+assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > mean_p["masked"] / 2
 
 # %% [markdown]
 # What a *trained* model shows:

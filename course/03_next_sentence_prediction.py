@@ -471,10 +471,12 @@ def judge(a, b):
 newton = judge("Calculus is a branch of math.", "It was developed by Newton and Leibniz.")
 panda = judge("Calculus is a branch of math.", "Pandas eat bamboo for most of the day.")
 judge("My dog is cute.", "He likes playing.")
-judge("The match was about to begin.", "The crowd fell silent.")
-judge("The match was about to begin.", "A match burns because of the phosphorus in its head.")
+match = "The match was about to begin."
+crowd = judge(match, "The crowd fell silent.")
+burns = judge(match, "A match burns because of the phosphorus in its head.")
 judge("I bought a violin.", "A violin is a violin, and a violin I bought.")
 assert newton > 0.5 > panda
+assert burns > crowd + 0.2
 
 # %% [markdown]
 # "Calculus ... Newton and Leibniz" is the lecture notes' example: the model says that B follows,

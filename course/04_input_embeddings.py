@@ -203,7 +203,7 @@ for name, chance in {"position": 1 / 32, "segment": 1 / 2, "token": 1 / len(toke
 # Position and segment are read from the sum by a linear layer, and linear layers are just what
 # comes next in BERT, after LayerNorm: each head's queries, keys and values. Little was lost by
 # adding. (The token is found here by the plainest rule, the row of the table with the largest dot
-# product; exercise 7 does it without a mistake.)
+# product; exercise 7 has a better one.)
 #
 # **And keeping them apart?** One could write the three vectors one behind the other: 3 · 384 =
 # 1,152 numbers. A linear layer on that, of matrix [W₁ W₂ W₃], gives W₁t + W₂p + W₃s. A *sum*
@@ -330,6 +330,7 @@ for name, result in judged.items():
     print(f"{name:10} {result.mlm_loss:.2f} nats, first guess right {result.mlm_accuracy:.1%}")
 assert judged["none"].mlm_loss > judged["learned"].mlm_loss + 0.5
 assert judged["sinusoids"].mlm_loss > judged["learned"].mlm_loss + 0.5
+assert abs(judged["sinusoids"].mlm_loss - judged["none"].mlm_loss) < 0.3
 
 # %% [markdown]
 # Without its positions this model loses much. But *other* positions, though as good in themselves,

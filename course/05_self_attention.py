@@ -428,6 +428,7 @@ tokens = tokenizer.encode(text).tokens
 asks, answers = tokens.index("[MASK]"), tokens.index("barked")
 shares = bert.attention(text)[:, :, asks, answers]  # [L, A]
 best_layer, best_head = divmod(int(shares.argmax()), shares.shape[1])
+assert (best_layer, best_head) == divmod(int(heads[5].argmax()), heads.shape[2])
 print(f"layer {best_layer + 1}, head {best_head + 1}: {shares.max():.0%} of [MASK]'s shares")
 
 # %%

@@ -188,6 +188,8 @@ for p, token in enumerate(feature.encoding.tokens):
     print(f"{token:11} {word:10} {tag:10} {piece_labels[p]:5}  {asked}")
 assert int((piece_labels != -100).sum()) == len(request.words) == 7
 assert len(piece_labels) == 10
+tags_of = {t for e in train for w, t in zip(e.words, e.tags, strict=True) if w == "yesterday"}
+assert tags_of == {"B-song", "B-date"}
 
 # %% [markdown]
 # The **first piece** of each word has the word's label and will answer for the word. All other
@@ -293,7 +295,7 @@ for name, found in {"always O": all_outside, "a word's usual tag": usual}.items(
     assert abs(f1(found) - slot_filling.slot_scores(gold, found)["f1"]) < 1e-9
 assert f1(all_outside) == 0
 assert f1(usual) < 1 / 4
-assert abs(tag_accuracy(usual) - 2 / 3) < 0.05
+assert 2 / 3 < tag_accuracy(usual) < 3 / 4
 
 # %% [markdown]
 # A slot that is one word too short is **not right at all**: a table for the wrong day is no table.
@@ -492,6 +494,7 @@ assert len(weekdays & set(near["friday"])) >= 2
 known = {(slot.label, slot.text) for example in train for slot in example.slots}
 place = {(n, s.label, s.first_word, s.last_word): (s.label, s.text) in known
          for n, example in enumerate(test) for s in example.slots}  # fmt: skip
+assert sum(place.values()) < len(place) / 4  # most values are new
 
 # %%
 recall = {}

@@ -225,6 +225,7 @@ print(f"characters {answer.start} to {answer.start + len(answer.text)} are token
 for position in range(s - 2, e + 2):
     print(f"{position:4} {tokens[position]:10} characters {offsets[position]}")
 assert document[offsets[s][0] : offsets[e][1]] == answer.text == "within a cloud"
+assert len(tokens) == 99
 
 # %% [markdown]
 # Now a fresh head on the pretrained encoder. Each token's vector gives two numbers, the **logits**;
@@ -606,6 +607,7 @@ paragraphs = list(dict.fromkeys(e.document for e in test))
 long_document = " ".join([*paragraphs[:4], document, *paragraphs[4:]])
 encodings = tokenizer.encode_windows(notes[0].question, long_document, max_length=256, overlap=128)
 D = len(tokenizer.ids(long_document))
+assert D == 1096
 room = 256 - len(tokenizer.ids(notes[0].question)) - 3  # [CLS] and two [SEP]
 checks.guess(windows_guessed, len(encodings), "windows")
 

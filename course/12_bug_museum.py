@@ -1113,6 +1113,7 @@ names = [name for name, _ in bert.model.bert.named_parameters()]
 spared = spared_at_first(names, ["bias", "LayerNorm"])
 print(f"{len(spared)} of {len(names)} parameters are spared the decay")
 assert spared == []
+assert abs((1 - 1e-4 * 0.01) ** 10_000 - 0.99) < 1e-4  # what is left after 10,000 steps
 
 # %% [markdown]
 # **The damage:** biases and LayerNorm gains are pulled towards 0 as well, in every step by the
