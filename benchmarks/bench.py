@@ -24,7 +24,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here needs the network
 import torch
 
 import bertedu
-from bertedu.corpus import Corpus
+from bertedu.pretraining.corpus import Corpus
 
 RESULTS = Path(__file__).parent / "results"
 COURSE_TEXT = Path(bertedu.__file__).parent / "data" / "documents"

@@ -11,8 +11,8 @@ from bench import COURSE_TEXT, arguments, read_text, report
 CHILD = """
 import json, resource, sys
 import bertedu
-from bertedu.corpus import Corpus
-from bertedu.sentence_pairs import PairSampler
+from bertedu.pretraining.corpus import Corpus
+from bertedu.pretraining.pairs import PairSampler
 
 def peak():
     unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere

@@ -26,19 +26,20 @@ from bench import RESULTS, arguments, report
 
 import bertedu
 from bertedu.checkpoint import read_config, resolve
-from bertedu.finetune_command import held_out
-from bertedu.finetuning import FinetuningRecipe, FinetuningRun
-from bertedu.tasks import (
+from bertedu.commands.finetune import held_out
+from bertedu.finetuning import (
     TASKS,
     Classification,
+    FinetuningRecipe,
+    FinetuningRun,
     Inference,
     QuestionAnswering,
     SlotFilling,
     Task,
     question_answering,
 )
-from bertedu.tasks.baselines import BagOfWords, UsualTags, hypothesis_only, overlapping_words
-from bertedu.tasks.slot_filling import slot_scores
+from bertedu.finetuning.baselines import BagOfWords, UsualTags, hypothesis_only, overlapping_words
+from bertedu.finetuning.slot_filling import slot_scores
 
 STARTS = ("bertedu", "random weights", "bag of words")
 RECIPE = FinetuningRecipe(epochs=3, learning_rate=1e-4, dropout=0.1)

@@ -17,12 +17,15 @@ import transformers
 from bench import Times, arguments, interleaved, report
 
 import bertedu
-from bertedu.finetuning import FineTuned, FinetuningRecipe, FinetuningRun, load
-from bertedu.tasks import (
+from bertedu.finetuning import (
     Classification,
+    FineTuned,
+    FinetuningRecipe,
+    FinetuningRun,
     QuestionAnswering,
     SlotFilling,
     classification,
+    load,
     question_answering,
     slot_filling,
 )

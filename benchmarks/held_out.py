@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bertedu
-from bertedu.corpus import Corpus
+from bertedu.commands.pretrain import HELD_OUT as HELD_OUT_SHARE
 from bertedu.data import HELD_OUT
-from bertedu.pretrain_command import HELD_OUT as HELD_OUT_SHARE
 from bertedu.pretraining import Batch, PretrainingData, Recipe, evaluate, unigram_log_probs
+from bertedu.pretraining.corpus import Corpus
 
 WIKITEXT = re.compile(r"^ = [^=]+ = $", re.MULTILINE)
 NOTES = "calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz"

@@ -19,8 +19,8 @@ from torch import Tensor
 
 import bertedu
 from bertedu.checkpoint import EMBEDDED
-from bertedu.masking import MaskingRule, mask_tokens
-from bertedu.sentence_pairs import PairSampler
+from bertedu.pretraining.masking import MaskingRule, mask_tokens
+from bertedu.pretraining.pairs import PairSampler
 
 MAX_LENGTH = 128
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from bench import COURSE_TEXT, arguments, interleaved, read_text, report
 
 import bertedu
-from bertedu.corpus import Corpus, split_sentences
-from bertedu.sentence_pairs import PairSampler
+from bertedu.pretraining.corpus import Corpus, split_sentences
+from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import LONGEST_WORD
 
 MAX_LENGTH, ROWS = 128, 64

@@ -24,8 +24,8 @@ from torch import Tensor
 import bertedu
 from bertedu import BertConfig, BertForPreTraining
 from bertedu.checkpoint import EMBEDDED
-from bertedu.corpus import Corpus
 from bertedu.pretraining import Batch, PretrainingData, Recipe, pretrain
+from bertedu.pretraining.corpus import Corpus
 
 EMBEDDED_SIZE = BertConfig(hidden_size=384, num_hidden_layers=6, intermediate_size=1536)
 TINY = BertConfig(

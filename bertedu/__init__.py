@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from bertedu.checkpoint import from_pretrained, load_tokenizer, save_pretrained
     from bertedu.config import BertConfig
     from bertedu.encoding import Encoding, collate
-    from bertedu.finetuned import FineTuned
-    from bertedu.finetuning import FinetuningRecipe, FinetuningRun, finetune
+    from bertedu.finetuning import FineTuned, FinetuningRecipe, FinetuningRun, finetune
     from bertedu.heads import (
         BertForPreTraining,
         BertForQuestionAnswering,
@@ -65,9 +64,7 @@ _HOMES = {
     "checkpoint": ["from_pretrained", "load_tokenizer", "save_pretrained"],
     "config": ["BertConfig"],
     "encoding": ["Encoding", "collate"],
-    "finetuned": ["FineTuned"],
-    "finetuning": ["FinetuningRun", "finetune"],
-    "finetuning_recipe": ["FinetuningRecipe"],
+    "finetuning": ["FineTuned", "FinetuningRecipe", "FinetuningRun", "finetune"],
     "heads": [
         "BertForPreTraining",
         "BertForQuestionAnswering",

@@ -17,7 +17,7 @@ from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError
 from bertedu.model import BertModel
 from bertedu.tokenizer import BertTokenizer
-from bertedu.writing import replacing
+from bertedu.utils.files import replacing
 
 EMBEDDED = Path(__file__).parent / "checkpoints"
 """The folder of the checkpoint that comes with the course."""
@@ -55,7 +55,7 @@ def resolve(name: str | os.PathLike[str]) -> Path:
     if folder.is_dir():
         return folder
     if isinstance(name, str) and _HUB_ID.fullmatch(name) and not folder.exists():
-        from bertedu.hub import download
+        from bertedu.utils.hub import download
 
         return download(name)
     raise CheckpointError(f"there is no folder {str(name)!r}: check the path")

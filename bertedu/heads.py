@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from bertedu.config import BertConfig
 from bertedu.errors import InputError
 from bertedu.model import ACTIVATIONS, BertModel, BertOutput, initialize
-from bertedu.validation import IGNORED, check_labels
+from bertedu.utils.validation import IGNORED, check_labels
 
 FOLLOWS, RANDOM = 0, 1
 """next_sentence_label, and the index of its logit: B follows A; B comes from elsewhere."""

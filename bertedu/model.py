@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from bertedu.attention import attend
 from bertedu.config import BertConfig
-from bertedu.validation import check_input
+from bertedu.utils.validation import check_input
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,

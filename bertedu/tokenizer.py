@@ -1,7 +1,7 @@
 """Text to BERT's input, and back: WordPiece tokens, ids, segments and character offsets.
 
 The `tokenizers` package splits; the assembling, `[CLS] A [SEP] B [SEP]`, is done here.
-`bertedu.wordpiece` shows the splitting step by step.
+`bertedu.utils.wordpiece` shows the splitting step by step.
 """
 
 import json
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import CheckpointError, InputError
-from bertedu.writing import replacing, write_json
+from bertedu.utils.files import replacing, write_json
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LONGEST_WORD = 100  # characters; a longer word is [UNK], as in Hugging Face (Google: 200)

@@ -28,7 +28,7 @@
 # what happens inside. Pink: what comes out. Dashed frames put several parts together.
 
 # %%
-from bertedu.course import course_map
+from bertedu.classroom.lessons import course_map
 
 course_map()
 
@@ -38,7 +38,7 @@ course_map()
 # %%
 from IPython.display import Markdown
 
-from bertedu.course import LESSONS, lesson_table
+from bertedu.classroom.lessons import LESSONS, lesson_table
 
 assert len(LESSONS) == 13
 Markdown(lesson_table())
@@ -56,7 +56,7 @@ Markdown(lesson_table())
 # mended, it says how. A note is worth knowing, but nothing to worry about.
 
 # %%
-from bertedu.doctor import examine
+from bertedu.commands.doctor import examine
 
 marks = {True: "✓ ok", None: "· note", False: "✗ mend"}
 findings = examine()
@@ -99,7 +99,7 @@ WordPieceExplorer("My dog is cute", "He likes playing")
 import torch
 
 import bertedu
-from bertedu import checks
+from bertedu.classroom import checks
 
 bert = bertedu.load()
 print(bert)
@@ -131,7 +131,7 @@ seen = bert.encode(text, pair)
 checks.guess(tokens_guessed, len(seen), "tokens")
 
 # %%
-from bertedu.figures import token_chips
+from bertedu.classroom.figures import token_chips
 
 token_chips(seen.tokens, seen.input_ids.tolist(), segments=seen.token_type_ids.tolist())
 
@@ -225,7 +225,7 @@ vectors = ways[:, 0, place]  # [L + 1, H]
 # %%
 import matplotlib.pyplot as plt
 
-from bertedu.figures import STYLE
+from bertedu.classroom.figures import STYLE
 
 plt.style.use(STYLE)
 figure, axes = plt.subplots(figsize=(7.5, 2.6))

@@ -24,7 +24,7 @@
 
 # %%
 import bertedu
-from bertedu.figures import STYLE, token_chips
+from bertedu.classroom.figures import STYLE, token_chips
 
 tokenizer = bertedu.load_tokenizer()
 vocabulary = tokenizer.vocab  # piece -> id
@@ -810,7 +810,7 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 # stuck, `checks.with_piece.hint()` gives a hint for that exercise, and then a second one.
 
 # %%
-from bertedu import checks
+from bertedu.classroom import checks
 
 # %% [markdown]
 # ### Predict

@@ -25,7 +25,7 @@
 import torch
 
 import bertedu
-from bertedu import checks
+from bertedu.classroom import checks
 
 bert = bertedu.load()
 print(bert)
@@ -123,7 +123,7 @@ assert [number_chosen(length) for length in (3, 10, 30, 128)] == [1, 2, 4, 19]
 # Does the library follow this rule? At every length that BERT can read, on 20 sequences each:
 
 # %%
-from bertedu.masking import MASKED, NOT_CHOSEN, RANDOM, MaskingRule, mask_tokens
+from bertedu.pretraining.masking import MASKED, NOT_CHOSEN, RANDOM, MaskingRule, mask_tokens
 
 generator = torch.Generator().manual_seed(0)
 for length in range(3, 513):
@@ -156,8 +156,8 @@ import re
 
 import matplotlib.pyplot as plt
 
+from bertedu.classroom.figures import STYLE
 from bertedu.data import HELD_OUT
-from bertedu.figures import STYLE
 
 documents = [path.read_text("utf-8") for path in sorted(HELD_OUT.glob("*.txt"))]
 sentences = [s.strip() for text in documents for s in re.split(r"(?<=[.!?])\s", text)]

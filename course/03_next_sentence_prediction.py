@@ -29,8 +29,8 @@ import numpy as np
 import torch
 
 import bertedu
-from bertedu import checks
-from bertedu.figures import STYLE, token_chips
+from bertedu.classroom import checks
+from bertedu.classroom.figures import STYLE, token_chips
 from bertedu.heads import FOLLOWS, RANDOM
 
 plt.style.use(STYLE)
@@ -124,14 +124,14 @@ assert abs(float(probs[FOLLOWS]) - good) < 1e-4
 # one sentence of a document is left, nothing can follow it, so the code must take a random B.
 # Therefore random pairs are more than half, and the more so the shorter the documents are.
 #
-# `bertedu.sentence_pairs` deals the labels out instead. First the text, as token ids:
+# `bertedu.pretraining.pairs` deals the labels out instead. First the text, as token ids:
 
 # %% tags=["nbval-check-output"]
 import tempfile
 
-from bertedu.corpus import Corpus
 from bertedu.data import HELD_OUT, TRAIN
-from bertedu.sentence_pairs import PairSampler
+from bertedu.pretraining.corpus import Corpus
+from bertedu.pretraining.pairs import PairSampler
 
 folder = tempfile.TemporaryDirectory()
 train, held_out = (

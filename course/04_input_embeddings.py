@@ -26,8 +26,8 @@ import matplotlib.pyplot as plt
 import torch
 
 import bertedu
-from bertedu import checks
-from bertedu.figures import STYLE, token_chips
+from bertedu.classroom import checks
+from bertedu.classroom.figures import STYLE, token_chips
 
 plt.style.use(STYLE)
 bert = bertedu.load()
@@ -304,9 +304,9 @@ import copy
 import itertools
 import tempfile
 
-from bertedu.corpus import Corpus
 from bertedu.data import HELD_OUT
 from bertedu.pretraining import PretrainingData, Recipe, evaluate
+from bertedu.pretraining.corpus import Corpus
 
 folder = tempfile.TemporaryDirectory()
 corpus = Corpus.build([str(HELD_OUT)], tokenizer, f"{folder.name}/held_out", progress=False)

@@ -32,7 +32,7 @@ import torch
 
 import bertedu
 from bertedu.attention import attend, attention_probs, attention_scores
-from bertedu.figures import STYLE
+from bertedu.classroom.figures import STYLE
 
 plt.style.use(STYLE)
 bert = bertedu.load()
@@ -120,7 +120,7 @@ def largest_share(D, scaled, rows=400, keys=20):
 
 
 # %% tags=["nbval-check-output"]
-from bertedu import checks
+from bertedu.classroom import checks
 
 largest = {D: (largest_share(D, True), largest_share(D, False)) for D in (4, 64, 1024)}
 # BEGIN SOLUTION
@@ -273,8 +273,8 @@ AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.
 # We ask on 300 sentences of the course's held-out text, each by itself.
 
 # %%
-from bertedu.corpus import split_sentences
 from bertedu.data import HELD_OUT
+from bertedu.pretraining.corpus import split_sentences
 
 sentences = [
     sentence

@@ -30,7 +30,7 @@
 # numbers, `L` layers, `A` heads of `D = H / A` numbers, `V` entries in the vocabulary.
 
 # %%
-from bertedu.course import architecture
+from bertedu.classroom.lessons import architecture
 
 architecture()
 
@@ -639,7 +639,7 @@ assert sum(by_formula(large).values()) == 336_226_108
 # %%
 import matplotlib.pyplot as plt
 
-from bertedu.figures import PARTS, STYLE
+from bertedu.classroom.figures import PARTS, STYLE
 
 rows = {name: [*by_formula(c).values()] for name, c in reversed(sizes.items())}
 shares = torch.tensor([[*row[:3], sum(row[3:])] for row in rows.values()], dtype=torch.float)
@@ -741,7 +741,7 @@ assert 1e-5 < gap(nearly, my_states) < 0.1
 # seconds; where it is not installed, the cell says so.)
 
 # %% tags=["nbval-check-output"]
-from bertedu.certify import certify
+from bertedu.commands.certify import certify
 
 try:
     certificates = certify()
@@ -782,7 +782,7 @@ assert all(row.passed for row in certificates)
 # stuck, `checks.one_layer.hint()` gives a hint for that exercise, and then a second one.
 
 # %%
-from bertedu import checks
+from bertedu.classroom import checks
 
 # %% [markdown]
 # ### Predict

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 import bertedu
-from bertedu.figures import STYLE, token_chips
+from bertedu.classroom.figures import STYLE, token_chips
 from bertedu.heads import FOLLOWS
 
 plt.style.use(STYLE)
@@ -74,7 +74,7 @@ assert (len(pair), pair.tokens[14:17]) == (18, ["lei", "##bn", "##iz"])
 # **Predict** its first guess for each `[MASK]`: `{"is a …": "…", "it …": "…"}`.
 
 # %%
-from bertedu import checks
+from bertedu.classroom import checks
 
 # BEGIN SOLUTION
 words_guessed = {"is a …": "branch", "it …": "was"}
@@ -195,8 +195,8 @@ print(f"{len(small):,} tokens in the vocabulary, instead of {len(tokenizer):,}")
 # %% tags=["nbval-check-output"]
 import tempfile
 
-from bertedu.corpus import Corpus
 from bertedu.data import HELD_OUT
+from bertedu.pretraining.corpus import Corpus
 
 folder = tempfile.TemporaryDirectory()
 train, held_out = (
@@ -222,8 +222,8 @@ print(f"train: {train}\nheld out: {held_out}")
 import itertools
 
 from bertedu import pretraining
-from bertedu.masking import MaskingRule
 from bertedu.pretraining import PretrainingData, Recipe
+from bertedu.pretraining.masking import MaskingRule
 
 recipe = Recipe(
     steps=1500, max_length=80, tokens_per_batch=2048, learning_rate=1.5e-3, warmup_steps=50,

@@ -31,10 +31,10 @@ import numpy as np
 import torch
 
 import bertedu
-from bertedu import checks
+from bertedu.classroom import checks
+from bertedu.classroom.figures import STYLE, diagram
 from bertedu.data import SENTIMENT
-from bertedu.figures import STYLE, diagram
-from bertedu.tasks.classification import Classification, read
+from bertedu.finetuning.classification import Classification, read
 
 # %% tags=["nbval-check-output"]
 plt.style.use(STYLE)
@@ -130,7 +130,7 @@ for e in train[:6]:
 # **Predict:** how many percent of the test sentences are right for each?
 
 # %%
-from bertedu.tasks.baselines import BagOfWords, majority
+from bertedu.finetuning.baselines import BagOfWords, majority
 
 texts, labels = ([getattr(e, field) for e in train] for field in ("text", "label"))
 bag = BagOfWords.fit(texts, labels, tokenizer)
@@ -644,7 +644,7 @@ if my_file is not None:
 import tempfile
 from pathlib import Path
 
-from bertedu.cli import main
+from bertedu.commands.cli import main
 
 folder = tempfile.TemporaryDirectory()
 faulty = Path(folder.name, "reviews.tsv")

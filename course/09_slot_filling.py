@@ -29,10 +29,10 @@ import matplotlib.pyplot as plt
 import torch
 
 import bertedu
-from bertedu import checks
+from bertedu.classroom import checks
+from bertedu.classroom.figures import STYLE, diagram
 from bertedu.data import SLOTS
-from bertedu.figures import STYLE, diagram
-from bertedu.tasks import SlotFilling, slot_filling
+from bertedu.finetuning import SlotFilling, slot_filling
 
 # %% tags=["nbval-check-output"]
 plt.style.use(STYLE)
@@ -137,7 +137,7 @@ assert max(counts.values()) > 10 * min(counts.values())
 # occur there.
 
 # %%
-from bertedu.tasks.baselines import UsualTags
+from bertedu.finetuning.baselines import UsualTags
 
 gold = [list(example.tags) for example in test]
 all_outside = [["O"] * len(tags) for tags in gold]
@@ -316,7 +316,7 @@ run = FinetuningRun(SlotFilling(), bert, train, dev, recipe=recipe)
 print(f"{run.steps} steps, about {run.estimate():.0f} seconds on this machine")
 
 # %%
-from bertedu.tasks.base import collate_features
+from bertedu.finetuning.task import collate_features
 
 batch = collate_features([run.features[train.index(request)]])
 with torch.inference_mode():
@@ -405,7 +405,7 @@ assert min(Counter(tag for example in train for tag in example.tags).values()) =
 # %%
 from dataclasses import replace
 
-from bertedu.tasks.baselines import BagOfWords
+from bertedu.finetuning.baselines import BagOfWords
 
 of_random = replace(recipe, freeze_layers=0)
 random_run = FinetuningRun(SlotFilling(), bert.config, train, dev, recipe=of_random)
@@ -696,7 +696,7 @@ if your_data:
 # The folder holds everything. Try the second command on the model of this page:
 
 # %%
-from bertedu.cli import main
+from bertedu.commands.cli import main
 
 tuned.save(Path(folder.name, "my_tagger"))
 code = main(["predict", str(Path(folder.name, "my_tagger")), "wake me at seven"])

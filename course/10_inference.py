@@ -34,9 +34,9 @@ import numpy as np
 import torch
 
 import bertedu
-from bertedu import checks
-from bertedu.figures import STYLE, diagram, token_chips
-from bertedu.tasks import Inference, inference
+from bertedu.classroom import checks
+from bertedu.classroom.figures import STYLE, diagram, token_chips
+from bertedu.finetuning import Inference, inference
 
 # %% tags=["nbval-check-output"]
 plt.style.use(STYLE)
@@ -132,7 +132,7 @@ assert not sentences(dev) & sentences(test)
 # **Predict** its accuracy on the test pairs, in percent. Guessing blindly is right for a third.
 
 # %%
-from bertedu.tasks.baselines import BagOfWords
+from bertedu.finetuning.baselines import BagOfWords
 
 
 def accuracy(predictions, pairs):
@@ -440,7 +440,7 @@ assert hits[counted].mean() > hits[~counted].mean()
 # *two* labels: is it true, or not?
 
 # %%
-from bertedu.tasks.classification import confusion
+from bertedu.finetuning.classification import confusion
 
 table = confusion(truth["test"].tolist(), ours.tolist(), task.labels)
 print("right \\ said " + "".join(f"{told[label]:>9}" for label in task.labels))

@@ -33,11 +33,11 @@ import matplotlib.pyplot as plt
 import torch
 
 import bertedu
-from bertedu import checks
+from bertedu.classroom import checks
+from bertedu.classroom.figures import STYLE, diagram
 from bertedu.data import QUESTIONS
-from bertedu.figures import STYLE, diagram
-from bertedu.tasks import QuestionAnswering, question_answering
-from bertedu.tasks.question_answering import Answer, squad_scores
+from bertedu.finetuning import QuestionAnswering, question_answering
+from bertedu.finetuning.question_answering import Answer, squad_scores
 from bertedu.widgets.palette import LIGHT
 
 # %% tags=["nbval-check-output"]
@@ -175,7 +175,7 @@ assert not any("precipitation" in e.question + e.document for e in train)
 # Both first drop case, punctuation and *a*, *an*, *the*.
 
 # %% tags=["nbval-check-output"]
-from bertedu.tasks.squad_metrics import exact_and_f1
+from bertedu.finetuning.squad_metrics import exact_and_f1
 
 for said in ("Within a cloud.", "the cloud", "ice crystals within a cloud", "showers"):
     exact, f1 = exact_and_f1(said, ["within a cloud"])
@@ -190,7 +190,7 @@ assert exact_and_f1("ice crystals within a cloud", ["within a cloud"])[1] == 2 *
 # **Predict** its F1 on the test questions that have an answer, in percent.
 
 # %% tags=["nbval-check-output"]
-from bertedu.tasks.baselines import overlapping_words
+from bertedu.finetuning.baselines import overlapping_words
 
 # BEGIN SOLUTION
 baseline_guessed = 20
@@ -238,8 +238,8 @@ assert len(tokens) == 99
 # BEGIN SOLUTION
 loss_guessed = 4.6
 # END SOLUTION
-from bertedu.finetuning_start import starting_model
-from bertedu.tasks.base import collate_features
+from bertedu.finetuning.start import starting_model
+from bertedu.finetuning.task import collate_features
 
 torch.manual_seed(0)
 fresh, _ = starting_model(task, bert)
@@ -616,7 +616,7 @@ print(f"{D:,} tokens; {room} fit into a window, and each goes on {room - 128} fu
 assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
 
 # %%
-from bertedu.tasks.spans import best_window, windows_of
+from bertedu.finetuning.spans import best_window, windows_of
 
 windows = windows_of(encodings, 128)
 chosen_window = best_window(windows)  # [D] for each token, the window that counts
@@ -907,7 +907,7 @@ def n_best(start, end, n):
 checks.n_best(n_best)
 
 # %% tags=["solution"]
-from bertedu.tasks.spans import best_spans as library_spans
+from bertedu.finetuning.spans import best_spans as library_spans
 
 inside = slice(third.first, S - 1)
 theirs = library_spans(third.start_logits[inside], third.end_logits[inside], max_tokens=S, n_best=5)
@@ -927,7 +927,7 @@ for (first, last, p), span in zip(ours, theirs.spans, strict=True):
 
 # %%
 def word_f1(prediction, gold):
-    from bertedu.tasks.squad_metrics import normalize_answer
+    from bertedu.finetuning.squad_metrics import normalize_answer
 
     # BEGIN SOLUTION
     found, right = normalize_answer(prediction).split(), normalize_answer(gold).split()

@@ -40,8 +40,8 @@ import numpy as np
 import torch
 
 import bertedu
-from bertedu.figures import STYLE
-from bertedu.masking import MaskingRule, mask_tokens
+from bertedu.classroom.figures import STYLE
+from bertedu.pretraining.masking import MaskingRule, mask_tokens
 
 plt.style.use(STYLE)
 bert = bertedu.load()
@@ -279,14 +279,14 @@ assert cost / rate / day > 30
 #     bertedu pretrain TEXT --out RUN $BASE
 #
 #     accelerate launch --multi_gpu --num_processes 8 --mixed_precision bf16 \
-#         -m bertedu.cli pretrain TEXT --out RUN $BASE
+#         -m bertedu.commands.cli pretrain TEXT --out RUN $BASE
 #
 # On two machines with eight GPUs each, the same on both, but `--machine_rank 1` on the second;
 # TEXT and RUN are on a disk that both see:
 #
 #     accelerate launch --multi_gpu --num_machines 2 --machine_rank 0 --num_processes 16 \
 #         --main_process_ip ADDRESS_OF_THE_FIRST --main_process_port 29500 \
-#         --mixed_precision bf16 -m bertedu.cli pretrain TEXT --out RUN $BASE
+#         --mixed_precision bf16 -m bertedu.commands.cli pretrain TEXT --out RUN $BASE
 #
 # | changes | does not change |
 # |---|---|
@@ -371,8 +371,8 @@ assert 256 * 512 == 131_072
 # squeezed from 384 numbers a token to 64 (its principal components).
 
 # %%
-from bertedu.corpus import Corpus
 from bertedu.data import HELD_OUT, TRAIN
+from bertedu.pretraining.corpus import Corpus
 from bertedu.tokenizer import SPECIAL_TOKENS
 
 texts = [path.read_text("utf-8") for path in sorted(TRAIN.glob("*.txt"))]

@@ -164,9 +164,9 @@ assert to_next.max() > 3 / len(tokens)  # three times as much as looking everywh
 # lesson 07 takes the time.)
 
 # %%
-from bertedu.corpus import Corpus
 from bertedu.data import HELD_OUT
 from bertedu.pretraining import PretrainingData, Recipe, pretrain, unigram_log_probs
+from bertedu.pretraining.corpus import Corpus
 
 # %%
 steps = 30
@@ -200,8 +200,7 @@ assert monitor.state in ("finished", "stopped")
 
 # %%
 from bertedu.data import SENTIMENT
-from bertedu.finetuning import FinetuningRecipe
-from bertedu.tasks import Classification, classification
+from bertedu.finetuning import Classification, FinetuningRecipe, classification
 
 moods = {"0": "negative", "1": "positive"}
 reviews = [classification.Example(review.text, moods[review.label])
@@ -234,8 +233,7 @@ assert mood.evaluate(reviews)["accuracy"] > 0.6  # half would be guessing
 
 # %%
 from bertedu.data import SLOTS
-from bertedu.finetuning import FinetuningRecipe
-from bertedu.tasks import SlotFilling, slot_filling
+from bertedu.finetuning import FinetuningRecipe, SlotFilling, slot_filling
 
 requests = slot_filling.read(SLOTS / "train")
 few = [[e for e in requests if e.intent == intent][:48] for intent in ("GetWeather", "BookTable")]
@@ -266,7 +264,7 @@ assert ("place", "taipei") in [(slot.label, slot.text) for slot in flipped.slots
 
 # %%
 from bertedu.data import INFERENCE
-from bertedu.tasks import Inference, inference
+from bertedu.finetuning import Inference, inference
 
 pairs = inference.read(INFERENCE / "train.tsv")[:27]  # three scenes
 learn = FinetuningRecipe(epochs=10, batch_size=9, learning_rate=1e-3, freeze_layers=5)
@@ -297,8 +295,7 @@ assert judge.evaluate(pairs)["accuracy"] > 0.4  # a third would be guessing
 
 # %%
 from bertedu.data import QUESTIONS
-from bertedu.finetuning import FinetuningRecipe
-from bertedu.tasks import QuestionAnswering, question_answering
+from bertedu.finetuning import FinetuningRecipe, QuestionAnswering, question_answering
 
 asked = question_answering.read(QUESTIONS / "train.json")
 moon = [e for e in asked if e.id.startswith("the-moon")][:5]

@@ -3,7 +3,7 @@
 import random
 
 from bertedu import BertConfig, BertTokenizer
-from bertedu.tasks import (
+from bertedu.finetuning import (
     Classification,
     Inference,
     QuestionAnswering,

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from bertedu import BertConfig, load_tokenizer
-from bertedu.finetuned import FineTuned
-from bertedu.tasks import Classification, Inference, QuestionAnswering, SlotFilling
+from bertedu.finetuning import Classification, Inference, QuestionAnswering, SlotFilling
+from bertedu.finetuning.model import FineTuned
 
 TOKENIZER = load_tokenizer()
 SIZES = {

@@ -20,7 +20,7 @@ def main() -> None:
     """Grades the three and asserts their points."""
     with tempfile.TemporaryDirectory() as folder:
         course = Path(folder)
-        run(course, "bertedu.cli", "nbgrader", str(course), "01", "--root", str(ROOT))
+        run(course, "bertedu.commands.cli", "nbgrader", str(course), "01", "--root", str(ROOT))
         run(course, "nbgrader", "generate_assignment", LESSON)
         source = nbformat.read(course / "source" / LESSON / f"{LESSON}.ipynb", 4)
         released = nbformat.read(course / "release" / LESSON / f"{LESSON}.ipynb", 4)

@@ -1,4 +1,4 @@
-"""A reader's process: for each repository named on stdin, prints what `bertedu.hub.download` gives.
+"""A reader's process: prints what `hub.download` gives for each repository named on stdin.
 
 Run by tests/test_hub.py, because huggingface_hub reads its settings once, when it is imported.
 """
@@ -11,7 +11,7 @@ from huggingface_hub import HfApi, hf_hub_download  # noqa: F401 (imported befor
 
 import bertedu.checkpoint  # noqa: F401 (the same: it brings torch)
 from bertedu.errors import CheckpointError
-from bertedu.hub import download
+from bertedu.utils.hub import download
 
 
 def main() -> None:

@@ -59,7 +59,7 @@ STAGES = (
     Stage(
         "notebooks",
         (
-            "python -m bertedu.cli notebooks --check",
+            "python -m bertedu.commands.cli notebooks --check",
             f"{PYTEST} {NBVAL} {IN_TWO} {SOLUTIONS}",
         ),
         "notebooks",

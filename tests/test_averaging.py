@@ -12,8 +12,8 @@ from bertedu import (
     from_pretrained,
     save_pretrained,
 )
-from bertedu.averaging import average
 from bertedu.checkpoint import read_weights
+from bertedu.pretraining.averaging import average
 from tests.tiny import CONFIG, TOKENIZER, build
 
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from bertedu.certify import Certificate, certify
-from bertedu.cli import main
+from bertedu.commands.certify import Certificate, certify
+from bertedu.commands.cli import main
 from bertedu.errors import InputError
 
 

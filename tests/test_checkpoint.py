@@ -23,7 +23,7 @@ from bertedu import (
     save_pretrained,
 )
 from bertedu.checkpoint import load_weights, renamed, resolve
-from bertedu.writing import replacing
+from bertedu.utils.files import replacing
 from tests.tiny import CONFIG, TOKENIZER, build
 
 CLASSES = [

@@ -22,13 +22,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bertedu
-from bertedu import checks
-from bertedu.checks import progress
-from bertedu.checks.comparing import difference, plain
-from bertedu.checks.framework import Check, check
+from bertedu.classroom import checks
+from bertedu.classroom.checks import progress
+from bertedu.classroom.checks.comparing import difference, plain
+from bertedu.classroom.checks.framework import Check, check
+from bertedu.classroom.notebook_editions import without_solutions
+from bertedu.classroom.notebooks import ENVIRONMENT
 from bertedu.errors import InputError
-from bertedu.notebook_editions import without_solutions
-from bertedu.notebooks import ENVIRONMENT
 
 COURSE = Path(__file__).parents[1] / "course"
 CHECKS = checks.every_check()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bertedu import cli
+from bertedu.commands import cli
 from bertedu.errors import CheckpointError, InputError
 
 
@@ -98,5 +98,8 @@ def test_the_version_is_the_packages(capsys, monkeypatch):
 
 
 def test_the_doctor_examines_an_installation_whose_torch_is_broken():
-    ended = python("import sys; sys.modules['torch'] = None; import bertedu.cli, bertedu.doctor")
+    ended = python(
+        "import sys; sys.modules['torch'] = None\n"
+        "import bertedu.commands.cli, bertedu.commands.doctor"
+    )
     assert ended.returncode == 0, ended.stderr

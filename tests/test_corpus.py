@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bertedu.corpus import Corpus, split_sentences
 from bertedu.errors import InputError
+from bertedu.pretraining.corpus import Corpus, split_sentences
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
 
 WORDS = ["my", "dog", "is", "hairy", "cute", "it", "likes", "play", "##ing", ".", "!", "?", ","]
@@ -241,8 +241,8 @@ def test_a_killed_build_continues(tmp_path: Path) -> None:
     source = three_files(tmp_path / "in")
     script = """
         import os, signal, sys
-        from bertedu.corpus import Corpus
-        from bertedu.corpus_writer import CorpusWriter
+        from bertedu.pretraining.corpus import Corpus
+        from bertedu.pretraining.corpus_writer import CorpusWriter
         from bertedu.tokenizer import BertTokenizer
         source, out, *tokens = sys.argv[1:]
         note, blocks = CorpusWriter._note, []
@@ -446,7 +446,7 @@ def peak_mib(source: Path, out: Path) -> float:
     """Peak memory, in MiB, of an interpreter that builds (getrusage would count its parent's)."""
     script = """
         import sys
-        from bertedu.corpus import Corpus
+        from bertedu.pretraining.corpus import Corpus
         from bertedu.tokenizer import BertTokenizer
         source, out, *tokens = sys.argv[1:]
         Corpus.build(source, BertTokenizer(tokens), out, progress=False, block_characters=1 << 17)

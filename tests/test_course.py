@@ -8,9 +8,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
-from bertedu.course import APPENDICES, LESSONS, architecture, course_map, lesson_table
+from bertedu.classroom.figures import diagram
+from bertedu.classroom.lessons import APPENDICES, LESSONS, architecture, course_map, lesson_table
 from bertedu.errors import InputError
-from bertedu.figures import diagram
 
 COURSE = Path(__file__).parents[1] / "course"
 DRAWINGS = [course_map, architecture]

@@ -7,9 +7,9 @@ from itertools import combinations
 import pytest
 
 from bertedu.data import SLOTS
-from bertedu.tasks.baselines import UsualTags
-from bertedu.tasks.slot_filling import OUTSIDE, Example, slot_scores
-from bertedu.tasks.slot_filling import read as read_examples
+from bertedu.finetuning.baselines import UsualTags
+from bertedu.finetuning.slot_filling import OUTSIDE, Example, slot_scores
+from bertedu.finetuning.slot_filling import read as read_examples
 
 COUNTS = {"train": 420, "dev": 60, "test": 120}
 HELD_OUT = ("dev", "test")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bertedu import load_tokenizer
-from bertedu.corpus import Corpus, split_sentences
 from bertedu.data import HELD_OUT, TRAIN
+from bertedu.pretraining.corpus import Corpus, split_sentences
 
 FOLDERS = {"train": TRAIN, "held_out": HELD_OUT}
 TOPICS = 12

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bertedu.course import LESSONS
+from bertedu.classroom.lessons import LESSONS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {path.stem[:2]: path for path in sorted((ROOT / "course").glob("[0-9][0-9]_*.py"))}

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from bertedu import doctor
-from bertedu.cli import main
-from bertedu.doctor import Row
+from bertedu.commands import doctor
+from bertedu.commands.cli import main
+from bertedu.commands.doctor import Row
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch
 
+from bertedu.classroom.figures import SEGMENTS, token_chips
 from bertedu.errors import InputError
-from bertedu.figures import SEGMENTS, token_chips
 
 
 def chips(figure) -> list[FancyBboxPatch]:
@@ -58,7 +58,7 @@ def test_ids_and_segments_must_be_one_a_token():
 def test_a_figure_shows_itself_and_leaves_pyplot_as_it_was():
     code = """
 import sys
-from bertedu.figures import token_chips
+from bertedu.classroom.figures import token_chips
 figure = token_chips(["play", "##ing"])
 assert figure._repr_png_().startswith(b"\\x89PNG")
 assert repr(figure) == "tokens: play ##ing"

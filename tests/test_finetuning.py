@@ -24,16 +24,20 @@ from hypothesis import strategies as st
 import bertedu
 from bertedu import BertForPreTraining, CheckpointError, InputError
 from bertedu.bert import Bert
-from bertedu.finetuning import FinetuningRecipe, FinetuningRun, StepReport, finetune, load
-from bertedu.finetuning_recipe import batches_of
-from bertedu.tasks import (
+from bertedu.finetuning import (
     TASKS,
     Classification,
+    FinetuningRecipe,
+    FinetuningRun,
     QuestionAnswering,
+    StepReport,
     classification,
+    finetune,
+    load,
     question_answering,
 )
-from bertedu.training import checkpoints
+from bertedu.finetuning.recipe import batches_of
+from bertedu.training.checkpoints import checkpoints
 from tests.cases import CASES, CONFIG, TOKENIZER, questions, sentences
 
 RECIPE = FinetuningRecipe(epochs=2, batch_size=8, learning_rate=1e-2)
@@ -415,8 +419,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path,
     """A run of the command that nobody disturbed: its words, its folder, what it printed."""
     folder = tmp_path_factory.mktemp("command")
     init, train, test = write_examples(folder)
-    words = ["-m", "bertedu.cli", "finetune", "classification", str(train), "--test", str(test),
-             "--init", str(init), *OPTIONS]  # fmt: skip
+    words = ["-m", "bertedu.commands.cli", "finetune", "classification", str(train)]
+    words += ["--test", str(test), "--init", str(init), *OPTIONS]
     result = subprocess.run(
         [sys.executable, *words, "--out", str(folder / "out")],
         env=os.environ | SINGLE, capture_output=True, text=True, check=True, timeout=120,
@@ -467,7 +471,7 @@ def test_two_processes_learn_what_one_learns(finished, tmp_path: Path) -> None:
 
 
 def run_cli(capsys, *words: str) -> tuple[int, str, str]:
-    from bertedu import cli
+    from bertedu.commands import cli
 
     code = cli.main(list(words))
     return code, *capsys.readouterr()
@@ -527,7 +531,7 @@ def test_predict_takes_what_each_case_reads(name: str, capsys, tmp_path: Path) -
 
 
 def test_held_out_documents_stay_together() -> None:
-    from bertedu.finetune_command import held_out
+    from bertedu.commands.finetune import held_out
 
     examples = [replace(e, question=q) for e in questions(30) for q in ("who", "who .")]
     train, dev = held_out(examples, 0.1, seed=0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bertedu import Bert, BertConfig, BertForPreTraining, InputError, load_tokenizer
 from bertedu.errors import CheckpointError
-from bertedu.masking import MASKED, mask_tokens
+from bertedu.pretraining.masking import MASKED, mask_tokens
 from bertedu.widgets import Journey
 from bertedu.widgets.base import HTML, as_image
 from bertedu.widgets.journey import COMPARISONS, DIMENSIONS, GUESSES, MOST_CASES, MOST_LINES

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from bertedu import BertConfig
-from bertedu.finetuning import FinetuningRecipe, FinetuningRun
-from bertedu.tasks import Classification, classification
+from bertedu.finetuning import Classification, FinetuningRecipe, FinetuningRun, classification
 
 TINY = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
 KEPT_RUNS = str(Path(__file__).with_name("kept_runs.py"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bertedu import BertTokenizer, InputError, load_tokenizer
-from bertedu.masking import NOT_CHOSEN, MaskingRule, mask_tokens
+from bertedu.pretraining.masking import NOT_CHOSEN, MaskingRule, mask_tokens
 from bertedu.tokenizer import SPECIAL_TOKENS
 from bertedu.widgets import MaskExplorer
 from bertedu.widgets.base import as_image

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bertedu.errors import InputError
-from bertedu.masking import (
+from bertedu.pretraining.masking import (
     IGNORED,
     KEPT,
     MASKED,

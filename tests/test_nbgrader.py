@@ -6,17 +6,17 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from bertedu import cli
+from bertedu.classroom.nbgrader import assignment
+from bertedu.classroom.notebook_editions import BEGIN, SOLUTION, Edition, editions
+from bertedu.commands import cli
 from bertedu.errors import InputError
-from bertedu.nbgrader import assignment
-from bertedu.notebook_editions import BEGIN, SOLUTION, Edition, editions
 
 ROOT = Path(__file__).parent.parent
 LESSON = '''# %% [markdown]
 # # 01 · A lesson
 
 # %%
-from bertedu import checks
+from bertedu.classroom import checks
 
 # %%
 # BEGIN SOLUTION

@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bertedu import notebooks
+from bertedu.classroom import notebooks
+from bertedu.classroom.notebook_editions import (
+    BEGIN,
+    END,
+    METADATA,
+    editions,
+    unexecuted,
+    without_solutions,
+)
 from bertedu.errors import InputError
-from bertedu.notebook_editions import BEGIN, END, METADATA, editions, unexecuted, without_solutions
 
 REPO_ROOT = Path(__file__).parent.parent
 SANITIZE = REPO_ROOT / "tests" / "notebooks" / "sanitize.cfg"

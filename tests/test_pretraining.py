@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from bertedu import BertConfig, BertForPreTraining, BertTokenizer, CheckpointError, InputError
-from bertedu.corpus import Corpus
 from bertedu.pretraining import (
     PretrainingData,
     Recipe,
@@ -26,8 +25,9 @@ from bertedu.pretraining import (
     set_token_frequencies,
     unigram_log_probs,
 )
+from bertedu.pretraining.corpus import Corpus
 from bertedu.tokenizer import SPECIAL_TOKENS
-from bertedu.training import checkpoints, make_optimizer
+from bertedu.training.checkpoints import checkpoints, make_optimizer
 
 TOKENIZER = BertTokenizer([*SPECIAL_TOKENS, *(f"w{i}" for i in range(40))])
 CONFIG = BertConfig(
@@ -207,7 +207,8 @@ SINGLE = {"OMP_NUM_THREADS": "1"}
 
 
 def command(text: Path, out: Path, *options: str) -> list[str]:
-    return ["-m", "bertedu.cli", "pretrain", str(text), "--out", str(out), *OPTIONS, *options]
+    words = ["-m", "bertedu.commands.cli", "pretrain", str(text), "--out", str(out)]
+    return [*words, *OPTIONS, *options]
 
 
 def history(out: Path) -> list[tuple[float, float]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bertedu import InputError, load_tokenizer
-from bertedu.corpus import split_sentences
+from bertedu.pretraining.corpus import split_sentences
 from bertedu.widgets import SentencePairBuilder
 
 TOKENIZER = load_tokenizer()

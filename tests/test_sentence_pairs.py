@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bertedu.corpus import Corpus
 from bertedu.errors import InputError
-from bertedu.sentence_pairs import (
+from bertedu.pretraining.corpus import Corpus
+from bertedu.pretraining.pairs import (
     EXAMPLE,
     FOLLOWS,
     NO_PAIR,

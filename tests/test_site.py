@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bertedu import cli
+from bertedu.classroom.book.content import Content
+from bertedu.classroom.book.notebooks import executed_lesson
+from bertedu.classroom.book.site import write
+from bertedu.classroom.notebook_editions import Edition
+from bertedu.classroom.notebooks import CellError
+from bertedu.commands import cli
 from bertedu.errors import InputError
-from bertedu.notebook_editions import Edition
-from bertedu.notebooks import CellError
-from bertedu.site import write
-from bertedu.site_content import Content
-from bertedu.site_notebooks import executed_lesson
 
 ROOT = Path(__file__).parent.parent
 LESSON = """# %% [markdown]
@@ -121,7 +121,7 @@ def test_a_lesson_is_executed_once_and_again_when_it_changes(root, book, monkeyp
     def refused(*args: object, **options: object) -> None:
         raise CellError("executed again")
 
-    monkeypatch.setattr("bertedu.site_notebooks.executed", refused)
+    monkeypatch.setattr("bertedu.classroom.book.notebooks.executed", refused)
     source = root / "course" / "02_two.py"
     edition = Edition(source, root / "notebooks" / "02_two.ipynb", solved=False)
     assert executed_lesson(edition, root / "build/book-cache").cells

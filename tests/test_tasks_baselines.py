@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from bertedu import InputError
-from bertedu.tasks import slot_filling
-from bertedu.tasks.baselines import BagOfWords, UsualTags, majority, overlapping_words
+from bertedu.finetuning import slot_filling
+from bertedu.finetuning.baselines import BagOfWords, UsualTags, majority, overlapping_words
 from tests.cases import TOKENIZER, pairs, requests, sentences
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertedu import InputError
-from bertedu.tasks import Classification, classification
-from bertedu.tasks.classification import Example, accuracy, confusion, macro_f1
-from bertedu.tasks.heads import BertForPooledClassification
+from bertedu.finetuning import Classification, classification
+from bertedu.finetuning.classification import Example, accuracy, confusion, macro_f1
+from bertedu.finetuning.heads import BertForPooledClassification
 from tests.cases import CONFIG, TOKENIZER
 
 GOOD, BAD = Example("so good", "1"), Example("it 's bad", "0")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bertedu import InputError
-from bertedu.tasks import Inference, inference
-from bertedu.tasks.inference import Example, hypothesis_only
+from bertedu.finetuning import Inference, inference
+from bertedu.finetuning.inference import Example, hypothesis_only
 from tests.cases import TOKENIZER, pairs
 
 RAIN = Example("It rains.", "It is wet.", "entailment")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertedu import InputError
-from bertedu.tasks import SlotFilling, slot_filling
-from bertedu.tasks.slot_filling import Example, mend, slot_scores, slots_of
+from bertedu.finetuning import SlotFilling, slot_filling
+from bertedu.finetuning.slot_filling import Example, mend, slot_scores, slots_of
 from tests.cases import TOKENIZER, requests
 
 TAGS = st.sampled_from(["O", "B-x", "I-x", "B-y", "I-y"])

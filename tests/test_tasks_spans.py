@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertedu import InputError
-from bertedu.tasks.spans import (
+from bertedu.finetuning.spans import (
     Windows,
     best_spans,
     best_window,

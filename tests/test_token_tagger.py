@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertedu import InputError
-from bertedu.tasks.slot_filling import mend, slots_of
+from bertedu.finetuning.slot_filling import mend, slots_of
 from bertedu.widgets import TokenTagger
 from tests.finetuned_models import HOSTILE, TEXTS, finetuned, unpacked
 

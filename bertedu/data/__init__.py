@@ -10,7 +10,7 @@ Example:
 from pathlib import Path
 
 TRAIN = Path(__file__).parent / "documents" / "train"
-"""Documents to learn from, one file a topic: a source for `bertedu.corpus.Corpus.build`."""
+"""Documents to learn from, one file a topic: a source for `Corpus.build`."""
 
 HELD_OUT = Path(__file__).parent / "documents" / "held_out"
 """Documents to evaluate on, of the same topics."""
@@ -21,7 +21,7 @@ of the notes."""
 
 SLOTS = Path(__file__).parent / "slots"
 """Requests with a BIO tag a word and an intent, as train, dev and test, each a folder with seq.in,
-seq.out and label, for `bertedu.tasks.slot_filling.read`: case 2."""
+seq.out and label, for `bertedu.finetuning.slot_filling.read`: case 2."""
 
 INFERENCE = Path(__file__).parent / "inference"
 """Premise and hypothesis, as train.tsv, dev.tsv and test.tsv: case 3 of the notes."""

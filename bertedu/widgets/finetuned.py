@@ -8,7 +8,7 @@ import traitlets
 
 from bertedu.encoding import Encoding, collate
 from bertedu.errors import InputError
-from bertedu.finetuned import FineTuned
+from bertedu.finetuning.model import FineTuned
 from bertedu.model import BertOutput
 from bertedu.widgets.base import Widget
 from bertedu.widgets.svg import visible_text

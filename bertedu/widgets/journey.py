@@ -11,8 +11,8 @@ from torch import Tensor
 import bertedu
 from bertedu.bert import Bert, Guess
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuned import FineTuned
-from bertedu.validation import IGNORED
+from bertedu.finetuning.model import FineTuned
+from bertedu.utils.validation import IGNORED
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.journey_cases import Case, asking
 from bertedu.widgets.journey_stages import DRAWN, ROLLS, stages

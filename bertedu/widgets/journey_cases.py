@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bertedu.errors import InputError
-from bertedu.finetuned import FineTuned
-from bertedu.tasks.classification import ClassPrediction
-from bertedu.tasks.question_answering import AnswerPrediction
-from bertedu.tasks.slot_filling import TagPrediction
+from bertedu.finetuning.classification import ClassPrediction
+from bertedu.finetuning.model import FineTuned
+from bertedu.finetuning.question_answering import AnswerPrediction
+from bertedu.finetuning.slot_filling import TagPrediction
 from bertedu.widgets.svg import percent
 
 Case = Callable[[str, str | None], str | Sequence[str]]
@@ -26,7 +26,7 @@ def asking(model: FineTuned[Any, Any]) -> Case:
 
     Example:
         >>> from bertedu import BertConfig, load_tokenizer
-        >>> from bertedu.tasks import Inference
+        >>> from bertedu.finetuning import Inference
         >>> task = Inference(labels=("entailment", "neutral"))
         >>> sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
         >>> model = FineTuned(task, task.head(BertConfig(**sizes)), load_tokenizer(), 64)

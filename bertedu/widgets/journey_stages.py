@@ -10,8 +10,8 @@ from bertedu.bert import Bert
 from bertedu.encoding import Encoding, collate
 from bertedu.errors import InputError
 from bertedu.heads import FOLLOWS
-from bertedu.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
-from bertedu.validation import IGNORED
+from bertedu.pretraining.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
+from bertedu.utils.validation import IGNORED
 
 LONGEST = 48  # tokens: columns that a screen can show side by side
 ROLLS = 8  # that the reader can look through

@@ -11,7 +11,7 @@ from torch import Tensor
 from bertedu.checkpoint import load_tokenizer
 from bertedu.encoding import Encoding
 from bertedu.errors import InputError
-from bertedu.masking import (
+from bertedu.pretraining.masking import (
     KEPT,
     MASKED,
     NOT_CHOSEN,
@@ -22,7 +22,7 @@ from bertedu.masking import (
     mask_tokens,
 )
 from bertedu.tokenizer import BertTokenizer
-from bertedu.validation import IGNORED
+from bertedu.utils.validation import IGNORED
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.svg import Chip, Picture
 

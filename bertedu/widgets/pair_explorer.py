@@ -9,7 +9,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from bertedu.errors import InputError
-from bertedu.finetuned import FineTuned
+from bertedu.finetuning.model import FineTuned
 from bertedu.widgets.base import javascript_module, pack, style_sheet
 from bertedu.widgets.finetuned import FineTunedWidget, readable
 from bertedu.widgets.palette import LIGHT
@@ -52,7 +52,7 @@ class PairExplorer(FineTunedWidget):
 
     Example:
         >>> from bertedu import BertConfig, load_tokenizer
-        >>> from bertedu.tasks import Inference
+        >>> from bertedu.finetuning import Inference
         >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
         >>> task = Inference(labels=("contradiction", "entailment", "neutral"))
         >>> model = FineTuned(task, task.head(config), load_tokenizer(), max_length=64)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from bertedu.checkpoint import load_tokenizer
-from bertedu.corpus import Corpus, split_sentences
 from bertedu.data import HELD_OUT
 from bertedu.errors import InputError
 from bertedu.heads import FOLLOWS, RANDOM
-from bertedu.sentence_pairs import PairSampler
+from bertedu.pretraining.corpus import Corpus, split_sentences
+from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.svg import Chip, Picture, visible_text

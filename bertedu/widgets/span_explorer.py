@@ -11,9 +11,9 @@ import traitlets
 from torch import Tensor
 
 from bertedu.errors import InputError
-from bertedu.finetuned import FineTuned
-from bertedu.tasks.question_answering import AnswerPrediction, Example, QuestionAnswering
-from bertedu.tasks.spans import best_window, windows_of
+from bertedu.finetuning.model import FineTuned
+from bertedu.finetuning.question_answering import AnswerPrediction, Example, QuestionAnswering
+from bertedu.finetuning.spans import best_window, windows_of
 from bertedu.widgets.base import javascript_module, pack, style_sheet
 from bertedu.widgets.finetuned import FineTunedWidget, readable, shortened
 from bertedu.widgets.palette import LIGHT
@@ -51,7 +51,7 @@ class SpanExplorer(FineTunedWidget):
 
     Example:
         >>> from bertedu import BertConfig, load_tokenizer
-        >>> from bertedu.tasks import QuestionAnswering
+        >>> from bertedu.finetuning import QuestionAnswering
         >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
         >>> task = QuestionAnswering(no_answer=True)
         >>> model = FineTuned(task, task.head(config), load_tokenizer(), max_length=64)

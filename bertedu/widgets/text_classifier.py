@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import InputError
-from bertedu.finetuned import FineTuned
-from bertedu.tasks.slot_filling import Example
+from bertedu.finetuning.model import FineTuned
+from bertedu.finetuning.slot_filling import Example
 from bertedu.widgets.base import javascript_module, pack, style_sheet
 from bertedu.widgets.finetuned import FineTunedWidget, shortened
 from bertedu.widgets.palette import diverging
@@ -46,7 +46,7 @@ class TextClassifier(FineTunedWidget):
 
     Example:
         >>> from bertedu import BertConfig, load_tokenizer
-        >>> from bertedu.tasks import Classification
+        >>> from bertedu.finetuning import Classification
         >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
         >>> task = Classification(labels=("bad", "good"))
         >>> model = FineTuned(task, task.head(config), load_tokenizer(), max_length=64)

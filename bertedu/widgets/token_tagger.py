@@ -7,9 +7,9 @@ import numpy as np
 import traitlets
 
 from bertedu.errors import InputError
-from bertedu.finetuned import FineTuned
-from bertedu.tasks.slot_filling import Slot, TagPrediction, mend, slots_of
-from bertedu.validation import IGNORED
+from bertedu.finetuning.model import FineTuned
+from bertedu.finetuning.slot_filling import Slot, TagPrediction, mend, slots_of
+from bertedu.utils.validation import IGNORED
 from bertedu.widgets.base import javascript_module, pack, style_sheet
 from bertedu.widgets.finetuned import FineTunedWidget, readable, shortened
 from bertedu.widgets.palette import sequential
@@ -44,7 +44,7 @@ class TokenTagger(FineTunedWidget):
 
     Example:
         >>> from bertedu import BertConfig, load_tokenizer
-        >>> from bertedu.tasks import SlotFilling
+        >>> from bertedu.finetuning import SlotFilling
         >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
         >>> task = SlotFilling(labels=("O", "B-city", "I-city"))
         >>> model = FineTuned(task, task.head(config), load_tokenizer(), max_length=64)

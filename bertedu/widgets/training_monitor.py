@@ -13,7 +13,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from bertedu.errors import InputError
-from bertedu.pretraining import Evaluation, StepReport
+from bertedu.pretraining.run import Evaluation, StepReport
 from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.palette import LIGHT
 from bertedu.widgets.svg import MARGIN, WIDTH, Picture

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 import bertedu.widgets
-from bertedu.notebooks import WIDGET_VIEW
+from bertedu.classroom.notebooks import WIDGET_VIEW
 
 BUILD = """
 import torch

@@ -3,7 +3,7 @@
 import pytest
 
 from bertedu import load_tokenizer
-from bertedu.masking import KEPT, MASKED, NOT_CHOSEN, RANDOM
+from bertedu.pretraining.masking import KEPT, MASKED, NOT_CHOSEN, RANDOM
 from bertedu.widgets import MaskExplorer
 from bertedu.widgets.svg import visible_text
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from bertedu.notebooks import NOT_DONE
+from bertedu.classroom.notebooks import NOT_DONE
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(path.name for path in FOLDER.glob("*.ipynb"))

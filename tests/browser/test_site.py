@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bertedu.site import write
+from bertedu.classroom.book.site import write
 
 LESSON = """# %% [markdown]
 # # 01 · A lesson

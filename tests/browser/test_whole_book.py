@@ -14,7 +14,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 
-from bertedu.site import MOST_BYTES, write
+from bertedu.classroom.book.site import MOST_BYTES, write
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

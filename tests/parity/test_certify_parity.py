@@ -1,8 +1,8 @@
 """`bertedu certify` itself: everything equal here, and a broken model found out."""
 
 from bertedu import model
-from bertedu.certify import SMALL, certify
-from bertedu.cli import main
+from bertedu.commands.certify import SMALL, certify
+from bertedu.commands.cli import main
 from bertedu.config import BertConfig
 
 

@@ -79,7 +79,7 @@ def test_we_open_what_transformers_fine_tuned(name, tmp_path) -> None:
 
 @pytest.mark.parametrize("pooling", ["mean", "concat"])
 def test_another_pooling_is_not_taken_for_the_usual_one(pooling, tmp_path) -> None:
-    from bertedu.tasks import Classification
+    from bertedu.finetuning import Classification
 
     examples = CASES["classification"][1]
     tuned = finetune(

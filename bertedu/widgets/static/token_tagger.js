@@ -8,7 +8,7 @@ const OUTSIDE = "O";
 const FEW = 3; // labels of a word that are told on its card
 const HINT = "Hover shows a word's labels, a click pins it and lets you flip its label, Escape lets go.";
 
-// ---- decoding, as in bertedu/tasks/slot_filling.py ------------------------------------------------
+// ---- decoding, as in bertedu/finetuning/slot_filling.py ------------------------------------------------
 
 /** Legal BIO tags, and where they differ: an I- that continues nothing begins a slot. */
 export function mend(tags) {

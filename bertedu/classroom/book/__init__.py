@@ -1,0 +1,1 @@
+"""The course as a book: pages that need no kernel, with every picture alive."""

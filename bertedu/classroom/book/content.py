@@ -1,0 +1,244 @@
+"""What stands in a page of the book: Markdown, code and outputs as HTML, cut into sections."""
+
+import html
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, cast
+
+from bertedu.classroom.notebooks import WIDGET_VIEW
+from bertedu.errors import InputError
+from bertedu.widgets.base import as_image
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_TAG = re.compile(r"<[^>]+>")
+
+
+@dataclass
+class Section:
+    """A heading and the text below it, as the search looks through them.
+
+    Args:
+        level: 1 for the page's title.
+        anchor: the heading's id.
+        title: the heading, in plain text.
+        text: what follows, in plain text.
+    """
+
+    level: int
+    anchor: str
+    title: str
+    text: list[str] = field(default_factory=list)
+
+
+class Content:
+    r"""The body of one page, which grows by Markdown and by a notebook's cells.
+
+    Args:
+        pages: where a link to each file of the repository leads in the book, by its stem.
+
+    Example:
+        >>> content = Content({"glossary": "glossary.html"})
+        >>> content.add_markdown("# Dogs\n\nA [word](docs/glossary.md#text), a [file](Makefile).")
+        >>> print(content.html)
+        <h1 id="dogs">Dogs</h1>
+        <p>A <a href="glossary.html#text">word</a>, a <span>file</span>.</p>
+        <BLANKLINE>
+        >>> content.sections[0].title, content.sections[0].text
+        ('Dogs', ['A word, a file.'])
+    """
+
+    def __init__(self, pages: Mapping[str, str]) -> None:
+        self.pages = pages
+        self.sections: list[Section] = []
+        self.classes: set[str] = set()
+        self._blocks: list[str] = []
+        self._anchors: set[str] = set()
+        self._unlinked = False
+
+    @property
+    def html(self) -> str:
+        """Everything so far."""
+        return "".join(self._blocks)
+
+    def add_markdown(self, text: str) -> None:
+        """Adds a text; HTML in it is shown, not obeyed.
+
+        Args:
+            text: in Markdown, with tables and $formulas$.
+
+        Raises:
+            InputError: a formula that cannot be set.
+        """
+        parser = _parser()
+        tokens = parser.parse(text)
+        for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+            if token.type == "heading_open" and following is not None:
+                title = _plain(parser.renderer.render([following], parser.options, {}))
+                anchor = self._anchor(title)
+                token.attrSet("id", anchor)
+                self.sections.append(Section(int(token.tag[1]), anchor, title))
+            elif token.type == "inline":
+                for child in token.children or []:
+                    self._lead(child)
+                if self.sections and following is not None and following.type != "heading_close":
+                    self._found(_plain(parser.renderer.render([token], parser.options, {})))
+        self._blocks.append(str(parser.renderer.render(tokens, parser.options, {})))
+
+    def add_html(self, text: str) -> None:
+        """Adds HTML as it is.
+
+        Args:
+            text: of our own making.
+        """
+        self._blocks.append(text)
+
+    def add_cell(self, cell: Any, widgets: Mapping[str, Mapping[str, str]]) -> None:
+        """Adds a notebook's cell, with its outputs.
+
+        Args:
+            cell: Markdown or code.
+            widgets: as `live_widgets` gives them.
+        """
+        if cell.cell_type == "markdown":
+            self.add_markdown(cell.source)
+            return
+        if cell.cell_type != "code" or not cell.source.strip():
+            return
+        self.add_html(f'<div class="book-cell">{_code(cell.source)}')
+        self._found(cell.source)
+        for output in cell.outputs:
+            self._add_output(output, widgets)
+        self.add_html("</div>\n")
+
+    def _add_output(self, output: Any, widgets: Mapping[str, Mapping[str, str]]) -> None:
+        if output.output_type == "stream":
+            self.add_html(_printed(output.text))
+            return
+        if output.output_type == "error":
+            self.add_html(_printed("\n".join(output.traceback)))
+            return
+        data = output.data
+        model = data.get(WIDGET_VIEW, {}).get("model_id")
+        if model in widgets:
+            self.classes.add(widgets[model]["class"])
+            self.add_html(widgets[model]["html"])
+        elif "text/html" in data:
+            self.add_html(f'<div class="book-wide" tabindex="0">{data["text/html"]}</div>')
+        elif "image/svg+xml" in data:
+            self.add_html(_picture(as_image(data["image/svg+xml"], self._alt(data))))
+        elif "image/png" in data:
+            png = "".join(data["image/png"].split())
+            alt = html.escape(self._alt(data))
+            self.add_html(_picture(f'<img alt="{alt}" src="data:image/png;base64,{png}">'))
+        elif "text/markdown" in data:
+            self.add_markdown(data["text/markdown"])
+        elif "text/plain" in data:
+            self.add_html(_printed(data["text/plain"]))
+
+    def _alt(self, data: Mapping[str, str]) -> str:
+        """What a picture shows: its own words, or else the heading that it stands under."""
+        words = data.get("text/plain", "")
+        if words and not words.startswith("<"):
+            return words
+        return f"Figure: {self.sections[-1].title}" if self.sections else "Figure"
+
+    def _anchor(self, title: str) -> str:
+        """An id as GitHub makes it from a heading."""
+        name = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") or "section"
+        anchor, number = name, 0
+        while anchor in self._anchors:
+            number += 1
+            anchor = f"{name}-{number}"
+        self._anchors.add(anchor)
+        return anchor
+
+    def _lead(self, token: Any) -> None:
+        """Turns a link to a file into one to its page, and one that has none into plain text."""
+        if token.type == "image" and not str(token.attrGet("src")).startswith("data:"):
+            token.type, token.tag, token.attrs = "text", "", {}
+            token.content = ""
+        if token.type == "link_close" and self._unlinked:
+            token.tag, self._unlinked = "span", False
+        if token.type != "link_open":
+            return
+        address = str(token.attrGet("href"))
+        if address.startswith(("https:", "http:", "#", "mailto:")):
+            return
+        path, mark, anchor = address.partition("#")
+        stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        elsewhere = "solutions/" in path or (stem == "README" and path.strip("./") != "README.md")
+        if elsewhere or stem not in self.pages:
+            token.tag, token.attrs, self._unlinked = "span", {}, True
+        else:
+            token.attrSet("href", self.pages[stem] + mark + anchor)
+
+    def _found(self, text: str) -> None:
+        if self.sections:
+            self.sections[-1].text.append(text)
+
+
+@cache
+def _parser() -> Any:
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    parser.use(dollarmath_plugin, allow_digits=False, allow_space=False, renderer=_formula)
+    rules = cast("Any", parser.renderer).rules
+    rules["table_open"] = lambda *_: '<div class="book-wide" tabindex="0"><table>\n'
+    rules["table_close"] = lambda *_: "</table></div>\n"
+    rules["fence"] = rules["code_block"] = lambda tokens, place, *_: _code(
+        tokens[place].content, tokens[place].info.strip() or "text"
+    )
+    return parser
+
+
+def _formula(tex: str, _options: Mapping[str, bool] | None = None) -> str:
+    r"""A formula as a picture, set by matplotlib: no font and no script has to be fetched.
+
+    Example:
+        >>> _formula("x^2")[:44]
+        '<img alt="x^2" src="data:image/svg+xml;base6'
+    """
+    from matplotlib import rc_context
+    from matplotlib.mathtext import math_to_image
+
+    file = io.BytesIO()
+    try:
+        with rc_context({"svg.fonttype": "path", "svg.hashsalt": "book", "mathtext.fontset": "cm"}):
+            math_to_image(f"${tex.strip()}$", file, format="svg", dpi=72)
+    except ValueError as error:
+        raise InputError(f"matplotlib cannot set the formula {tex!r}: {error}") from None
+    svg = re.sub(r"<metadata>.*?</metadata>", "", file.getvalue().decode(), flags=re.DOTALL)
+    svg = svg[svg.index("<svg") :]
+    return as_image(svg, tex.strip())
+
+
+def _code(source: str, language: str = "python") -> str:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False)
+    except ClassNotFound:
+        lexer = get_lexer_by_name("text", stripnl=False)
+    marked = highlight(source.rstrip("\n"), lexer, HtmlFormatter(nowrap=True))
+    return f'<pre class="book-code" tabindex="0"><code>{marked}</code></pre>\n'
+
+
+def _printed(text: str) -> str:
+    plain = html.escape(_ANSI.sub("", text).rstrip("\n"))
+    return f'<pre class="book-printed" tabindex="0">{plain}</pre>\n' if plain else ""
+
+
+def _picture(image: str) -> str:
+    return f'<figure class="book-figure">{image}</figure>\n'
+
+
+def _plain(markup: str) -> str:
+    return " ".join(html.unescape(_TAG.sub("", markup)).split())

@@ -1,0 +1,274 @@
+"""Checks of lesson 03: next-sentence prediction."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bertedu.classroom.checks.framework import check
+from bertedu.heads import FOLLOWS, RANDOM
+
+# Complete
+
+
+def _rows() -> list[tuple[Any, ...]]:
+    rows = [[101, 7, 8, 102, 9, 102], [2, 5, 3, 6, 7, 8, 3], [2, 5, 6, 3], [2, 3, 9, 3]]
+    return [(torch.tensor(row), row[-1]) for row in rows]
+
+
+@check(
+    "03",
+    cases=_rows,
+    hints=(
+        "a token is in B if a [SEP] stands *before* it",
+        "`(ids == sep).cumsum(0)` counts up to and with each place; take the place itself away",
+    ),
+)
+def segments_of(ids: Tensor, sep: int) -> list[int]:
+    """Segment ids of a row: 0 up to and with the first [SEP], then 1."""
+    found = ids.tolist()
+    return [int(sep in found[:place]) for place in range(len(found))]
+
+
+segments_of.wrong(
+    "SEP into B",
+    lambda ids, sep: ((ids == sep).cumsum(0) > 0).long(),
+    "the first [SEP] is already 1 in yours; it closes A, so it belongs to A",
+)
+segments_of.wrong(
+    "counts the SEPs",
+    lambda ids, sep: (ids == sep).cumsum(0),
+    "you count the [SEP]s; there are only segments 0 and 1, and a [SEP] itself still belongs to "
+    "the part that it closes",
+)
+segments_of.wrong(
+    "last SEP",
+    lambda ids, sep: ((ids == sep).cumsum(0) == 1).long() * (ids != sep).long(),
+    "the last [SEP] closes B, so that it has the segment id 1",
+)
+segments_of.wrong(
+    "SEPs only",
+    lambda ids, sep: (ids == sep).long(),
+    "you mark the [SEP]s themselves; the segment id is 1 for every token *behind* the first one",
+)
+segments_of.wrong(
+    "turned round",
+    lambda ids, sep: 1 - (((ids == sep).cumsum(0) - (ids == sep).long()) > 0).long(),
+    "it is the wrong way round: A is 0 and B is 1",
+)
+
+
+def _logits() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(6)
+    first = torch.tensor([[2.0, -1.0], [0.0, 0.5], [-3.0, -2.0]])
+    return [(first,), (torch.randn(6, 2, generator=rng),), (3 + torch.randn(5, 2, generator=rng),)]
+
+
+@check(
+    "03",
+    cases=_logits,
+    hints=("which column is 'follows'? The constants say it", "compare the two columns of logits"),
+)
+def follows(logits: Tensor) -> list[bool]:
+    """From logits [N, 2] to "does B follow?"."""
+    return [row[FOLLOWS] > row[RANDOM] for row in logits.tolist()]
+
+
+follows.wrong(
+    "columns",
+    lambda logits: logits[:, 1] > logits[:, 0],
+    "exactly the wrong way round: column 0 is 'B follows', column 1 is 'B is random'",
+)
+follows.wrong(
+    "above zero",
+    lambda logits: logits[:, 0] > 0,
+    "a logit means nothing alone: compare it with the other one of its row",
+)
+follows.wrong(
+    "softmax over pairs",
+    lambda logits: logits.softmax(0)[:, 0] > 0.5,
+    "your softmax runs over the pairs; it should run over the two columns",
+)
+follows.wrong(
+    "probabilities",
+    lambda logits: logits.softmax(-1)[:, 0],
+    "those are the probabilities; answer True or False for each pair",
+)
+
+
+def _labels() -> list[tuple[Any, ...]]:
+    lists = [[1, 1, 0, 1, 0, 1, 1], [0, 0, 0, 1], [0, 1, 0, 1], [1, 1, 1], [0, 0, 1, 1, 1, 0, 1]]
+    return [(np.array(labels),) for labels in lists]
+
+
+@check(
+    "03",
+    cases=_labels,
+    hints=(
+        "`np.flatnonzero(labels == 0)` gives the places of one kind",
+        "keep the first `min(...)` of each kind; then sort",
+    ),
+)
+def balanced(labels: NDArray[np.int64]) -> list[int]:
+    """The places to keep so that both labels are equally frequent."""
+    kept: dict[int, list[int]] = {0: [], 1: []}
+    fewest = min(int((labels == label).sum()) for label in (0, 1))
+    for place, label in enumerate(labels.tolist()):
+        if len(kept[label]) < fewest:
+            kept[label].append(place)
+    return sorted(kept[0] + kept[1])
+
+
+def _by_kind(labels: NDArray[np.int64], last: bool = False) -> NDArray[np.int64]:
+    kinds = [np.flatnonzero(labels == label) for label in (0, 1)]
+    fewest = min(map(len, kinds))
+    return np.concatenate([k[len(k) - fewest :] if last else k[:fewest] for k in kinds])
+
+
+balanced.wrong(
+    "not sorted", _by_kind, "the right places, but one kind after the other: bring them in order"
+)
+balanced.wrong(
+    "the last ones",
+    lambda labels: np.sort(_by_kind(labels, last=True)),
+    "you drop the first ones of the more frequent label; drop the last ones",
+)
+balanced.wrong(
+    "labels",
+    lambda labels: labels[np.sort(_by_kind(labels))],
+    "these are the labels at the right places; return the places themselves",
+)
+balanced.wrong(
+    "alternating",
+    lambda labels: np.arange(2 * min(int((labels == 0).sum()), int((labels == 1).sum()))),
+    "you cut the list at its end; which labels are dropped must depend on the labels",
+)
+
+
+# Build
+
+
+def _pairs() -> list[tuple[Any, ...]]:
+    fields = [(name, np.int64) for name in ("a_start", "a_end", "b_start", "b_end")]
+    kind = np.dtype([*fields, ("next_sentence_label", np.int64)])
+    rows = [(0, 9, 9, 21, 0), (100, 104, 104, 105, 0), (7, 8, 8, 30, 0)]
+    return [(np.array([row], dtype=kind)[0],) for row in rows]
+
+
+@check(
+    "03",
+    cases=_pairs,
+    hints=(
+        "begin with `pair.copy()`, and read from `pair` while you write to the copy",
+        "a_start and b_start change places, and a_end and b_end; then the label",
+    ),
+)
+def swap(pair: Any) -> list[int]:
+    """A copy of a pair that follows, with A and B swapped and the label 1."""
+    return [int(pair["b_start"]), int(pair["b_end"]), int(pair["a_start"]), int(pair["a_end"]), 1]
+
+
+def _swapped(pair: Any, names: dict[str, str], label: int | None = RANDOM) -> Any:
+    other = pair.copy()
+    for new, old in names.items():
+        other[new] = pair[old]
+    if label is not None:
+        other["next_sentence_label"] = label
+    return other
+
+
+_BOTH = {"a_start": "b_start", "b_start": "a_start", "a_end": "b_end", "b_end": "a_end"}
+
+
+def _overwritten(pair: Any) -> Any:
+    other = pair.copy()
+    for end in ("start", "end"):
+        other[f"a_{end}"] = other[f"b_{end}"]
+        other[f"b_{end}"] = other[f"a_{end}"]
+    other["next_sentence_label"] = RANDOM
+    return other
+
+
+swap.wrong(
+    "label",
+    lambda pair: _swapped(pair, _BOTH, None),
+    "A and B are swapped, but the label still says 'follows': it must be 1",
+)
+swap.wrong(
+    "overwritten",
+    _overwritten,
+    "A and B are now the same: A's old place was overwritten before B could have it",
+)
+swap.wrong(
+    "starts only",
+    lambda pair: _swapped(pair, {"a_start": "b_start", "b_start": "a_start"}),
+    "only the starts are swapped; the ends belong to them",
+)
+swap.wrong(
+    "label only",
+    lambda pair: _swapped(pair, {}),
+    "the label says 1, but A and B still stand in their old order",
+)
+
+
+def _triples() -> list[tuple[Any, ...]]:
+    rng = np.random.default_rng(7)
+    cases: list[tuple[Any, ...]] = [([(0, 1, 0), (1, 2, 1), (2, 0, 1), (3, 4, 0)],)]
+    for sentences in (5, 20):
+        a = rng.integers(0, sentences - 1, 400)
+        label = rng.integers(0, 2, 400)
+        b = np.where(label == FOLLOWS, a + 1, rng.integers(0, sentences, 400))
+        cases.append(([tuple(map(int, row)) for row in zip(a, b, label, strict=True)],))
+    return cases
+
+
+@check(
+    "03",
+    cases=_triples,
+    hints=(
+        "first gather the pairs whose label says random",
+        "among those, count b == a + 1, and divide by how many there are",
+    ),
+)
+def false_negatives(pairs: list[tuple[int, int, int]]) -> float:
+    """The share of random pairs in which B really follows A."""
+    random = [(a, b) for a, b, label in pairs if label == RANDOM]
+    return sum(b == a + 1 for a, b in random) / len(random)
+
+
+false_negatives.wrong(
+    "of all pairs",
+    lambda pairs: sum(b == a + 1 and label == RANDOM for a, b, label in pairs) / len(pairs),
+    "you divide by all pairs; the share is of those that are called random",
+)
+false_negatives.wrong(
+    "label 0",
+    lambda pairs: (
+        sum(b == a + 1 for a, b, label in pairs if label == FOLLOWS)
+        / sum(label == FOLLOWS for _, _, label in pairs)
+    ),
+    "you look at label 0; that is 'follows', and random is 1",
+)
+false_negatives.wrong(
+    "of those that follow",
+    lambda pairs: (
+        sum(label == RANDOM for a, b, label in pairs if b == a + 1)
+        / sum(b == a + 1 for a, b, _ in pairs)
+    ),
+    "you divide by the pairs that follow; the question is how many of the random pairs do",
+)
+false_negatives.wrong(
+    "count",
+    lambda pairs: sum(b == a + 1 for a, b, label in pairs if label == RANDOM),
+    "that is how many there are; a share is between 0 and 1",
+)
+false_negatives.wrong(
+    "same sentence",
+    lambda pairs: (
+        sum(b == a for a, b, label in pairs if label == RANDOM)
+        / sum(label == RANDOM for _, _, label in pairs)
+    ),
+    "b == a means that a sentence is paired with itself; B follows A when b == a + 1",
+)

@@ -1,0 +1,325 @@
+"""Checks of lesson 05: self-attention."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bertedu.classroom.checks.framework import check
+
+# Complete
+
+
+def _scores() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(12)
+    small = torch.randn(3, 4, generator=rng)
+    return [
+        (small,),
+        (torch.randn(2, 3, 3, generator=rng),),
+        (torch.tensor([[1e3, 1e3, 0.0], [0.0, 1.0, 2.0], [999.0, 1e3, 0.0]]),),
+    ]
+
+
+@check(
+    "05",
+    cases=_scores,
+    hints=(
+        "e to the power of each score, divided by the row's sum of these powers",
+        "take the row's maximum away first: no share changes, and no power is infinite",
+    ),
+)
+def softmax(scores: Tensor) -> list[Any]:
+    """The softmax over the last dimension, safe for large scores."""
+    if scores.dim() > 1:
+        return [softmax.oracle(part) for part in scores]
+    numbers = scores.tolist()
+    powers = [math.exp(number - max(numbers)) for number in numbers]
+    return [power / sum(powers) for power in powers]
+
+
+def _powers(scores: Tensor) -> Tensor:
+    return (scores - scores.amax(-1, keepdim=True)).exp()
+
+
+softmax.wrong(
+    "over the queries",
+    lambda scores: scores.softmax(-2),
+    "your softmax runs over the queries; it should run over the keys, the last dimension: every "
+    "*row* sums to 1",
+)
+softmax.wrong(
+    "not safe",
+    lambda scores: scores.exp() / scores.exp().sum(-1, keepdim=True),
+    "right for small scores, but e^1000 is infinite in a computer: take the row's maximum away "
+    "first",
+)
+softmax.wrong(
+    "one maximum",
+    lambda scores: (
+        (scores - scores.max()).exp() / (scores - scores.max()).exp().sum(-1, keepdim=True)
+    ),
+    "with one maximum for all rows, a row far below it becomes 0 / 0: take each row's own",
+)
+softmax.wrong(
+    "sum over everything",
+    lambda scores: _powers(scores) / _powers(scores).sum(),
+    "you divide by the sum of everything; each row has its own sum (dim=-1, keepdim=True)",
+)
+softmax.wrong(
+    "no powers",
+    lambda scores: scores / scores.sum(-1, keepdim=True),
+    "you divide the scores themselves; e to the power of them is missing, and so shares can be "
+    "negative",
+)
+softmax.wrong(
+    "not divided",
+    _powers,
+    "the rows do not sum to 1 yet: divide by their sums",
+)
+softmax.wrong(
+    "logarithm",
+    lambda scores: scores.log_softmax(-1),
+    "these are logarithms of the shares, and negative; the shares themselves are asked for",
+)
+
+
+def _shares() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(13)
+    extremes = torch.tensor([[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]])
+    middle = torch.randn(5, 6, generator=rng).softmax(-1)
+    return [(middle,), (extremes,), (torch.randn(2, 3, 3, generator=rng).softmax(-1),)]
+
+
+@check(
+    "05",
+    cases=_shares,
+    hints=(
+        "for each row: minus the sum of p · log p",
+        "log 0 is -∞ and 0 · ∞ is nan: `probs.clamp(min=1e-30).log()` keeps the log finite",
+    ),
+)
+def entropy(probs: Tensor) -> Any:
+    """The entropy of each row of shares, in nats."""
+    if probs.dim() > 1:
+        return [entropy.oracle(part) for part in probs]
+    return -sum(p * math.log(p) for p in probs.tolist() if p > 0)
+
+
+def _entropy(probs: Tensor, log: Callable[[Tensor], Tensor] = torch.log) -> Tensor:
+    return -(probs * log(probs.clamp(min=1e-30))).sum(-1)
+
+
+entropy.wrong(
+    "nan",
+    lambda probs: -(probs * probs.log()).sum(-1),
+    "right until a share is 0: log 0 is -∞, and 0 · ∞ is nan. Keep the log finite",
+)
+entropy.wrong("sign", lambda probs: -_entropy(probs), "the sign: log p is negative, so take minus")
+entropy.wrong(
+    "bits",
+    lambda probs: _entropy(probs, torch.log2),
+    "these are bits (log2); nats have the natural logarithm",
+)
+entropy.wrong(
+    "mean of logs",
+    lambda probs: -probs.clamp(min=1e-30).log().mean(-1),
+    "each -log p must be weighted by its p, then they are added up",
+)
+entropy.wrong(
+    "over the queries",
+    lambda probs: -(probs * probs.clamp(min=1e-30).log()).sum(-2),
+    "you add up over the queries; each row is one distribution, so add up over the last dimension",
+)
+entropy.wrong(
+    "everything",
+    lambda probs: _entropy(probs).sum(),
+    "you return one number for everything; every row has its own entropy",
+)
+
+
+def _states() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(14)
+    return [(torch.randn(S, A * D, generator=rng), A) for S, A, D in ((3, 2, 2), (5, 3, 4))]
+
+
+@check(
+    "05",
+    cases=_states,
+    hints=(
+        "first cut each token's vector: [S, H] becomes [S, A, D]",
+        "then exchange the first two dimensions: `.transpose(0, 1)`",
+    ),
+)
+def heads_of(states: Tensor, A: int) -> list[list[list[float]]]:
+    """States [S, H] cut into heads [A, S, D]."""
+    D = states.shape[1] // A
+    return [[row[head * D : (head + 1) * D] for row in states.tolist()] for head in range(A)]
+
+
+heads_of.wrong(
+    "view only",
+    lambda states, A: states.reshape(A, len(states), -1),
+    "the shape is right, but tokens and heads are mixed up: cut to [S, A, D] first, then transpose",
+)
+heads_of.wrong(
+    "not transposed",
+    lambda states, A: states.view(len(states), A, -1),
+    "that is [S, A, D]: the heads must come first, so exchange the first two dimensions",
+)
+heads_of.wrong(
+    "every A-th number",
+    lambda states, A: states.view(len(states), -1, A).permute(2, 0, 1),
+    "a head takes D *neighbouring* numbers; yours takes every A-th one",
+)
+heads_of.wrong(
+    "A and D exchanged",
+    lambda states, A: states.view(len(states), A, -1).permute(2, 0, 1),
+    "A and D are exchanged: the result must be [A, S, D]",
+)
+
+
+# Build
+
+
+def _queries() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(15)
+    masks = [[True] * 4 + [False] * 2, [True] * 3, [True, False, True, True, False]]
+    return [(*torch.randn(3, 2, len(mask), 4, generator=rng), torch.tensor(mask)) for mask in masks]
+
+
+@check(
+    "05",
+    cases=_queries,
+    hints=(
+        "scores, divided by √D; shut keys out; softmax; mix the values",
+        "`scores.masked_fill(~mask, -math.inf)` *before* the softmax",
+    ),
+)
+def masked_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> list[Any]:
+    """Attention with a mask, from q, k, v [A, S, D] to contexts [A, S, D]."""
+    keys = [i for i, real in enumerate(mask.tolist()) if real]
+    contexts = []
+    for head in range(len(q)):
+        rows = []
+        for query in q[head]:
+            scores = [float(query @ k[head, i]) / math.sqrt(q.shape[-1]) for i in keys]
+            shares = softmax.oracle(torch.tensor(scores))
+            mixed = [share * v[head, i] for share, i in zip(shares, keys, strict=True)]
+            rows.append(torch.stack(mixed).sum(0).tolist())
+        contexts.append(rows)
+    return contexts
+
+
+def _raw(q: Tensor, k: Tensor) -> Tensor:
+    return q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+
+
+masked_attention.wrong(
+    "no mask",
+    lambda q, k, v, mask: _raw(q, k).softmax(-1) @ v,
+    "padding has a say: the mask is not used",
+)
+masked_attention.wrong(
+    "mask turned round",
+    lambda q, k, v, mask: (
+        _raw(q, k).masked_fill(mask, -1e9).softmax(-1) @ v if not mask.all() else v * 0
+    ),
+    "the mask is the wrong way round: True means a real token, which may be looked at",
+)
+masked_attention.wrong(
+    "mask after the softmax",
+    lambda q, k, v, mask: (_raw(q, k).softmax(-1) * mask) @ v,
+    "shares set to 0 *after* the softmax leave rows that no longer sum to 1: shut keys out before",
+)
+masked_attention.wrong(
+    "score zero",
+    lambda q, k, v, mask: _raw(q, k).masked_fill(~mask, 0).softmax(-1) @ v,
+    "a score of 0 is no wall: e^0 = 1 still gets a share. It takes -∞",
+)
+masked_attention.wrong(
+    "queries masked",
+    lambda q, k, v, mask: _raw(q, k).masked_fill(~mask[:, None], -1e9).softmax(-1) @ v,
+    "you shut out the *queries* at padding; shut out the keys, which are the columns",
+)
+masked_attention.wrong(
+    "not divided",
+    lambda q, k, v, mask: (q @ k.transpose(-1, -2)).masked_fill(~mask, -1e9).softmax(-1) @ v,
+    "√D is missing: the scores are too far apart",
+)
+masked_attention.wrong(
+    "divided by D",
+    lambda q, k, v, mask: (
+        (q @ k.transpose(-1, -2) / q.shape[-1]).masked_fill(~mask, -1e9).softmax(-1) @ v
+    ),
+    "you divide by D; it is the root of D",
+)
+masked_attention.wrong(
+    "over the queries",
+    lambda q, k, v, mask: _raw(q, k).masked_fill(~mask, -1e9).softmax(-2) @ v,
+    "your softmax runs over the queries; it should run over the keys, the last dimension",
+)
+
+
+def _two_attentions() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(16)
+    return [tuple(torch.randn(2, L, A, S, S, generator=rng).softmax(-1))
+            for L, A, S in ((2, 3, 4), (3, 2, 5), (4, 4, 3))]  # fmt: skip
+
+
+@check(
+    "05",
+    cases=_two_attentions,
+    hints=(
+        "the largest change of each head: `(one - other).abs().amax(dim=(2, 3))`, [L, A]",
+        "argmin counts through all heads; `divmod(number, A)` makes layer and head of it",
+    ),
+)
+def steadiest_head(one: Tensor, other: Tensor) -> tuple[int, int]:
+    """The (layer, head) whose attention changes least, of two attentions [L, A, S, S]."""
+    change = {
+        (layer, head): float((one[layer, head] - other[layer, head]).abs().max())
+        for layer in range(one.shape[0])
+        for head in range(one.shape[1])
+    }
+    return min(change, key=lambda place: change[place])
+
+
+def _place(change: Tensor, number: Tensor) -> tuple[int, int]:
+    return divmod(int(number), change.shape[1])
+
+
+steadiest_head.wrong(
+    "least steady",
+    lambda one, other: _place(
+        (change := (one - other).abs().amax(dim=(2, 3))), change.flatten().argmax()
+    ),
+    "that is the head that moves *most*",
+)
+steadiest_head.wrong(
+    "no absolute value",
+    lambda one, other: _place(
+        (change := (one - other).amax(dim=(2, 3))), change.flatten().argmin()
+    ),
+    "a share that falls has changed, too: take the absolute value first",
+)
+steadiest_head.wrong(
+    "mean",
+    lambda one, other: _place(
+        (change := (one - other).abs().mean(dim=(2, 3))), change.flatten().argmin()
+    ),
+    "you take the mean change; the exercise asks for the largest change of any share",
+)
+steadiest_head.wrong(
+    "one number",
+    lambda one, other: int((one - other).abs().amax(dim=(2, 3)).argmin()),
+    "argmin counts through all layers' heads: make (layer, head) of it with divmod",
+)
+steadiest_head.wrong(
+    "head first",
+    lambda one, other: _place(
+        (change := (one - other).abs().amax(dim=(2, 3))), change.flatten().argmin()
+    )[::-1],
+    "the right head, but the layer comes first",
+)

@@ -1,0 +1,261 @@
+"""Checks of lesson 06: the whole model."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bertedu.classroom.checks.framework import check
+from bertedu.config import BertConfig
+
+# Complete
+
+
+@check(
+    "06",
+    cases=lambda: [(768, 3072), (128, 512), (312, 1200), (64, 64)],
+    hints=(
+        "four square matrices with their biases; two matrices H × wide with theirs; two LayerNorms",
+        "a dense layer from a to b numbers has a · b + b parameters; a LayerNorm has 2 H",
+    ),
+)
+def one_layer(H: int, wide: int) -> int:
+    """The parameters of one layer, for width H and any feed-forward width."""
+    layer = [nn.Linear(H, H, device="meta") for _ in ("query", "key", "value", "output")]
+    layer += [nn.Linear(H, wide, device="meta"), nn.Linear(wide, H, device="meta")]
+    norms = [nn.LayerNorm(H, device="meta") for _ in range(2)]
+    return sum(p.numel() for part in [*layer, *norms] for p in part.parameters())
+
+
+def _layer(H: int, wide: int, squares: int = 4, norms: int = 2, biases: bool = True) -> int:
+    dense = squares * H * H + 2 * H * wide + biases * (squares * H + wide + H)
+    return dense + norms * 2 * H
+
+
+one_layer.wrong(
+    "no biases",
+    lambda H, wide: _layer(H, wide, biases=False),
+    "the biases are missing: a dense layer to b numbers has b more",
+)
+one_layer.wrong(
+    "no LayerNorm",
+    lambda H, wide: _layer(H, wide, norms=0),
+    "the two LayerNorms are missing, H weights and H biases each",
+)
+one_layer.wrong(
+    "one LayerNorm",
+    lambda H, wide: _layer(H, wide, norms=1),
+    "a layer has two LayerNorms: after the attention, and after the feed-forward network",
+)
+one_layer.wrong(
+    "three squares",
+    lambda H, wide: _layer(H, wide, squares=3),
+    "besides queries, keys and values there is a fourth square matrix, which mixes the heads' "
+    "results",
+)
+one_layer.wrong(
+    "4 H",
+    lambda H, wide: _layer(H, 4 * H),
+    "right for BERT's own sizes only: use `wide`, which need not be 4 H",
+)
+
+
+def _real() -> list[tuple[Any, ...]]:
+    lengths = [([6, 10], 10), ([3, 2, 1], 3), ([4, 4, 2, 1], 5)]
+    return [(torch.arange(S) < torch.tensor(rows)[:, None],) for rows, S in lengths]
+
+
+@check(
+    "06",
+    cases=_real,
+    hints=(
+        "the scores are [B, A, queries, keys]; a 1 in a shape stands for 'the same for all'",
+        "the values stay in the last place; `[:, None, None, :]` puts two ones before it",
+    ),
+)
+def mask_for_keys(real: Tensor) -> Tensor:
+    """A mask [B, S] in the shape that shuts out keys."""
+    B, S = real.shape
+    return real.reshape(B, 1, 1, S)
+
+
+mask_for_keys.wrong(
+    "queries",
+    lambda real: real[:, None, :, None],
+    "that is the published mistake: it shuts out queries, and everybody may still look at padding",
+)
+mask_for_keys.wrong(
+    "no change",
+    lambda real: real,
+    "[B, S] against [B, A, queries, keys]: the B would be taken for the queries",
+)
+mask_for_keys.wrong(
+    "one dimension short",
+    lambda real: real[:, None, :],
+    "a dimension is missing: B would meet the heads",
+)
+mask_for_keys.wrong(
+    "both",
+    lambda real: real[:, None, :, None] & real[:, None, None, :],
+    "queries are shut out as well: a row with nothing to look at gives nan, and BERT never does it",
+)
+mask_for_keys.wrong(
+    "turned round",
+    lambda real: ~real[:, None, None, :],
+    "the shape is right, but True must still mean a real token",
+)
+
+# Build
+
+
+def _configs() -> list[tuple[Any, ...]]:
+    small = BertConfig(
+        vocab_size=100,
+        hidden_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=50,
+        max_position_embeddings=40,
+    )
+    return [(BertConfig(),), (small,), (BertConfig(num_hidden_layers=1, hidden_size=96),)]
+
+
+@check(
+    "06",
+    cases=_configs,
+    hints=(
+        "`by_formula(c)` has the parts; which of them are there once for each layer?",
+        "divide attention, feed-forward and LayerNorm by the number of layers",
+    ),
+)
+def with_shared_layers(c: BertConfig) -> int:
+    """The parameters of a BERT whose layers are one and the same, encoder and pooler."""
+    H = c.hidden_size
+    rows = c.vocab_size + c.max_position_embeddings + c.type_vocab_size
+    embeddings, pooler = rows * H + 2 * H, H * H + H
+    return embeddings + int(one_layer.oracle(H, c.intermediate_size)) + pooler
+
+
+def _shared(c: BertConfig, layers: int = 1, pooler: bool = True, heads: int = 0) -> int:
+    H, layer = c.hidden_size, int(one_layer.oracle(c.hidden_size, c.intermediate_size))
+    without = int(with_shared_layers.oracle(c)) - layer
+    return without + layers * layer - (not pooler) * (H * H + H) + heads
+
+
+with_shared_layers.wrong(
+    "not shared",
+    lambda c: _shared(c, c.num_hidden_layers),
+    "that is the BERT with L different layers; one of them serves L times",
+)
+with_shared_layers.wrong(
+    "no pooler", lambda c: _shared(c, pooler=False), "the pooler is missing: H × H and H biases"
+)
+with_shared_layers.wrong(
+    "no layer", lambda c: _shared(c, layers=0), "one layer is left, and it has parameters"
+)
+with_shared_layers.wrong(
+    "all divided",
+    lambda c: _shared(c, c.num_hidden_layers) // c.num_hidden_layers,
+    "only the layers are shared: embeddings and pooler are there once already",
+)
+with_shared_layers.wrong(
+    "with the heads",
+    lambda c: _shared(c, heads=c.hidden_size**2 + 5 * c.hidden_size + c.vocab_size + 2),
+    "the pretraining heads are in it; the exercise asks for encoder and pooler only",
+)
+
+
+class _Layer(nn.Module):
+    """A stand-in for a layer: it does something to every token, and more to one that is masked."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        if mask.dtype != torch.bool or mask.shape != (len(states), 1, 1, states.shape[1]):
+            raise ValueError("a layer needs a boolean mask [B, 1, 1, S]")
+        mean = (states * mask[:, 0, 0, :, None]).sum(1, keepdim=True)
+        return states * (self.number + 2) + mean
+
+
+class _Model(nn.Module):
+    """A stand-in for the model of the lesson, with the same parts and simpler arithmetic."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(_Layer(n) for n in range(layers))})
+
+    def embeddings(self, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
+        return torch.stack([input_ids.float(), token_type_ids.float() + 1], dim=-1)
+
+
+def _models() -> list[tuple[Any, ...]]:
+    ids = torch.tensor([[2, 7, 5, 3], [2, 9, 3, 0]])
+    segments, mask = torch.tensor([[0, 0, 1, 1], [0, 0, 0, 0]]), (ids != 0).long()
+    return [(_Model(3), n, ids, segments, mask) for n in (0, 1, 3)]
+
+
+@check(
+    "06",
+    cases=_models,
+    hints=(
+        "embeddings first; then the first n layers, one after the other",
+        "`attention_mask.bool()[:, None, None, :]` is the mask that each layer takes",
+    ),
+)
+def states_after(
+    model: Any, n: int, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor
+) -> Tensor:
+    """The states after only the first n layers."""
+    states: Tensor = model.embeddings(input_ids, token_type_ids)
+    for number in range(n):
+        states = model.encoder["layer"][number](states, _key_mask(attention_mask))
+    return states
+
+
+def _key_mask(attention_mask: Tensor) -> Tensor:
+    return attention_mask.bool()[:, None, None, :]
+
+
+def _through(layers: Any, states: Tensor, attention_mask: Tensor) -> Tensor:
+    for layer in layers:
+        states = layer(states, _key_mask(attention_mask))
+    return states
+
+
+states_after.wrong(
+    "one more",
+    lambda model, n, ids, segments, mask: _through(
+        model.encoder["layer"][: n + 1], model.embeddings(ids, segments), mask
+    ),
+    "one layer too many: with n = 0 the embeddings themselves are asked for",
+)
+states_after.wrong(
+    "all layers",
+    lambda model, n, ids, segments, mask: _through(
+        model.encoder["layer"], model.embeddings(ids, segments), mask
+    ),
+    "you run all the layers; stop after n: `[:n]`",
+)
+states_after.wrong(
+    "layer n alone",
+    lambda model, n, ids, segments, mask: _through(
+        model.encoder["layer"][max(n - 1, 0) : n], model.embeddings(ids, segments), mask
+    ),
+    "your n-th layer reads the embeddings; it must read what the layers before it returned",
+)
+states_after.wrong(
+    "no mask",
+    lambda model, n, ids, segments, mask: _through(
+        model.encoder["layer"][:n], model.embeddings(ids, segments), torch.ones_like(mask)
+    ),
+    "padding has a say: make the layers' mask from `attention_mask`",
+)
+states_after.wrong(
+    "segments 0",
+    lambda model, n, ids, segments, mask: _through(
+        model.encoder["layer"][:n], model.embeddings(ids, torch.zeros_like(segments)), mask
+    ),
+    "the segment ids are not used: the embeddings need them",
+)

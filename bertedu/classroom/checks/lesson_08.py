@@ -1,0 +1,306 @@
+"""Checks of lesson 08: one answer for a whole text."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bertedu.classroom.checks.framework import check
+
+# Complete
+
+
+def _pooled() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(21)
+    sizes = ((1, 6, 2), (3, 6, 2), (4, 5, 3), (3, 3, 3))
+    return [(torch.randn(B, H, generator=rng), torch.randn(K, H, generator=rng),
+             torch.randn(K, generator=rng)) for B, H, K in sizes]  # fmt: skip
+
+
+@check(
+    "08",
+    cases=_pooled,
+    hints=(
+        "a class's logit is the dot product of the vector and the class's row, plus its bias",
+        "`pooled @ weight.T + bias` has the shape [B, K]; the probabilities of a row sum to 1",
+    ),
+)
+def class_probabilities(pooled: Tensor, weight: Tensor, bias: Tensor) -> list[list[float]]:
+    """The probability of each class, from vectors [B, H], weight [K, H] and bias [K]."""
+    rows = []
+    for vector in pooled:
+        logits = [float(vector @ row + b) for row, b in zip(weight, bias, strict=True)]
+        total = sum(math.exp(logit) for logit in logits)
+        rows.append([math.exp(logit) / total for logit in logits])
+    return rows
+
+
+class_probabilities.wrong(
+    "no bias",
+    lambda pooled, weight, bias: (pooled @ weight.T).softmax(-1),
+    "the bias is missing: it is added to the logits, before the softmax",
+)
+class_probabilities.wrong(
+    "over the batch",
+    lambda pooled, weight, bias: (pooled @ weight.T + bias).softmax(0),
+    "your columns sum to 1: the softmax runs over the classes of one text, not over the texts",
+)
+class_probabilities.wrong(
+    "logits",
+    lambda pooled, weight, bias: pooled @ weight.T + bias,
+    "these are the logits; a softmax makes probabilities of them",
+)
+class_probabilities.wrong(
+    "sigmoid",
+    lambda pooled, weight, bias: (pooled @ weight.T + bias).sigmoid(),
+    "a sigmoid asks of each class by itself, and the sum need not be 1: one of K is a softmax",
+)
+class_probabilities.wrong(
+    "logarithms",
+    lambda pooled, weight, bias: (pooled @ weight.T + bias).log_softmax(-1),
+    "these are the logarithms of the probabilities: log_softmax, where softmax is asked for",
+)
+class_probabilities.wrong(
+    "bias afterwards",
+    lambda pooled, weight, bias: (pooled @ weight.T).softmax(-1) + bias,
+    "the bias comes too late: behind the softmax the sum is no longer 1",
+)
+
+
+def _outputs() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(22)
+    cases: list[tuple[Any, ...]] = []
+    for lengths, H, positions in (((3, 2), 2, 4), ((4, 2), 3, 4), ((5, 3, 1), 2, 3), ((2,), 3, 4)):
+        mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+        states = torch.randn(*mask.shape, H, generator=rng)
+        cases.append((states, mask, positions))
+    return cases
+
+
+@check(
+    "08",
+    cases=_outputs,
+    hints=(
+        "three things: zeros at the padding, cut to `positions`, zeros where the batch is shorter",
+        "`F.pad(x, (0, 0, 0, more))` adds rows of zeros; `.flatten(1)` lays all rows end to end",
+    ),
+)
+def concatenated(states: Tensor, attention_mask: Tensor, positions: int) -> list[list[float]]:
+    """The first outputs of each text, one after the other: [B, S, H] to [B, positions * H]."""
+    rows = []
+    for text, real in zip(states.tolist(), attention_mask.tolist(), strict=True):
+        row: list[float] = []
+        for place in range(positions):
+            there = place < len(text) and real[place]
+            row += text[place] if there else [0.0] * len(text[0])
+        rows.append(row)
+    return rows
+
+
+def _filled(states: Tensor, positions: int, *, before: bool = False) -> Tensor:
+    """States [B, positions, H], cut or filled with zeros."""
+    more = max(0, positions - states.shape[1])
+    sides = (0, 0, more, 0) if before else (0, 0, 0, more)
+    return torch.nn.functional.pad(states[:, :positions], sides)
+
+
+concatenated.wrong(
+    "padding kept",
+    lambda states, attention_mask, positions: _filled(states, positions).flatten(1),
+    "the outputs at the padding are still in it: a text's row then depends on its neighbours",
+)
+concatenated.wrong(
+    "not filled",
+    lambda states, attention_mask, positions: (states * attention_mask[:, :, None])[
+        :, :positions
+    ].flatten(1),
+    "the rows are too short where the texts are: the classifier has positions * H columns, always",
+)
+concatenated.wrong(
+    "not cut",
+    lambda states, attention_mask, positions: _filled(
+        states * attention_mask[:, :, None], max(positions, states.shape[1])
+    ).flatten(1),
+    "where a text is longer than `positions` your row is too long: take the first ones only",
+)
+concatenated.wrong(
+    "filled in front",
+    lambda states, attention_mask, positions: _filled(
+        states * attention_mask[:, :, None], positions, before=True
+    ).flatten(1),
+    "the zeros stand in front, so [CLS] is now at another place in short texts: fill at the end",
+)
+concatenated.wrong(
+    "number by number",
+    lambda states, attention_mask, positions: (
+        _filled(states * attention_mask[:, :, None], positions).transpose(1, 2).flatten(1)
+    ),
+    "first come all tokens' first numbers, then all second ones: keep each token's together",
+)
+concatenated.wrong(
+    "the mean",
+    lambda states, attention_mask, positions: (
+        (states * attention_mask[:, :, None]).sum(1) / attention_mask.sum(1, keepdim=True)
+    ),
+    "that is the mean: it has H numbers, and no longer knows which token was where",
+)
+
+# Build
+
+
+def _likes(text: str) -> float:
+    """A reader who counts."""
+    words = text.lower().split()
+    return (1 + words.count("good") + words.count("so") / 2) / (2 + len(words))
+
+
+def _negates(text: str) -> float:
+    """A reader who knows what stands before what."""
+    words = text.lower().split()
+    score = 0.5 + 0.1 * words.count("good") - 0.05 * len(words)
+    return score - 0.3 * any(pair == ("not", "good") for pair in pairwise(words))
+
+
+@check(
+    "08",
+    cases=lambda: [
+        (_negates, "this was not good"),
+        (_likes, "so so good"),
+        (_likes, "good food and good company"),
+        (_negates, "not bad not good not anything"),
+    ],
+    hints=(
+        "ask once with the whole text, and once without each word; subtract",
+        "without word i: `words[:i] + words[i + 1:]`, joined by blanks",
+    ),
+)
+def word_effects(probability: Callable[[str], float], text: str) -> list[float]:
+    """For each word, the text's probability minus the one without that word."""
+    words = text.split()
+    effects = []
+    for left_out in range(len(words)):
+        kept = [word for place, word in enumerate(words) if place != left_out]
+        effects.append(probability(text) - probability(" ".join(kept)))
+    return effects
+
+
+def _without(text: str) -> list[str]:
+    words = text.split()
+    return [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
+
+
+word_effects.wrong(
+    "the sign",
+    lambda probability, text: [probability(rest) - probability(text) for rest in _without(text)],
+    "the sign: a word that speaks for the class must have an effect above 0",
+)
+word_effects.wrong(
+    "without only",
+    lambda probability, text: [probability(rest) for rest in _without(text)],
+    "these are the probabilities without each word; take them from the whole text's",
+)
+word_effects.wrong(
+    "the word alone",
+    lambda probability, text: [probability(word) for word in text.split()],
+    "you ask about each word by itself; what it does in this text shows when it is left out",
+)
+word_effects.wrong(
+    "all of the same",
+    lambda probability, text: [
+        probability(text) - probability(" ".join(w for w in text.split() if w != word))
+        for word in text.split()
+    ],
+    "a word that occurs twice is left out at both places: leave out one place at a time",
+)
+word_effects.wrong(
+    "all from there on",
+    lambda probability, text: [
+        probability(text) - probability(" ".join(text.split()[:place]))
+        for place in range(len(text.split()))
+    ],
+    "you leave out the word and all behind it: put the rest of the text back",
+)
+word_effects.wrong(
+    "never negative",
+    lambda probability, text: [abs(probability(text) - probability(r)) for r in _without(text)],
+    "you drop the sign, and with it whether a word speaks for the class or against it",
+)
+
+
+def _exams() -> list[tuple[Any, ...]]:
+    rng = np.random.default_rng(23)
+    cases: list[tuple[Any, ...]] = []
+    for N, a, b in ((40, 0.8, 0.6), (25, 0.5, 0.9), (60, 0.7, 0.7)):
+        right = rng.random((2, N)) < np.array([[a], [b]])
+        cases.append((right[0], right[1], rng.integers(N, size=(200, N))))
+    return cases
+
+
+@check(
+    "08",
+    cases=_exams,
+    hints=(
+        "`right_a[draws]` is [D, N]: its mean over the last axis is an accuracy for each draw",
+        "subtract the two accuracies draw by draw; then `np.percentile(..., [2.5, 97.5])`",
+    ),
+)
+def paired_interval(right_a: Any, right_b: Any, draws: Any) -> list[float]:
+    """Between which two numbers 95 % of the draws' differences in accuracy, a minus b, lie."""
+    differences = []
+    for draw in draws.tolist():
+        of_a = sum(bool(right_a[i]) for i in draw) / len(draw)
+        of_b = sum(bool(right_b[i]) for i in draw) / len(draw)
+        differences.append(of_a - of_b)
+    differences.sort()
+    ends = []
+    for share in (0.025, 0.975):
+        place = share * (len(differences) - 1)
+        below = int(place)
+        step = differences[min(below + 1, len(differences) - 1)] - differences[below]
+        ends.append(differences[below] + (place - below) * step)
+    return ends
+
+
+def _ends(values: Any, low: float = 2.5) -> Any:
+    return np.percentile(values, [low, 100 - low])
+
+
+paired_interval.wrong(
+    "other way round",
+    lambda right_a, right_b, draws: _ends(right_b[draws].mean(1) - right_a[draws].mean(1)),
+    "you have b minus a; a minus b is asked for",
+)
+paired_interval.wrong(
+    "not paired",
+    lambda right_a, right_b, draws: _ends(right_a[draws].mean(1) - right_b[draws[::-1]].mean(1)),
+    "a and b are judged on different draws: use the same sentences for both, draw by draw",
+)
+paired_interval.wrong(
+    "ends subtracted",
+    lambda right_a, right_b, draws: _ends(right_a[draws].mean(1)) - _ends(right_b[draws].mean(1)),
+    "you subtract two intervals end by end; subtract in each draw, then take the percentiles",
+)
+paired_interval.wrong(
+    "90 %",
+    lambda right_a, right_b, draws: _ends(right_a[draws].mean(1) - right_b[draws].mean(1), 5),
+    "5 and 95 leave a tenth of the draws outside; 95 % lie between 2.5 and 97.5",
+)
+paired_interval.wrong(
+    "all draws",
+    lambda right_a, right_b, draws: _ends(right_a[draws].mean(1) - right_b[draws].mean(1), 0),
+    "smallest and largest: that grows with the number of draws; leave 2.5 % out at each end",
+)
+paired_interval.wrong(
+    "counts",
+    lambda right_a, right_b, draws: _ends(right_a[draws].sum(1) - right_b[draws].sum(1)),
+    "you count right answers; an accuracy is their share",
+)
+paired_interval.wrong(
+    "only a",
+    lambda right_a, right_b, draws: _ends(right_a[draws].mean(1)),
+    "that is the interval of a's own accuracy; the question is how much more it is than b's",
+)

@@ -1,0 +1,252 @@
+"""Checks of lesson 11: question answering, an answer as two positions."""
+
+import re
+import string
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bertedu.classroom.checks.framework import check
+
+# Complete
+
+
+def _logits_and_ends() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(11)
+    return [
+        (torch.randn(S, generator=rng), torch.randn(S, generator=rng) * 2, start, end)
+        for S, start, end in ((5, 1, 3), (7, 4, 4), (6, 0, 0), (9, 2, 8))
+    ]
+
+
+@check(
+    "11",
+    cases=_logits_and_ends,
+    hints=(
+        "two questions, each with S possible answers: two cross-entropies",
+        "`-start_logits.log_softmax(0)[start]` is one half",
+    ),
+)
+def span_loss(start_logits: Tensor, end_logits: Tensor, start: int, end: int) -> float:
+    """The loss of one answer: the mean of -log p of its start and of its end."""
+    p_start = start_logits.exp() / start_logits.exp().sum()
+    p_end = end_logits.exp() / end_logits.exp().sum()
+    return float(-p_start[start].log() - p_end[end].log()) / 2
+
+
+def _nats(logits: Tensor, place: int) -> Tensor:
+    return -logits.log_softmax(0)[place]
+
+
+span_loss.wrong(
+    "sum",
+    lambda s, e, start, end: _nats(s, start) + _nats(e, end),
+    "you add the two; BERT's loss is their mean, half of that",
+)
+span_loss.wrong(
+    "start only", lambda s, e, start, end: _nats(s, start), "the end is missing: it is learned, too"
+)
+span_loss.wrong(
+    "one vector for both",
+    lambda s, e, start, end: (_nats(s, start) + _nats(s, end)) / 2,
+    "both places are looked up among the start logits; the end has logits of its own",
+)
+span_loss.wrong(
+    "one softmax",
+    lambda s, e, start, end: F.cross_entropy(
+        torch.cat([s, e])[None].repeat(2, 1), torch.tensor([start, len(s) + end])
+    ),
+    "you put starts and ends into one softmax; each is a softmax over the positions by itself",
+)
+span_loss.wrong(
+    "probabilities",
+    lambda s, e, start, end: -(s.softmax(0)[start] + e.softmax(0)[end]) / 2,
+    "the log is missing: the loss is -log p, in nats",
+)
+
+
+def _documents() -> list[tuple[Any, ...]]:
+    text = 'Rain falls under  GRAVITY, says "Meteorology for All".'
+    offsets = [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
+    return [(text, offsets, 3, 3), (text, offsets, 2, 3), (text, offsets, 6, 9),
+            (text, offsets, 0, len(offsets) - 1)]  # fmt: skip
+
+
+@check(
+    "11",
+    cases=_documents,
+    hints=(
+        "a token's offsets say where it begins, and where the text behind it begins",
+        "the document from the first one's beginning to the last one's end",
+    ),
+)
+def answer_text(document: str, offsets: list[tuple[int, int]], first: int, last: int) -> str:
+    """The answer from token `first` to token `last`, exactly as the document has it."""
+    inside = range(offsets[first][0], offsets[last][1])
+    return "".join(document[i] for i in inside)
+
+
+answer_text.wrong(
+    "tokens joined",
+    lambda document, offsets, first, last: " ".join(
+        document[a:b] for a, b in offsets[first : last + 1]
+    ),
+    "you join tokens with blanks; who counts on that gets `water - vapor` for `water-vapor`. "
+    "Slice the document once",
+)
+answer_text.wrong(
+    "without the last",
+    lambda document, offsets, first, last: document[offsets[first][0] : offsets[last][0]],
+    "the last token is missing: it belongs to the answer, so go to its end",
+)
+answer_text.wrong(
+    "lower case",
+    lambda document, offsets, first, last: document[offsets[first][0] : offsets[last][1]].lower(),
+    "the model reads lower case, but the reader wants the document's own letters",
+)
+answer_text.wrong(
+    "one character more",
+    lambda document, offsets, first, last: document[offsets[first][0] : offsets[last][1] + 1],
+    "one character too many: an offset's end is already the place *after* the token",
+)
+
+# Build
+
+
+def _few_logits() -> list[tuple[Any, ...]]:
+    rng = torch.Generator().manual_seed(12)
+    return [(torch.randn(D, generator=rng) * 2, torch.randn(D, generator=rng) * 2, n)
+            for D, n in ((4, 3), (6, 4), (3, 6), (8, 5))]  # fmt: skip
+
+
+@check(
+    "11",
+    cases=_few_logits,
+    hints=(
+        "score every pair with end >= start; one softmax over all these scores",
+        "`(start[:, None] + end).triu()` has the scores, and zeros that must not take part",
+    ),
+)
+def n_best(start: Tensor, end: Tensor, n: int) -> list[tuple[int, int, float]]:
+    """The n likeliest spans as (first, last, probability), of one softmax over all legal spans."""
+    weights = {
+        (i, j): float((start[i] + end[j]).exp())
+        for i in range(len(start))
+        for j in range(i, len(end))
+    }
+    ranked = sorted(weights, key=lambda span: -weights[span])[:n]
+    return [(i, j, weights[i, j] / sum(weights.values())) for i, j in ranked]
+
+
+def _ranked(start: Tensor, end: Tensor, n: int, legal: int = 0, of: str = "all") -> Any:
+    D = len(start)
+    scores = start[:, None] + end
+    scores = scores.masked_fill(~torch.ones(D, D).triu(legal).bool(), -torch.inf)
+    size = min(n, int(scores.isfinite().sum()))
+    best = scores.flatten().topk(size)
+    whole = {
+        "all": scores.flatten().logsumexp(0),
+        "n best": best.values.logsumexp(0),
+        "two softmaxes": start.logsumexp(0) + end.logsumexp(0),
+    }[of]
+    return [
+        (place // D, place % D, float((score - whole).exp()))
+        for place, score in zip(best.indices.tolist(), best.values, strict=True)
+    ]
+
+
+n_best.wrong(
+    "two softmaxes",
+    lambda start, end, n: _ranked(start, end, n, of="two softmaxes"),
+    "the order is right; but these are products of two softmaxes, which waste a part on spans that "
+    "are not legal",
+)
+n_best.wrong(
+    "softmax over the n best",
+    lambda start, end, n: _ranked(start, end, n, of="n best"),
+    "you share 100 % out among the n best alone: with n = 1 you would always be certain",
+)
+n_best.wrong(
+    "end before start",
+    lambda start, end, n: _ranked(start, end, n, legal=-len(start)),
+    "some of your spans end before they start",
+)
+n_best.wrong(
+    "no single tokens",
+    lambda start, end, n: _ranked(start, end, n, legal=1),
+    "a span of one token is missing: first and last may be the same place",
+)
+n_best.wrong(
+    "scores",
+    lambda start, end, n: [(i, j, float(start[i] + end[j])) for i, j, _ in _ranked(start, end, n)],
+    "the spans are right; you give their scores, where their probabilities are asked for",
+)
+
+
+@check(
+    "11",
+    cases=lambda: [
+        ("within a cloud", "the cloud"), ("Gravity.", "gravity"), ("rain rain snow", "rain snow"),
+        ("drizzle", "graupel"), ("ice crystals in cold air", "cold ice crystals"),
+        ("a dog", "Dog!"), ("rain rain snow", "rain rain"),
+    ],
+    hints=(
+        "`collections.Counter(a) & collections.Counter(b)` has the words that both have",
+        "2 * common / (words of the one + words of the other); 0 if nothing is common",
+    ),
+)  # fmt: skip
+def word_f1(prediction: str, gold: str) -> float:
+    """F1 of the words that two answers share; case, punctuation, a, an, the do not count."""
+    found, right = _kept(prediction), _kept(gold)
+    common = sum(min(found.count(word), right.count(word)) for word in set(found))
+    if not common:
+        return 0.0
+    precision, recall = common / len(found), common / len(right)
+    return 2 * precision * recall / (precision + recall)
+
+
+def _kept(text: str, articles: bool = False) -> list[str]:
+    plain = text.lower().translate(str.maketrans("", "", string.punctuation))
+    return [word for word in plain.split() if articles or word not in {"a", "an", "the"}]
+
+
+def _f1(found: list[str], right: list[str]) -> float:
+    common = sum(min(found.count(word), right.count(word)) for word in set(found))
+    return 2 * common / (len(found) + len(right))
+
+
+word_f1.wrong(
+    "counted once",
+    lambda prediction, gold: (
+        2
+        * len(set(_kept(prediction)) & set(_kept(gold)))
+        / (len(_kept(prediction)) + len(_kept(gold)))
+    ),
+    "a word that both have twice is twice in common: count, do not only collect",
+)
+word_f1.wrong(
+    "articles count",
+    lambda prediction, gold: _f1(_kept(prediction, True), _kept(gold, True)),
+    "a, an and the still count as words: the official rules take them away first",
+)
+word_f1.wrong(
+    "letters as they are",
+    lambda prediction, gold: _f1(prediction.split(), gold.split()),
+    "compare without case, punctuation and articles: `Gravity.` is as good as `gravity`",
+)
+word_f1.wrong(
+    "sets",
+    lambda prediction, gold: _f1([*set(_kept(prediction))], [*set(_kept(gold))]),
+    "a word that is there twice counts twice: a set forgets that, a Counter does not",
+)
+word_f1.wrong(
+    "precision",
+    lambda prediction, gold: (
+        _f1(_kept(prediction), _kept(gold))
+        * (len(_kept(prediction)) + len(_kept(gold)))
+        / (2 * len(_kept(prediction)))
+    ),
+    "that is the precision: whoever answers with one sure word always wins. F1 has the recall, too",
+)

@@ -1,0 +1,256 @@
+"""Figures in the course's visual language, for notebooks, slides and print.
+
+A token is a chip: its piece in a monospaced face, its id small beneath, a line in the colour of
+its segment under it. A continuation touches the chip before it and its ## is dimmed; a special
+token is a grey outline.
+"""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.patches import FancyBboxPatch
+
+from bertedu.errors import InputError
+from bertedu.widgets.palette import LIGHT
+
+STYLE = "bertedu.classroom.bertedu"  # for matplotlib.pyplot.style.use
+SEGMENTS = (LIGHT["segment-a"], LIGHT["segment-b"])
+INK, DIMMED, OUTLINE, CHIP = (LIGHT[name] for name in ("ink", "dim", "outline", "chip"))
+
+_PIECE, _ID = 12.0, 9.0  # points
+_ADVANCE = 0.602  # of DejaVu Sans Mono, in font sizes
+_HEIGHT, _LINE, _GAP, _INSET = 22.0, 52.0, 7.0, 6.0
+
+
+class ChipFigure(Figure):
+    """A figure of tokens, which any front end shows and a screen reader can read.
+
+    It keeps clear of pyplot, whose backend and settings belong to the notebook.
+    """
+
+    words = ""
+
+    def __repr__(self) -> str:
+        """The tokens in a line."""
+        return f"tokens: {self.words}"
+
+    def _repr_png_(self) -> bytes:
+        picture = BytesIO()
+        self.savefig(picture, format="png")
+        return picture.getvalue()
+
+
+def token_chips(
+    tokens: Sequence[str],
+    ids: Sequence[int] | None = None,
+    *,
+    segments: Sequence[int] | None = None,
+    width: float = 7.5,
+) -> ChipFigure:
+    """Returns a matplotlib figure with one chip a token, in as many lines as they need.
+
+    Args:
+        tokens: S pieces; those in [brackets] are drawn as special tokens.
+        ids: S ids to write beneath, or None.
+        segments: S times 0 (A) or 1 (B), or None for no underline.
+        width: inches.
+
+    Raises:
+        InputError: ids or segments that are not one a token.
+
+    Example:
+        >>> token_chips(["[CLS]", "play", "##ing", "[SEP]"], [101, 2377, 2075, 102])
+        tokens: [CLS] play ##ing [SEP]
+    """
+    for name, values in (("ids", ids), ("segments", segments)):
+        if values is not None and len(values) != len(tokens):
+            raise InputError(f"{len(tokens)} tokens, but {len(values)} {name}")
+    places, lines = _places(tokens, ids, width * 72)
+    with style.context([STYLE, {"figure.constrained_layout.use": False}]):
+        figure = ChipFigure(figsize=(width, lines * _LINE / 72))
+        figure.words = " ".join(tokens)
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        axes.set(xlim=(0, width * 72), ylim=(lines * _LINE, 0))  # one unit is one point
+        axes.axis("off")
+        for index, (left, top, chip_width) in enumerate(places):
+            _draw_chip(axes, tokens[index], left, top, chip_width)
+            if ids is not None:
+                middle = left + chip_width / 2
+                axes.text(middle, top + 37, str(int(ids[index])), ha="center", va="center",
+                          family="monospace", size=_ID, color=DIMMED)  # fmt: skip
+            if segments is not None:
+                edge = (left + 1, left + chip_width - 1)
+                axes.plot(edge, [top + 26] * 2, color=SEGMENTS[int(segments[index])], lw=3)
+    return figure
+
+
+def _places(
+    tokens: Sequence[str], ids: Sequence[int] | None, width: float
+) -> tuple[list[tuple[float, float, float]], int]:
+    """Left, top and width of each chip in points, and the number of lines."""
+    widths = [len(_drawable(token)) * _ADVANCE * _PIECE + 2 * _INSET for token in tokens]
+    if ids is not None:
+        numbers = (len(str(int(index))) * _ADVANCE * _ID + 6 for index in ids)
+        widths = [max(pair) for pair in zip(widths, numbers, strict=True)]
+    places: list[tuple[float, float, float]] = []
+    right, line = 0.0, 0
+    for index, token in enumerate(tokens):
+        continues = index > 0 and token.startswith("##")
+        left = right if continues else right + _GAP
+        needed = widths[index] if continues else sum(widths[index : _word_end(tokens, index)])
+        if left + needed > width and left > _GAP:
+            left, line = _GAP, line + 1
+        right = left + widths[index]
+        places.append((left, line * _LINE + 5, widths[index]))
+    return places, line + 1
+
+
+def _word_end(tokens: Sequence[str], start: int) -> int:
+    following = range(start + 1, len(tokens))
+    return next((i for i in following if not tokens[i].startswith("##")), len(tokens))
+
+
+def _draw_chip(axes: Axes, token: str, left: float, top: float, width: float) -> None:
+    special = token.startswith("[") and token.endswith("]") and len(token) > 2
+    axes.add_patch(
+        FancyBboxPatch(
+            (left, top),
+            width,
+            _HEIGHT,
+            boxstyle="round,pad=0,rounding_size=4",
+            facecolor="none" if special else CHIP,
+            edgecolor=OUTLINE,
+            linewidth=1,
+        )
+    )
+    marks, piece = ("##", token[2:]) if token.startswith("##") else ("", token)
+    start = left + (width - len(_drawable(token)) * _ADVANCE * _PIECE) / 2
+    for text, color in ((marks, OUTLINE), (_drawable(piece), DIMMED if special else INK)):
+        if text:
+            axes.text(start, top + _HEIGHT / 2, text, va="center_baseline",
+                      family="monospace", size=_PIECE, color=color)  # fmt: skip
+        start += len(text) * _ADVANCE * _PIECE
+
+
+def _drawable(text: str) -> str:
+    """The text with U+ numbers for what matplotlib's own font cannot draw."""
+    font = get_font(findfont("DejaVu Sans Mono"))
+    return "".join(c if font.get_char_index(ord(c)) else f"U+{ord(c):X}" for c in text)
+
+
+PARTS = {  # one colour a part of BERT, light enough for dark letters on it
+    "text": "#ffffff",
+    "embeddings": "#fde3b4",
+    "attention": "#bfe0f5",
+    "feed-forward": "#b9e6d3",
+    "norm": "#e3e6ea",
+    "heads": "#f2cfe0",
+    "group": "#f7f8fa",
+}
+
+Box = tuple[float, float, float, float, str]
+Arrow = tuple[str, str] | tuple[str, str, float]
+
+
+class Diagram(ChipFigure):
+    """A figure of boxes and arrows, which a screen reader can read."""
+
+    def __repr__(self) -> str:
+        """The arrows in a line."""
+        return f"diagram: {self.words}"
+
+
+def diagram(
+    boxes: Mapping[str, Box],
+    arrows: Sequence[Arrow] = (),
+    *,
+    size: tuple[float, float] = (7.5, 3.2),
+) -> Diagram:
+    """Returns a figure of boxes joined by arrows.
+
+    Args:
+        boxes: label to (left, bottom, width, height, part), in inches; the part is a key of
+            `PARTS`. A "group" is drawn as a frame, its label at the top.
+        arrows: pairs of boxes, each named by the first line of its label. (from, to) goes
+            straight, through the middle of what the two share in height or in width;
+            (from, to, x) leaves and enters at the side facing x and goes round by way of x.
+        size: width and height of the figure in inches.
+
+    Raises:
+        InputError: an arrow from or to a box that is not there, or between boxes that share
+            neither height nor width.
+
+    Example:
+        >>> boxes = {"ids": (0, 0, 1, 1, "text"), "vectors": (2, 0, 1, 1, "embeddings")}
+        >>> diagram(boxes, [("ids", "vectors")])
+        diagram: ids → vectors
+    """
+    named = {label.partition("\n")[0]: box for label, box in boxes.items()}
+    with style.context([STYLE, {"figure.constrained_layout.use": False}]):
+        figure = Diagram(figsize=size)
+        figure.words = "; ".join(f"{arrow[0]} → {arrow[1]}" for arrow in arrows)
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        axes.set(xlim=(0, size[0]), ylim=(0, size[1]))  # one unit is one inch
+        axes.axis("off")
+        for label, box in boxes.items():
+            _draw_box(axes, label, box)
+        for arrow in arrows:
+            if missing := [name for name in arrow[:2] if name not in named]:
+                raise InputError(f"an arrow names {missing[0]!r}, which is not a box")
+            start, end = named[arrow[0]][:4], named[arrow[1]][:4]
+            path = _straight(start, end) if len(arrow) == 2 else _round(start, end, arrow[2])
+            xs, ys = zip(*path, strict=True)
+            axes.plot(xs[:-1], ys[:-1], color=DIMMED, lw=1.3, solid_capstyle="butt")
+            axes.annotate("", path[-1], path[-2], arrowprops=_HEAD)
+    return figure
+
+
+_HEAD: dict[str, Any] = {"arrowstyle": "-|>", "color": DIMMED, "shrinkA": 0, "shrinkB": 0}
+_Point = tuple[float, float]
+_Place = tuple[float, float, float, float]
+
+
+def _draw_box(axes: Axes, label: str, box: Box) -> None:
+    left, bottom, width, height, part = box
+    group = part == "group"
+    axes.add_patch(
+        FancyBboxPatch(
+            (left, bottom),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.06",
+            facecolor=PARTS[part],
+            edgecolor=OUTLINE,
+            linewidth=1,
+            linestyle=(0, (4, 3)) if group else "-",
+        )
+    )
+    middle = bottom + height - 0.08 if group else bottom + height / 2
+    axes.text(left + width / 2, middle, label, ha="center", va="top" if group else "center",
+              size=10, color=DIMMED if group else INK, linespacing=1.3)  # fmt: skip
+
+
+def _straight(start: _Place, end: _Place) -> list[_Point]:
+    for axis in (0, 1):  # side by side in x means an arrow up or down
+        low = max(start[axis], end[axis])
+        high = min(start[axis] + start[axis + 2], end[axis] + end[axis + 2])
+        if low < high:
+            other, middle = 1 - axis, (low + high) / 2
+            forward = start[other] < end[other]
+            first = start[other] + (start[other + 2] if forward else 0)
+            last = end[other] + (0 if forward else end[other + 2])
+            path = [(middle, first), (middle, last)]
+            return path if axis == 0 else [(y, x) for x, y in path]
+    raise InputError("two boxes that share neither height nor width need a way round: add an x")
+
+
+def _round(start: _Place, end: _Place, x: float) -> list[_Point]:
+    sides = [box[0] if x < box[0] else box[0] + box[2] for box in (start, end)]
+    leave, enter = (0.7, 0.3) if start[1] < end[1] else (0.3, 0.7)  # on the sides that face
+    ys = [start[1] + leave * start[3], end[1] + enter * end[3]]
+    return [(sides[0], ys[0]), (x, ys[0]), (x, ys[1]), (sides[1], ys[1])]

@@ -1,0 +1,135 @@
+"""The course's own drawings and its list of lessons.
+
+The drawings are in the colours of `bertedu.classroom.figures.PARTS`.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+from bertedu.classroom.figures import Arrow, Box, Diagram, diagram
+
+LESSONS = {  # name of the notebook: the question that it answers
+    "01_wordpiece": "How does a text become pieces and ids?",
+    "02_masked_language_model": "How does one learn language by filling holes?",
+    "03_next_sentence_prediction": "Does this sentence follow that one?",
+    "04_input_embeddings": "What does one token look like to BERT, as numbers?",
+    "05_self_attention": "How do tokens look at each other?",
+    "06_the_whole_model": "Which parts is BERT made of, and where are its 110 million numbers?",
+    "07_joint_pretraining": "What happens while BERT learns both tasks at once?",
+    "08_classification": "How does one answer for a whole sentence come out?",
+    "09_slot_filling": "How does one answer for each word come out?",
+    "10_inference": "Does the first sentence imply the second?",
+    "11_question_answering": "Where in a document is the answer?",
+    "12_bug_museum": "Which mistakes did others make, and would you have found them?",
+    "13_beyond": "What comes after the laptop, and after BERT?",
+}
+APPENDICES = {  # of the same form, beside the line of lessons
+    "14_gallery": "Which picture answers which question?",
+}
+
+
+def lesson_table(folder: Path = Path()) -> str:
+    r"""Returns the lessons and appendices as a Markdown table; those that exist are links.
+
+    Args:
+        folder: where the notebooks are. One that is not built yet counts when its source is in
+            a course/ beside or above the folder.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "01_wordpiece.ipynb").touch()
+        >>> print(*lesson_table(folder).splitlines()[2:4], sep="\n")
+        | 01 | [wordpiece](01_wordpiece.ipynb) | How does a text become pieces and ids? |
+        | 02 | masked language model | How does one learn language by filling holes? |
+    """
+    lines = ["| | lesson | the question it answers |", "|:--|:--|:--|"]
+    for name, question in {**LESSONS, **APPENDICES}.items():
+        number, _, title = name.replace("_", " ").partition(" ")
+        places = [folder / f"{name}.ipynb"]
+        places += [folder / up / "course" / f"{name}.py" for up in ("..", "../..")]
+        linked = f"[{title}]({name}.ipynb)" if any(p.exists() for p in places) else title
+        lines.append(f"| {number} | {linked} | {question} |")
+    return "\n".join(lines)
+
+
+def course_map() -> Diagram:
+    """Returns BERT from a text to its answers, with each lesson at its place.
+
+    Example:
+        >>> course_map()
+        diagram: your text → 01; 01 → 04; 04 → 05; 06 → 07; 06 → fine-tuning
+    """
+    boxes: dict[str, Box] = {
+        "06\nthe whole model": (2.5, 0.75, 1.75, 2.3, "group"),
+        "07\nboth learned at once": (4.6, 1.7, 2.8, 1.35, "group"),
+        "fine-tuning": (4.6, 0.02, 2.8, 1.56, "group"),
+        "your text": (0.1, 1.8, 0.85, 0.55, "text"),
+        "01\nWordPiece": (1.25, 1.8, 0.95, 0.55, "embeddings"),
+        "04\ninput embeddings": (2.62, 1.8, 1.5, 0.55, "embeddings"),
+        "05\nself-attention": (2.62, 0.9, 1.5, 0.55, "attention"),
+        "12\nmuseum of bugs": (0.1, 0.1, 1.5, 0.55, "text"),
+        "13\nbeyond the laptop": (1.75, 0.1, 1.65, 0.55, "text"),
+    }
+    heads = {
+        "02\nmasked words": (0, 1.8),
+        "03\nnext sentence": (1, 1.8),
+        "08\nclassification": (0, 0.74),
+        "09\nslot filling": (1, 0.74),
+        "10\ninference": (0, 0.11),
+        "11\nanswers": (1, 0.11),
+    }
+    for label, (column, bottom) in heads.items():
+        boxes[label] = (4.72 + 1.34 * column, bottom, 1.22, 0.55, "heads")
+    ways = ["your text", "01", "04", "05"]
+    return diagram(boxes, [*pairwise(ways), ("06", "07"), ("06", "fine-tuning")], size=(7.5, 3.1))
+
+
+def architecture() -> Diagram:
+    """Returns all of BERT beside one of its layers, with the shapes at each stage.
+
+    Source: Devlin et al. 2019, section 3; Vaswani et al. 2017, section 3.1.
+
+    Example:
+        >>> repr(architecture()).split("; ")[0]
+        'diagram: ids, segments, mask → embeddings'
+    """
+    bert: dict[str, Box] = {
+        "ids, segments, mask\n[B, S]": (0.5, 0.05, 2.0, 0.5, "text"),
+        "embeddings\n[B, S, H]": (0.5, 0.85, 2.0, 0.5, "embeddings"),
+        "layer 1": (0.5, 1.78, 2.0, 0.3, "attention"),
+        "layer 2 … L - 1": (0.5, 2.25, 2.0, 0.3, "attention"),
+        "layer L": (0.5, 2.72, 2.0, 0.3, "attention"),
+    }
+    heads: dict[str, Box] = {
+        "masked-LM head\n[B, S, V]": (0.05, 3.62, 1.4, 0.5, "heads"),
+        "pooler\n[B, H]": (1.6, 3.62, 1.4, 0.5, "heads"),
+        "next-sentence head\n[B, 2]": (1.55, 4.4, 1.5, 0.5, "heads"),
+    }
+    layer: dict[str, Box] = {
+        "states [B, S, H]": (4.0, 0.05, 2.2, 0.4, "text"),
+        "self-attention": (4.0, 1.05, 2.2, 0.4, "attention"),
+        "add, then LayerNorm": (4.0, 1.75, 2.2, 0.4, "norm"),
+        "feed-forward network\nH → 4 H → H": (4.0, 2.45, 2.2, 0.6, "feed-forward"),
+        "add, then LayerNorm ": (4.0, 3.35, 2.2, 0.4, "norm"),  # the space tells the two apart
+        "new states [B, S, H]": (4.0, 4.6, 2.2, 0.4, "text"),
+    }
+    frames: dict[str, Box] = {
+        "L layers": (0.25, 1.65, 2.5, 1.72, "group"),
+        "one layer": (3.6, 0.75, 3.8, 3.6, "group"),
+    }
+    straight = [
+        ("L layers", "masked-LM head"),
+        ("L layers", "pooler"),
+        ("pooler", "next-sentence head"),
+    ]
+    residual = [
+        ("states [B, S, H]", "add, then LayerNorm", 6.8),
+        ("add, then LayerNorm", "add, then LayerNorm ", 6.8),
+    ]
+    arrows: list[Arrow] = [*pairwise(_names(bert)), *straight, *pairwise(_names(layer)), *residual]
+    return diagram(frames | bert | heads | layer, arrows, size=(7.5, 5.1))
+
+
+def _names(boxes: dict[str, Box]) -> list[str]:
+    return [label.partition("\n")[0] for label in boxes]

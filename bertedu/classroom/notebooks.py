@@ -1,0 +1,271 @@
+"""The course's notebooks, built from their sources and executed.
+
+Built twice, they are byte-identical. `notebook_editions` says what a source becomes.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bertedu.classroom.notebook_editions import METADATA, Edition, editions, unexecuted
+from bertedu.errors import InputError
+
+NOT_DONE = "not done yet"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+MOST_LINES = 14
+MOST_BYTES = 1_000_000
+SECONDS_PER_CELL = 400  # lesson 07 trains for up to 120 on two idle cores
+# A kernel that gives the same output wherever and whenever it runs.
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "2",
+    "MKL_NUM_THREADS": "2",
+    "OMP_WAIT_POLICY": "PASSIVE",  # a thread that waits leaves its core to others
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "SOURCE_DATE_EPOCH": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "NO_COLOR": "1",
+    "BERTEDU_PROGRESS": "",  # building the solutions is nobody's progress
+}
+
+
+class CellError(RuntimeError):
+    """A cell that failed while its notebook was built, told in a few lines."""
+
+
+def executed(
+    notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL, *, keep_views: bool = False
+) -> Any:
+    """Returns the notebook run from top to bottom by this Python, its outputs in lasting form.
+
+    Args:
+        notebook: as `unexecuted` gives it; its cells are filled in.
+        folder: the kernel's working directory.
+        seconds: the longest that one cell may take.
+        keep_views: leave in the outputs which widget they show, which means something only as
+            long as somebody has that widget's state.
+
+    Raises:
+        CellError: a cell that fails, takes too long or ends the kernel.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    class ThisPython(AsyncKernelManager):
+        # Not the kernel that happens to be called python3 in the reader's home folder.
+        kernel_spec = KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        )
+
+    reached = 0
+
+    def remember(cell_index: int, **_: Any) -> None:
+        nonlocal reached
+        reached = cell_index
+
+    client = NotebookClient(
+        notebook,
+        timeout=seconds,
+        kernel_manager_class=ThisPython,
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+        on_cell_start=remember,
+    )
+    try:
+        client.execute(env=os.environ | ENVIRONMENT | {"PYTHONPATH": _this_library()})
+    except CellExecutionError as error:
+        raise CellError(_failure(notebook, reached, f"{error.ename}: {error.evalue}")) from None
+    except CellTimeoutError:
+        reason = f"took longer than {seconds} seconds"
+        raise CellError(_failure(notebook, reached, reason)) from None
+    except DeadKernelError:
+        reason = "ended the kernel (out of memory?)"
+        raise CellError(_failure(notebook, reached, reason)) from None
+    notebook.metadata = METADATA
+    if not keep_views:
+        for cell in notebook.cells:
+            for output in cell.get("outputs", []):
+                output.get("data", {}).pop(WIDGET_VIEW, None)
+    return notebook
+
+
+def _this_library() -> str:
+    """A search path that finds the bertedu of this very process first."""
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, inherited)])
+
+
+def _failure(notebook: Any, index: int, reason: str) -> str:
+    first_lines = textwrap.indent("\n".join(notebook.cells[index].source.splitlines()[:4]), "  | ")
+    return f"cell {index + 1}: {textwrap.shorten(reason, 400)}\n{first_lines}"
+
+
+def build(edition: Edition) -> list[str]:
+    """Executes one edition, writes it, and returns what its author should still look at.
+
+    The file is replaced only when every cell has run.
+
+    Args:
+        edition: which source, and with or without solutions.
+
+    Raises:
+        CellError: as `executed`.
+    """
+    import nbformat
+
+    edition.path.parent.mkdir(parents=True, exist_ok=True)
+    notebook = executed(unexecuted(edition), edition.path.parent)
+    text = nbformat.writes(notebook) + "\n"  # type: ignore[no-untyped-call]
+    with tempfile.NamedTemporaryFile(
+        "w", dir=edition.path.parent, suffix=".tmp", delete=False, encoding="utf-8", newline="\n"
+    ) as file:
+        file.write(text)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(edition.path)
+    notes = [*remarks(notebook, edition.solved)]
+    if len(text) > MOST_BYTES:
+        notes.append(f"{len(text) / 1e6:.1f} MB: fewer or smaller pictures, please")
+    return notes
+
+
+def remarks(notebook: Any, solved: bool) -> Iterator[str]:
+    """Yields what the course's rules say against an executed notebook.
+
+    Args:
+        notebook: the executed notebook.
+        solved: whether its exercises should be done.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        first_line, lines = cell.source.split("\n")[0], len(cell.source.splitlines())
+        if lines > MOST_LINES:
+            yield f"{lines} lines in the cell that begins {first_line!r}"
+        for output in cell.outputs:
+            if output.output_type == "stream" and output.name == "stderr":
+                yield f"stderr from the cell that begins {first_line!r}: {output.text[:80]!r}"
+            if solved and NOT_DONE in str(output):
+                yield f"{NOT_DONE!r} although solved: the cell that begins {first_line!r}"
+    if not any("assert " in cell.source for cell in code):
+        yield "no assertion"
+
+
+def stale(edition: Edition) -> str | None:
+    """Returns how a built notebook differs from its source, or None.
+
+    Outputs are not compared: nbval runs them again.
+
+    Args:
+        edition: which notebook.
+    """
+    import nbformat
+
+    if not edition.path.exists():
+        return "is not built"
+    try:
+        built = nbformat.read(edition.path, as_version=4)  # type: ignore[no-untyped-call]
+    except (ValueError, nbformat.ValidationError):
+        return "is not a notebook"
+    for cell in built.cells:
+        if cell.cell_type == "code":
+            if cell.execution_count is None and cell.source.strip():
+                return f"was not executed at {cell.source.splitlines()[0]!r}"
+            cell.outputs, cell.execution_count = [], None
+    expected = unexecuted(edition)
+    if built == expected:
+        return None
+    for number, (old, new) in enumerate(zip(built.cells, expected.cells, strict=False), 1):
+        if old != new:
+            return f"differs from its source from cell {number} on"
+    return "has other cells or metadata than its source"
+
+
+def orphans(root: Path) -> list[Path]:
+    """Returns the built notebooks that no source makes any more.
+
+    Args:
+        root: the folder that holds course/ and notebooks/.
+    """
+    made = {edition.path for edition in editions(root)}
+    return sorted({*(root / "notebooks").rglob("[0-9][0-9]_*.ipynb")} - made - _checkpoints(root))
+
+
+def _checkpoints(root: Path) -> set[Path]:
+    return set((root / "notebooks").rglob(".ipynb_checkpoints/*"))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `bertedu notebooks`.
+
+    Args:
+        parser: the subcommand's parser.
+    """
+    parser.add_argument(
+        "names", nargs="*", help="notebooks to build, by name or number (default: all)"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="build nothing; fail when a notebook is stale"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="the folder of course/ (default: this one)"
+    )
+
+
+def run(args: argparse.Namespace, say: Callable[[str], None] = print) -> int:
+    """Returns 0 when all the notebooks are built (or, with `--check`, up to date), else 1.
+
+    Args:
+        args: as `add_arguments` describes them.
+        say: receives each line of progress.
+
+    Raises:
+        InputError: no course/ here, or a name that fits no source.
+    """
+    if not (args.root / "course").is_dir():
+        folder = args.root.resolve()
+        raise InputError(f"no course/ in {folder}: run this in the repository, or give --root")
+    root: Path = args.root.resolve()
+    chosen = editions(root, args.names)
+    return _check(root, chosen, say) if args.check else _build(chosen, say)
+
+
+def _check(root: Path, chosen: list[Edition], say: Callable[[str], None]) -> int:
+    old = [(edition, reason) for edition in chosen if (reason := stale(edition))]
+    for edition, reason in old:
+        say(f"stale: {edition.path.relative_to(root)} {reason}")
+    if old:
+        names = " ".join(dict.fromkeys(edition.source.stem for edition, _ in old))
+        say(f"mend with: bertedu notebooks {names}")
+    alone = orphans(root)
+    for path in alone:
+        say(f"orphan: {path.relative_to(root)} has no source in course/; delete it")
+    if not old and not alone:
+        say(f"{len(chosen)} notebooks up to date")
+    return 1 if old or alone else 0
+
+
+def _build(chosen: list[Edition], say: Callable[[str], None]) -> int:
+    failed = 0
+    for edition in chosen:
+        start = time.perf_counter()
+        try:
+            notes = build(edition)
+        except CellError as error:
+            failed += 1
+            say(f"{edition.name}  FAILED in {error}")
+            continue
+        seconds, kilobytes = time.perf_counter() - start, edition.path.stat().st_size / 1000
+        say(f"{edition.name}  {seconds:.1f} s  {kilobytes:.0f} kB")
+        for note in notes:
+            say(f"  look again: {note}")
+    return 1 if failed else 0

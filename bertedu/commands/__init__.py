@@ -1,0 +1,1 @@
+"""The command line: `bertedu COMMAND`, a module for each command."""

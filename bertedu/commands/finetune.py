@@ -1,0 +1,173 @@
+"""`bertedu finetune`: examples in, a fine-tuned model out; interrupted, it goes on where it was."""
+
+import argparse
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bertedu.checkpoint import read_config, resolve
+from bertedu.errors import InputError
+from bertedu.finetuning.registry import TASKS
+from bertedu.finetuning.run import FinetuningRecipe, FinetuningRun
+from bertedu.training.checkpoints import hours_left
+from bertedu.utils.files import write_json
+
+DEFAULTS = FinetuningRecipe()
+
+
+def case(word: str) -> str:
+    """Returns a case's name as it is in Python."""
+    return word.replace("-", "_")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    add = parser.add_argument
+    add("case", type=case, choices=TASKS, metavar="CASE", help=", ".join(TASKS))
+    add("data", metavar="DATA", help="file, folder or hub:NAME:SPLIT to learn from")
+    add("--out", required=True, type=Path, help="folder of the fine-tuned model")
+    add("--dev", help="to choose the best state by; by default a tenth of DATA")
+    add("--test", help="to judge the result by")
+    add("--init", default="bertedu", help="checkpoint to start from, or scratch")
+    add("--epochs", type=int, default=DEFAULTS.epochs)
+    add("--batch-size", type=int, default=DEFAULTS.batch_size, help="examples a step")
+    add("--batch-tokens", type=int, default=DEFAULTS.batch_tokens, help="tokens a step, at most")
+    add("--learning-rate", type=float, default=DEFAULTS.learning_rate, help="the peak")
+    add("--max-length", type=int, help="tokens an example; 128, questions 384")
+    add("--dropout", type=float, help="instead of the checkpoint's own")
+    add("--freeze-layers", type=int, default=0, help="from the bottom")
+    add("--patience", type=int, help="evaluations without a better one before it ends")
+    add("--pooling", default="cls", help="classification: cls, mean or concat")
+    add("--seed", type=int, default=0)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit code."""
+    from accelerate import Accelerator
+    from tqdm.auto import tqdm
+
+    accelerator = Accelerator()
+    leads = accelerator.is_main_process
+    task_class, module = TASKS[args.case]
+    settings = {"pooling": args.pooling} if args.case == "classification" else {}
+    task = task_class(**settings)
+    train = module.read(args.data)
+    test = module.read(args.test) if args.test else None
+    if args.dev:
+        dev = module.read(args.dev)
+    else:
+        train, dev = held_out(train, share=0.1, seed=args.seed)
+    recipe = FinetuningRecipe(
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        batch_tokens=args.batch_tokens,
+        learning_rate=args.learning_rate,
+        max_length=args.max_length,
+        dropout=args.dropout,
+        freeze_layers=args.freeze_layers,
+        patience=args.patience,
+        seed=args.seed,
+    )
+    start = args.init
+    if start == "scratch":  # the embedded checkpoint's sizes, fresh weights
+        start = read_config(resolve("bertedu"))
+    training = FinetuningRun(
+        task, start, train, dev, recipe=recipe, folder=args.out / "run", accelerator=accelerator,
+    )  # fmt: skip
+    if leads:
+        announce(training, train, dev)
+
+    stop = [False]
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.__setitem__(0, True)) for number in numbers]
+    began = time.perf_counter()
+    steps = iter(training)
+    with tqdm(total=training.steps, unit="step", disable=not leads, mininterval=5) as bar:
+        for report in steps:
+            bar.update(report.step + 1 - bar.n)
+            bar.set_postfix(loss=f"{report.loss:.2f}")
+            if report.metrics and leads:
+                tqdm.write(f"epoch {report.epoch + 1}: {described(report.metrics)}")
+            if stop[0]:
+                steps.close()
+                tqdm.write(f"stopped after step {report.step + 1}: run the same command to go on")
+                return 130
+    seconds = time.perf_counter() - began
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+    if leads:
+        finish(args.out, training, test, seconds, len(train))
+    return 0
+
+
+def held_out(examples: list[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
+    """Returns two parts; questions on one document, or pairs of one premise, stay together.
+
+    Raises:
+        InputError: there are too few examples.
+    """
+    groups: dict[Any, list[Any]] = {}
+    for number, example in enumerate(examples):
+        key = getattr(example, "document", getattr(example, "premise", number))
+        groups.setdefault(key, []).append(example)
+    order = list(groups.values())
+    count = round(share * len(order))
+    if not 1 <= count < len(order):
+        raise InputError(f"{len(examples)} examples are too few to hold some out: give --dev")
+    shuffled = [order[i] for i in np.random.default_rng(seed).permutation(len(order))]
+    dev, train = shuffled[:count], shuffled[count:]
+    return [e for group in train for e in group], [e for group in dev for e in group]
+
+
+def announce(training: FinetuningRun[Any, Any], train: Sequence[Any], dev: Sequence[Any]) -> None:
+    """Prints what lies ahead, and how long it will take."""
+    parameters = sum(p.numel() for p in training.model.parameters() if p.requires_grad)
+    labels = getattr(training.task, "labels", ())
+    kinds = f", {len(labels)} labels" if labels else ""
+    print(
+        f"{len(train):,} examples to learn from, {len(dev):,} to judge by{kinds}\n"
+        f"{parameters:,} parameters to train in {training.steps:,} steps, about "
+        f"{hours_left(1, training.estimate())} on this machine",
+        flush=True,
+    )
+
+
+def finish(
+    out: Path,
+    training: FinetuningRun[Any, Any],
+    test: list[Any] | None,
+    seconds: float,
+    examples: int,
+) -> None:
+    """Saves the model and its metrics, and prints them."""
+    tuned = training.finetuned
+    tuned.save(out)
+    results: dict[str, Any] = {
+        "case": tuned.task.name,
+        "examples": examples,
+        "steps": training.steps,
+        "seconds": round(seconds, 1),
+        "dev": tuned.metrics,
+    }
+    print(f"dev: {described(tuned.metrics)}")
+    if test is not None:
+        results["test"] = tuned.evaluate(test, progress=True)
+        print(f"test: {described(results['test'])}")
+    write_json(out / "metrics.json", results)
+    shutil.rmtree(out / "run", ignore_errors=True)
+    print(f"saved in {out}")
+
+
+def described(metrics: dict[str, float]) -> str:
+    """Returns metrics as one line.
+
+    Example:
+        >>> described({"accuracy": 0.5, "intent_accuracy": 1.0})
+        'accuracy 50.0%, intent accuracy 100.0%'
+    """
+    return ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in metrics.items())

@@ -1,0 +1,250 @@
+"""`bertedu pretrain`: text in, a pretrained BERT out; interrupted, it goes on where it was."""
+
+import argparse
+import itertools
+import json
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bertedu.checkpoint import (
+    load_tokenizer,
+    load_weights,
+    read_config,
+    read_weights,
+    resolve,
+    save_pretrained,
+)
+from bertedu.config import BertConfig
+from bertedu.errors import CheckpointError
+from bertedu.heads import BertForPreTraining
+from bertedu.pretraining.corpus import Corpus
+from bertedu.pretraining.masking import MaskingRule
+from bertedu.pretraining.run import (
+    Evaluation,
+    PretrainingData,
+    Recipe,
+    StepReport,
+    evaluate,
+    pretrain,
+    set_token_frequencies,
+    unigram_log_probs,
+)
+from bertedu.tokenizer import BertTokenizer
+from bertedu.training.checkpoints import checkpoints, hours_left
+
+HELD_OUT = 0.02  # share of the documents,
+HELD_OUT_DOCUMENTS = 8  # and at least so many: evaluation needs pairs
+HEADS = ("cls.", "bert.pooler.")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("corpus", nargs="+", help="text files or folders, hub:NAME, or a corpus")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--init", default="scratch", help="scratch, bertedu, or a folder")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--batch-tokens", type=int, default=2048, help="tokens a step")
+    parser.add_argument("--learning-rate", type=float, default=5e-4, help="the peak")
+    parser.add_argument("--warmup", type=int, default=100, help="steps")
+    parser.add_argument("--max-length", type=int, default=128, help="tokens an example")
+    parser.add_argument(
+        "--short-share", type=float, default=0.1, help="of the pairs, of a random shorter length"
+    )
+    parser.add_argument("--mask-rate", type=float, default=0.15, help="of the training")
+    parser.add_argument("--dropout", type=float, help="instead of the model's own")
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), default="fp32",
+        help="bf16: matrix products in bfloat16, quicker where the processor has it",
+    )  # fmt: skip
+    parser.add_argument("--layers", type=int, default=6, help="from scratch")
+    parser.add_argument("--hidden-size", type=int, default=384, help="from scratch")
+    parser.add_argument("--heads", type=int, default=12, help="from scratch")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--evaluate-every", type=int, default=200, help="steps")
+    parser.add_argument("--evaluation-batches", type=int, default=16)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit code."""
+    from accelerate import Accelerator
+    from tqdm.auto import tqdm
+
+    # Without a word of ours, what `accelerate launch --mixed_precision` says holds.
+    accelerator = Accelerator(mixed_precision="bf16" if args.precision == "bf16" else None)
+    leader = accelerator.is_main_process
+    recipe = Recipe(
+        steps=args.steps,
+        tokens_per_batch=args.batch_tokens,
+        learning_rate=args.learning_rate,
+        warmup_steps=args.warmup,
+        max_length=args.max_length,
+        short_share=args.short_share,
+        seed=args.seed,
+        masking=MaskingRule(rate=args.mask_rate),
+    )
+    tokenizer = load_tokenizer("bertedu" if args.init == "scratch" else args.init)
+    with accelerator.main_process_first():
+        corpus = open_corpus(args.corpus, tokenizer, args.out / "corpus", progress=leader)
+    train, held_out = corpus.split(min(0.5, max(HELD_OUT, HELD_OUT_DOCUMENTS / len(corpus))))
+    data = PretrainingData(corpus, tokenizer, recipe, train)
+    judged = replace(recipe, mlm_only=False, masking=MaskingRule())
+    held_out_data = PretrainingData(corpus, tokenizer, judged, held_out)
+    held_out_batches = list(itertools.islice(held_out_data.batches(), args.evaluation_batches))
+    unigrams = unigram_log_probs(corpus, len(tokenizer))
+
+    torch.manual_seed(args.seed)
+    model = starting_model(args, unigrams)
+    steps_done = int(checkpoints(args.out)[-1].name[5:]) if checkpoints(args.out) else 0
+    if leader:
+        announce(model, data, recipe, corpus, steps_done)
+
+    history = History(args.out / "history.jsonl", steps_done) if leader else None
+    stop = [False]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.__setitem__(0, True))
+    steps = pretrain(
+        model, data, recipe, folder=args.out, save_every=args.evaluate_every,
+        accelerator=accelerator,
+    )  # fmt: skip
+    bar = tqdm(
+        total=recipe.steps, initial=steps_done, unit="step", disable=not leader, mininterval=5
+    )
+    for report in steps:
+        if history:
+            history.add(report._asdict())
+        bar.update()
+        bar.set_postfix(mlm=f"{report.mlm_loss:.2f}", nsp=f"{report.nsp_loss:.2f}")
+        done = report.step + 1
+        if leader and history and (done % args.evaluate_every == 0 or done == recipe.steps):
+            evaluation = evaluate(model, held_out_batches, unigrams)
+            if history.is_best(evaluation):
+                save_pretrained(model, args.out / "best", tokenizer)
+            history.add({"step": report.step, "held_out": asdict(evaluation)})
+            history.draw(args.out / "curves.svg", recipe.steps)
+            tqdm.write(described(done, evaluation))
+        if stop[0]:
+            steps.close()
+            tqdm.write(f"stopped after step {done}: run the same command to go on")
+            return 130
+    bar.close()
+    return 0
+
+
+def open_corpus(
+    sources: list[str], tokenizer: BertTokenizer, out: Path, *, progress: bool
+) -> Corpus:
+    """Returns a corpus that was built before, or builds one from text."""
+    if len(sources) == 1 and (Path(sources[0]) / "corpus.json").is_file():
+        return Corpus.open(sources[0])
+    return Corpus.build(sources, tokenizer, out, progress=progress)
+
+
+def starting_model(args: argparse.Namespace, unigrams: torch.Tensor) -> BertForPreTraining:
+    """Returns the model to start from; heads that its checkpoint lacks are fresh.
+
+    Raises:
+        CheckpointError: the checkpoint lacks a part of the encoder.
+    """
+    if args.init == "scratch":
+        config = BertConfig(
+            hidden_size=args.hidden_size,
+            num_hidden_layers=args.layers,
+            num_attention_heads=args.heads,
+            intermediate_size=4 * args.hidden_size,
+        )
+    else:
+        folder = resolve(args.init)
+        config = read_config(folder)
+    if args.dropout is not None:
+        config = replace(
+            config,
+            hidden_dropout_prob=args.dropout,
+            attention_probs_dropout_prob=args.dropout,
+        )
+    model = BertForPreTraining(config)
+    missing = [name for name, _ in model.named_parameters()]
+    if args.init != "scratch":
+        missing = load_weights(model, read_weights(folder), folder)
+        if lost := [name for name in missing if not name.startswith(HEADS)]:
+            raise CheckpointError(f"{folder} lacks {lost[0]}: it is no whole encoder")
+    if "cls.predictions.bias" in missing:
+        set_token_frequencies(model, unigrams)
+    return model
+
+
+def announce(
+    model: BertForPreTraining, data: PretrainingData, recipe: Recipe, corpus: Corpus, done: int
+) -> None:
+    """Prints how much text, how many steps and how many hours lie ahead."""
+    batches = list(itertools.islice(data.batches(), 4))
+    seconds = []
+    for batch in batches:  # gradients that nobody uses: timing only
+        began = time.perf_counter()
+        model(**batch, skip_padding=True).loss.backward()
+        model.zero_grad()
+        seconds.append(time.perf_counter() - began)
+    tokens = sum(int(batch["attention_mask"].sum()) for batch in batches) / len(batches)
+    left = recipe.steps - done
+    print(
+        f"{corpus}\n"
+        f"{sum(p.numel() for p in model.parameters()):,} parameters; {recipe.steps:,} steps of "
+        f"about {tokens:,.0f} tokens, {recipe.steps * tokens / 1e6:.1f}M in all "
+        f"({recipe.steps * tokens / corpus.num_tokens:.1f} times the text)\n"
+        f"{left:,} steps to go, about {hours_left(left, min(seconds))} on this machine",
+        flush=True,
+    )
+
+
+def described(done: int, evaluation: Evaluation) -> str:
+    """Returns an evaluation as one line."""
+    e = evaluation
+    return (
+        f"step {done}: held-out MLM {e.mlm_loss:.2f} nats (unigram {e.unigram_loss:.2f}), "
+        f"top-1 {e.mlm_accuracy:.1%}, NSP {e.nsp_loss:.2f} nats (ln 2 = 0.69), "
+        f"accuracy {e.nsp_accuracy:.1%}"
+    )
+
+
+class History:
+    """A run's losses, a JSON object a line; lines past the last checkpoint are taken back."""
+
+    def __init__(self, path: Path, steps_done: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines: Iterable[str] = path.read_text().splitlines() if path.is_file() else []
+        self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith("}")]
+        self.rows = [row for row in self.rows if row["step"] < steps_done]
+        path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        self.file = path.open("a", buffering=1)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Appends one row."""
+        self.rows.append(row)
+        self.file.write(json.dumps(row) + "\n")
+
+    def draw(self, picture: Path, steps: int) -> None:
+        """Draws the losses beside their baselines, where the widgets' packages are installed."""
+        try:
+            from bertedu.widgets import TrainingMonitor
+        except ImportError:
+            return  # a training machine needs no notebook software
+        judged = [(row["step"], Evaluation(**row["held_out"])) for row in self.rows
+                  if "held_out" in row]  # fmt: skip
+        monitor = TrainingMonitor(steps, judged[-1][1].unigram_loss)
+        for row in self.rows:
+            if "mlm_loss" in row:
+                monitor.add(StepReport(**row))
+        for step, evaluation in judged:
+            monitor.evaluated(step + 1, evaluation)
+        picture.write_text(monitor.to_svg(), encoding="utf-8")
+
+    def is_best(self, evaluation: Evaluation) -> bool:
+        """Returns whether no earlier evaluation had a lower sum of losses."""
+        earlier = [row["held_out"] for row in self.rows if "held_out" in row]
+        total = evaluation.mlm_loss + evaluation.nsp_loss
+        return all(total < e["mlm_loss"] + e["nsp_loss"] for e in earlier)

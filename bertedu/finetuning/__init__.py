@@ -1,0 +1,46 @@
+"""The four cases of fine-tuning: one file each, and one loop that trains them all.
+
+`task` says what a case is, `registry` lists them; `run` trains, `model` is what comes out;
+`tables` reads files, `baselines` says what can be had without BERT.
+"""
+
+from bertedu.finetuning import (
+    classification,
+    inference,
+    question_answering,
+    slot_filling,
+)
+from bertedu.finetuning.classification import Classification, ClassPrediction
+from bertedu.finetuning.inference import Inference
+from bertedu.finetuning.model import FineTuned, load
+from bertedu.finetuning.question_answering import AnswerPrediction, QuestionAnswering, SpanAnswer
+from bertedu.finetuning.recipe import FinetuningRecipe
+from bertedu.finetuning.registry import TASKS, task_named
+from bertedu.finetuning.run import FinetuningRun, StepReport, finetune
+from bertedu.finetuning.slot_filling import Slot, SlotFilling, TagPrediction
+from bertedu.finetuning.task import Task
+
+__all__ = [
+    "TASKS",
+    "AnswerPrediction",
+    "ClassPrediction",
+    "Classification",
+    "FineTuned",
+    "FinetuningRecipe",
+    "FinetuningRun",
+    "Inference",
+    "QuestionAnswering",
+    "Slot",
+    "SlotFilling",
+    "SpanAnswer",
+    "StepReport",
+    "TagPrediction",
+    "Task",
+    "classification",
+    "finetune",
+    "inference",
+    "load",
+    "question_answering",
+    "slot_filling",
+    "task_named",
+]

@@ -1,0 +1,226 @@
+"""A fine-tuned model in one hand: its task, its weights and its tokenizer, ready to answer."""
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Generic, overload
+
+import torch
+from torch import nn
+
+from bertedu.checkpoint import (
+    load_weights,
+    read_config,
+    read_weights,
+    resolve,
+    save_pretrained,
+)
+from bertedu.config import BertConfig
+from bertedu.errors import CheckpointError
+from bertedu.finetuning.registry import task_named
+from bertedu.finetuning.task import Batch, ExampleT, Feature, PredictionT, Task, collate_features
+from bertedu.tokenizer import BertTokenizer
+from bertedu.utils.files import write_json
+
+SETTINGS = "finetuning.json"
+ARCHITECTURES = {  # what a folder is that transformers' own fine-tuning has left
+    "BertForSequenceClassification": "classification",
+    "BertForTokenClassification": "slot_filling",
+    "BertForQuestionAnswering": "question_answering",
+}
+CHUNK = 512  # examples whose features are in memory at once
+
+
+class FineTuned(Generic[ExampleT, PredictionT]):
+    """A fine-tuned model; `bertedu.finetune` and `bertedu.finetuning.load` give one.
+
+    Args:
+        task: with its labels.
+        model: encoder and head.
+        tokenizer: the model's.
+        max_length: tokens of an input; longer documents are read in windows, other texts cut.
+        metrics: how good it was on the development split, where there was one.
+    """
+
+    def __init__(
+        self,
+        task: Task[ExampleT, PredictionT],
+        model: nn.Module,
+        tokenizer: BertTokenizer,
+        max_length: int,
+        metrics: dict[str, float] | None = None,
+    ) -> None:
+        self.task = task
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.metrics = metrics or {}
+
+    def __repr__(self) -> str:
+        """Gives the task, the size, and how good it is."""
+        count = sum(parameter.numel() for parameter in self.model.parameters())
+        scores = "".join(f", {name} {value:.1%}" for name, value in self.metrics.items())
+        return f"FineTuned({self.task.name}, {count:,} parameters{scores})"
+
+    @property
+    def config(self) -> BertConfig:
+        """The model's sizes."""
+        config: BertConfig = self.model.config  # type: ignore[assignment]
+        return config
+
+    @overload
+    def predict(self, inputs: list[Any], *, progress: bool = False) -> list[PredictionT]: ...
+    @overload
+    def predict(
+        self, inputs: str | tuple[str, ...] | ExampleT, *, progress: bool = False
+    ) -> PredictionT: ...
+    def predict(self, inputs: Any, *, progress: bool = False) -> Any:
+        """Returns what the model finds in one input, or in each of a list.
+
+        Args:
+            inputs: a text (classification, slot filling), a tuple of words (slot filling), a
+                tuple (premise, hypothesis) or (question, document), or an example of the task;
+                or a list of them.
+            progress: show a bar.
+
+        Raises:
+            InputError: it is nothing that the task reads; the sentence says what is.
+        """
+        if not isinstance(inputs, list):
+            return self.predict([inputs])[0]
+        examples = [self.task.example(given) for given in inputs]
+        return list(self.predictions(examples, progress=progress))
+
+    def predictions(
+        self, examples: Sequence[ExampleT], *, batch_tokens: int = 4096, progress: bool = False
+    ) -> Iterator[PredictionT]:
+        """Yields the prediction for each example; examples of like length are run together.
+
+        Args:
+            examples: of the task.
+            batch_tokens: of a batch, padding counted.
+            progress: show a bar.
+        """
+        from tqdm.auto import tqdm
+
+        cut = 0
+        with tqdm(total=len(examples), disable=not progress, unit="example") as bar:
+            for first in range(0, len(examples), CHUNK):
+                chunk = examples[first : first + CHUNK]
+                features = [
+                    self.task.features(example, self.tokenizer, self.max_length)
+                    for example in chunk
+                ]
+                cut += sum(f.encoding.truncated > 0 for of_one in features for f in of_one)
+                outputs = iter(
+                    self._outputs([f for of_one in features for f in of_one], batch_tokens)
+                )
+                for example, of_one in zip(chunk, features, strict=True):
+                    rows = [next(outputs) for _ in of_one]
+                    yield self.task.decode(example, of_one, rows)
+                    bar.update()
+        if cut:
+            warnings.warn(
+                f"{cut:,} of {len(examples):,} texts were cut to {self.max_length} tokens",
+                stacklevel=2,
+            )
+
+    @torch.inference_mode()
+    def _outputs(self, features: Sequence[Feature], batch_tokens: int) -> list[Batch]:
+        """Returns the head's output for each feature, without padding."""
+        was_training = self.model.training
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        lengths = [len(feature.encoding) for feature in features]
+        order = sorted(range(len(features)), key=lambda i: -lengths[i])
+        outputs: list[Batch] = [{}] * len(features)
+        while order:
+            size = max(1, batch_tokens // lengths[order[0]])  # the first is the longest
+            rows, order = order[:size], order[size:]
+            inputs = [Feature(features[i].encoding) for i in rows]
+            batch = collate_features(inputs, self.tokenizer.pad_token_id)
+            on_device = {name: values.to(device) for name, values in batch.items()}
+            output = self.task.outputs(self.model(**on_device, skip_padding=True))
+            on_cpu = {name: values.float().cpu() for name, values in output.items()}
+            for place, i in enumerate(rows):
+                outputs[i] = {
+                    name: values[place, : lengths[i]] if values.ndim > 2 else values[place]
+                    for name, values in on_cpu.items()
+                }
+        self.model.train(was_training)
+        return outputs
+
+    def evaluate(self, examples: Sequence[ExampleT], *, progress: bool = False) -> dict[str, float]:
+        """Returns how good the predictions for examples with answers are, from 0 to 1.
+
+        Args:
+            examples: of the task; those without an answer are left out.
+            progress: show a bar.
+
+        Raises:
+            InputError: none has an answer.
+        """
+        return self.task.metrics(examples, self.predictions(examples, progress=progress))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Writes a folder that `bertedu.finetuning.load` and transformers open.
+
+        Raises:
+            CheckpointError: the folder cannot be written to.
+        """
+        save_pretrained(self.model, folder, self.tokenizer)
+        settings = {
+            "task": self.task.name,
+            "settings": self.task.settings(),
+            "max_length": self.max_length,
+            "metrics": self.metrics,
+        }
+        write_json(Path(folder) / SETTINGS, settings)
+
+
+def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
+    """Returns a fine-tuned model from a folder that `FineTuned.save`, or transformers, wrote.
+
+    Args:
+        name: a folder, or a hub id.
+
+    Raises:
+        CheckpointError: it is not there, or is no fine-tuned model of one of the four cases.
+
+    Example:
+        >>> load("no/such/folder")
+        Traceback (most recent call last):
+        bertedu.errors.CheckpointError: there is no folder 'no/such/folder': check the path
+    """
+    folder = resolve(name)
+    config = read_config(folder)
+    try:
+        saved = _saved_settings(folder, config)
+        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in saved["settings"].items()}
+        task = task_named(saved["task"])(**settings)
+        length = min(saved.get("max_length") or task.max_length, config.max_position_embeddings)
+        model = task.head(config)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # also what is not JSON
+        raise CheckpointError(f"{folder / SETTINGS} cannot be used: {error}") from error
+    if missing := load_weights(model, read_weights(folder), folder):
+        raise CheckpointError(f"{folder} has no {missing[0]}: it is not fine-tuned for {task.name}")
+    tokenizer = BertTokenizer.from_folder(folder)
+    return FineTuned(task, model, tokenizer, length, saved.get("metrics"))
+
+
+def _saved_settings(folder: Path, config: BertConfig) -> dict[str, Any]:
+    """Returns what SETTINGS says, or what a folder of transformers' must mean."""
+    if (folder / SETTINGS).is_file():
+        saved: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        return saved
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    names = [ARCHITECTURES[a] for a in values.get("architectures") or () if a in ARCHITECTURES]
+    if not names:
+        raise CheckpointError(
+            f"{folder} holds no fine-tuned model: it has neither {SETTINGS} nor an architecture "
+            f"among {', '.join(ARCHITECTURES)}"
+        )
+    settings = {} if names[0] == "question_answering" else {"labels": config.labels}
+    return {"task": names[0], "settings": settings}

@@ -1,0 +1,165 @@
+"""What the four cases have in common, so that one loop trains them all.
+
+A case is a `Task`: an example becomes features (inputs of the model), a head on the encoder turns
+them into numbers, `decode` turns the numbers into a prediction, `metrics` compares predictions
+with what is right. Each case's module has the same parts in the same order.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bertedu.config import BertConfig
+from bertedu.encoding import Encoding, collate
+from bertedu.tokenizer import BertTokenizer
+from bertedu.utils.validation import IGNORED
+
+ExampleT = TypeVar("ExampleT")
+PredictionT = TypeVar("PredictionT")
+
+Batch = dict[str, Tensor]
+"""A head's keyword arguments: input_ids, token_type_ids, attention_mask, and labels."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input of the model, made of an example or of a window of it.
+
+    Attributes:
+        encoding: the tokens.
+        labels: the head's label arguments by name, int64, each a single class or one for every
+            token [S]; empty where the example has no label.
+    """
+
+    encoding: Encoding
+    labels: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Task(ABC, Generic[ExampleT, PredictionT]):
+    """One case of fine-tuning: data, features, head, decoding and metrics.
+
+    Attributes:
+        name: as the command line calls it.
+        best: the metric by which the best state of a model is kept; higher is better.
+        new: prefixes of the parameters that a pretrained checkpoint need not hold.
+        max_length: tokens of an input, unless a recipe says otherwise.
+    """
+
+    name: ClassVar[str]
+    best: ClassVar[str]
+    new: ClassVar[tuple[str, ...]] = ("classifier", "bert.pooler")
+    max_length: ClassVar[int] = 128
+
+    @abstractmethod
+    def example(self, given: Any) -> ExampleT:
+        """Returns what a reader typed as an example without an answer.
+
+        Raises:
+            InputError: it is nothing that this task reads.
+        """
+
+    @abstractmethod
+    def learned_from(self, examples: Sequence[ExampleT]) -> Self:
+        """Returns this task with the labels that its training examples have.
+
+        Raises:
+            InputError: there is nothing to learn from.
+        """
+
+    def trainable(self, example: ExampleT) -> bool:
+        """Returns whether the example says what is right, so that one can learn from it."""
+        return getattr(example, "label", None) is not None
+
+    @abstractmethod
+    def features(
+        self, example: ExampleT, tokenizer: BertTokenizer, max_length: int
+    ) -> list[Feature]:
+        """Returns the model's inputs for one example, with labels where it has an answer.
+
+        Args:
+            example: one.
+            tokenizer: the model's.
+            max_length: tokens of an input, at most.
+        """
+
+    @abstractmethod
+    def head(self, config: BertConfig) -> nn.Module:
+        """Returns a fresh model of these sizes with this task's head."""
+
+    def losses(self, output: Any) -> dict[str, Tensor]:
+        """Returns the parts of the loss, nats, by the labels that each is the mean over."""
+        return {"labels": output.loss}
+
+    def outputs(self, output: Any) -> Batch:
+        """Returns what `decode` needs of the head's output: [B, S, ...] or, of two axes, [B, K]."""
+        return {"logits": output.logits}
+
+    @abstractmethod
+    def decode(
+        self, example: ExampleT, features: Sequence[Feature], outputs: Sequence[Batch]
+    ) -> PredictionT:
+        """Returns the prediction for one example.
+
+        Args:
+            example: one.
+            features: its features.
+            outputs: the rows of `outputs` that belong to them, without padding.
+        """
+
+    @abstractmethod
+    def metrics(
+        self, examples: Sequence[ExampleT], predictions: Iterable[PredictionT]
+    ) -> dict[str, float]:
+        """Returns how good predictions are, each number from 0 to 1; they are read once.
+
+        Raises:
+            InputError: there is no example with an answer.
+        """
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether there is something to set after training."""
+        return False
+
+    def calibrated(
+        self,
+        examples: Sequence[ExampleT],  # noqa: ARG002 (most cases have nothing to set)
+        predictions: Sequence[PredictionT],  # noqa: ARG002
+    ) -> Self:
+        """Returns this task with what is best set after training, on the development split."""
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what makes this task again: its class called with these keywords."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]  # all are dataclasses
+
+
+def collate_features(features: Sequence[Feature], pad_token_id: int = 0) -> Batch:
+    """Returns features as one padded batch; a label at the padding is -100.
+
+    Args:
+        features: all with the same labels, or all without.
+        pad_token_id: the id put at the padding.
+
+    Example:
+        >>> from bertedu.tokenizer import SPECIAL_TOKENS
+        >>> tokenizer = BertTokenizer([*SPECIAL_TOKENS, "dog"])
+        >>> one, two = tokenizer.encode("dog"), tokenizer.encode("dog dog")
+        >>> tags = {"labels": torch.tensor([-100, 1, -100])}
+        >>> more = {"labels": torch.tensor([-100, 1, 0, -100])}
+        >>> collate_features([Feature(one, tags), Feature(two, more)])["labels"].tolist()
+        [[-100, 1, -100, -100], [-100, 1, 0, -100]]
+    """
+    batch = collate([feature.encoding for feature in features], pad_token_id)
+    for name in features[0].labels:
+        values = [feature.labels[name] for feature in features]
+        batch[name] = (
+            nn.utils.rnn.pad_sequence(values, batch_first=True, padding_value=IGNORED)
+            if values[0].ndim
+            else torch.stack(values)
+        )
+    return batch

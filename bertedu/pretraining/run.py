@@ -1,0 +1,336 @@
+"""Pretraining: the masked language model and next sentence prediction, learned at once.
+
+Everything that is random in step k (which pairs, which masks, which dropout) is drawn from the
+seed and k alone. So a run that was killed and continued gives the same losses, bit for bit, as
+one that never stopped, and several processes see the batch that one process would have seen.
+"""
+
+import itertools
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bertedu.errors import InputError
+from bertedu.heads import BertForPreTraining
+from bertedu.pretraining.corpus import Corpus
+from bertedu.pretraining.masking import MaskingRule, mask_tokens
+from bertedu.pretraining.pairs import PairSampler
+from bertedu.tokenizer import BertTokenizer
+from bertedu.training.checkpoints import counted, make_optimizer, resume, save_checkpoint
+from bertedu.utils.validation import IGNORED
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run, apart from the text and the starting weights.
+
+    Args:
+        steps: optimizer steps.
+        tokens_per_batch: a batch has as many examples as fit into so many tokens, padding
+            counted, all processes together.
+        learning_rate: the peak, reached at the end of the warm-up.
+        warmup_steps: steps over which the learning rate rises; then it falls to 0, linearly.
+        weight_decay: of everything but biases and LayerNorm.
+        max_length: tokens of an example at most.
+        short_share: share of the pairs that aim at a random shorter length.
+        clip_norm: the gradient's length at most.
+        masking: how many tokens are chosen, and what becomes of them.
+        seed: decides pairs, masks and dropout.
+        mlm_only: also learn from documents of a single sentence, without a pair.
+
+    Source: Devlin et al. 2019, appendix A.2; google-research/bert optimization.py.
+    """
+
+    steps: int
+    tokens_per_batch: int = 2048
+    learning_rate: float = 5e-4
+    warmup_steps: int = 100
+    weight_decay: float = 0.01
+    max_length: int = 128
+    short_share: float = 0.1
+    clip_norm: float = 1.0
+    masking: MaskingRule = field(default_factory=MaskingRule)
+    seed: int = 0
+    mlm_only: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        if self.steps < 1 or self.tokens_per_batch < self.max_length:
+            raise InputError(
+                f"steps is {self.steps} and tokens_per_batch {self.tokens_per_batch}: a run needs "
+                f"a step, and a batch the {self.max_length} tokens of one example"
+            )
+
+    def learning_rate_at(self, step: int) -> float:
+        """Returns the learning rate of a step, counted from 0.
+
+        Example:
+            >>> recipe = Recipe(steps=10, learning_rate=1.0, warmup_steps=2)
+            >>> [round(recipe.learning_rate_at(step), 3) for step in (0, 1, 2, 9)]
+            [0.5, 1.0, 1.0, 0.125]
+        """
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        return self.learning_rate * (self.steps - step) / max(1, self.steps - self.warmup_steps)
+
+
+class PretrainingData:
+    """Masked sentence pairs, batch by batch; batch k is the same whenever it is asked for.
+
+    Args:
+        corpus: token ids.
+        tokenizer: the one that made them.
+        recipe: lengths, masking, seed.
+        documents: indices of those to use; all by default.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: BertTokenizer,
+        recipe: Recipe,
+        documents: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.recipe = recipe
+        self.sampler = PairSampler(
+            corpus,
+            tokenizer,
+            documents=documents,
+            max_length=recipe.max_length,
+            short_share=recipe.short_share,
+            seed=recipe.seed,
+            mlm_only=recipe.mlm_only,
+        )
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """Yields batch `start` and all that follow, epoch after epoch, without end.
+
+        A batch has the model's arguments: input_ids, token_type_ids, attention_mask and labels,
+        int64 [B, S], and next_sentence_label, int64 [B].
+        """
+        step = 0
+        for epoch in itertools.count():
+            examples = self.sampler.epoch(epoch).examples
+            for rows in self._bucketed(examples, epoch):
+                if step >= start:
+                    yield self._batch(examples[rows], step)
+                step += 1
+
+    def _bucketed(self, examples: NDArray[np.void], epoch: int) -> Iterator[NDArray[np.int64]]:
+        """Yields the rows of each batch: examples of like length, batches in random order.
+
+        What is left over when a pool of examples is cut into batches waits for the next epoch.
+        """
+        rng = np.random.default_rng([self.recipe.seed, epoch])
+        budget = self.recipe.tokens_per_batch
+        lengths = self.sampler.lengths(examples)
+        pool = 64 * budget // self.recipe.max_length
+        for first in range(0, len(examples), pool):
+            rows = first + np.argsort(-lengths[first : first + pool], kind="stable")
+            batches = []
+            while len(rows):
+                size = budget // int(lengths[rows[0]])  # the first is the longest
+                batches.append(rows[:size])
+                rows = rows[size:]
+            full = batches[:-1] or batches
+            yield from (full[i] for i in rng.permutation(len(full)))
+
+    def _batch(self, examples: NDArray[np.void], step: int) -> Batch:
+        batch = self.sampler.materialize(examples)
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
+        masked = mask_tokens(
+            batch["input_ids"],
+            self.tokenizer,
+            generator,
+            self.recipe.masking,
+            batch["attention_mask"],
+        )
+        return {**batch, "input_ids": masked.input_ids, "labels": masked.labels}
+
+
+class StepReport(NamedTuple):
+    """What happened in one step: losses in nats, over the whole batch, before the update."""
+
+    step: int
+    mlm_loss: float
+    nsp_loss: float
+    learning_rate: float
+    tokens: int  # real tokens of the batch, padding not counted
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model does on held-out batches.
+
+    Attributes:
+        mlm_loss: nats for each labelled token.
+        mlm_accuracy: share of the labelled tokens whose first guess is right.
+        nsp_loss: nats a pair.
+        nsp_accuracy: share of the pairs judged rightly.
+        unigram_loss: mlm_loss of one who knows only how often each token occurs.
+        tokens: labelled tokens.
+        pairs: labelled pairs.
+    """
+
+    mlm_loss: float
+    mlm_accuracy: float
+    nsp_loss: float
+    nsp_accuracy: float
+    unigram_loss: float
+    tokens: int
+    pairs: int
+
+
+def pretrain(
+    model: BertForPreTraining,
+    data: PretrainingData,
+    recipe: Recipe,
+    *,
+    folder: Path | None = None,
+    save_every: int = 200,
+    accelerator: "Accelerator | None" = None,
+) -> Generator[StepReport, None, None]:
+    """Trains the model, and yields after every step; close it, and it saves and stops.
+
+    Args:
+        model: trained in place.
+        data: the batches.
+        recipe: the optimizer's numbers.
+        folder: where checkpoints go; a run that was interrupted there is continued.
+        save_every: steps between checkpoints.
+        accelerator: of the `accelerate` package, for several processes or a GPU.
+
+    Raises:
+        CheckpointError: the folder cannot be written to, or holds the run of another recipe; the
+            last good checkpoint stays.
+    """
+    device = accelerator.device if accelerator else torch.device("cpu")
+    rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+    bare, trained, optimizer = model.to(device), model, make_optimizer(model, recipe)
+    first = resume(folder, bare, optimizer, recipe) if folder else 0
+    if accelerator:
+        trained, optimizer = accelerator.prepare(model, optimizer)
+
+    def save() -> None:
+        if folder is not None and rank == 0:
+            finished = folder / f"step-{done:07d}"
+            save_checkpoint(finished, bare, optimizer, data.tokenizer, recipe)
+
+    for step, batch in zip(range(first, recipe.steps), data.batches(first), strict=False):
+        began = time.perf_counter()
+        trained.train()
+        torch.manual_seed(recipe.seed * 1_000_003 + step * world + rank)  # dropout
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate_at(step)
+        mine = {name: values[rank::world].to(device) for name, values in batch.items()}
+        output = trained(**mine, skip_padding=True)
+        # Each process has means over its own share; weighted, they add up to the whole batch's.
+        mlm_loss = output.mlm_loss * (counted(mine["labels"]) / counted(batch["labels"]))
+        pairs = counted(mine["next_sentence_label"]) / max(1, counted(batch["next_sentence_label"]))
+        nsp_loss = output.nsp_loss * pairs
+        backward = accelerator.backward if accelerator else Tensor.backward
+        backward((mlm_loss + nsp_loss) * world)  # gradients are averaged over the processes
+        clip = accelerator.clip_grad_norm_ if accelerator else nn.utils.clip_grad_norm_
+        clip(trained.parameters(), recipe.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+        losses = torch.stack([mlm_loss, nsp_loss]).detach()
+        if accelerator:
+            losses = accelerator.reduce(losses, "sum")
+        done = step + 1
+        report = StepReport(
+            step=step,
+            mlm_loss=float(losses[0]),
+            nsp_loss=float(losses[1]),
+            learning_rate=recipe.learning_rate_at(step),
+            tokens=int(batch["attention_mask"].sum()),
+            seconds=time.perf_counter() - began,
+        )
+        try:
+            yield report
+        except GeneratorExit:  # the caller takes no more steps
+            save()
+            raise
+        if done % save_every == 0 or done == recipe.steps:
+            save()  # after the caller has noted the step: no note is missing behind a checkpoint
+
+
+@torch.inference_mode()
+def evaluate(
+    model: BertForPreTraining, batches: list[Batch], unigrams: Tensor | None = None
+) -> Evaluation:
+    """Returns losses and accuracies on held-out batches, without dropout.
+
+    Args:
+        model: left in the mode it was in.
+        batches: as `PretrainingData.batches` gives them; keep them to compare over time.
+        unigrams: log-probability of each token in the training text, [V], for the baseline.
+
+    Raises:
+        InputError: there is no batch.
+    """
+    if not batches:
+        raise InputError("there is no held-out batch to evaluate on")
+    was_training = model.training
+    model.eval()
+    sums = torch.zeros(5, dtype=torch.float64)  # both losses, both hits, the baseline
+    tokens = pairs = 0
+    device = next(model.parameters()).device
+    for on_cpu in batches:
+        batch = {name: values.to(device) for name, values in on_cpu.items()}
+        output = model(**batch, skip_padding=True)
+        labels = batch["labels"][batch["labels"] != IGNORED]
+        follows = batch["next_sentence_label"]
+        n, p = len(labels), counted(follows)
+        hits = (output.prediction_logits.argmax(-1) == labels).sum()
+        nsp_hits = (output.seq_relationship_logits.argmax(-1) == follows).sum()
+        baseline = 0.0 if unigrams is None else -float(unigrams[labels.cpu()].sum())
+        sums += torch.tensor(
+            [float(output.mlm_loss) * n, float(output.nsp_loss) * p, hits, nsp_hits, baseline]
+        )
+        tokens, pairs = tokens + n, pairs + p
+    model.train(was_training)
+    mlm, nsp, mlm_hits, pair_hits, unigram = sums.tolist()
+    p = max(1, pairs)
+    return Evaluation(
+        mlm / tokens, mlm_hits / tokens, nsp / p, pair_hits / p, unigram / tokens, tokens, pairs
+    )
+
+
+def unigram_log_probs(corpus: Corpus, vocab_size: int) -> Tensor:
+    """Returns each token's log-probability by its count plus one, float32 [V].
+
+    Example:
+        >>> corpus = Corpus(np.array([5, 5, 6]), np.array([0, 3]), np.array([0, 1]))
+        >>> unigram_log_probs(corpus, 7).exp()[5]
+        tensor(0.3000)
+    """
+    counts = np.ones(vocab_size)
+    for first in range(0, len(corpus.ids), 1 << 22):  # block by block: the ids stay on disk
+        counts += np.bincount(corpus.ids[first : first + (1 << 22)], minlength=vocab_size)
+    return torch.tensor(np.log(counts / counts.sum()), dtype=torch.float32)
+
+
+def set_token_frequencies(model: BertForPreTraining, unigrams: Tensor) -> None:
+    """Sets the masked-LM head's bias to the tokens' frequencies: what a fresh head learns first.
+
+    Adam moves a bias by about one learning rate a step, so that it would take thousands of
+    steps to learn what a count tells at once.
+    """
+    with torch.no_grad():
+        model.cls.predictions.bias.copy_(unigrams - unigrams.mean())

@@ -1,0 +1,1 @@
+"""What both loops share: the optimizer, and checkpoints that are always whole."""

@@ -1,0 +1,1 @@
+"""Small helpers, each in one place: files, the hub, validation, and WordPiece training."""
