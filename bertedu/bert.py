@@ -8,13 +8,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bertedu.checkpoint import load_weights, read_config, read_weights, resolve
+from bertedu.checkpoint import load_into, read_config, resolve
 from bertedu.config import BertConfig
 from bertedu.encoding import Encoding, collate
 from bertedu.errors import CheckpointError, InputError
 from bertedu.heads import FOLLOWS, BertForPreTraining
 from bertedu.model import BertOutput
 from bertedu.tokenizer import BertTokenizer
+
+HEADS = ("cls.", "bert.pooler.")
+"""What stands on the encoder; a checkpoint need not hold it."""
 
 
 class Guess(NamedTuple):
@@ -179,10 +182,4 @@ def load(name: str | os.PathLike[str] = "bertedu") -> Bert:
         )
     tokenizer = BertTokenizer.from_folder(folder)
     model = BertForPreTraining(read_config(folder))
-    missing = load_weights(model, read_weights(folder), folder)
-    if absent := [m for m in missing if not m.startswith(("cls.", "bert.pooler."))]:
-        raise CheckpointError(
-            f"{folder} lacks {len(absent)} of the encoder's parameters, {absent[0]} first: "
-            "config.json and weights do not belong together, or the file was cut"
-        )
-    return Bert(model, tokenizer, tuple(missing))
+    return Bert(model, tokenizer, tuple(load_into(model, folder, may_be_new=HEADS)))

@@ -175,7 +175,7 @@ assert not any("precipitation" in e.question + e.document for e in train)
 # Both first drop case, punctuation and *a*, *an*, *the*.
 
 # %% tags=["nbval-check-output"]
-from bertedu.finetuning.squad_metrics import exact_and_f1
+from bertedu.finetuning.squad import exact_and_f1
 
 for said in ("Within a cloud.", "the cloud", "ice crystals within a cloud", "showers"):
     exact, f1 = exact_and_f1(said, ["within a cloud"])
@@ -238,7 +238,7 @@ assert len(tokens) == 99
 # BEGIN SOLUTION
 loss_guessed = 4.6
 # END SOLUTION
-from bertedu.finetuning.start import starting_model
+from bertedu.finetuning.model import starting_model
 from bertedu.finetuning.task import collate_features
 
 torch.manual_seed(0)
@@ -927,7 +927,7 @@ for (first, last, p), span in zip(ours, theirs.spans, strict=True):
 
 # %%
 def word_f1(prediction, gold):
-    from bertedu.finetuning.squad_metrics import normalize_answer
+    from bertedu.finetuning.squad import normalize_answer
 
     # BEGIN SOLUTION
     found, right = normalize_answer(prediction).split(), normalize_answer(gold).split()

@@ -19,12 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bertedu.checkpoint import load_weights, read_weights
+from bertedu.checkpoint import load_into
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuning.model import FineTuned, load
+from bertedu.finetuning.model import Checkpoint, FineTuned, freeze, load, starting_model
 from bertedu.finetuning.recipe import FinetuningRecipe, batches_of, evaluation_steps
-from bertedu.finetuning.start import Checkpoint, freeze, starting_model
 from bertedu.finetuning.task import Batch, ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.checkpoints import counted, make_optimizer, reading, resume, save_checkpoint
@@ -104,7 +103,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         self.task = task.learned_from(usable)
         torch.manual_seed(recipe.seed)
         self.model, self.tokenizer = starting_model(self.task, bert, tokenizer, recipe.dropout)
-        freeze(self.model, recipe)
+        freeze(self.model, recipe.freeze_layers, recipe.freeze_encoder)
         config: BertConfig = self.model.config  # type: ignore[assignment]
         self.max_length = recipe.max_length or min(task.max_length, config.max_position_embeddings)
         if self.max_length > config.max_position_embeddings:
@@ -306,7 +305,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             self.evaluations = [(step, metrics) for step, metrics in rows if step < done]
         if self.evaluations:
             best = self.task.head(self.model.config)  # type: ignore[arg-type]
-            load_weights(best, read_weights(folder / "best"), folder / "best")
+            load_into(best, folder / "best")
             self._best = best.state_dict()
         return done
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from bertedu.checkpoint import load_weights, read_weights, save_pretrained
+from bertedu.checkpoint import load_into, save_pretrained
 from bertedu.errors import CheckpointError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.files import replacing, write_json
@@ -105,7 +105,7 @@ def resume(
             f"{folder} holds a run with {name} = {theirs.get(name)}, not {ours[name]}: continue "
             "it with its own settings, or choose another folder"
         )
-    load_weights(model, read_weights(newest), newest)
+    load_into(model, newest)
     with reading(newest):
         optimizer.load_state_dict(torch.load(newest / "optimizer.pt", weights_only=True))
     return int(newest.name.removeprefix("step-"))
