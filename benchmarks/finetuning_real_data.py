@@ -37,7 +37,8 @@ from bertedu.finetuning import (
     Task,
     question_answering,
 )
-from bertedu.finetuning.baselines import BagOfWords, UsualTags, hypothesis_only, overlapping_words
+from bertedu.finetuning.baselines import BagOfWords, UsualTags, overlapping_words
+from bertedu.finetuning.inference import hypothesis_only
 from bertedu.finetuning.slot_filling import slot_scores
 
 STARTS = ("bertedu", "random weights", "bag of words")

@@ -25,6 +25,8 @@ from bertedu.utils.validation import IGNORED, check_labels
 
 TEXT, LABEL = ("text", "sentence", "review"), ("label", "gold_label")
 """What files call the two columns."""
+POOLINGS = ("cls", "mean", "concat")
+"""How all tokens' vectors become one: [CLS] through the pooler; their mean; one after another."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,9 @@ class Classification(OneLabel):
 
     def __post_init__(self) -> None:
         """Refuse another pooling."""
-        check_pooling(self.pooling, POOLINGS)
+        if self.pooling not in POOLINGS:
+            known = ", ".join(POOLINGS)
+            raise InputError(f"pooling is {self.pooling!r}; it must be one of {known}")
 
     def head(self, config: BertConfig) -> nn.Module:
         """Returns a fresh classifier of what `pooling` says."""
@@ -261,16 +265,6 @@ class Classification(OneLabel):
             return super().head(config)
         config = replace(config, labels=self.labels)
         return BertForPooledClassification(config, self.pooling, self.positions)
-
-
-POOLINGS = ("cls", "mean", "concat")
-"""How all tokens' vectors become one: [CLS] through the pooler; their mean; one after another."""
-
-
-def check_pooling(pooling: str, known: Sequence[str]) -> None:
-    """Refuses another pooling than those."""
-    if pooling not in known:
-        raise InputError(f"pooling is {pooling!r}; it must be one of {', '.join(known)}")
 
 
 class BertForPooledClassification(nn.Module):
@@ -297,7 +291,8 @@ class BertForPooledClassification(nn.Module):
 
     def __init__(self, config: BertConfig, pooling: str = "mean", positions: int = 32) -> None:
         super().__init__()
-        check_pooling(pooling, POOLINGS[1:])
+        if pooling not in POOLINGS[1:]:
+            raise InputError(f"pooling is {pooling!r}; it must be one of {', '.join(POOLINGS[1:])}")
         if not 1 <= positions <= config.max_position_embeddings:
             raise InputError(
                 f"positions is {positions}; it must be from 1 to {config.max_position_embeddings}"
