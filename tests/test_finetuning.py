@@ -29,10 +29,12 @@ from bertedu.finetuning import (
     Classification,
     FinetuningRecipe,
     FinetuningRun,
+    Inference,
     QuestionAnswering,
     StepReport,
     classification,
     finetune,
+    inference,
     load,
     question_answering,
 )
@@ -533,12 +535,20 @@ def test_predict_takes_what_each_case_reads(name: str, capsys, tmp_path: Path) -
 def test_held_out_documents_stay_together() -> None:
     from bertedu.commands.finetune import held_out
 
-    examples = [replace(e, question=q) for e in questions(30) for q in ("who", "who .")]
+    examples = [
+        replace(e, question=q, id=f"{e.id} {q}") for e in questions(30) for q in ("who", "who .")
+    ]
     train, dev = held_out(QuestionAnswering(), examples, 0.1, seed=0)
     assert (len(train), len(dev)) == (54, 6)
     assert not {e.document for e in train} & {e.document for e in dev}
     with pytest.raises(InputError, match="2 examples are too few"):
         held_out(QuestionAnswering(), examples[:2], 0.1, seed=0)
+    of_one_premise = [
+        inference.Example(f"w{i} w{i + 1}", hypothesis) for i in range(10) for hypothesis in "ab"
+    ]
+    train, dev = held_out(Inference(), of_one_premise, 0.2, seed=0)
+    assert (len(train), len(dev)) == (16, 4)
+    assert not {e.premise for e in train} & {e.premise for e in dev}
 
 
 def test_every_case_has_the_same_shape() -> None:
