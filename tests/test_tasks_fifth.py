@@ -172,6 +172,9 @@ def test_a_variant_of_a_case_is_one_more_case(monkeypatch, tmp_path: Path, capsy
     words = ["finetune", "mood", str(tmp_path / "a.txt"), "--out", str(tmp_path / "out")]
     assert cli.main([*words, "--pooling", "max"]) == 2
     assert "pooling is 'max'" in capsys.readouterr().err
+    published = bertedu.BertForSequenceClassification(CONFIG)
+    bertedu.save_pretrained(published, tmp_path / "published", TOKENIZER)
+    assert type(load(tmp_path / "published").task) is Classification  # not its variant
 
 
 def test_without_its_line_there_is_no_fifth_case(capsys) -> None:

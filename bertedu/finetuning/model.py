@@ -281,8 +281,8 @@ def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
 
 
 def _published_task(folder: Path, config: BertConfig) -> Task[Any, Any]:
-    """Returns the task of a folder that transformers wrote, by the architecture it names."""
-    known = {task.architecture: task for task in TASKS.values() if task.architecture}
+    """Returns the first task with an architecture that a folder of transformers' names."""
+    known = {task.architecture: task for task in reversed(TASKS.values()) if task.architecture}
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     for name in values.get("architectures") or ():
         if name in known:

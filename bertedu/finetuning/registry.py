@@ -1,4 +1,8 @@
-"""The list of the cases: a fifth is one more module and one more line here."""
+"""The list of the cases: a fifth is one more module and one more line here.
+
+A module has an `Example`, `read(path)`, a prediction that tells itself, a task (features, head,
+decoding, metrics), and the task's head where it is no published one.
+"""
 
 from typing import Any
 
