@@ -188,10 +188,8 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
         windows = windows_of(encodings, self.overlap)
         if not windows.stops[-1]:
             raise InputError(f"the document of {example.question[:60]!r} has no token to answer")
-        if not self.trainable(example):
-            return [Feature(encoding) for encoding in encodings]
         tokens = _tokens_of(example.target, windows)
-        if tokens is None and not example.impossible:  # an answer without a token, such as "\u200b"
+        if tokens is None and not example.impossible:  # no answer, or one without a token: "\u200b"
             return [Feature(encoding) for encoding in encodings]
         features = []
         for encoding, start, stop in zip(encodings, windows.starts, windows.stops, strict=True):
