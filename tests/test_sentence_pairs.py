@@ -16,9 +16,9 @@ from bertedu.errors import InputError
 from bertedu.pretraining.corpus import Corpus
 from bertedu.pretraining.pairs import (
     EXAMPLE,
-    FOLLOWS,
+    IS_NEXT,
     NO_PAIR,
-    RANDOM,
+    NOT_NEXT,
     PairSampler,
     PairStatistics,
     _kept_lengths,
@@ -83,7 +83,7 @@ def test_every_example_is_what_its_label_says(
     assert (
         Counter(examples["next_sentence_label"].tolist())
         == Counter(
-            {FOLLOWS: statistics.follows, RANDOM: statistics.random, NO_PAIR: statistics.mlm_only}
+            {IS_NEXT: statistics.follows, NOT_NEXT: statistics.random, NO_PAIR: statistics.mlm_only}
         )
         + Counter()
     )
@@ -103,7 +103,7 @@ def test_every_example_is_what_its_label_says(
         assert length == a_end - a_start + b_end - b_start + 3
         b_document = document_of(corpus, b_start)
         assert b_document == document_of(corpus, b_end - 1)
-        if label == RANDOM:
+        if label == NOT_NEXT:
             assert b_document != document
         else:
             assert b_document == document
@@ -120,7 +120,7 @@ def uses_before_cutting(corpus: Corpus, max_length: int, seed: int = 0) -> list[
     uses = np.zeros(len(corpus.ids), dtype=int)
     for a_start, a_end, b_start, b_end, label in pairs.tolist():
         uses[a_start:a_end] += 1
-        if label == FOLLOWS:
+        if label == IS_NEXT:
             uses[b_start:b_end] += 1
     return uses.tolist()
 
@@ -224,7 +224,7 @@ def test_a_random_b_never_opens_with_the_true_continuation(documents: Documents,
     assert not statistics.truncated
     for _, a_end, b_start, _, label in examples.tolist():
         after = int(np.searchsorted(corpus.sentence_starts, a_end))
-        if label == RANDOM and after < corpus.document_starts[document_of(corpus, a_end - 1) + 1]:
+        if label == NOT_NEXT and after < corpus.document_starts[document_of(corpus, a_end - 1) + 1]:
             opening = int(np.searchsorted(corpus.sentence_starts, b_start))
             assert corpus.sentence(opening).tolist() != corpus.sentence(after).tolist()
 
@@ -234,7 +234,7 @@ def test_documents_that_can_only_repeat_each_other_give_no_pairs() -> None:
     examples, statistics = PairSampler(corpus, TOKENIZER, max_length=5).epoch(0)
     assert statistics.follows == statistics.random
     for _, a_end, _, _, label in examples.tolist():
-        assert label == FOLLOWS or a_end % 3 == 0  # only the last sentence has no continuation
+        assert label == IS_NEXT or a_end % 3 == 0  # only the last sentence has no continuation
 
 
 def reference_lengths(a: int, b: int, room: int) -> tuple[int, int]:
@@ -298,7 +298,7 @@ def test_cuts_fall_at_both_ends_alike() -> None:
 
 def test_a_random_b_comes_from_every_other_document_alike() -> None:
     corpus, examples, _ = pairs_of_long_documents()
-    random = examples[examples["next_sentence_label"] == RANDOM]
+    random = examples[examples["next_sentence_label"] == NOT_NEXT]
     starts = corpus.sentence_starts[corpus.document_starts]
     own, other = (
         np.searchsorted(starts, random[name], side="right") - 1 for name in ("a_start", "b_start")
@@ -375,8 +375,8 @@ def test_lengths_without_room_for_a_pair_are_refused() -> None:
     with pytest.raises(InputError, match="at least 5 tokens"):
         PairSampler(corpus, TOKENIZER, max_length=4)
     labels = PairSampler(corpus, TOKENIZER, max_length=5).epoch(0).examples["next_sentence_label"]
-    assert sorted(labels.tolist()) == [FOLLOWS, RANDOM]
+    assert sorted(labels.tolist()) == [IS_NEXT, NOT_NEXT]
 
 
 def test_label_values_are_the_reference_ones() -> None:
-    assert (FOLLOWS, RANDOM) == (0, 1)
+    assert (IS_NEXT, NOT_NEXT) == (0, 1)

@@ -6,7 +6,7 @@ Arrays do what the original code does in a loop over documents: all of them adva
 import numpy as np
 from numpy.typing import NDArray
 
-from bertedu.heads import FOLLOWS, RANDOM
+from bertedu.heads import IS_NEXT, NOT_NEXT
 from bertedu.utils.validation import IGNORED
 
 NO_PAIR = IGNORED  # an example without B: no next sentence loss
@@ -84,14 +84,14 @@ class PairWalk:
             pair["a_start"], pair["a_end"] = starts[cursor], starts[split]
             pair["b_start"], pair["b_end"] = starts[split], starts[chunk_end]
             pair["next_sentence_label"] = label
-            other = np.flatnonzero(label == RANDOM)
+            other = np.flatnonzero(label == NOT_NEXT)
             missing = target[other] - (starts[split] - starts[cursor])[other]
             b_first, b_end = self._random_text(owner[other], split[other], missing, rng)
             pair["b_start"][other], pair["b_end"][other] = starts[b_first], starts[b_end]
             pair["next_sentence_label"][other[b_first == b_end]] = NO_PAIR
             pairs.append(pair)
 
-            cursor = np.where(label == FOLLOWS, chunk_end, split)
+            cursor = np.where(label == IS_NEXT, chunk_end, split)
             going = cursor < stop
             owner, cursor, stop = owner[going], cursor[going], stop[going]
         return np.concatenate(pairs), shortened
@@ -159,9 +159,9 @@ def _deal_labels(
         excess: random pairs more than following ones, so far.
         rng: decides which pairs get which label, and which label an odd one out.
     """
-    label = np.full(len(can_follow), RANDOM)
+    label = np.full(len(can_follow), NOT_NEXT)
     free = np.flatnonzero(can_follow)
     surplus = excess + len(label)  # if all were random
     follows = min(max((surplus + int(rng.integers(2))) // 2, 0), len(free))
-    label[rng.permutation(free)[:follows]] = FOLLOWS
+    label[rng.permutation(free)[:follows]] = IS_NEXT
     return label, surplus - 2 * follows

@@ -1,6 +1,6 @@
 """Next sentence prediction's examples: `[CLS] A [SEP] B [SEP]`, as often B follows A as not.
 
-Label 0 (`FOLLOWS`) says that B follows A, label 1 (`RANDOM`) that B is random. The original
+Label 0 (`IS_NEXT`) says that B follows A, label 1 (`NOT_NEXT`) that B is random. The original
 code counts so; texts that write "IsNext: true" mean label 0.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bertedu.errors import InputError
-from bertedu.heads import FOLLOWS, RANDOM
+from bertedu.heads import IS_NEXT, NOT_NEXT
 from bertedu.pretraining.corpus import Corpus
 from bertedu.pretraining.pair_walk import EXAMPLE, NO_PAIR, PairWalk
 from bertedu.tokenizer import BertTokenizer
@@ -182,8 +182,8 @@ class PairSampler:
         truncated = self._truncate(examples, rng)
         labels = examples["next_sentence_label"]
         statistics = PairStatistics(
-            follows=int((labels == FOLLOWS).sum()),
-            random=int((labels == RANDOM).sum()),
+            follows=int((labels == IS_NEXT).sum()),
+            random=int((labels == NOT_NEXT).sum()),
             mlm_only=int((labels == NO_PAIR).sum()),
             dropped=dropped,
             single_sentence_documents=len(self._singles),
@@ -252,7 +252,7 @@ class PairSampler:
 
 def _surplus(label: _Indices, rng: np.random.Generator) -> _Indices:
     """Returns the pairs to take out, at random, so that both labels are equally frequent."""
-    follows, random = np.flatnonzero(label == FOLLOWS), np.flatnonzero(label == RANDOM)
+    follows, random = np.flatnonzero(label == IS_NEXT), np.flatnonzero(label == NOT_NEXT)
     more = max(follows, random, key=len)
     return rng.permutation(more)[: abs(len(follows) - len(random))]
 
