@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from bertedu.pretraining.pairs import (
     NOT_NEXT,
     PairSampler,
     PairStatistics,
-    _kept_lengths,
 )
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
 
@@ -116,7 +116,7 @@ def test_every_example_is_what_its_label_says(
 def uses_before_cutting(corpus: Corpus, max_length: int, seed: int = 0) -> list[int]:
     """How often each token is in an A, or in a B that follows, before pairs are cut to length."""
     sampler = PairSampler(corpus, TOKENIZER, max_length=max_length, seed=seed)
-    pairs, _ = sampler._walk.pairs(np.random.default_rng(seed))
+    pairs, _ = sampler._pairs(Random(seed))
     uses = np.zeros(len(corpus.ids), dtype=int)
     for a_start, a_end, b_start, b_end, label in pairs.tolist():
         uses[a_start:a_end] += 1
@@ -129,10 +129,8 @@ def uses_before_cutting(corpus: Corpus, max_length: int, seed: int = 0) -> list[
 def test_before_cutting_every_sentence_is_used_exactly_once(
     corpus: Corpus, max_length: int, seed: int
 ) -> None:
-    """What a random B displaces goes back."""
-    several = np.repeat(np.diff(corpus.document_starts) > 1, np.diff(corpus.document_starts))
-    expected = np.repeat(several, np.diff(corpus.sentence_starts))
-    assert uses_before_cutting(corpus, max_length, seed) == expected.tolist()
+    """What a random B displaces goes back; a single-sentence document is an A without B."""
+    assert uses_before_cutting(corpus, max_length, seed) == [1] * len(corpus.ids)
 
 
 @given(CORPORA, MAX_LENGTHS, SEEDS)
@@ -204,10 +202,10 @@ def test_tensors_are_the_plain_rendering(
 def test_batches_are_padded_to_their_longest_example() -> None:
     sampler = PairSampler(numbered([[5, 5]] * 6), TOKENIZER, max_length=64)
     examples = sampler.epoch(0).examples
-    assert sampler.materialize(examples)["input_ids"].shape == (6, 13)
+    assert sampler.materialize(examples)["input_ids"].shape == (6, 18)
     assert sampler.materialize(examples[:0])["input_ids"].shape == (0, 0)
-    with pytest.raises(InputError, match="13 tokens, more than pad_to = 12"):
-        sampler.materialize(examples, pad_to=12)
+    with pytest.raises(InputError, match="18 tokens, more than pad_to = 17"):
+        sampler.materialize(examples, pad_to=17)
 
 
 WORDS = st.sampled_from([[5], [6], [5, 6], [6, 5], [5, 5]])
@@ -249,10 +247,16 @@ def reference_lengths(a: int, b: int, room: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("room", [2, 3, 7, 8])
 def test_truncation_leaves_what_the_reference_loop_leaves(room: int) -> None:
-    a, b = (grid.flatten() for grid in np.meshgrid(np.arange(1, 20), np.arange(0, 20)))
-    kept = _kept_lengths(a, b, np.full(len(a), room))
-    expected = [reference_lengths(*pair, room) for pair in zip(a.tolist(), b.tolist(), strict=True)]
-    assert list(zip(*(keep.tolist() for keep in kept), strict=True)) == expected
+    before = [(a, b) for a in range(1, 20) for b in range(20)]
+    examples = np.array([(100, 100 + a, 200, 200 + b, IS_NEXT) for a, b in before], EXAMPLE)
+    sampler = PairSampler(numbered([[3, 3], [3, 3]]), TOKENIZER, max_length=room + 3)
+    expected = [reference_lengths(a, b, room + (b == 0)) for a, b in before]  # no B, no [SEP]
+    truncated = sampler._cut(examples, Random(0))
+    assert [(a1 - a0, b1 - b0) for a0, a1, b0, b1, _ in examples.tolist()] == expected
+    assert truncated == sum(map(tuple.__ne__, before, expected))
+    for (a, b), (a0, a1, b0, b1, _) in zip(before, examples.tolist(), strict=True):
+        assert 100 <= a0 <= a1 <= 100 + a
+        assert 200 <= b0 <= b1 <= 200 + b
 
 
 def pairs_of_long_documents(seed: int = 0) -> tuple[Corpus, NDArray[np.void], PairStatistics]:
