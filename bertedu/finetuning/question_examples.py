@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from bertedu.errors import InputError
 from bertedu.finetuning.squad_files import placed, squad_questions, table_questions
-from bertedu.finetuning.tables import HUB, hub_rows, json_rows
+from bertedu.finetuning.tables import hub_rows, json_rows
+from bertedu.utils.hub import HUB
 
 
 class Answer(NamedTuple):

@@ -12,7 +12,8 @@ from pathlib import Path
 from bertedu.encoding import Offsets
 from bertedu.errors import InputError
 from bertedu.finetuning.bio import OUTSIDE, Slot, mend, slots_of
-from bertedu.finetuning.tables import HUB, Row, hub_rows, json_rows, lines
+from bertedu.finetuning.tables import Row, hub_rows, json_rows, lines
+from bertedu.utils.hub import HUB
 
 _TAG = re.compile(r"O|[BI]-.+")
 _MARK = "\0"  # stands for an accent or a vowel sign, which belongs to the letter before it
