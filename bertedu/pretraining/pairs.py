@@ -201,9 +201,9 @@ class PairSampler:
             truncated=truncated,
             overlong_sentences=self._overlong,
         )
-        order = np.arange(len(examples))
+        order = array("q", range(len(examples)))
         rng.shuffle(order)
-        return PairEpoch(examples[order], statistics)
+        return PairEpoch(examples[np.asarray(order)], statistics)
 
     def _pairs(self, rng: Random) -> tuple[NDArray[np.void], int]:
         """Returns the examples before they are cut to length, and how many aimed short."""
@@ -277,14 +277,14 @@ class PairSampler:
         """
         too_long = np.flatnonzero(self.lengths(examples) > self.max_length)
         for example in (examples[i] for i in too_long):
-            lengths = [int(example[f"{s}_end"] - example[f"{s}_start"]) for s in "ab"]
-            room = self.max_length - (3 if lengths[1] else 2)
-            for segment, length, kept in zip(
-                "ab", lengths, kept_lengths(*lengths, room), strict=True
-            ):
-                front = rng.getrandbits(length - kept).bit_count()  # a coin for each token
+            a, b = (
+                int(example[f"{segment}_end"] - example[f"{segment}_start"]) for segment in "ab"
+            )
+            kept = kept_lengths(a, b, self.max_length - (3 if b else 2))
+            for segment, gone in zip("ab", (a - kept[0], b - kept[1]), strict=True):
+                front = rng.getrandbits(gone).bit_count()  # a coin for each token
                 example[f"{segment}_start"] += front
-                example[f"{segment}_end"] -= length - kept - front
+                example[f"{segment}_end"] -= gone - front
         return len(too_long)
 
     def lengths(self, examples: NDArray[np.void]) -> _Indices:
