@@ -326,6 +326,27 @@ def test_labels_do_not_depend_on_the_place_in_the_document() -> None:
         assert labels.mean() == pytest.approx(0.5, abs=four_deviations)
 
 
+def test_labels_do_not_depend_on_whether_a_opens_its_document() -> None:
+    """Many short documents, whose last sentence often stands alone and can only be random."""
+    rng = np.random.default_rng(0)
+    corpus = numbered([[8] * int(rng.integers(3, 9)) for _ in range(1_000)])
+    sampler = PairSampler(corpus, TOKENIZER, max_length=64, short_share=0)
+    examples = np.concatenate([sampler.epoch(epoch).examples for epoch in range(10)])
+    opens = np.isin(examples["a_start"], corpus.sentence_starts[corpus.document_starts])
+    labels = examples["next_sentence_label"][opens]
+    assert len(labels) > 8_000
+    assert labels.mean() == pytest.approx(0.5, abs=4 * math.sqrt(0.25 / len(labels)))
+
+
+def test_hardly_a_pair_is_left_out_for_the_balance() -> None:
+    """Coins would leave out 6 of 100 pairs: so far apart are two halves of 176 of them."""
+    sampler = PairSampler(numbered([[12] * 40] * 30), TOKENIZER, max_length=128)
+    epochs = [sampler.epoch(epoch).statistics for epoch in range(20)]
+    pairs = sum(epoch.follows + epoch.random for epoch in epochs)
+    assert pairs > 2_000
+    assert sum(epoch.dropped for epoch in epochs) < 0.02 * pairs
+
+
 def test_sentences_longer_than_an_example_get_both_labels() -> None:
     corpus = numbered([[70, 90, 80] * 5] * 20)
     examples, statistics = PairSampler(corpus, TOKENIZER, max_length=32).epoch(0)

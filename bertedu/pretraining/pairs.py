@@ -149,9 +149,8 @@ class PairSampler:
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.seed = seed
-        self.mlm_only = mlm_only
-
         self.short_share = short_share
+        self.mlm_only = mlm_only
 
         chosen = np.arange(len(corpus)) if documents is None else np.asarray(documents, np.int64)
         first, end = corpus.document_starts[chosen], corpus.document_starts[chosen + 1]
