@@ -12,7 +12,7 @@ from bertedu.checkpoint import load_into, read_config, resolve
 from bertedu.config import BertConfig
 from bertedu.encoding import Encoding, collate
 from bertedu.errors import CheckpointError, InputError
-from bertedu.heads import FOLLOWS, BertForPreTraining
+from bertedu.heads import IS_NEXT, BertForPreTraining
 from bertedu.model import BertOutput
 from bertedu.tokenizer import BertTokenizer
 
@@ -123,7 +123,7 @@ class Bert:
         ]
 
     def next_sentence(self, text: str, pair: str) -> float:
-        """Returns the probability that `pair` FOLLOWS `text` (label 0), not that it is random.
+        """Returns the probability that `pair` follows `text` (label 0), not that it is random.
 
         Raises:
             CheckpointError: the checkpoint has no next-sentence head.
@@ -133,7 +133,7 @@ class Bert:
         with torch.inference_mode():
             pooled = self._encoder_output(self.encode(text, pair)).pooler_output
             probs = self.model.cls.seq_relationship(pooled).softmax(dim=-1)  # [1, 2]
-        return float(probs[0, FOLLOWS])
+        return float(probs[0, IS_NEXT])
 
     def hidden_states(self, text: str, pair: str | None = None) -> Tensor:
         """Returns every token's vector after the embeddings and after each layer: [L + 1, S, H]."""

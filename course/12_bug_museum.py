@@ -532,7 +532,7 @@ assert by_column[0] > 0.55
 def probability_of_next(logits):
     """The probability that B follows A, [N], from logits [N, 2]."""
     # BEGIN SOLUTION
-    return logits.softmax(dim=-1)[:, bertedu.heads.FOLLOWS]
+    return logits.softmax(dim=-1)[:, bertedu.heads.IS_NEXT]
     # END SOLUTION
 
 
@@ -546,7 +546,7 @@ checks.probability_of_next(probability_of_next)
 # %% [markdown]
 # **Published:** the question in google-research/bert #125 and huggingface/transformers #836; code
 # that reads the other column in osainz59/Ask2Transformers #5 (whether it changed published numbers
-# is open). **The lesson:** a constant with a name (`FOLLOWS = 0`) is cheaper than a discussion.
+# is open). **The lesson:** a constant with a name (`IS_NEXT = 0`) is cheaper than a discussion.
 # *Far below* chance, on many examples, first makes one suspect: right, but reversed.
 #
 # ### Exhibit 10 · One sentence, one document

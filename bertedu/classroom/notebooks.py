@@ -6,7 +6,6 @@ Built twice, they are byte-identical. `notebook_editions` says what a source bec
 import argparse
 import os
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 from bertedu.classroom.notebook_editions import METADATA, Edition, editions, unexecuted
 from bertedu.errors import InputError
+from bertedu.utils.files import replacing
 
 NOT_DONE = "not done yet"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -127,12 +127,8 @@ def build(edition: Edition) -> list[str]:
     edition.path.parent.mkdir(parents=True, exist_ok=True)
     notebook = executed(unexecuted(edition), edition.path.parent)
     text = nbformat.writes(notebook) + "\n"  # type: ignore[no-untyped-call]
-    with tempfile.NamedTemporaryFile(
-        "w", dir=edition.path.parent, suffix=".tmp", delete=False, encoding="utf-8", newline="\n"
-    ) as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(edition.path)
+    with replacing(edition.path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
     notes = [*remarks(notebook, edition.solved)]
     if len(text) > MOST_BYTES:
         notes.append(f"{len(text) / 1e6:.1f} MB: fewer or smaller pictures, please")

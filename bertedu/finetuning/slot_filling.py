@@ -30,11 +30,12 @@ from bertedu.finetuning.classification import (
     labels_of,
     warn_of_unseen,
 )
-from bertedu.finetuning.tables import HUB, Row, hub_rows, json_rows, lines
+from bertedu.finetuning.tables import Row, hub_rows, json_rows, lines
 from bertedu.finetuning.task import Batch, Feature, Task
 from bertedu.heads import BertForTokenClassification
 from bertedu.model import BertOutput, BertPooler, initialize
 from bertedu.tokenizer import BertTokenizer
+from bertedu.utils.hub import HUB
 from bertedu.utils.validation import IGNORED, check_labels
 
 __all__ = [

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertedu.errors import InputError
-from bertedu.finetuning.tables import HUB, Row, hub_rows, json_rows
+from bertedu.finetuning.tables import Row, hub_rows, json_rows
+from bertedu.utils.hub import HUB
 
 Raw = tuple[str, Any, Any, Any, str]
 """What a file says of a question: where, question, document, answers, id."""

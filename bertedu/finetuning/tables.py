@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bertedu.errors import InputError
-
-HUB = "hub:"
+from bertedu.utils.hub import HUB, data_set
 
 
 @dataclass(frozen=True)
@@ -179,27 +178,10 @@ def hub_rows(name: str) -> Iterator[Row]:
     Raises:
         InputError: the package `datasets` is missing, or there is no such data set.
     """
-    try:
-        import datasets
-    except ImportError:
-        raise InputError(
-            f"{name} needs the package `datasets`: pip install bertedu[data], or give a file"
-        ) from None
-    data_set, *rest = name.removeprefix(HUB).split(":")
-    config, split = rest[:-1], rest[-1] if rest else "train"
-    try:
-        rows = datasets.load_dataset(data_set, *config, split=split)
+    with data_set(name) as rows:
         for number, values in enumerate(rows, start=1):
             named = {k.lower(): _named(rows.features.get(k), v) for k, v in values.items()}
             yield Row(f"{name}:{number}", named)
-    except InputError:
-        raise
-    except Exception as error:  # `datasets` has many: no network, no such name, a script, ...
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{name} cannot be read ({reason}): check the name, the split and the network, or give "
-            "a file"
-        ) from error
 
 
 def _named(kind: Any, value: Any) -> Any:

@@ -9,7 +9,7 @@ from torch.nn.functional import cosine_similarity, normalize
 from bertedu.bert import Bert
 from bertedu.encoding import Encoding, collate
 from bertedu.errors import InputError
-from bertedu.heads import FOLLOWS
+from bertedu.heads import IS_NEXT
 from bertedu.pretraining.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
 from bertedu.utils.validation import IGNORED
 
@@ -109,7 +109,7 @@ def stages(bert: Bert, text: str, pair: str | None = None) -> Stages:
         masked_probs = head(states[masked.labels != IGNORED]).softmax(-1)[:, :size]
     if pair is not None and not lacks[1]:
         judged = model.cls.seq_relationship(output.pooler_output).softmax(dim=-1)
-        follows = float(judged[0, FOLLOWS])
+        follows = float(judged[0, IS_NEXT])
     tables = model.bert.embeddings
     terms = torch.stack([
         tables.word_embeddings(encoding.input_ids),

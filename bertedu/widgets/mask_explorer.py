@@ -16,9 +16,10 @@ from bertedu.pretraining.masking import (
     MASKED,
     NOT_CHOSEN,
     RANDOM,
+    Draws,
     MaskingRule,
-    _choose_tokens,
-    _choose_words,
+    decide,
+    draw,
     mask_tokens,
 )
 from bertedu.tokenizer import BertTokenizer
@@ -151,16 +152,15 @@ class MaskExplorer(Widget):
         copies = encoding.input_ids.expand(rolls, -1)
         generator, replay = (torch.Generator().manual_seed(seed) for _ in range(2))
         everything = torch.ones_like(copies)  # a [PAD] that was typed counts, too
-        masked = mask_tokens(copies, self.tokenizer, generator, attention_mask=everything)
-        chosen = masked.fates != NOT_CHOSEN
+        mask_tokens(copies, self.tokenizer, generator, attention_mask=everything)
 
         self._encoding: Encoding = encoding
-        self._keys = torch.rand(copies.shape, generator=replay, dtype=torch.float64)
-        self._draws = torch.empty(copies.shape, dtype=torch.float64)
-        # First those that `mask_tokens` made, then others for the tokens it did not choose.
-        for places, source in ((chosen, replay), (~chosen, generator)):
-            count = int(places.sum())
-            self._draws[places] = torch.rand(count, generator=source, dtype=torch.float64)
+        # First the numbers that `mask_tokens` drew, then others for the tokens it did not choose.
+        self._keys, self._draws = draw(copies, self.tokenizer, replay, attention_mask=everything)
+        others = self._draws.isnan()
+        self._draws[others] = torch.rand(
+            int(others.sum()), generator=generator, dtype=torch.float64
+        )
         ordinary = self.tokenizer.ordinary_ids
         self._pool = ordinary[torch.randint(len(ordinary), (_POOL,), generator=generator)]
         size = (*copies.shape,)
@@ -246,25 +246,8 @@ def fates_from_draws(
         >>> fates_from_draws(ids, tokenizer, keys, draws, MaskingRule())  # 0.8 < 0.85 < 0.9
         tensor([[0, 0, 0, 0, 2, 0]], dtype=torch.uint8)
     """
-    ids = input_ids.tolist()
-    ordinary = [index not in tokenizer.special_ids for index in ids]
-    continues = [tokenizer.tokens[index].startswith("##") for index in ids]
-    starts = [
-        ordinary[i] and not (continues[i] and i > 0 and ordinary[i - 1]) for i in range(len(ids))
-    ]
-    candidates, starts_word = (
-        torch.tensor(each).expand(keys.shape).clone() for each in (ordinary, starts)
-    )
-    wanted = torch.full((len(keys),), max(1, round(len(ids) * rule.rate)))
-    chosen = (
-        _choose_words(keys, candidates, starts_word, wanted)
-        if rule.whole_words
-        else _choose_tokens(keys, candidates, wanted)
-    )
-    fates = torch.full(keys.shape, KEPT, dtype=torch.uint8)
-    fates[draws < rule.mask_share + rule.random_share] = RANDOM
-    fates[draws < rule.mask_share] = MASKED
-    return fates.masked_fill(~chosen, NOT_CHOSEN)
+    copies = input_ids.expand(keys.shape)
+    return decide(copies, Draws(keys, draws), rule, tokenizer, torch.ones_like(copies))
 
 
 def _counted(name: str, count: int, chosen: int, share: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from bertedu.checkpoint import load_tokenizer
 from bertedu.data import HELD_OUT
 from bertedu.errors import InputError
-from bertedu.heads import FOLLOWS, RANDOM
+from bertedu.heads import IS_NEXT, NOT_NEXT
 from bertedu.pretraining.corpus import Corpus, split_sentences
 from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
@@ -15,7 +15,7 @@ from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
 from bertedu.widgets.svg import Chip, Picture, visible_text
 
 MOST_TOKENS = 50_000  # of all documents: what a page carries without being felt
-_NAMES = {FOLLOWS: "B follows A", RANDOM: "B is random"}
+_NAMES = {IS_NEXT: "B follows A", NOT_NEXT: "B is random"}
 
 
 class SentencePairBuilder(Widget):
@@ -68,7 +68,7 @@ class SentencePairBuilder(Widget):
         )
         examples = self._sampler.epoch(0).examples
         labels = examples["next_sentence_label"]
-        self._shown = examples[[int((labels == label).argmax()) for label in (FOLLOWS, RANDOM)]]
+        self._shown = examples[[int((labels == label).argmax()) for label in (IS_NEXT, NOT_NEXT)]]
         super().__init__(data=self._packed(seed))
 
     def summary(self) -> str:

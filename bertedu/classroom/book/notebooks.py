@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bertedu.classroom.notebook_editions import Edition, unexecuted
 from bertedu.classroom.notebooks import executed
+from bertedu.utils.files import replacing
 
 PACKAGE = Path(__file__).parents[2]
 WIDGETS = "application/vnd.bertedu.widgets+json"
@@ -74,9 +74,8 @@ def executed_lesson(edition: Edition, cache: Path) -> Any:
     cache.mkdir(parents=True, exist_ok=True)
     for old in cache.glob(f"{edition.source.stem}-*.ipynb"):
         old.unlink()
-    with tempfile.NamedTemporaryFile("w", dir=cache, delete=False, encoding="utf-8") as written:
-        written.write(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
-    Path(written.name).replace(file)
+    with replacing(file) as temporary:
+        temporary.write_text(nbformat.writes(notebook), encoding="utf-8")  # type: ignore[no-untyped-call]
     return notebook
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bertedu.classroom.checks.framework import check
-from bertedu.heads import FOLLOWS, RANDOM
+from bertedu.heads import IS_NEXT, NOT_NEXT
 
 # Complete
 
@@ -73,7 +73,7 @@ def _logits() -> list[tuple[Any, ...]]:
 )
 def follows(logits: Tensor) -> list[bool]:
     """From logits [N, 2] to "does B follow?"."""
-    return [row[FOLLOWS] > row[RANDOM] for row in logits.tolist()]
+    return [row[IS_NEXT] > row[NOT_NEXT] for row in logits.tolist()]
 
 
 follows.wrong(
@@ -170,7 +170,7 @@ def swap(pair: Any) -> list[int]:
     return [int(pair["b_start"]), int(pair["b_end"]), int(pair["a_start"]), int(pair["a_end"]), 1]
 
 
-def _swapped(pair: Any, names: dict[str, str], label: int | None = RANDOM) -> Any:
+def _swapped(pair: Any, names: dict[str, str], label: int | None = NOT_NEXT) -> Any:
     other = pair.copy()
     for new, old in names.items():
         other[new] = pair[old]
@@ -187,7 +187,7 @@ def _overwritten(pair: Any) -> Any:
     for end in ("start", "end"):
         other[f"a_{end}"] = other[f"b_{end}"]
         other[f"b_{end}"] = other[f"a_{end}"]
-    other["next_sentence_label"] = RANDOM
+    other["next_sentence_label"] = NOT_NEXT
     return other
 
 
@@ -219,7 +219,7 @@ def _triples() -> list[tuple[Any, ...]]:
     for sentences in (5, 20):
         a = rng.integers(0, sentences - 1, 400)
         label = rng.integers(0, 2, 400)
-        b = np.where(label == FOLLOWS, a + 1, rng.integers(0, sentences, 400))
+        b = np.where(label == IS_NEXT, a + 1, rng.integers(0, sentences, 400))
         cases.append(([tuple(map(int, row)) for row in zip(a, b, label, strict=True)],))
     return cases
 
@@ -234,41 +234,41 @@ def _triples() -> list[tuple[Any, ...]]:
 )
 def false_negatives(pairs: list[tuple[int, int, int]]) -> float:
     """The share of random pairs in which B really follows A."""
-    random = [(a, b) for a, b, label in pairs if label == RANDOM]
+    random = [(a, b) for a, b, label in pairs if label == NOT_NEXT]
     return sum(b == a + 1 for a, b in random) / len(random)
 
 
 false_negatives.wrong(
     "of all pairs",
-    lambda pairs: sum(b == a + 1 and label == RANDOM for a, b, label in pairs) / len(pairs),
+    lambda pairs: sum(b == a + 1 and label == NOT_NEXT for a, b, label in pairs) / len(pairs),
     "you divide by all pairs; the share is of those that are called random",
 )
 false_negatives.wrong(
     "label 0",
     lambda pairs: (
-        sum(b == a + 1 for a, b, label in pairs if label == FOLLOWS)
-        / sum(label == FOLLOWS for _, _, label in pairs)
+        sum(b == a + 1 for a, b, label in pairs if label == IS_NEXT)
+        / sum(label == IS_NEXT for _, _, label in pairs)
     ),
     "you look at label 0; that is 'follows', and random is 1",
 )
 false_negatives.wrong(
     "of those that follow",
     lambda pairs: (
-        sum(label == RANDOM for a, b, label in pairs if b == a + 1)
+        sum(label == NOT_NEXT for a, b, label in pairs if b == a + 1)
         / sum(b == a + 1 for a, b, _ in pairs)
     ),
     "you divide by the pairs that follow; the question is how many of the random pairs do",
 )
 false_negatives.wrong(
     "count",
-    lambda pairs: sum(b == a + 1 for a, b, label in pairs if label == RANDOM),
+    lambda pairs: sum(b == a + 1 for a, b, label in pairs if label == NOT_NEXT),
     "that is how many there are; a share is between 0 and 1",
 )
 false_negatives.wrong(
     "same sentence",
     lambda pairs: (
-        sum(b == a for a, b, label in pairs if label == RANDOM)
-        / sum(label == RANDOM for _, _, label in pairs)
+        sum(b == a for a, b, label in pairs if label == NOT_NEXT)
+        / sum(label == NOT_NEXT for _, _, label in pairs)
     ),
     "b == a means that a sentence is paired with itself; B follows A when b == a + 1",
 )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bertedu.classroom.checks.framework import check
-from bertedu.heads import FOLLOWS
+from bertedu.heads import IS_NEXT
 
 Splits = Mapping[str, Sequence[str]]
 _COUNTS = {"hug": 10, "pug": 5, "pun": 12, "bun": 4, "hugs": 5}
@@ -260,13 +260,13 @@ def _pair_logits() -> list[tuple[Any, ...]]:
 @check(
     "12",
     cases=_pair_logits,
-    hints=("which column is 'B follows A'? bertedu.heads.FOLLOWS is its number",
+    hints=("which column is 'B follows A'? bertedu.heads.IS_NEXT is its number",
            "a softmax over the two columns, then that column"),
 )  # fmt: skip
 def probability_of_next(logits: Tensor) -> list[float]:
     """The probability that B follows A, from logits [N, 2]."""
     shares = logits.double().exp()
-    return [float(row[FOLLOWS] / row.sum()) for row in shares]
+    return [float(row[IS_NEXT] / row.sum()) for row in shares]
 
 
 probability_of_next.wrong(

@@ -4,11 +4,12 @@ import html
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bertedu.utils.files import replacing
 
 VARIABLE = "BERTEDU_PROGRESS"
 _said: set[str] = set()
@@ -64,7 +65,9 @@ def record(name: str, *, right: bool) -> str | None:
             "tries": int(before.get("tries", 0)) + 1,
             "right": right or bool(before.get("right")),
         }
-        _write(file, json.dumps(kept, indent=1, sort_keys=True))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as scratch:  # all or nothing: two notebooks may write at once
+            scratch.write_text(json.dumps(kept, indent=1, sort_keys=True), encoding="utf-8")
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}"
         if reason in _said:
@@ -72,19 +75,6 @@ def record(name: str, *, right: bool) -> str | None:
         _said.add(reason)
         return f"(Your progress is not kept: {reason}. Everything else works.)"
     return None
-
-
-def _write(file: Path, text: str) -> None:
-    """Writes all or nothing: two notebooks may do so at once."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as scratch:
-            scratch.write(text)
-        Path(name).replace(file)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 @dataclass(frozen=True)
