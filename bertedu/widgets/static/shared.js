@@ -240,8 +240,8 @@ export function contextOf(canvas, width, height) {
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
   }
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
+  context.reset();
+  context.scale(ratio, ratio);
   return context;
 }
 
@@ -453,9 +453,9 @@ function keepState(node, copy) {
   } else if (node.matches("option")) {
     copy.toggleAttribute("selected", node.selected);
   } else if (node.matches("canvas")) {
-    const { width, height, className } = node; // a canvas of a page that runs no scripts is empty
-    const src = node.toDataURL();
-    copy.replaceWith(element("img", { src, width, height, class: className, style: copy.getAttribute("style"), alt: "" }));
+    // A canvas where no scripts run is empty.
+    const look = { class: node.className, style: copy.getAttribute("style") };
+    copy.replaceWith(element("img", { ...look, src: node.toDataURL(), alt: node.getAttribute("aria-label") ?? "" }));
   } else if (scrollLeft || scrollTop) { // nothing scrolls in a picture
     copy.style.overflow = "hidden";
     for (const child of copy.children) child.style.translate = `${-scrollLeft}px ${-scrollTop}px`;
