@@ -12,6 +12,7 @@ const MANY = 64; // tokens; of more than that only the chips in sight are shaded
 const NAMES = 92; // px for the names beside the large map
 const FONT = '12px "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const HINT = "Hover shows, a click pins, Escape lets go; the arrow keys move between heads and tokens.";
+const NOTHING = { token: null, target: null }; // is pinned
 const [, CLS, SEP] = [0, 1, 2];
 export const NUMBERS = ["entropy", "to [CLS]", "to [SEP]", "to itself", "to next", "to previous"];
 
@@ -683,22 +684,20 @@ function build(view) {
   /** What a chip, a head or a place in a map stands for. */
   function thingAt(event) {
     const node = event.target.closest?.("[data-token], [data-target], [data-layer], canvas.be-map, [data-told]");
-    if (!node) return null;
+    if (!node) return undefined;
     if (node.matches("canvas")) {
       const found = under(event);
-      if (!found || found.each.panel.text !== 0) return null; // positions are the first text's
+      if (!found || found.each.panel.text !== 0) return undefined; // positions are the first text's
       return { node, token: found.token, target: found.target, each: found.each };
     }
     const { token, target, panel, layer, head, told: text } = node.dataset;
     if (text) return { node, text };
     if (layer) return { node, layer: Number(layer), head: Number(head) };
     if (token) return { node, token: Number(token) };
-    return shown[Number(panel)].panel.text === 0 ? { node, target: Number(target) } : null;
+    return shown[Number(panel)].panel.text === 0 ? { node, target: Number(target) } : undefined;
   }
 
-  function hoverOver(event) {
-    const thing = thingAt(event);
-    if (!thing) return leave();
+  function show(thing) {
     if (thing.text) return tip.show(thing.node, thing.text);
     if (thing.layer) return tip.show(thing.node, thing.node.getAttribute("aria-label"));
     const before = hover;
@@ -708,31 +707,27 @@ function build(view) {
     soon(point);
   }
 
-  function leave() {
-    tip.hide();
+  function hide() {
     if (hover.token === undefined && hover.target === undefined) return;
     hover = {};
     soon(point);
   }
 
-  function click(event) {
-    const thing = thingAt(event);
-    if (!thing) return;
-    if (thing.layer) {
-      thing.node.focus();
-      return change({ layer: thing.layer, head: thing.head });
+  function choose({ node, layer, head, token, target }) {
+    if (layer) {
+      node.focus();
+      return change({ layer, head });
     }
-    const { token, target } = thing;
-    hover = {};
     if (token !== undefined && target !== undefined) {
       const again = token === settings.token && target === settings.target;
-      return pin(again ? { token: null, target: null } : { token, target });
+      return pin(again ? NOTHING : { token, target });
     }
-    if (token !== undefined) return pin(token === settings.token ? { token: null, target: null } : { token });
+    if (token !== undefined) return pin(token === settings.token ? NOTHING : { token });
     if (target !== undefined) pin({ target: target === settings.target ? null : target });
   }
 
   function pin(places) {
+    hover = {};
     view.set(places);
     point();
   }
@@ -749,18 +744,13 @@ function build(view) {
     change({ layer: (up ?? Number(layer) - 1) + 1, head: (sideways ?? Number(head) - 1) + 1 });
     overview.querySelector(`[data-layer="${settings.layer}"][data-head="${settings.head}"]`).focus();
   }, { signal });
-  view.listen(root, { point: hoverOver, leave, click, moves: true });
-
-  function release() {
-    hover = {};
-    tip.hide();
-    pin({ token: null, target: null });
-  }
-
+  view.listen(root, { find: thingAt, show, hide, pin: choose, moves: true });
   view.whenResized(maps, draw);
   const arrive = () => {
     absorb();
     paint();
   };
-  return { receive, paint, release, recolor: draw, on: { "change:heads": arrive } };
+  return {
+    receive, paint, release: () => pin(NOTHING), recolor: draw, on: { "change:heads": arrive },
+  };
 }

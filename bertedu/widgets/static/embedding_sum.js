@@ -1,5 +1,5 @@
 import {
-  PALETTE, SEGMENTS, clean, defineWidget, diverging, element, heading, percent, sequential, stage,
+  PALETTE, SEGMENTS, clean, defineWidget, diverging, element, heading, percent, same, sequential,
   textFields,
 } from "./shared.js";
 
@@ -367,7 +367,6 @@ function build(view) {
     light(pinned);
   }
 
-  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
   const pinOrLetGo = (map) => pin(same(pinned, placed(map)) ? null : placed(map));
 
   /** The cell under the pointer. */
@@ -404,10 +403,5 @@ function build(view) {
     if (event.key !== "Escape" && event.target.matches("select, .be-heat")) event.stopPropagation();
   }, { signal });
 
-  function release() {
-    pin(null);
-    leave();
-  }
-
-  return { receive, paint, release };
+  return { receive, paint, release: () => pin(null) };
 }

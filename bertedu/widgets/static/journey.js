@@ -457,14 +457,14 @@ function build(view) {
   /** The token under the pointer, and what its place in that panel has to say. */
   function thingAt(event) {
     const node = event.target.closest?.("[data-token], canvas");
-    if (!node || !track.contains(node)) return null;
+    if (!node || !track.contains(node)) return undefined;
     if (!node.matches("canvas")) {
       const i = Number(node.dataset.token);
       return { i, node, text: describePlace(node, i) };
     }
     const x = event.offsetX + (node === lines ? 0 : GUTTER);
     const i = data.tokens.findIndex((_, n) => x >= left(n) && x < left(n) + layout.widths[n]);
-    if (i < 0) return null;
+    if (i < 0) return undefined;
     return { i, node, text: node === lines ? "" : describeDimension(node, i, event.offsetY) };
   }
 
@@ -491,41 +491,28 @@ function build(view) {
     return "";
   }
 
-  function hoverOver(event) {
-    const thing = thingAt(event);
-    if (!thing) return leave();
-    if (thing.text) tip.show(thing.node, thing.text);
-    else tip.hide();
-    if (hover === thing.i) return;
-    hover = thing.i;
-    soon(point);
-  }
-
-  function leave() {
-    tip.hide();
+  function hide() {
     if (hover === null) return;
     hover = null;
     soon(point);
   }
 
   view.listen(track, {
-    point: hoverOver, leave, moves: true,
-    click: (event) => {
-      const thing = thingAt(event);
-      if (!thing) return;
-      hover = null;
-      pin(settings.token === thing.i ? null : thing.i);
+    find: thingAt, hide, moves: true,
+    show: ({ i, node, text }) => {
+      if (text) tip.show(node, text);
+      else tip.hide();
+      if (hover === i) return;
+      hover = i;
+      soon(point);
     },
+    pin: ({ i }) => pin(settings.token === i ? null : i),
   });
 
   function pin(token) {
+    hover = null;
     view.set({ token });
     point();
-  }
-
-  function release() {
-    leave(); // also where nothing was pinned
-    pin(null);
   }
 
   let width = 0;
@@ -535,5 +522,5 @@ function build(view) {
     lay();
     paint();
   });
-  return { receive, paint, release, recolor: point };
+  return { receive, paint, release: () => pin(null), recolor: point };
 }

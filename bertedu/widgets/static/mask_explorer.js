@@ -249,9 +249,9 @@ function build(view) {
   // ---- hover shows, click pins, Escape lets go ----
 
   const chips = () => [...picture.querySelectorAll(".be-chip")];
-  const positionAt = (target) => {
+  const positionAt = ({ target }) => {
     const position = chips().indexOf(target.closest?.("button"));
-    return position < 0 ? null : position;
+    return position < 0 ? undefined : position;
   };
 
   function light(position) {
@@ -265,30 +265,14 @@ function build(view) {
     light(position);
   }
 
-  function point({ target }) {
-    const position = positionAt(target);
-    if (position === null) return leave();
-    light(position);
-    tip.show(chips()[position], describe(things[position], settings));
-  }
-
-  function leave() {
-    tip.hide();
-    light(pinned);
-  }
-
   view.listen(picture, {
-    point, leave,
-    click: ({ target }) => {
-      const position = positionAt(target);
-      if (position !== null) pin(position === pinned ? null : position);
+    find: positionAt,
+    show: (position) => {
+      light(position);
+      tip.show(chips()[position], describe(things[position], settings));
     },
+    hide: () => light(pinned),
+    pin: (position) => pin(position === pinned ? null : position),
   });
-
-  function release() {
-    pin(null);
-    leave();
-  }
-
-  return { receive, paint, release };
+  return { receive, paint, release: () => pin(null) };
 }

@@ -253,9 +253,10 @@ function build(view) {
 
   // ---- hover shows, click pins, Escape lets go ----
 
-  const placeOf = (target) => {
-    const named = target.closest?.("[data-place]")?.dataset.place;
-    return named === undefined ? undefined : named === "now" ? null : Number(named);
+  const placeAt = ({ target }) => {
+    const node = target.closest?.("[data-place]");
+    if (!node) return undefined;
+    return { node, place: node.dataset.place === "now" ? null : Number(node.dataset.place) };
   };
 
   function light(place) {
@@ -280,30 +281,16 @@ function build(view) {
     point();
   }
 
-  function hoverOver({ target }) {
-    const place = placeOf(target);
-    if (place === undefined) return leave();
-    light(place);
-    tip.show(target.closest("[data-place]"), describe(place));
-  }
-
-  function leave() {
-    tip.hide();
-    light(settings.pinned ?? undefined);
-  }
-
   view.listen(root, {
-    point: hoverOver, leave,
-    click: ({ target }) => {
-      const place = placeOf(target);
-      if (place !== undefined && place !== null) choose(place === settings.pinned ? null : place);
+    find: placeAt,
+    show: ({ place, node }) => {
+      light(place);
+      tip.show(node, describe(place));
+    },
+    hide: () => light(settings.pinned ?? undefined),
+    pin: ({ place }) => {
+      if (place !== null) choose(place === settings.pinned ? null : place);
     },
   });
-
-  function release() {
-    choose(null);
-    leave();
-  }
-
-  return { receive, paint, follow: point, release };
+  return { receive, paint, follow: point, release: () => choose(null) };
 }

@@ -252,29 +252,22 @@ function build(view) {
     light(thing?.sentence, thing);
   }
 
-  function point({ target }) {
-    const node = target.closest?.("button");
-    const [, token] = chips.find(([item]) => item === node) ?? [];
-    const [, sentence] = rows.find(([item]) => item === node) ?? [];
-    if (!token && sentence === undefined) return leave();
-    light(token?.sentence ?? sentence, token);
-    if (token) tip.show(node, describe(token));
-    else tip.hide();
-  }
-
-  function leave() {
-    tip.hide();
-    light(pinned?.sentence, pinned);
-  }
-
-  view.listen(list, { point, leave });
-  view.listen(chipRow, {
-    point, leave,
-    click: ({ target }) => {
-      const [, token] = chips.find(([item]) => item === target.closest("button")) ?? [];
-      if (token) pin(token === pinned ? null : token);
+  const hovering = {
+    find: ({ target }) => {
+      const node = target.closest?.("button");
+      const [, token] = chips.find(([item]) => item === node) ?? [];
+      const [, sentence] = rows.find(([item]) => item === node) ?? [];
+      return token || sentence !== undefined ? { node, token, sentence } : undefined;
     },
-  });
+    show: ({ node, token, sentence }) => {
+      light(token?.sentence ?? sentence, token);
+      if (token) tip.show(node, describe(token));
+      else tip.hide();
+    },
+    hide: () => light(pinned?.sentence, pinned),
+  };
+  view.listen(list, hovering);
+  view.listen(chipRow, { ...hovering, pin: ({ token }) => pin(token === pinned ? null : token) });
   list.addEventListener("keydown", (event) => {
     const key = { ArrowUp: "ArrowLeft", ArrowDown: "ArrowRight" }[event.key];
     const here = rows.findIndex(([row]) => row === event.target.closest("button"));
@@ -283,10 +276,6 @@ function build(view) {
     event.preventDefault();
     rows[next][0].focus();
   }, { signal });
-  function release() {
-    pin(null);
-    leave();
-  }
 
   function paint() {
     const [first, b] = data.first;
@@ -295,5 +284,5 @@ function build(view) {
     report();
   }
 
-  return { paint, release };
+  return { paint, release: () => pin(null) };
 }

@@ -470,7 +470,7 @@ function save(text, filename) {
 
 // ---- a widget -----------------------------------------------------------------------------------
 
-const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /**
  * What a front end loads, from what a widget has of its own:
@@ -535,13 +535,24 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
       painting = new AbortController();
       tip.hide();
     },
-    /** Hover and focus `point` at something, leaving lets go, a click pins. */
-    listen(node, { point, leave, click, moves = false }) {
+    /** Hover and focus show what `find(event)` finds at a place, leaving hides it, a click pins it. */
+    listen(node, { find, show, hide, pin = () => {}, moves = false }) {
+      const leave = () => {
+        tip.hide();
+        hide();
+      };
+      const point = (event) => {
+        const thing = find(event);
+        if (thing === undefined) leave();
+        else show(thing);
+      };
+      const click = (event) => {
+        const thing = find(event);
+        if (thing !== undefined) pin(thing);
+      };
       const listeners = { pointerover: point, pointerleave: leave, focusin: point, focusout: leave, click };
       if (moves) listeners.pointermove = point;
-      for (const [type, listener] of Object.entries(listeners)) {
-        if (listener) node.addEventListener(type, listener, { signal });
-      }
+      for (const [type, listener] of Object.entries(listeners)) node.addEventListener(type, listener, { signal });
     },
     /** Runs an action once in the next frame, however often it is asked for. */
     soon(action) {
@@ -613,7 +624,9 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
   root.append(tip.box);
   root.addEventListener("keydown", (event) => {
     if (event.target.type === "range") event.stopPropagation(); // JupyterLab takes its arrow keys
-    if (event.key === "Escape") parts.release();
+    if (event.key !== "Escape") return;
+    tip.hide();
+    parts.release();
   }, { signal });
   const events = { "change:data": receive, "change:settings": follow, ...parts.on };
   for (const [event, listener] of Object.entries(events)) model.on(event, listener);

@@ -5,6 +5,7 @@ import {
 import { LEGAL, REASONS, judge, logTotal, masses, softmax } from "./rules/spans.js";
 
 const LARGEST = 16; // products that are drawn; the others are added up
+const NOTHING = { start: null, end: null }; // is pinned
 const NEAR = 11; // tokens a side of the pairs that are shown large
 const HINT = "Hover shows, a click pins: a token for the start, a second one for the end. Escape lets go.";
 
@@ -373,10 +374,11 @@ function build(view) {
   }
 
   function thingAt(event) {
+    if (event.type === "focusin" && !event.target.matches?.(":focus-visible")) return null; // a click does more
     if (event.target === plane) return { node: plane, cell: under(event, plane) };
     if (profile.contains(event.target)) return { node: profile, place: under(event, profile).place };
     const node = event.target.closest?.("[data-place], [data-answer], [data-start], [data-told]");
-    if (!node) return null;
+    if (!node) return undefined;
     const { place, answer, start, end, told: text } = node.dataset;
     if (text) return { node, text };
     if (answer) return { node, cell: { start: data.spans[answer][1], end: data.spans[answer][2] } };
@@ -384,9 +386,8 @@ function build(view) {
     return { node, place: Number(place) };
   }
 
-  function hoverOver(event) {
-    const thing = thingAt(event);
-    if (!thing) return leave();
+  function show(thing) {
+    if (!thing) return undefined;
     if (thing.text) return tip.show(thing.node, thing.text);
     if (thing.place !== undefined) {
       const { place } = thing;
@@ -406,27 +407,22 @@ function build(view) {
     return soon(point);
   }
 
-  function leave() {
-    tip.hide();
+  function hide() {
     if (!hover) return;
     hover = null;
     soon(point);
   }
 
-  function click(event) {
-    const thing = thingAt(event);
-    if (!thing || thing.text) return;
-    hover = null;
-    if (thing.cell) {
-      const again = settings.start === thing.cell.start && settings.end === thing.cell.end;
-      return pin(again ? { start: null, end: null } : thing.cell);
-    }
+  function choose({ text, cell, place }) {
     const { start, end } = settings;
-    if (start === null || end !== null) return pin({ start: thing.place, end: null });
-    return pin({ start, end: thing.place });
+    if (text) return;
+    if (cell) pin(start === cell.start && end === cell.end ? NOTHING : cell);
+    else if (start === null || end !== null) pin({ start: place, end: null });
+    else pin({ start, end: place });
   }
 
   function pin(places) {
+    hover = null;
     view.set({ start: places.start, end: places.end });
     tip.hide();
     point();
@@ -441,21 +437,9 @@ function build(view) {
     if (across === undefined && along === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    hover = null;
     pin({ start: along ?? Number(start), end: across ?? Number(end) });
     near.querySelector('[aria-pressed="true"]')?.focus();
   }, { signal });
-  view.listen(root, {
-    point: (event) => { // a click that focuses would move what is pointed at
-      if (event.type !== "focusin" || event.target.matches?.(":focus-visible")) hoverOver(event);
-    },
-    leave, click, moves: true,
-  });
-
-  function release() {
-    hover = null;
-    pin({ start: null, end: null });
-  }
-
-  return { receive, paint, release, recolor: drawPlane };
+  view.listen(root, { find: thingAt, show, hide, pin: choose, moves: true });
+  return { receive, paint, release: () => pin(NOTHING), recolor: drawPlane };
 }

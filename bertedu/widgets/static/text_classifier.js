@@ -148,9 +148,9 @@ function build(view) {
 
   // ---- hover shows, click pins, Escape lets go ----
 
-  const placeOf = (target) => {
+  const wordAt = ({ target }) => {
     const place = [...words.children].indexOf(target.closest?.(".be-chip"));
-    return place < 0 ? null : place;
+    return place < 0 ? undefined : place;
   };
 
   function light(word) {
@@ -168,30 +168,14 @@ function build(view) {
     pin(word);
   }
 
-  function point({ target }) {
-    const word = placeOf(target);
-    if (word === null) return leave();
-    light(word);
-    tip.show(words.children[word], describe(word));
-  }
-
-  function leave() {
-    tip.hide();
-    light(settings.word);
-  }
-
   view.listen(words, {
-    point, leave,
-    click: ({ target }) => {
-      const word = placeOf(target);
-      if (word !== null) choose(word === settings.word ? null : word);
+    find: wordAt,
+    show: (word) => {
+      light(word);
+      tip.show(words.children[word], describe(word));
     },
+    hide: () => light(settings.word),
+    pin: (word) => choose(word === settings.word ? null : word),
   });
-
-  function release() {
-    choose(null);
-    leave();
-  }
-
-  return { receive, paint, release };
+  return { receive, paint, release: () => choose(null) };
 }

@@ -167,9 +167,9 @@ function build(view) {
 
   // ---- hover shows, click pins, Escape lets go ----
 
-  const placeOf = (target) => {
+  const wordAt = ({ target }) => {
     const word = target.closest?.("[data-word]")?.dataset.word;
-    return word === undefined ? null : Number(word);
+    return word && Number(word);
   };
 
   function point() {
@@ -181,31 +181,23 @@ function build(view) {
     view.say(settings.word === null ? null : `Pinned: ${describe(settings.word)}`);
   }
 
-  function hoverOver({ target }) {
-    const word = placeOf(target);
-    if (word === null) return leave();
-    hover = word;
-    point();
-    tip.show(cards.children[word], describe(word));
-  }
-
-  function leave() {
-    tip.hide();
-    hover = null;
-    point();
-  }
-
   view.listen(cards, {
-    point: hoverOver, leave,
-    click: ({ target }) => {
-      const word = placeOf(target);
-      if (word !== null) change({ word: word === settings.word ? null : word });
+    find: wordAt,
+    show: (word) => {
+      hover = word;
+      point();
+      tip.show(cards.children[word], describe(word));
     },
+    hide: () => {
+      hover = null;
+      point();
+    },
+    pin: (word) => change({ word: word === settings.word ? null : word }),
   });
 
   function release() {
+    hover = null;
     change({ word: null });
-    leave();
   }
 
   return { receive, paint, release };

@@ -258,9 +258,9 @@ function build(view) {
 
   // ---- hover shows, click pins, Escape lets go ----
 
-  const thingAt = (target) => {
+  const pairAt = ({ target }) => {
     const node = target.closest?.("button");
-    return shown.find(([item]) => item === node) ?? [];
+    return shown.find(([item]) => item === node);
   };
 
   function light(thing) {
@@ -276,32 +276,17 @@ function build(view) {
     light(thing);
   }
 
-  function point({ target }) {
-    const [node, thing] = thingAt(target);
-    if (!thing) return leave();
-    light(thing);
-    tip.show(node, describe(thing));
-  }
-
-  function leave() {
-    tip.hide();
-    light(pinned);
-  }
-
   view.listen(picture, {
-    point, leave,
-    click: ({ target }) => {
-      const [, thing] = thingAt(target);
-      if (!thing) return;
+    find: pairAt,
+    show: ([node, thing]) => {
+      light(thing);
+      tip.show(node, describe(thing));
+    },
+    hide: () => light(pinned),
+    pin: ([, thing]) => {
       pin(thing === pinned ? null : thing);
       walk(shown.map(([, other]) => other).find((other) => other.pieces && doOverlap(other, thing)));
     },
   });
-
-  function release() {
-    pin(null);
-    leave();
-  }
-
-  return { receive, paint, release };
+  return { receive, paint, release: () => pin(null) };
 }
