@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  PALETTE, chip, contrast, debounce, defineWidget, diverging, element, hasKernel, inkOn, isDark, moved,
+  PALETTE, chip, contrast, debounce, defineWidget, diverging, element, hasKernel, inkOn, isDark, placeByKey,
   percent, pictureOf, roving, sequential, textFields, unpack, visible,
 } from "../../bertedu/widgets/static/shared.js";
 import { Model, openPage, pack } from "./page.mjs";
@@ -114,10 +114,10 @@ test("listeners end with their signal", () => {
 
 test("the arrow keys move within a row and stop at its ends", () => {
   assert.deepEqual(
-    ["ArrowLeft", "ArrowRight", "Home", "End"].map((key) => moved(key, 0, 3)), [0, 1, 0, 2]);
-  assert.equal(moved("ArrowRight", 2, 3), 2);
-  assert.equal(moved("a", 0, 3), undefined);
-  assert.equal(moved("End", 0, 0), undefined);
+    ["ArrowLeft", "ArrowRight", "Home", "End"].map((key) => placeByKey(key, 0, 3)), [0, 1, 0, 2]);
+  assert.equal(placeByKey("ArrowRight", 2, 3), 2);
+  assert.equal(placeByKey("a", 0, 3), undefined);
+  assert.equal(placeByKey("End", 0, 0), undefined);
   const row = element("div", {}, ...["a", "b", "c"].map((name) => element("button", {}, name)));
   document.body.append(row);
   roving(row, new AbortController().signal);

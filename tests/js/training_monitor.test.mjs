@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import widget, {
-  describe, duration, progress, range, thinned,
+  describe, duration, progress, range, thinOut,
 } from "../../bertedu/widgets/static/training_monitor.js";
 import { Model, openPage, pack } from "./page.mjs";
 
@@ -39,7 +39,7 @@ test("durations, ranges and rows", () => {
   const [low, high] = range([1, 3]);
   assert.ok(low < 1 && high > 3);
   assert.deepEqual(range([1, NaN, 3]), [low, high]); // a run that has diverged
-  assert.deepEqual(thinned([0, 1, 2, 3, 4, 5, 6], 3), [0, 3, 6]);
+  assert.deepEqual(thinOut([0, 1, 2, 3, 4, 5, 6], 3), [0, 3, 6]);
 });
 
 test("the time left is told while it runs only", () => {

@@ -1,5 +1,5 @@
 import {
-  PALETTE, chip, clean, contextOf, defineWidget, diverging, element, heading, inkOn, legend, moved,
+  PALETTE, chip, clean, contextOf, defineWidget, diverging, element, heading, inkOn, legend, placeByKey,
   percent, plain, plural, productBars, roving, sequential, stage, textField, textFields, unpack,
   withSign,
 } from "./shared.js";
@@ -240,7 +240,7 @@ function build(view) {
         cells.push(element("button", {
           type: "button", class: "be-head", style: put(layer + 1, head + 1),
           "data-layer": layer, "data-head": head,
-          "aria-label": `${nameOf({ layer, head })}: ${describeNumbers(averaged({ text: 0, layer, head }))}`,
+          "aria-label": `${nameOf({ layer, head })}: ${describeNumbers(averagesOf({ text: 0, layer, head }))}`,
         }));
       }
     }
@@ -284,7 +284,7 @@ function build(view) {
 
   // ---- what changes with a choice ----
 
-  function averaged({ text, layer, head }) {
+  function averagesOf({ text, layer, head }) {
     const start = place(layer, head) * NUMBERS.length;
     return [...data[`averages${text}`].values.subarray(start, start + NUMBERS.length)];
   }
@@ -362,7 +362,7 @@ function build(view) {
       rows[i] = rowOf(head, i, positions, settings.renormalise);
       for (const j of positions) if (rows[i][j] > highest) highest = rows[i][j];
     }
-    const own = averaged(panel);
+    const own = averagesOf(panel);
     const means = settings.special ? own : averages(head, data.texts[panel.text], positions, settings.renormalise);
     return { panel, head, kept: positions, rows, row, highest: highest || 1, means };
   }
@@ -498,7 +498,7 @@ function build(view) {
       const text = panel.text ? "other text" : "first text";
       const whose = shown.length > 1 ? `${settings.beside ? nameOf(panel) : text}: ` : "";
       const counted = settings.special ? undefined : head; // Python's own averages are exact
-      lines.push([`${whose}average of ${plural(each.kept.length, "row")}`, means ?? averaged(panel), counted]);
+      lines.push([`${whose}average of ${plural(each.kept.length, "row")}`, means ?? averagesOf(panel), counted]);
       const position = other(token, each);
       if (head && position !== null && rows[position]) {
         lines.push([`${whose}“${pieceAt(position, panel.text)}” asks`, rowNumbers(rows[position], position, data.texts[panel.text]), head]);
@@ -519,12 +519,12 @@ function build(view) {
     const who = `${nameOf(panel)}, “${pieceAt(token)}” (position ${token}) asks`;
     if (!head || !rows[token]) return who;
     const row = rows[token];
-    if (target !== null) return `${who} “${pieceAt(target)}” (position ${target}): ${about(head, row[target])}${scored(head, token, target)}`;
+    if (target !== null) return `${who} “${pieceAt(target)}” (position ${target}): ${about(head, row[target])}${describeScore(head, token, target)}`;
     const best = largest(row, positions, 3).map((j) => `${pieceAt(j)} ${about(head, row[j])}`).join(", ");
     return `${who}: ${best}; entropy ${rowNumbers(row, token, data.texts[0])[0].toFixed(2)} nats`;
   }
 
-  const scored = (head, i, j) => (head.query
+  const describeScore = (head, i, j) => (head.query
     ? `, score ${plain(products(head, i, j).reduce((sum, value) => sum + value, 0))}` : "");
 
   /** Query times key, component by component: why the score is what it is. */
@@ -735,9 +735,9 @@ function build(view) {
   overview.addEventListener("keydown", (event) => {
     const { layer, head } = event.target.dataset;
     if (!layer) return;
-    const sideways = moved(event.key, Number(head) - 1, heads());
+    const sideways = placeByKey(event.key, Number(head) - 1, heads());
     const down = { ArrowUp: "ArrowLeft", ArrowDown: "ArrowRight" }[event.key];
-    const up = down && moved(down, Number(layer) - 1, layers());
+    const up = down && placeByKey(down, Number(layer) - 1, layers());
     if (sideways === undefined && up === undefined) return;
     event.preventDefault();
     event.stopPropagation();

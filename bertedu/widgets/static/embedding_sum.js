@@ -75,7 +75,7 @@ export function describeSwitches({ token, segment, position, layer_norm }) {
 const COLORS = Array.from({ length: 2001 }, (_, i) => diverging(i - 1000, 1000));
 
 /** The colour of a signed value, looked up: a repaint asks for thousands. */
-const signed = (value, extreme) =>
+const colorOf = (value, extreme) =>
   COLORS[extreme ? Math.round(1000 * (1 + Math.min(Math.max(value / extreme, -1), 1))) : 1000];
 
 /** RGBA of a matrix, a pixel a value. */
@@ -282,7 +282,7 @@ function build(view) {
       for (let row = 0; row < S; row++) {
         shown.set(values.subarray(row * H + start, row * H + stop), row * (stop - start));
       }
-      blocks[name].fill(shown, stop - start, (value) => signed(value, scale));
+      blocks[name].fill(shown, stop - start, (value) => colorOf(value, scale));
     };
     const about = {
       token: "one row of the table for each token", segment: "one row for A, one for B",
@@ -308,7 +308,7 @@ function build(view) {
     const most = Math.max(...moved.map(Math.abs));
     squares.before.fill(before, S, (value) => sequential(value, highest));
     squares.now.fill(now, S, (value) => sequential(value, highest));
-    squares.change.fill(moved, S, (value) => signed(value, most));
+    squares.change.fill(moved, S, (value) => colorOf(value, most));
     for (const scale of shares) scale.fill("probability", "0 %", "", percent(highest));
     difference.fill("change, in percentage points", ...(most
       ? [`−${(100 * most).toFixed(1)}`, "0", `+${(100 * most).toFixed(1)}`] : ["", "0: no change", ""]));
@@ -320,7 +320,7 @@ function build(view) {
     const P = data.positions.shape[2];
     if (compared !== settings.centred) [squares.learned, squares.waves].forEach((map, table) => {
       const from = ((settings.centred ? 2 : 0) + table) * P * P;
-      map.fill(data.positions.values.subarray(from, from + P * P), P, (value) => signed(value, 1));
+      map.fill(data.positions.values.subarray(from, from + P * P), P, (value) => colorOf(value, 1));
       cosines[table].fill("cosine", "−1", "0", "1");
     });
     compared = settings.centred;
@@ -333,7 +333,7 @@ function build(view) {
   // ---- hover shows, click pins, Escape lets go ----
 
   const first = ({ group }) => (group === "cell" ? settings.dimensions[0] : 0);
-  const placed = (map) => ({ group: map.group, row: map.at[0], column: map.at[1] + first(map) });
+  const placeOn = (map) => ({ group: map.group, row: map.at[0], column: map.at[1] + first(map) });
   const describe = ({ group, row, column }) =>
     ({ cell: describeCell, pair: describePair, place: describePositions })[group](data, settings, row, column);
 
@@ -358,8 +358,8 @@ function build(view) {
   }
 
   function show(map) {
-    light(placed(map));
-    tip.show(map.cursor, describe(placed(map)));
+    light(placeOn(map));
+    tip.show(map.cursor, describe(placeOn(map)));
   }
 
   function leave() {
@@ -367,7 +367,7 @@ function build(view) {
     light(pinned);
   }
 
-  const pinOrLetGo = (map) => pin(same(pinned, placed(map)) ? null : placed(map));
+  const pinOrLetGo = (map) => pin(same(pinned, placeOn(map)) ? null : placeOn(map));
 
   /** The cell under the pointer. */
   function point(map, { clientX, clientY }) {

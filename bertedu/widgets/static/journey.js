@@ -220,7 +220,7 @@ function build(view) {
   const small = (text) => element("span", { class: "be-small" }, text);
   const cell = (i, ...content) => element("span", { class: "be-cell", "data-token": i }, content);
   /** A guess beneath its token: a tick where it is that token, the word where it is another. */
-  const guessed = (i, [word, probability], token, asked) => {
+  const guessCell = (i, [word, probability], token, asked) => {
     const right = word === token;
     return cell(i, element("span", { class: `be-guess${asked ? " be-masked" : ""}` },
       asked ? "" : element("span", { class: "be-mark" }, right ? "✓" : "✗"),
@@ -239,9 +239,9 @@ function build(view) {
     view.renew();
     const { tokens, ids, types, special } = data;
     const [L, A] = data.attention.shape;
-    const counted = (n) => Array.from({ length: n }, (_, i) => [i + 1, String(i + 1)]);
-    choose(layers, "layer", counted(L), "layer");
-    choose(heads, "head", [[0, "mean"], ...counted(A)], "head");
+    const numbersTo = (n) => Array.from({ length: n }, (_, i) => [i + 1, String(i + 1)]);
+    choose(layers, "layer", numbersTo(L), "layer");
+    choose(heads, "head", [[0, "mean"], ...numbersTo(A)], "head");
     choose(compare, "compare", Object.entries(COMPARISONS));
 
     const chips = tokens.map((token, i) => chip(
@@ -278,7 +278,7 @@ function build(view) {
 
     answers.fill(tokens.map((token, i) => {
       const [best] = guesses(data, i);
-      return best ? guessed(i, best, token, ids[i] === data.mask_id) : cell(i, small("–"));
+      return best ? guessCell(i, best, token, ids[i] === data.mask_id) : cell(i, small("–"));
     }));
     lay();
     [rollShown, compareShown] = [null, null];
@@ -338,7 +338,7 @@ function build(view) {
     truths.fill(data.tokens.map((token, i) => {
       const place = places.get(i);
       if (!place || place.guess === null) return cell(i, "");
-      return guessed(i, [place.guess, place.probability], token, false);
+      return guessCell(i, [place.guess, place.probability], token, false);
     }));
     const chosen = plural(places.size, "token");
     rollNote.textContent = `roll ${settings.roll + 1} of ${data.rolls.length}: ${chosen} chosen. These are the rolls of ${data.drawn} ` +

@@ -1,5 +1,5 @@
 import {
-  FATES, SEGMENTS, chip, clean, defineWidget, element, labelled, percent, plural, roving,
+  FATES, SEGMENTS, chip, clean, defineWidget, element, labelBox, percent, plural, roving,
   stage, textFields,
 } from "./shared.js";
 import { KEPT, MASKED, NOT_CHOSEN, RANDOM, countToChoose, fatesFromDraws } from "./rules/masking.js";
@@ -117,7 +117,7 @@ export default defineWidget({
   fields: ({ data, model }) => {
     const seed = element("input", { type: "number", value: model.get("seed"), min: 0, max: 2 ** 31 - 1, step: 1, class: "be-number" });
     return [...textFields(), {
-      name: "seed", box: seed, label: labelled("Seed", "of all rolls", seed),
+      name: "seed", box: seed, label: labelBox("Seed", "of all rolls", seed),
       read: () => (Number.isSafeInteger(seed.valueAsNumber) ? seed.valueAsNumber : data.asked[2]),
       write: (number) => { seed.value = number; },
     }];

@@ -151,14 +151,14 @@ function build(view) {
     const shares = sharesOf(null);
     now.replaceChildren(
       heading("What the model says of the pair", "the three sum to 100 %"),
-      ...data.labels.map((label, k) => probabilityRow("div", {}, named(k), shares[k])));
+      ...data.labels.map((label, k) => probabilityRow("div", {}, nameOfLabel(k), shares[k])));
     trail.replaceChildren(...table());
     const again = focused !== undefined && trail.querySelector(`[data-place="${focused}"]`);
     if (again) again.focus();
     point();
   }
 
-  const named = (k) => (data.notes[k] ? `${data.labels[k]} (${data.notes[k]})` : data.labels[k]);
+  const nameOfLabel = (k) => (data.notes[k] ? `${data.labels[k]} (${data.notes[k]})` : data.labels[k]);
 
   /** Clicked: the word is chosen in its box, so that typing replaces it. */
   function select(box, start, end) {

@@ -1,5 +1,5 @@
 import {
-  SEGMENTS, chip, defineWidget, element, moved, percent, plural, readable, roving, stage,
+  SEGMENTS, chip, defineWidget, element, placeByKey, percent, plural, readable, roving, stage,
 } from "./shared.js";
 import {
   FOLLOWS, RANDOM, continues, count, documentOf, endOf, gather, generator, input, nextLabel,
@@ -271,7 +271,7 @@ function build(view) {
   list.addEventListener("keydown", (event) => {
     const key = { ArrowUp: "ArrowLeft", ArrowDown: "ArrowRight" }[event.key];
     const here = rows.findIndex(([row]) => row === event.target.closest("button"));
-    const next = moved(key, here, rows.length);
+    const next = placeByKey(key, here, rows.length);
     if (next === undefined) return;
     event.preventDefault();
     rows[next][0].focus();

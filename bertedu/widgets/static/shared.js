@@ -273,7 +273,7 @@ export function roving(row, signal) {
     (event) => {
       const all = items();
       const here = all.indexOf(event.target.closest("button"));
-      const next = moved(event.key, here, all.length);
+      const next = placeByKey(event.key, here, all.length);
       if (next === undefined) return;
       event.preventDefault();
       all[next].focus();
@@ -284,7 +284,7 @@ export function roving(row, signal) {
 }
 
 /** Where a key leads from place `here` of `count`, or undefined when it leads nowhere. */
-export function moved(key, here, count) {
+export function placeByKey(key, here, count) {
   const target = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: count - 1 }[key];
   return target === undefined || !count ? undefined : Math.min(Math.max(target, 0), count - 1);
 }
@@ -340,7 +340,7 @@ export function textField(name, title, note, { placeholder = "type a text", opti
     class: `be-input${segment ? ` be-segment-${segment.toLowerCase()}` : ""}`,
   });
   return {
-    name, box, label: labelled(title, note, box),
+    name, box, label: labelBox(title, note, box),
     read: () => box.value.toWellFormed() || (optional ? null : ""),
     write: (text) => { box.value = text ?? ""; },
   };
@@ -353,7 +353,7 @@ export const textFields = () => [
 ];
 
 /** A box under its name. */
-export const labelled = (name, note, box) => element("label", {},
+export const labelBox = (name, note, box) => element("label", {},
   element("span", { class: "be-label" }, name, " ", element("span", { class: "be-dim" }, note)), box);
 
 /**
@@ -376,7 +376,7 @@ function askPython({ model, root, status, fields, fixed = "the text is", signal 
     model.save_changes();
   }, QUIET, signal);
 
-  function typed() {
+  function hearTyping() {
     root.setAttribute("aria-busy", "true");
     clearTimeout(waiting);
     waiting = setTimeout(() => {
@@ -399,7 +399,7 @@ function askPython({ model, root, status, fields, fixed = "the text is", signal 
 
   for (const { box } of fields) {
     box.toggleAttribute("readonly", !live);
-    box.addEventListener("input", typed, { signal });
+    box.addEventListener("input", hearTyping, { signal });
   }
   signal.addEventListener("abort", () => clearTimeout(waiting));
   return (data, otherwise = "") => {

@@ -1,5 +1,5 @@
 import {
-  PALETTE, clean, defineWidget, element, inkOn, legend, moved, percent, plain, productBars,
+  PALETTE, clean, defineWidget, element, inkOn, legend, placeByKey, percent, plain, productBars,
   readable, roving, sequential, stage, svgElement, textField, withSign,
 } from "./shared.js";
 import { LEGAL, REASONS, judge, logTotal, masses, softmax } from "./rules/spans.js";
@@ -432,8 +432,8 @@ function build(view) {
     const { start, end } = event.target.dataset;
     if (start === undefined) return;
     const down = { ArrowUp: "ArrowLeft", ArrowDown: "ArrowRight" }[event.key];
-    const across = moved(event.key, Number(end), size());
-    const along = down && moved(down, Number(start), size());
+    const across = placeByKey(event.key, Number(end), size());
+    const along = down && placeByKey(down, Number(start), size());
     if (across === undefined && along === undefined) return;
     event.preventDefault();
     event.stopPropagation();

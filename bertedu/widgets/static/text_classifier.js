@@ -68,7 +68,7 @@ function build(view) {
   let effects = []; // of each word, on the label that is explained
 
   const K = () => data.labels.length;
-  const explained = () => {
+  const labelToExplain = () => {
     const chosen = data.labels.indexOf(settings.label);
     return chosen < 0 ? largest(data.probabilities.values) : chosen;
   };
@@ -81,7 +81,7 @@ function build(view) {
   function paint() {
     const focused = [labels, words].map((row) => [...row.querySelectorAll("button")].indexOf(document.activeElement));
     view.renew();
-    const label = explained();
+    const label = labelToExplain();
     effects = effectsOf(data, label);
     const extreme = Math.max(0, ...effects.map(Math.abs));
     labels.replaceChildren(...data.labels.map((name, k) => bar(name, k, label)));
@@ -142,7 +142,7 @@ function build(view) {
       return `${clean(name)} ${percent(q)} instead of ${percent(p)}`;
     });
     const seen = settings.attention ? `; attention from [CLS] ${percent(data.attention.values[w])}` : "";
-    const more = each.length > 4 ? [each[explained()]] : each;
+    const more = each.length > 4 ? [each[labelToExplain()]] : each;
     return `without “${clean(data.words[w])}” (word ${w + 1}): ${more.join(", ")}${seen}`;
   }
 

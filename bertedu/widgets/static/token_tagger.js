@@ -9,7 +9,7 @@ const FEW = 3; // labels of a word that are told on its card
 const HINT = "Hover shows a word's labels, a click pins it and lets you flip its label, Escape lets go.";
 
 /** A word's labels with their probabilities, the likeliest first. */
-export function ranked({ labels, probabilities }, word) {
+export function rankLabels({ labels, probabilities }, word) {
   const K = labels.length;
   return labels.map((label, k) => ({ label, share: probabilities.values[word * K + k] }))
     .sort((a, b) => b.share - a.share);
@@ -90,7 +90,7 @@ function build(view) {
     const pieces = data.pieces[w];
     const broken = decoded.mended.includes(w);
     const flipped = w in settings.flips;
-    const best = ranked(data, w);
+    const best = rankLabels(data, w);
     const share = best.find(({ label }) => label === tags[w])?.share ?? 0;
     const color = sequential(share);
     const label = broken
@@ -143,7 +143,7 @@ function build(view) {
       return;
     }
     const rows = element("div", { class: "be-choices", role: "toolbar", "aria-label": "Labels" },
-      ranked(data, word).map(({ label, share }) => probabilityRow("button", {
+      rankLabels(data, word).map(({ label, share }) => probabilityRow("button", {
         type: "button", "aria-pressed": String(label === tags[word]),
         on: { click: () => flip(word, label) }, signal: view.painting,
       }, label, share)));
@@ -156,7 +156,7 @@ function build(view) {
 
   /** One word as one line of text. */
   function describe(w) {
-    const [best, second] = ranked(data, w);
+    const [best, second] = rankLabels(data, w);
     const pieces = data.pieces[w].map(clean);
     const split = pieces.length > 1 ? `, pieces ${pieces.join(" ")}: only ${pieces[0]} is asked` : "";
     const next = second ? `, then ${second.label} ${percent(second.share)}` : "";

@@ -19,7 +19,7 @@ export function range(values) {
 }
 
 /** At most so many of the rows, evenly spread, the first and the last among them. */
-export function thinned(rows, most) {
+export function thinOut(rows, most) {
   if (rows.length <= most) return rows;
   return Array.from({ length: most }, (_, i) => rows[Math.round((i * (rows.length - 1)) / (most - 1))]);
 }
@@ -86,7 +86,7 @@ function curvePicture({ at, raw, smooth, steps, curves }, column) {
 
 function answers(predictions) {
   if (!predictions.length) return "";
-  const rows = thinned(predictions, MOST_ROWS);
+  const rows = thinOut(predictions, MOST_ROWS);
   return stage("What it says for [MASK]", "the likeliest first",
     element("table", {},
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "after step"),
@@ -102,7 +102,7 @@ export default defineWidget({
 });
 
 function build({ model, root, data, live, button, signal, say, foot }) {
-  let asked = null; // of Python, which has not answered yet
+  let asked = null; // of Python, which has not hearAnswer yet
   const command = () => asked ?? model.get("command");
   const send = (wish) => {
     // A message of its own: changes of the model's state wait for each other until the cell ends.
@@ -194,9 +194,9 @@ function build({ model, root, data, live, button, signal, say, foot }) {
     },
   })) curves.addEventListener(type, listener, { signal });
 
-  const answered = () => {
+  const hearAnswer = () => {
     asked = null;
     paintButtons();
   };
-  return { paint, release: () => point((pinned = null)), on: { "change:command": answered } };
+  return { paint, release: () => point((pinned = null)), on: { "change:command": hearAnswer } };
 }

@@ -1,5 +1,5 @@
 import {
-  SEGMENTS, chip, codePoint, defineWidget, element, moved, plural, roving, stage, textFields, visible,
+  SEGMENTS, chip, codePoint, defineWidget, element, placeByKey, plural, roving, stage, textFields, visible,
 } from "./shared.js";
 import { candidatesTried } from "./rules/wordpiece.js";
 
@@ -205,7 +205,7 @@ function build(view) {
     }, sign));
 
     function go(key) {
-      here = moved(key, here, all.length);
+      here = placeByKey(key, here, all.length);
       const { candidate, start, end, found, id } = all[here];
       items.forEach((item, i) => {
         item.classList.toggle("be-later", i > here);
@@ -232,7 +232,7 @@ function build(view) {
         "aria-label": "Steps of the search: the arrow keys, Home and End step",
         on: {
           keydown: (event) => {
-            if (moved(event.key, here, all.length) === undefined) return;
+            if (placeByKey(event.key, here, all.length) === undefined) return;
             event.preventDefault();
             go(event.key);
           },
