@@ -192,11 +192,11 @@ def test_the_browser_adds_to_the_same_bit(widget: EmbeddingSum, tmp_path: Path) 
         for head, on in zip([0, 1, 2, 3] * 4, product([False, True], repeat=4), strict=True)
     ]
     script = """
-      const { combination, summed, states, attention, shareMoved } = widget;
+      const { combination, sumOf, states, attention, shareMoved } = widget;
       console.log(JSON.stringify(cases.settings.map((settings) => {
         const now = attention(data, combination(settings), settings.head);
         const before = attention(data, 15, settings.head);
-        return [summed(data, settings), states(data, settings), now].map((a) => [...a])
+        return [sumOf(data, settings), states(data, settings), now].map((a) => [...a])
           .concat(shareMoved(now, before, data.tokens.length));
       })));
     """

@@ -85,10 +85,12 @@ def node(script: str, cases: object, folder: Path) -> object:
         pytest.skip("node is not installed")
     (folder / "cases.json").write_text(json.dumps(cases))
     module = (STATIC / "mask_explorer.js").as_uri()
+    rule = (STATIC / "rules" / "masking.js").as_uri()
     shared = (STATIC / "shared.js").as_uri()
     code = f"""
       import {{ readFileSync }} from "node:fs";
       import * as widget from {json.dumps(module)};
+      import * as rule from {json.dumps(rule)};
       import {{ unpack }} from {json.dumps(shared)};
       const cases = JSON.parse(readFileSync({json.dumps(str(folder / "cases.json"))}));
       const read = (file) => unpack(new Uint8Array(readFileSync(file)));
@@ -120,7 +122,7 @@ def test_the_browser_gives_the_same_fates(
       const known = {};
       const answers = cases.map(([file, sliders]) => {
         known[file] ??= read(file);
-        const fates = widget.fatesFromDraws(known[file], sliders);
+        const fates = rule.fatesFromDraws(known[file], sliders);
         const length = known[file].tokens.length;
         const sums = [0, 0, 0, 0];
         fates.forEach((fate, i) => { sums[fate] += (i % 997) + 1; });
@@ -139,7 +141,7 @@ def checksums(fates: Tensor) -> list[int]:
 
 def test_the_browser_rounds_as_the_library(tmp_path: Path) -> None:
     cases = [[length, rate] for length in range(2, 257) for rate in range(1, 101)]
-    script = "console.log(JSON.stringify(cases.map(([n, rate]) => widget.wanted(n, rate))))"
+    script = "console.log(JSON.stringify(cases.map(([n, rate]) => rule.countToChoose(n, rate))))"
     expected = [max(1, round(length * (rate / 100))) for length, rate in cases]
     assert node(script, cases, tmp_path) == expected
 
@@ -150,9 +152,9 @@ def test_the_browser_says_what_the_model_sees(tmp_path: Path) -> None:
     (tmp_path / "data.bin").write_bytes(explorer.data)
     script = """
       const data = read(cases.file);
-      const fates = widget.fatesFromDraws(data, cases.sliders);
+      const fates = rule.fatesFromDraws(data, cases.sliders);
       console.log(JSON.stringify(Array.from({length: 100}, (_, roll) =>
-        widget.seen(data, fates, roll).map((t) => [t.token, t.id, t.label, t.fate, t.was.token]))));
+        widget.tokensSeen(data, fates, roll).map((t) => [t.token, t.id, t.label, t.fate, t.was.token]))));
     """
     cases = {"file": str(tmp_path / "data.bin"), "sliders": explorer.settings}
     encoding = TOKENIZER.encode("my dog is hairy and unaffable", "he likes it")

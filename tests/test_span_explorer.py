@@ -54,6 +54,7 @@ def node(script: str, files: list[Path]) -> object:
     code = f"""
       import {{ readFileSync }} from "node:fs";
       import * as widget from {json.dumps((STATIC / "span_explorer.js").as_uri())};
+      import * as rule from {json.dumps((STATIC / "rules" / "spans.js").as_uri())};
       import {{ unpack }} from {json.dumps((STATIC / "shared.js").as_uri())};
       const all = {json.dumps([str(file) for file in files])}
         .map((file) => unpack(new Uint8Array(readFileSync(file))));
@@ -72,22 +73,22 @@ def test_the_browser_computes_the_librarys_probabilities(tmp_path: Path) -> None
         file.write_bytes(widget.data)
     script = """
       console.log(JSON.stringify(all.map((data) => {
-        const total = widget.logTotal(data);
-        const shares = [widget.softmax(data.starts.values), widget.softmax(data.ends.values)];
+        const total = rule.logTotal(data);
+        const shares = [rule.softmax(data.starts.values), rule.softmax(data.ends.values)];
         const [, start, end] = data.spans[0];
         const dot = [[0, start], [1, end]].map(([which, place]) => {
           const { largest, rest } = widget.products(data, which, place);
           return largest.reduce((sum, { value }) => sum + value, 0) + rest + data.biases[which];
         });
-        const pairs = Object.fromEntries(["legal", ...widget.REASONS].map((reason) => [reason, 0]));
+        const pairs = Object.fromEntries(["legal", ...rule.REASONS].map((reason) => [reason, 0]));
         for (let s = 0; s < data.tokens.length; s++) {
-          for (let e = 0; e < data.tokens.length; e++) pairs[widget.judged(data, s, e)] += 1;
+          for (let e = 0; e < data.tokens.length; e++) pairs[rule.judge(data, s, e)] += 1;
         }
         const scoreOf = ([, s, e]) => data.starts.values[s] + data.ends.values[e];
         return {
           spans: data.spans.map((span) => Math.exp(scoreOf(span) - total)),
           none: Math.exp(data.null_score - total), shares, dot, pairs,
-          masses: widget.masses(data, ...shares),
+          masses: rule.masses(data, ...shares),
         };
       })));
     """

@@ -74,7 +74,7 @@ def test_the_browser_decodes_as_the_library(
     file.write_text(json.dumps(cases))
     code = f"""
       import {{ readFileSync }} from "node:fs";
-      import {{ mend, slotsOf }} from {json.dumps((STATIC / "token_tagger.js").as_uri())};
+      import {{ mend, slotsOf }} from {json.dumps((STATIC / "rules" / "bio.js").as_uri())};
       const cases = JSON.parse(readFileSync({json.dumps(str(file))}));
       console.log(JSON.stringify(cases.map((tags) => {{
         const {{ legal, mended }} = mend(tags);

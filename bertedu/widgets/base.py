@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from bertedu.widgets.palette import STATIC, css_variables
 
 HTML = "text/html"
-_ROOT = re.compile(r'"bertedu (?P<name>be-[\w-]+)"')
-_IMPORT = re.compile(r'^import [^;]+ from "\./(?P<file>[\w.]+)"[^;]*;\n', re.MULTILINE)
+_ROOT = re.compile(r'\bname: "(?P<name>be-[\w-]+)"')
+_IMPORT = re.compile(r'^import [^;]+ from "\./(?P<file>[\w./]+)"[^;]*;\n', re.MULTILINE)
 
 
 class Widget(anywidget.AnyWidget):

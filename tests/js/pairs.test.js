@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  FOLLOWS, RANDOM, candidates, continues, count, gather, generator, input, kept, nextLabel,
+  FOLLOWS, RANDOM, candidates, continues, count, gather, generator, input, keptLengths, nextLabel,
   nothingMade, placeOf, randomPair, spans, withB,
-} from "../../bertedu/widgets/static/sentence_pair_builder.js";
+} from "../../bertedu/widgets/static/rules/pairs.js";
 
 // Three documents of 3, 2 and 3 sentences. The last sentence of the second document is, token by
 // token, the second sentence of the first.
@@ -96,7 +96,7 @@ test("the longer segment is cut, on a tie B, one token at a time", () => {
     for (let b = 1; b < 20; b++) {
       let [x, y] = [a, b];
       while (x + y > 12) x > y ? x-- : y--;
-      assert.deepEqual(kept(a, b, 12), [x, y]);
+      assert.deepEqual(keptLengths(a, b, 12), [x, y]);
     }
   }
 });
