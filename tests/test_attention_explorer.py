@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from bertedu import Bert, BertConfig, BertForPreTraining, InputError, load_tokenizer
 from bertedu.attention import attention_probs, attention_scores
 from bertedu.widgets import AttentionExplorer
-from bertedu.widgets.attention_maps import pooled
-from bertedu.widgets.attention_numbers import NUMBERS, row_numbers
+from bertedu.widgets.attention_explorer import NUMBERS, pooled, row_numbers
 from bertedu.widgets.base import as_image
 
 STATIC = Path(__file__).parents[1] / "bertedu" / "widgets" / "static"

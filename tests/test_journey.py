@@ -14,8 +14,16 @@ from bertedu.errors import CheckpointError
 from bertedu.pretraining.masking import MASKED, mask_tokens
 from bertedu.widgets import Journey
 from bertedu.widgets.base import HTML, as_image
-from bertedu.widgets.journey import COMPARISONS, DIMENSIONS, GUESSES, MOST_CASES, MOST_LINES
-from bertedu.widgets.journey_stages import DRAWN, LONGEST, ROLLS
+from bertedu.widgets.journey import (
+    COMPARISONS,
+    DIMENSIONS,
+    DRAWN,
+    GUESSES,
+    LONGEST,
+    MOST_CASES,
+    MOST_LINES,
+    ROLLS,
+)
 from tests.finetuned_models import TASKS, finetuned
 
 TOKENIZER = load_tokenizer()
