@@ -17,7 +17,7 @@ from bertedu.bert import Bert
 from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import BertTokenizer
-from bertedu.widgets.base import AskingWidget, described, javascript_module, pack, style_sheet
+from bertedu.widgets.base import AskingWidget, described, encode_short, pack
 from bertedu.widgets.palette import LIGHT, sequential
 from bertedu.widgets.svg import MARGIN, WIDTH, Picture, percent, token_chips, visible_text
 
@@ -66,8 +66,6 @@ class AttentionExplorer(AskingWidget):
         >>> explorer.settings = explorer.settings | {"layer": 2, "token": 2}
     """
 
-    _esm = javascript_module("attention_explorer")
-    _css = style_sheet("attention_explorer")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     other = traitlets.Unicode(None, allow_none=True).tag(sync=True)
@@ -146,22 +144,20 @@ class AttentionExplorer(AskingWidget):
 
     def _look(self, text: str, pair: str | None, other: str | None) -> None:
         """Computes what all heads do."""
-        encodings = [self._encoded(text, pair), *([self._encoded(other)] if other else ())]
+        most = min(LONGEST, self.bert.config.max_position_embeddings)
+        texts = [(text, pair), *([(other, None)] if other else ())]
+        encodings = [encode_short(self.bert.tokenizer, most, *each) for each in texts]
         shown = [self.bert.trace(each) for each in encodings]
         layers, heads = shown[0].query.shape[:2]
         whole = layers * heads * sum(len(each.encoding) ** 2 for each in shown)
         coarse = whole > _MOST_MAPS and not self.complete
         maps, averages = [], []
         for each in shown:
-            size, rows, numbers = len(each.encoding), [], []
-            for probs in each.attention_probs.float():  # [A, S, S] of each layer
-                numbers.append(
-                    row_numbers(probs, each.encoding.input_ids, self.bert.tokenizer).nanmean(-2)
-                )
-                steps = (probs * 255).round().to(torch.uint8).numpy()
-                rows.append(pooled(steps, min(size, _COARSE) if coarse else size))
-            maps.append(np.stack(rows))  # [L, A, side, side]
-            averages.append(torch.stack(numbers))  # [L, A, 6]
+            probs, size = each.attention_probs.float(), len(each.encoding)
+            steps = (probs * 255).round_().to(torch.uint8).numpy()
+            maps.append(pooled(steps, min(size, _COARSE) if coarse else size))
+            numbers = row_numbers(probs, each.encoding.input_ids, self.bert.tokenizer)
+            averages.append(numbers.nanmean(-2))  # [L, A, 6]
         exact = sum(layers * heads * len(e.encoding) * 4 * e.query.shape[-1] for e in shown)
         fits = exact + 2 * whole < _MOST_EXACT
         self._everything = fits if self.complete is None else self.complete
@@ -169,16 +165,6 @@ class AttentionExplorer(AskingWidget):
         dots = np.concatenate([each.ravel() for each in maps])
         self._darkest = max(1, int(np.ceil(np.quantile(dots, 0.98) / 2.55))) / 100
         self._version += 1
-
-    def _encoded(self, text: str, pair: str | None = None) -> Encoding:
-        encoding = self.bert.tokenizer.encode(text, pair)
-        longest = min(LONGEST, self.bert.config.max_position_embeddings)
-        if len(encoding) > longest:
-            raise InputError(
-                f"The text has {len(encoding):,} tokens and at most {longest} can be shown: "
-                "shorten it."
-            )
-        return encoding
 
     def _send_heads(self, change: Any = None) -> None:  # noqa: ARG002
         """Sends the exact numbers of the heads that are wanted, unless they are there."""

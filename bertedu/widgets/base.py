@@ -14,6 +14,7 @@ import traitlets
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.palette import STATIC, css_variables
@@ -26,12 +27,17 @@ _IMPORT = re.compile(r'^import [^;]+ from "\./(?P<file>[\w.]+)"[^;]*;\n', re.MUL
 class Widget(anywidget.AnyWidget):
     """A widget of the course.
 
-    A subclass has `_esm = javascript_module("x")` and `_css = style_sheet("x")` of static/x.js
-    and static/x.css, puts `pack(...)` into `data`, and says what it shows in `summary` and
-    `to_svg`.
+    A subclass in widgets/x.py is shown by static/x.js in the style of static/x.css; it puts
+    `pack(...)` into `data`, and says what it shows in `summary` and `to_svg`.
     """
 
     data = traitlets.Bytes().tag(sync=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        name = cls.__module__.rpartition(".")[2]
+        if not hasattr(cls, "_esm") and (STATIC / f"{name}.js").is_file():
+            cls._esm, cls._css = javascript_module(name), style_sheet(name)
+        super().__init_subclass__(**options)
 
     def summary(self) -> str:
         """Returns the main numbers in one line."""
@@ -114,10 +120,10 @@ class AskingWidget(Widget):
 
     def _answer(self, asked: dict[str, Any]) -> bytes:
         self._asked = asked
+        packed = self._packed()
+        arrays = {name: each for name, each in packed.items() if isinstance(each, np.ndarray)}
         header = {"asked": list(asked.values()), "problem": self.problem, "first": self._first}
-        arrays = {}
-        for name, value in self._packed().items():
-            (arrays if isinstance(value, np.ndarray) else header)[name] = value
+        header |= {name: each for name, each in packed.items() if name not in arrays}
         return pack(header, **arrays)
 
 
@@ -127,6 +133,15 @@ def check_length(tokens: int, most: int) -> None:
         raise InputError(
             f"The text has {tokens:,} tokens and this picture shows at most {most}: shorten it."
         )
+
+
+def encode_short(
+    tokenizer: BertTokenizer, most: int, text: str, pair: str | None = None
+) -> Encoding:
+    """Returns a text as the model takes it; InputError where it has more than `most` tokens."""
+    encoding = tokenizer.encode(text, pair)
+    check_length(len(encoding), most)
+    return encoding
 
 
 def described(tokenizer: BertTokenizer, ids: Tensor, types: Tensor) -> dict[str, list[Any]]:

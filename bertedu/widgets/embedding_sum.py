@@ -15,13 +15,7 @@ from torch.nn.functional import normalize
 from bertedu.bert import Bert, load
 from bertedu.model import BertEmbeddings, BertLayer
 from bertedu.tokenizer import BertTokenizer
-from bertedu.widgets.base import (
-    AskingWidget,
-    check_length,
-    described,
-    javascript_module,
-    style_sheet,
-)
+from bertedu.widgets.base import AskingWidget, check_length, described
 from bertedu.widgets.palette import DIVERGING, LIGHT, SEQUENTIAL
 from bertedu.widgets.svg import MARGIN, WIDTH, Picture, cells, visible_text
 
@@ -70,8 +64,6 @@ class EmbeddingSum(AskingWidget):
         'EmbeddingSum(11 tokens x 12: token, LayerNorm;'
     """
 
-    _esm = javascript_module("embedding_sum")
-    _css = style_sheet("embedding_sum")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
 

@@ -21,10 +21,11 @@ class FineTunedWidget(AskingWidget):
         self, finetuned: FineTuned[Any, Any], first: Mapping[str, Any], **asked: str
     ) -> None:
         if finetuned.task.name != self.CASE:
-            raise InputError(
-                f"{type(self).__name__} shows a model fine-tuned for {_spoken(self.CASE)}; this "
-                f"one was for {_spoken(finetuned.task.name)}."
+            sentence = (
+                f"{type(self).__name__} shows a model fine-tuned for {self.CASE}; this one was "
+                f"for {finetuned.task.name}."
             )
+            raise InputError(sentence.replace("_", " "))
         self.finetuned = finetuned
         super().__init__(first, **asked)
 
@@ -53,7 +54,3 @@ class FineTunedWidget(AskingWidget):
                 "shorten the text."
             )
         return encoding
-
-
-def _spoken(case: str) -> str:
-    return case.replace("_", " ")

@@ -21,13 +21,7 @@ from bertedu.finetuning.slot_filling import TagPrediction
 from bertedu.heads import FOLLOWS
 from bertedu.pretraining.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
 from bertedu.utils.validation import IGNORED
-from bertedu.widgets.base import (
-    AskingWidget,
-    check_length,
-    described,
-    javascript_module,
-    style_sheet,
-)
+from bertedu.widgets.base import AskingWidget, described, encode_short
 from bertedu.widgets.embedding_sum import embedding_terms
 from bertedu.widgets.svg import percent
 
@@ -84,8 +78,6 @@ class Journey(AskingWidget):
         {'length': ['14 characters']}
     """
 
-    _esm = javascript_module("journey")
-    _css = style_sheet("journey")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     PINS: ClassVar[Sequence[str]] = ("token", "roll")
@@ -313,8 +305,8 @@ def stages(bert: Bert, text: str, pair: str | None = None) -> Stages:
         InputError: it is no text, or longer than LONGEST tokens or the model's positions.
     """
     tokenizer, model = bert.tokenizer, bert.model
-    encoding = tokenizer.encode(text, pair)
-    check_length(len(encoding), min(LONGEST, bert.config.max_position_embeddings))
+    longest = min(LONGEST, bert.config.max_position_embeddings)
+    encoding = encode_short(tokenizer, longest, text, pair)
     trace, masked = bert.trace(encoding), _most_different(bert, encoding)
     probs = masked_probs = follows = None
     if trace.prediction_logits is not None:

@@ -24,13 +24,7 @@ from bertedu.pretraining.masking import (
 )
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.validation import IGNORED
-from bertedu.widgets.base import (
-    AskingWidget,
-    check_length,
-    described,
-    javascript_module,
-    style_sheet,
-)
+from bertedu.widgets.base import AskingWidget, described, encode_short
 from bertedu.widgets.svg import Chip, Picture
 
 LONGEST = 256  # tokens, so that a position fits into a byte
@@ -71,8 +65,6 @@ class MaskExplorer(AskingWidget):
         MaskExplorer(6 tokens: 3 chosen, 0 masked, 0 random, 3 kept)
     """
 
-    _esm = javascript_module("mask_explorer")
-    _css = style_sheet("mask_explorer")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     seed = traitlets.Int().tag(sync=True)
@@ -136,8 +128,7 @@ class MaskExplorer(AskingWidget):
         """Draws what all rules decide by."""
         if not 0 <= seed < 2**31:
             raise InputError(f"The seed is {seed}; choose a number from 0 to {2**31 - 1:,}.")
-        encoding = self.tokenizer.encode(text, pair)
-        check_length(len(encoding), LONGEST)
+        encoding = encode_short(self.tokenizer, LONGEST, text, pair)
         rolls = min(ROLLS, _MOST_DRAWS // len(encoding))
         copies = encoding.input_ids.expand(rolls, -1)
         generator, replay = (torch.Generator().manual_seed(seed) for _ in range(2))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
-from bertedu.widgets.base import javascript_module, style_sheet
 from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.palette import LIGHT
 from bertedu.widgets.svg import WIDTH, Picture, percent, readable
@@ -61,8 +60,6 @@ class PairExplorer(FineTunedWidget):
         (['entailment', 'contradiction', 'neutral'], (3,))
     """
 
-    _esm = javascript_module("pair_explorer")
-    _css = style_sheet("pair_explorer")
     CASE: ClassVar[str] = "inference"
     PINS: ClassVar[Sequence[str]] = ("pinned",)
 

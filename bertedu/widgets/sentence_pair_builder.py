@@ -11,7 +11,7 @@ from bertedu.heads import FOLLOWS, RANDOM
 from bertedu.pretraining.corpus import Corpus, split_sentences
 from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.base import Widget, pack
 from bertedu.widgets.svg import Picture, readable, token_chips, visible_text
 
 MOST_TOKENS = 50_000  # of all documents: what a page carries without being felt
@@ -43,9 +43,6 @@ class SentencePairBuilder(Widget):
         >>> SentencePairBuilder(documents)
         SentencePairBuilder(2 documents, 4 sentences, 23 tokens; pairs of at most 64 tokens)
     """
-
-    _esm = javascript_module("sentence_pair_builder")
-    _css = style_sheet("sentence_pair_builder")
 
     def __init__(
         self,

@@ -14,7 +14,6 @@ from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.question_answering import AnswerPrediction, Example, QuestionAnswering
 from bertedu.finetuning.spans import best_window, windows_of
-from bertedu.widgets.base import javascript_module, style_sheet
 from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.palette import LIGHT
 from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, percent, readable, shortened
@@ -61,8 +60,6 @@ class SpanExplorer(FineTunedWidget):
         >>> explorer.question = "who likes it?"
     """
 
-    _esm = javascript_module("span_explorer")
-    _css = style_sheet("span_explorer")
     CASE: ClassVar[str] = "question_answering"
     PINS: ClassVar[Sequence[str]] = ("start", "end")
 

@@ -11,7 +11,6 @@ from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.slot_filling import Example
-from bertedu.widgets.base import javascript_module, style_sheet
 from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.palette import diverging
 from bertedu.widgets.svg import Chip, Picture, percent, shortened
@@ -55,8 +54,6 @@ class TextClassifier(FineTunedWidget):
         (['my', 'dog', 'is', 'cute'], (4, 2))
     """
 
-    _esm = javascript_module("text_classifier")
-    _css = style_sheet("text_classifier")
     CASE: ClassVar[str] = "classification"
     PINS: ClassVar[Sequence[str]] = ("word",)
 

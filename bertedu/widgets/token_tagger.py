@@ -10,7 +10,6 @@ from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.slot_filling import Slot, TagPrediction, mend, slots_of
 from bertedu.utils.validation import IGNORED
-from bertedu.widgets.base import javascript_module, style_sheet
 from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.palette import sequential
 from bertedu.widgets.svg import Chip, Picture, percent, readable, shortened
@@ -56,8 +55,6 @@ class TokenTagger(FineTunedWidget):
         [1]
     """
 
-    _esm = javascript_module("token_tagger")
-    _css = style_sheet("token_tagger")
     CASE: ClassVar[str] = "slot_filling"
     PINS: ClassVar[Sequence[str]] = ("word", "flips")
 

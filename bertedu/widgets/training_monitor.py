@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bertedu.errors import InputError
 from bertedu.pretraining.run import Evaluation, StepReport
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.base import Widget, pack
 from bertedu.widgets.palette import LIGHT
 from bertedu.widgets.svg import MARGIN, WIDTH, Picture
 
@@ -66,8 +66,6 @@ class TrainingMonitor(Widget):
         TrainingMonitor(1 of 2 steps, running; MLM 6.60 nats, NSP 0.70 nats)
     """
 
-    _esm = javascript_module("training_monitor")
-    _css = style_sheet("training_monitor")
     command = traitlets.Enum(("run", "pause", "stop"), default_value="run").tag(sync=True)
 
     def __init__(self, steps: int, unigram_loss: float) -> None:

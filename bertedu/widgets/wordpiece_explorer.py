@@ -9,7 +9,7 @@ from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import LONGEST_WORD, BertTokenizer
 from bertedu.utils.wordpiece import STEPS, Trace, Word, wordpiece_trace
-from bertedu.widgets.base import AskingWidget, javascript_module, style_sheet
+from bertedu.widgets.base import AskingWidget
 from bertedu.widgets.svg import Chip, Picture, token_chips, visible_text
 
 LONGEST_TEXT = 2_000  # characters of both texts: a picture that a browser repaints at once
@@ -41,8 +41,6 @@ class WordPieceExplorer(AskingWidget):
         WordPieceExplorer(4 tokens: 2 words, 2 pieces, 0 unknown)
     """
 
-    _esm = javascript_module("wordpiece_explorer")
-    _css = style_sheet("wordpiece_explorer")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
 
