@@ -1,7 +1,8 @@
 """Mask a text again and again: which tokens are chosen, what becomes of them, what is counted."""
 
+from collections.abc import Sequence
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from bertedu.pretraining.masking import (
 )
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.validation import IGNORED
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.base import AskingWidget, described, encode_short
 from bertedu.widgets.svg import Chip, Picture
 
 LONGEST = 256  # tokens, so that a position fits into a byte
@@ -35,7 +36,7 @@ _NAMES = {MASKED: "masked", RANDOM: "random", KEPT: "kept"}
 _PAPER = {"rate": 15, "mask": 80, "random": 10, "whole_words": False, "roll": 0}
 
 
-class MaskExplorer(Widget):
+class MaskExplorer(AskingWidget):
     """Shows what the masked language model's rule does to a text, over thousands of rolls.
 
     With the paper's shares, roll r is row r of `mask_tokens` on as many copies of the text, with
@@ -65,13 +66,10 @@ class MaskExplorer(Widget):
         MaskExplorer(6 tokens: 3 chosen, 0 masked, 0 random, 3 kept)
     """
 
-    _esm = javascript_module("mask_explorer")
-    _css = style_sheet("mask_explorer")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     seed = traitlets.Int().tag(sync=True)
-    settings = traitlets.Dict().tag(sync=True)
-    picture = traitlets.Unicode().tag(sync=True)
+    PINS: ClassVar[Sequence[str]] = ("roll",)
 
     def __init__(
         self,
@@ -81,18 +79,7 @@ class MaskExplorer(Widget):
         seed: int = 0,
     ) -> None:
         self.tokenizer = load_tokenizer() if tokenizer is None else tokenizer
-        self.problem = ""
-        self._roll_out(text, pair, seed)
-        super().__init__(
-            text=text,
-            pair=pair,
-            seed=seed,
-            settings=dict(_PAPER),
-            data=self._packed(text, pair, seed),
-        )
-        self.picture = self.to_svg()
-        self.observe(self._answer, ["text", "pair", "seed"])
-        self.observe(self._draw, "settings")
+        super().__init__(_PAPER, text=text, pair=pair, seed=seed)
 
     @property
     def rule(self) -> MaskingRule:
@@ -138,16 +125,11 @@ class MaskExplorer(Widget):
             )
         return picture.to_svg()
 
-    def _roll_out(self, text: str, pair: str | None, seed: int) -> None:
-        """Draws what all rules decide by; a refused text leaves everything as it was."""
+    def _look(self, text: str, pair: str | None, seed: int) -> None:
+        """Draws what all rules decide by."""
         if not 0 <= seed < 2**31:
             raise InputError(f"The seed is {seed}; choose a number from 0 to {2**31 - 1:,}.")
-        encoding = self.tokenizer.encode(text, pair)
-        if len(encoding) > LONGEST:
-            raise InputError(
-                f"The text has {len(encoding):,} tokens and this picture shows at most "
-                f"{LONGEST}: shorten it."
-            )
+        encoding = encode_short(self.tokenizer, LONGEST, text, pair)
         rolls = min(ROLLS, _MOST_DRAWS // len(encoding))
         copies = encoding.input_ids.expand(rolls, -1)
         generator, replay = (torch.Generator().manual_seed(seed) for _ in range(2))
@@ -166,45 +148,18 @@ class MaskExplorer(Widget):
         size = (*copies.shape,)
         self._random = torch.randint(_POOL, size, generator=generator, dtype=torch.uint8)
 
-    def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of them does not matter
-        asked = self.text, self.pair, self.seed
-        if self._asked == asked:
-            return  # all came in one message
-        try:
-            self._roll_out(*asked)
-            self.problem = ""
-        except InputError as error:
-            self.problem = str(error)
-        with self.hold_sync():
-            self.settings = self.settings | {"roll": 0}
-            self.data = self._packed(*asked)
-            self.picture = self.to_svg()
-
-    def _draw(self, change: Any) -> None:  # noqa: ARG002
-        self.picture = self.to_svg()
-
-    def _packed(self, text: str, pair: str | None, seed: int) -> bytes:
-        """All that the browser needs to follow every slider, and for what it is the answer."""
-        self._asked = (text, pair, seed)
-        ids = self._encoding.input_ids.tolist()
-        pool = self._pool.tolist()
-        header = {
-            "asked": self._asked,
-            "problem": self.problem,
-            "tokens": self._encoding.tokens,
-            "ids": ids,
-            "types": self._encoding.token_type_ids.tolist(),
-            "special": [index in self.tokenizer.special_ids for index in ids],
-            "mask_id": self.tokenizer.mask_token_id,
-            "pool": [[self.tokenizer.tokens[index], index] for index in pool],
+    def _packed(self) -> dict[str, Any]:
+        """All that the browser needs to follow every slider."""
+        encoding, tokenizer = self._encoding, self.tokenizer
+        return {
+            **described(tokenizer, encoding.input_ids, encoding.token_type_ids),
+            "mask_id": tokenizer.mask_token_id,
+            "pool": [[tokenizer.tokens[index], index] for index in self._pool.tolist()],
             "paper": _PAPER,
+            "order": self._keys.argsort(dim=1).numpy().astype(np.uint8),
+            "draws": self._draws.numpy(),
+            "random": self._random.numpy(),
         }
-        return pack(
-            header,
-            order=self._keys.argsort(dim=1).numpy().astype(np.uint8),
-            draws=self._draws.numpy(),
-            random=self._random.numpy(),
-        )
 
     def _chip(self, position: int, fate: int) -> Chip:
         token = self._encoding.tokens[position]
