@@ -1,4 +1,4 @@
-"""The Hugging Face hub: a checkpoint's files, downloaded once and verified."""
+"""The Hugging Face hub: a checkpoint's files, by name, downloaded once and verified."""
 
 import hashlib
 import re
@@ -6,6 +6,8 @@ from pathlib import Path
 
 from bertedu.errors import CheckpointError
 
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 SECONDS_TO_ANSWER = 10
 
@@ -31,8 +33,6 @@ def download(repo_id: str) -> Path:
         HFValidationError,
         RepositoryNotFoundError,
     )
-
-    from bertedu.checkpoint import HUB_FILES, WEIGHT_FILES
 
     try:
         info = HfApi().model_info(repo_id, timeout=SECONDS_TO_ANSWER)
@@ -96,6 +96,4 @@ def verify(path: Path) -> None:
 
 
 def _complete(folder: Path) -> bool:
-    from bertedu.checkpoint import WEIGHT_FILES
-
     return any((folder / file).is_file() for file in WEIGHT_FILES)
