@@ -96,17 +96,14 @@ def uphill(graph: Imports, height: dict[str, int]) -> set[tuple[str, str]]:
 def circles(graph: Imports) -> set[frozenset[str]]:
     """Returns the largest groups of modules that import each other, round some circle."""
     reach = {module: set(targets) & set(graph) for module, targets in graph.items()}
-    growing = True
-    while growing:
-        growing = False
-        for reached in reach.values():
-            further = set().union(*(reach[target] for target in reached)) - reached
-            reached |= further
-            growing = growing or bool(further)
+    for middle in graph:  # Warshall's: what `middle` reaches, whoever reaches `middle` reaches
+        for targets in reach.values():
+            if middle in targets:
+                targets.update(reach[middle])
     groups = {
         frozenset(other for other in reach[module] if module in reach[other]) for module in reach
     }
-    return {group for group in groups if group}
+    return groups - {frozenset()}
 
 
 def test_every_module_and_package_has_its_floor() -> None:
@@ -150,6 +147,15 @@ def test_every_package_says_what_it_is_for_and_what_is_in_it() -> None:
     for init in PACKAGE.rglob("__init__.py"):
         says = ast.get_docstring(ast.parse(init.read_text("utf-8"))) or ""
         assert says.partition("\n")[0].endswith("."), init
+
+
+@pytest.mark.parametrize("package", ["classroom", "commands", "utils"])
+def test_a_package_names_each_of_its_modules(package: str) -> None:
+    init = PACKAGE / package / "__init__.py"
+    says = ast.get_docstring(ast.parse(init.read_text("utf-8"))) or ""
+    inside = {path.stem for path in init.parent.glob("*.py")} - {"__init__"}
+    inside |= {path.parent.name for path in init.parent.glob("*/__init__.py")}
+    assert [name for name in sorted(inside) if f"`{name}`" not in says] == []
 
 
 def test_every_file_that_the_page_names_exists() -> None:
