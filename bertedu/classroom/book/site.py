@@ -248,7 +248,7 @@ def style() -> str:
     """
     light, dark = (
         f"color-scheme:{theme};"
-        + "".join(f"--be-{name}:{color};" for name, color in {**colors, **extra}.items())
+        + ";".join(f"--be-{name}:{color}" for name, color in {**colors, **extra}.items())
         for theme, colors, extra in (("light", LIGHT, _LIGHT), ("dark", DARK, _DARK))
     )
     return (
