@@ -13,12 +13,19 @@ from bertedu.classroom.lessons import COURSE, LESSONS, architecture, course_map,
 from bertedu.errors import InputError
 
 SOURCES = Path(__file__).parents[1] / "course"
+README = (SOURCES.parent / "README.md").read_text("utf-8")
 DRAWINGS = [course_map, architecture]
 
 
 def test_every_notebook_is_a_lesson():
     named = {lesson.name for lesson in COURSE}
     assert {source.stem for source in SOURCES.glob("[0-9][0-9]_*.py")} <= named
+
+
+def test_the_front_page_lists_every_lesson_in_order():
+    listed = re.findall(r"^\| \[(.+?)\]\(notebooks/(\w+)\.ipynb\)", README, re.MULTILINE)
+    assert [name for _, name in listed] == [lesson.name for lesson in COURSE]
+    assert all(title[:2] == name[:2] for title, name in listed)
 
 
 def test_only_lessons_that_exist_are_links(tmp_path):

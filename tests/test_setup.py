@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from bertedu.commands import doctor
+from bertedu.commands.cli import COMMANDS
+from bertedu.commands.lab import FIRST
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -93,6 +95,54 @@ def test_every_file_beside_the_code_comes_with_the_package():
     files = {ROOT / name for name in tracked if name and not name.endswith(".py")}
     assert package / "py.typed" in files
     assert files - shipped == set()
+
+
+# ---------------------------------------------------------------- GitHub's machines, as a file
+
+WORKFLOW = (ROOT / ".github/workflows/tests.yml").read_text("utf-8")
+JOBS = yaml.safe_load(WORKFLOW)["jobs"]
+
+
+def told(job: str) -> str:
+    """Returns all that a job runs."""
+    return "\n".join(step["run"] for step in JOBS[job]["steps"] if "run" in step)
+
+
+def python_of(job: str) -> str:
+    [version] = [step["with"]["python-version"] for step in JOBS[job]["steps"]
+                 if "setup-python" in step.get("uses", "")]  # fmt: skip
+    return version
+
+
+def test_the_five_jobs_are_the_five_machines():
+    systems = {name: job["runs-on"].partition("-")[0] for name, job in JOBS.items()}
+    assert systems == {
+        "linux-oldest": "ubuntu",
+        "linux-newest": "ubuntu",
+        "macos": "macos",
+        "windows-without-make": "windows",
+        "wheel-alone": "ubuntu",
+    }
+    assert python_of("linux-oldest") == ".".join(map(str, doctor.OLDEST_PYTHON))
+    assert "lowest-direct" in told("linux-oldest")
+    assert python_of("linux-newest") == "3.x"
+    assert "make" not in told("windows-without-make")
+    assert "never been run" in WORKFLOW
+
+
+def test_the_jobs_name_what_exists(runner):
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for name in set(JOBS) - {"wheel-alone"}:
+        [stages] = re.findall(r"^(?:python tests/run\.py|make) (.+)$", told(name), re.MULTILINE)
+        assert set(stages.split()) <= {stage.name for stage in runner.STAGES}, name
+        assert all(re.search(rf"^{stage}:", makefile, re.MULTILINE) for stage in stages.split())
+    [locked] = [version for name, version in PINS if name == "torch"]
+    assert set(re.findall(r"torch==([\d.]+)", WORKFLOW)) == {locked}
+    commands = re.findall(r"^bertedu (\w+)", told("wheel-alone"), re.MULTILINE)
+    assert commands == ["doctor", "lab"]
+    assert set(commands) <= set(COMMANDS)
+    assert "--copy-only" in told("wheel-alone")
+    assert f"bertedu-course/{FIRST}" in told("wheel-alone")
 
 
 # ---------------------------------------------------------------- make, with a python that notes
