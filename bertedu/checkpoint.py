@@ -18,12 +18,11 @@ from bertedu.errors import CheckpointError
 from bertedu.model import BertModel
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.files import replacing
+from bertedu.utils.hub import WEIGHT_FILES, download
 
 EMBEDDED = Path(__file__).parent / "checkpoints"
 """The folder of the checkpoint that comes with the course."""
 
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
-HUB_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
 DECODER = "cls.predictions.decoder.weight"
 WORDS = "bert.embeddings.word_embeddings.weight"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -55,8 +54,6 @@ def resolve(name: str | os.PathLike[str]) -> Path:
     if folder.is_dir():
         return folder
     if isinstance(name, str) and _HUB_ID.fullmatch(name) and not folder.exists():
-        from bertedu.utils.hub import download
-
         return download(name)
     raise CheckpointError(f"there is no folder {str(name)!r}: check the path")
 

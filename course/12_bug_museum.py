@@ -79,7 +79,7 @@ on_the_page = {("hu", "##g"): 1 / 15, ("hu", "##gs"): 1 / 15, ("p", "##u"): 1 / 
 best_on_the_page = max(on_the_page, key=on_the_page.get)  # the first of the best
 
 # %% tags=["nbval-check-output"]
-from bertedu.utils.wordpiece import longest_matches
+from bertedu.wordpiece import longest_matches
 
 before = ["b", "h", "p", "##g", "##n", "##s", "##u", "##gs", "hu"]
 for name, third in {"the page": "hug", "a program": "hugs"}.items():

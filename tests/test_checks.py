@@ -26,8 +26,7 @@ from bertedu.classroom import checks
 from bertedu.classroom.checks import progress
 from bertedu.classroom.checks.comparing import difference, plain
 from bertedu.classroom.checks.framework import Check, check
-from bertedu.classroom.notebook_editions import without_solutions
-from bertedu.classroom.notebooks import ENVIRONMENT
+from bertedu.classroom.notebooks import ENVIRONMENT, without_solutions
 from bertedu.errors import InputError
 
 COURSE = Path(__file__).parents[1] / "course"

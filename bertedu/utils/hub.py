@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from bertedu.errors import CheckpointError, InputError
 
 HUB = "hub:"
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
 SECONDS_TO_ANSWER = 10
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATA_SET = re.compile(r"hub:([^:]+)(?:(?::([^:[]+))?:([^:[]+(?:\[[^]]*\])?))?")
@@ -97,8 +99,6 @@ def download(repo_id: str) -> Path:
         RepositoryNotFoundError,
     )
 
-    from bertedu.checkpoint import HUB_FILES, WEIGHT_FILES
-
     try:
         info = HfApi().model_info(repo_id, timeout=SECONDS_TO_ANSWER)
         present = {entry.rfilename for entry in info.siblings or []}
@@ -161,6 +161,4 @@ def verify(path: Path) -> None:
 
 
 def _complete(folder: Path) -> bool:
-    from bertedu.checkpoint import WEIGHT_FILES
-
     return any((folder / file).is_file() for file in WEIGHT_FILES)

@@ -8,9 +8,9 @@ from bertedu.checkpoint import load_tokenizer
 from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import LONGEST_WORD, BertTokenizer
-from bertedu.utils.wordpiece import STEPS, Trace, Word, wordpiece_trace
 from bertedu.widgets.base import AskingWidget
 from bertedu.widgets.svg import Chip, Picture, token_chips, visible_text
+from bertedu.wordpiece import STEPS, Trace, Word, wordpiece_trace
 
 LONGEST_TEXT = 2_000  # characters of both texts: a picture that a browser repaints at once
 _LONGEST_STATIC = 160  # characters that are drawn one by one in the static picture

@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bertedu import load_tokenizer
-from bertedu.utils.wordpiece import wordpiece_trace
 from bertedu.widgets import WordPieceExplorer
 from bertedu.widgets.svg import visible_text
+from bertedu.wordpiece import wordpiece_trace
 
 TOKENIZER = load_tokenizer()
 FIRST = "Playing the unaffable café"

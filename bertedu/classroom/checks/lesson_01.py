@@ -10,7 +10,7 @@ from typing import Any
 
 from bertedu.classroom.checks.framework import check
 from bertedu.classroom.checks.tokenizer import tokenizer
-from bertedu.utils.wordpiece import longest_matches
+from bertedu.wordpiece import longest_matches
 
 Splits = Mapping[str, Sequence[str]]
 

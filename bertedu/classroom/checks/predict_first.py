@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from bertedu.classroom.checks.framework import check
 from bertedu.classroom.checks.tokenizer import tokenizer
-from bertedu.utils.wordpiece import longest_matches
+from bertedu.wordpiece import longest_matches
 
 # Lesson 00
 
