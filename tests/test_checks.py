@@ -3,11 +3,14 @@
 import argparse
 import ast
 import contextlib
+import importlib
 import json
 import math
+import os
 import random
 import re
 import stat
+import subprocess
 import sys
 from collections import Counter
 from fractions import Fraction
@@ -16,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import pytest
 import torch
 from hypothesis import given
@@ -422,7 +426,8 @@ def test_progress_is_kept_and_right_stays_right(progress_file, capsys):
         made(answer)
     kept = json.loads(progress_file.read_text("utf-8"))
     assert kept == {"segments_of": {"right": True, "tries": 3}}  # a stub is no try
-    assert [*progress_file.parent.iterdir()] == [progress_file]
+    lock = progress_file.with_name(".progress.json.lock")
+    assert {*progress_file.parent.iterdir()} <= {progress_file, lock}
     text = repr(checks.board())
     assert "03 next sentence prediction" in text
     assert "1 of " in next(line for line in text.splitlines() if line.startswith("03"))
@@ -480,20 +485,46 @@ def test_to_build_the_solutions_is_nobody_s_progress():
 
 
 @pytest.mark.parametrize(
-    ("platform", "variable", "expected"),
+    ("system", "variable", "expected"),
     [
-        ("linux", "XDG_DATA_HOME", "bertedu/progress.json"),
-        ("win32", "LOCALAPPDATA", "bertedu/progress.json"),
-        ("darwin", "HOME", "Library/Application Support/bertedu/progress.json"),
+        ("unix.Unix", "XDG_DATA_HOME", "bertedu/progress.json"),
+        ("unix.Unix", "HOME", ".local/share/bertedu/progress.json"),
+        ("windows.Windows", "LOCALAPPDATA", "bertedu/progress.json"),
+        ("macos.MacOS", "HOME", "Library/Application Support/bertedu/progress.json"),
     ],
 )
-def test_the_file_lies_where_the_system_keeps_such_files(
-    platform, variable, expected, monkeypatch, tmp_path
+def test_the_file_lies_where_the_system_keeps_such_files_and_where_it_always_lay(
+    system, variable, expected, monkeypatch, tmp_path
 ):
-    monkeypatch.delenv("BERTEDU_PROGRESS")
-    monkeypatch.setattr(progress.sys, "platform", platform)
+    for name in ("BERTEDU_PROGRESS", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    module, name = system.split(".")
+    home = importlib.import_module(f"platformdirs.{module}")
+    if module == "windows" and sys.platform != "win32":
+        # Elsewhere there is no Windows to be asked; the variables say what it would say.
+        monkeypatch.setattr(home, "_RESOLVE_WIN_FOLDER", home.get_win_folder_from_env_vars)
+    monkeypatch.setattr(platformdirs, "PlatformDirs", getattr(home, name))
     monkeypatch.setenv(variable, str(tmp_path))
     assert progress.path() == tmp_path / expected
+
+
+SEVERAL = """
+import sys
+from bertedu.classroom.checks import progress
+for number in range(20):
+    assert progress.record(f"{sys.argv[1]}-{number}", right=True) is None
+"""
+
+
+def test_eight_notebooks_that_write_at_once_lose_nothing(progress_file):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    running = [
+        subprocess.Popen([sys.executable, "-c", SEVERAL, str(number)], env=environment)
+        for number in range(8)
+    ]
+    assert [each.wait(120) for each in running] == [0] * 8
+    expected = {f"{process}-{number}" for process in range(8) for number in range(20)}
+    assert set(progress.load()) == expected
 
 
 def test_the_file_is_the_reader_s_alone(progress_file):

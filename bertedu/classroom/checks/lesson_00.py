@@ -5,6 +5,54 @@ from typing import Any
 from bertedu.classroom.checks.framework import check
 from bertedu.classroom.checks.tokenizer import tokenizer
 
+# Predict
+
+
+@check("00", value=True)
+def embeddings_shape() -> list[int]:
+    """The shape of the embeddings of the pair good dog / yes, for the course's own BERT."""
+    return [1, len(["[CLS]", "good", "dog", "[SEP]", "yes", "[SEP]"]), 384]
+
+
+embeddings_shape.wrong(
+    "words only",
+    [1, 3, 384],
+    "the special tokens are tokens, too: [CLS], and a [SEP] behind each text",
+)
+embeddings_shape.wrong(
+    "one SEP", [1, 5, 384], "a [SEP] ends each of the two texts, so that there are two of them"
+)
+embeddings_shape.wrong(
+    "no batch", [6, 384], "the first number is the batch: how many inputs BERT reads at a time"
+)
+embeddings_shape.wrong(
+    "two inputs", [2, 6, 384], "the two texts are one input, in one row: the batch is 1"
+)
+embeddings_shape.wrong(
+    "attention",
+    [1, 12, 6, 6],
+    "that is an attention; the embeddings have one vector for each token",
+)
+
+
+@check("00", value=True)
+def times_as_many() -> int:
+    """How many times as many numbers an attention has when the text is twice as long."""
+    return 20 * 20 // (10 * 10)
+
+
+times_as_many.wrong(
+    "twice", 2, "twice as many rows, and each of them is twice as long: the attention is S × S"
+)
+times_as_many.wrong("cubed", 8, "an attention is S × S, a square, not a cube")
+times_as_many.wrong(
+    "the same", 1, "each token spreads its attention over *all* tokens: more of them, more numbers"
+)
+times_as_many.wrong(
+    "the numbers", 400, "that is how many there are for 20 tokens; how many times those for 10?"
+)
+
+
 # Complete
 
 

@@ -14,6 +14,79 @@ from bertedu.utils.wordpiece import longest_matches
 
 Splits = Mapping[str, Sequence[str]]
 
+# Predict
+
+
+@check("01", value=True)
+def how_many_pieces() -> dict[str, int]:
+    """Into how many pieces four words split."""
+    vocabulary = tokenizer().vocab
+    words = ["playing", "outplaying", "cuteness"]
+    split = {word: len(longest_matches(word, vocabulary)) for word in words}
+    return {
+        "playing": split["playing"],
+        "outplaying": split["outplaying"],
+        "dog🤗": 1,
+        "cuteness": split["cuteness"],
+    }
+
+
+how_many_pieces.wrong(
+    "play ##ing",
+    {"playing": 2, "outplaying": 3, "dog🤗": 1, "cuteness": 2},
+    "`playing` is in the vocabulary whole, and the longest match wins: see section 4",
+)
+how_many_pieces.wrong(
+    "emoji apart",
+    {"playing": 1, "outplaying": 3, "dog🤗": 2, "cuteness": 2},
+    "one character without a piece makes its whole word a single [UNK]: see section 6",
+)
+how_many_pieces.wrong(
+    "##outplaying",
+    {"playing": 1, "outplaying": 2, "dog🤗": 1, "cuteness": 2},
+    "after `out`, a piece must begin with ##, and there is no `##playing`: see section 4",
+)
+
+
+@check("01", value=True)
+def segment_ids() -> list[int]:
+    """The segment ids of the pair good dog / yes."""
+    return [0] * len(["[CLS]", "good", "dog", "[SEP]"]) + [1] * len(["yes", "[SEP]"])
+
+
+segment_ids.wrong(
+    "words only", [0, 0, 1], "special tokens have segment ids, too: each token gets one"
+)
+segment_ids.wrong(
+    "SEP into B",
+    [0, 0, 0, 1, 1, 1],
+    "the first [SEP] closes A, so that it still has A's segment id 0",
+)
+segment_ids.wrong(
+    "last SEP to A", [0, 0, 0, 0, 1, 0], "the last [SEP] closes B, so that it has B's segment id 1"
+)
+segment_ids.wrong("from one", [1, 1, 1, 1, 2, 2], "the segments are counted from 0: A is 0, B is 1")
+
+
+@check("01", value=True)
+def p_u_score() -> Fraction:
+    """The score of the pair (p, ##u), as a Fraction."""
+    return Fraction(17, 17 * 36)
+
+
+p_u_score.wrong("count", 17, "17 is how often the pair occurs; divide by the counts of both parts")
+p_u_score.wrong(
+    "each word once",
+    Fraction(2, 2 * 4),
+    "you count each word once; pug occurs 5 times in the text and pun 12",
+)
+p_u_score.wrong(
+    "divided by one part",
+    Fraction(17, 36),
+    "the score divides by the counts of both parts, of p as well",
+)
+
+
 # Complete
 
 

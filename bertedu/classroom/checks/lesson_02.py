@@ -12,6 +12,79 @@ from bertedu.classroom.checks.framework import check
 from bertedu.pretraining.masking import KEPT, MASKED, NOT_CHOSEN, RANDOM
 from bertedu.utils.validation import IGNORED
 
+# Predict
+
+
+@check("02", value=True)
+def chosen_of_128() -> list[int]:
+    """How many of 128 tokens are chosen, and how many labels are -100."""
+    chosen = max(1, round(0.15 * 128))
+    return [chosen, 128 - chosen]
+
+
+chosen_of_128.wrong(
+    "special tokens not counted",
+    [19, 106],
+    "19 is right; every token has a label, also [CLS] and [SEP]: the two numbers add up to 128",
+)
+chosen_of_128.wrong(
+    "rounded up", [20, 108], "15 % of 128 is 19.2, and that is rounded to the nearest number"
+)
+chosen_of_128.wrong(
+    "changed only",
+    [17, 111],
+    "kept tokens are chosen, too, though one does not see it: all of the 15 % count",
+)
+chosen_of_128.wrong(
+    "masked only",
+    [15, 113],
+    "80 % of the chosen ones become [MASK]; all the chosen ones have a label",
+)
+
+
+@check("02", value=True)
+def blind_loss() -> list[float]:
+    """The loss of a model that knows nothing, and of one that knows half of the tokens."""
+    return [round(math.log(30_522), 2), round(math.log(30_522) / 2, 2)]
+
+
+blind_loss.wrong(
+    "bits", [14.9, 7.45], "these are bits (log2); nats have the natural logarithm, `math.log`"
+)
+blind_loss.wrong(
+    "log of half as many",
+    [10.33, 9.63],
+    "at half of the places it is blind, among *all* tokens: the mean of 0 and 10.33",
+)
+blind_loss.wrong(
+    "adds log 2",
+    [10.33, 11.02],
+    "-log 1 is 0: where it is right with p = 1 the loss is 0, so that the mean goes down",
+)
+blind_loss.wrong(
+    "probability", [0.0, 0.5], "those are probabilities, not losses: the loss is the mean of -log p"
+)
+blind_loss.wrong("the other half", [10.33, 10.33], "half of the places cost nothing: -log 1 = 0")
+
+
+@check("02", value=True)
+def swapped_of_million() -> int:
+    """How many of a million tokens the model sees as another token."""
+    return 10_000 * round(0.15 * 100) // 10
+
+
+swapped_of_million.wrong(
+    "of all", 100_000, "a tenth of the *chosen* tokens become random, not a tenth of all"
+)
+swapped_of_million.wrong("all chosen", 150_000, "so many are chosen; a tenth of them become random")
+swapped_of_million.wrong(
+    "kept as well", 30_000, "the kept ones are not changed: only the random tenth is another token"
+)
+swapped_of_million.wrong(
+    "with [MASK]", 135_000, "[MASK] is not counted here: only another token in the word's place"
+)
+
+
 # Complete
 
 

@@ -1,5 +1,6 @@
 """Checks of lesson 03: next-sentence prediction."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,77 @@ from torch import Tensor
 
 from bertedu.classroom.checks.framework import check
 from bertedu.heads import FOLLOWS, RANDOM
+
+# Predict
+
+
+@check("03", value=True)
+def row_of_pair() -> list[int]:
+    """The length of the row for a pair of 9 and 12 tokens, and how many segment ids are 1."""
+    a, b = 9, 12
+    return [1 + a + 1 + b + 1, b + 1]
+
+
+row_of_pair.wrong(
+    "SEP to A", [24, 12], "the last [SEP] closes B and has B's segment id, so there is one more"
+)
+row_of_pair.wrong(
+    "both SEPs to B",
+    [24, 14],
+    "the first [SEP] closes A and has A's segment id, so there is one less",
+)
+row_of_pair.wrong(
+    "no special tokens",
+    [21, 12],
+    "the special tokens are tokens: one [CLS], and a [SEP] behind each",
+)
+row_of_pair.wrong("one SEP", [23, 12], "each of the two texts ends with a [SEP]; you have one only")
+row_of_pair.wrong(
+    "one SEP, in B", [23, 13], "A ends with a [SEP] of its own: the row is one token longer"
+)
+
+
+@check("03", value=True)
+def best_of_100() -> float:
+    """The best possible accuracy in percent under the naive rule, in a text of 100 sentences."""
+    return 100 * (1 - 0.5 / 100)
+
+
+best_of_100.wrong(
+    "all pairs", 99.0, "1 in 100 of the *random* pairs is none; those are half of all pairs"
+)
+best_of_100.wrong("perfect", 100.0, "the same pair occurs with both labels: nobody can know which")
+best_of_100.wrong(
+    "the share", 0.5, "that is the share it must get wrong, in percent; what is left?"
+)
+best_of_100.wrong("not in percent", 0.995, "right as a share; the exercise asks for percent")
+
+
+@check("03", value=True)
+def loss_of_guessing() -> list[float | str]:
+    """The loss of a model that gives every pair 50 %, and of one that is always certain."""
+    return [round(math.log(2), 2), "without bound"]
+
+
+loss_of_guessing.wrong(
+    "certain is undecided",
+    [0.69, 0.69],
+    "0.69 is right for the first; the other gives p = 0 to the truth on every second pair: -log 0?",
+)
+loss_of_guessing.wrong(
+    "certain is half wrong",
+    [0.69, 1],
+    "1 would be bounded; -log p has no largest value, and here p of the truth is 0 at times",
+)
+loss_of_guessing.wrong(
+    "probability",
+    [0.5, "without bound"],
+    "0.5 is the probability; the loss is -log of it",
+)
+loss_of_guessing.wrong(
+    "bits", [1, "without bound"], "one *bit*: log2. In nats, with the natural logarithm, it is less"
+)
+
 
 # Complete
 

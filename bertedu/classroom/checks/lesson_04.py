@@ -10,6 +10,91 @@ from bertedu.classroom.checks.framework import check
 from bertedu.config import BertConfig
 from bertedu.model import BertModel
 
+# Predict
+
+
+@check("04", value=True)
+def numbers_in_tables() -> list[int]:
+    """How many numbers are in BERT-base's position table and in its segment table."""
+    H = 768
+    return [512 * H, 2 * H]
+
+
+numbers_in_tables.wrong(
+    "this model's width",
+    [196_608, 768],
+    "that is for H = 384, the course's own model; BERT-base has H = 768",
+)
+numbers_in_tables.wrong("rows", [512, 2], "that is how many rows there are; each has H numbers")
+numbers_in_tables.wrong(
+    "one segment",
+    [393_216, 768],
+    "the position table is right; the segment table has two rows, one for A and one for B",
+)
+numbers_in_tables.wrong(
+    "three segments",
+    [393_216, 2_304],
+    "the position table is right; the segment ids are 0 and 1, so that there are two rows",
+)
+
+
+@check("04", value=True)
+def two_dogs() -> list[bool]:
+    """Are the input vectors of two equal words equal: in BERT, and without positions?"""
+    return [False, True]
+
+
+two_dogs.wrong(
+    "equal in both",
+    [True, True],
+    "the token's row is the same, but what is added to it: what differs between the two places?",
+)
+two_dogs.wrong(
+    "different in both",
+    [False, False],
+    "if the position table were all zeros, what could still differ? Token and segment are the same",
+)
+two_dogs.wrong(
+    "turned round",
+    [True, False],
+    "it is the other way round: in BERT the two positions add two different rows",
+)
+
+
+@check("04", value=True)
+def rows_read() -> list[int]:
+    """How many different rows are read for 20 tokens without a B, at least and at most."""
+    positions, segments = 20, 1
+    return [len({"[CLS]", "[SEP]", "a word"}) + positions + segments, 20 + positions + segments]
+
+
+rows_read.wrong(
+    "two segments",
+    [25, 42],
+    "there is no B, so that only one row of the segment table is read",
+)
+rows_read.wrong(
+    "one word only",
+    [22, 41],
+    "the most is right; for the least, [CLS] and [SEP] have rows of their own beside the one word",
+)
+rows_read.wrong(
+    "no segment",
+    [23, 40],
+    "the segment table is read, too, though always the same row: one more",
+)
+rows_read.wrong(
+    "each read",
+    [60, 60],
+    "so many times a row is read; but one row may be read many times: count the different ones",
+)
+rows_read.wrong(
+    "always all",
+    [41, 41],
+    "the most is right; for the least, let all eighteen words be the same",
+)
+
+
 # Complete
 
 

@@ -9,6 +9,96 @@ from torch import Tensor
 
 from bertedu.classroom.checks.framework import check
 
+# Predict
+
+
+@check("05", value=True)
+def is_attends_to() -> set[str]:
+    """To which tokens "is" attends most, when its query is (0, 2)."""
+    keys = {"dog": (1, 0), "is": (0, 1), "cute": (1, 1)}
+    scores = {token: 0 * key[0] + 2 * key[1] for token, key in keys.items()}
+    return {token for token, score in scores.items() if score == max(scores.values())}
+
+
+is_attends_to.wrong(
+    "itself",
+    {"is"},
+    "is any other key's second number as large? A token does not come first with itself by right",
+)
+is_attends_to.wrong(
+    "cute", {"cute"}, "a first number in the key counts nothing here: the query has 0 there"
+)
+is_attends_to.wrong(
+    "as before",
+    {"dog", "cute"},
+    "those two have the same *first* number; the query (0, 2) looks at the second one",
+)
+is_attends_to.wrong(
+    "all",
+    {"dog", "is", "cute"},
+    "only a query of zeros looks at all alike; here dog's score is 0 and the others' is not",
+)
+
+
+@check("05", value=True)
+def shares_after() -> list[str]:
+    """What becomes of a row's shares when its scores grow by 100, and when they grow 100 times."""
+    return ["nothing", "less even"]
+
+
+shares_after.wrong(
+    "adding evens out",
+    ["more even", "less even"],
+    "e^(s + 100) = e^s · e^100: what becomes of a factor that all of a row have?",
+)
+shares_after.wrong(
+    "adding sharpens",
+    ["less even", "less even"],
+    "the second is right; of a sum that all scores share nothing is left: e^100 cancels",
+)
+shares_after.wrong(
+    "nothing at all",
+    ["nothing", "nothing"],
+    "the first is right; times 100, the *differences* between the scores grow as well",
+)
+shares_after.wrong(
+    "multiplying evens out",
+    ["nothing", "more even"],
+    "the first is right; larger differences give the largest score more, not less",
+)
+
+
+@check("05", value=True)
+def how_many_shares() -> list[int]:
+    """How many attention probabilities BERT-base computes for 128 and for 512 tokens."""
+    return [12 * 12 * 128 * 128, 12 * 12 * 512 * 512]
+
+
+how_many_shares.wrong(
+    "one layer",
+    [196_608, 3_145_728],
+    "that is one layer with its 12 heads; there are 12 layers",
+)
+how_many_shares.wrong(
+    "one head each", [16_384, 262_144], "that is a single head; there are 12 in each of 12 layers"
+)
+how_many_shares.wrong(
+    "not squared",
+    [18_432, 73_728],
+    "every token looks at every token: S × S shares in each head, not S",
+)
+how_many_shares.wrong(
+    "four times",
+    [2_359_296, 9_437_184],
+    "the first is right; four times as long is four times as many rows *and* columns",
+)
+how_many_shares.wrong(
+    "times D",
+    [12 * 12 * 128 * 128 * 64, 12 * 12 * 512 * 512 * 64],
+    "one number for each pair of tokens: D is used up by the dot product",
+)
+
+
 # Complete
 
 

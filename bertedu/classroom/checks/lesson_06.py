@@ -8,6 +8,52 @@ from torch import Tensor, nn
 from bertedu.classroom.checks.framework import check
 from bertedu.config import BertConfig
 
+# Predict
+
+
+@check("06", value=True)
+def more_for_heads() -> int:
+    """How many parameters more BERT-base has with 24 heads instead of 12."""
+    return 0
+
+
+more_for_heads.wrong(
+    "twice the attention",
+    12 * 4 * (768 * 768 + 768),
+    "heads cut the width, they do not add to it: 24 heads are half as wide",
+)
+more_for_heads.wrong(
+    "queries, keys, values",
+    12 * 3 * (768 * 768 + 768),
+    "queries, keys and values have H numbers in all, however they are cut",
+)
+more_for_heads.wrong(
+    "fewer",
+    -12 * 2 * 768 * 768,
+    "narrower heads have smaller matrices each, but there are twice as many: the sum stays",
+)
+
+
+@check("06", value=True)
+def more_for_length() -> int:
+    """How many parameters more BERT-base has when it reads 1,024 tokens."""
+    return (1024 - 512) * 768
+
+
+more_for_length.wrong(
+    "nothing", 0, "one of the three tables has a row for each place of the text: which?"
+)
+more_for_length.wrong(
+    "all rows", 1024 * 768, "that is the whole new table; 512 of its rows were there before"
+)
+more_for_length.wrong("rows only", 512, "that is how many rows there are more; each has H numbers")
+more_for_length.wrong(
+    "rows in each layer",
+    12 * 512 * 768,
+    "positions are looked up once, before the first layer; the layers have no rows of their own",
+)
+
+
 # Complete
 
 

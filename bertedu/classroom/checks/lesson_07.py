@@ -12,6 +12,67 @@ from torch.nn import functional as F
 from bertedu.classroom.checks.framework import check
 from bertedu.utils.validation import IGNORED
 
+# Predict
+
+
+@check("07", value=True)
+def how_many_losses() -> list[int]:
+    """How many -log p go into the words' mean and into the pairs', for 32 rows of 128 tokens."""
+    return [32 * 19, 32]
+
+
+how_many_losses.wrong(
+    "all tokens", [4096, 32], "only the chosen tokens are asked: 19 in each row, not 128"
+)
+how_many_losses.wrong(
+    "one row", [19, 1], "that is one row; a batch has 32, and the mean runs over all of them"
+)
+how_many_losses.wrong(
+    "two sentences", [608, 64], "a row is one pair and one question: does B follow A?"
+)
+how_many_losses.wrong(
+    "masked only", [486, 32], "random and kept tokens are asked as well: all 19 of each row count"
+)
+
+
+@check("07", value=True)
+def billions() -> int:
+    """The tokens of the paper's pretraining, in billions."""
+    return round(1_000_000 * 256 * 512 / 1e9)
+
+
+billions.wrong(
+    "a corpus", 3, "3.3 billion words are in the text; it was read about forty times over"
+)
+billions.wrong("rows", 256, "256 is the number of rows in a step: steps × rows × tokens in a row")
+billions.wrong("thousands", 131_072, "right, but in millions: the exercise asks for billions")
+billions.wrong("one length", 128, "that is the paper's own rounding; 10⁶ · 256 · 512 is a bit more")
+
+
+@check("07", value=True)
+def knows_nothing() -> list[float | bool]:
+    """The joint loss of two heads that know nothing of 500 tokens; and has 6.9 learned?"""
+    return [round(math.log(500) + math.log(2), 1), False]
+
+
+knows_nothing.wrong(
+    "words only", [6.2, True], "6.2 is for the words alone; the pairs' head knows nothing either"
+)
+knows_nothing.wrong(
+    "words only, no",
+    [6.2, False],
+    "6.2 is for the words alone; add what a coin costs on the pairs",
+)
+knows_nothing.wrong(
+    "learned all the same",
+    [6.9, True],
+    "the number is right; so is there anything left that it could have learned?",
+)
+knows_nothing.wrong(
+    "bits", [10.0, True], "these are bits (log2); nats have the natural logarithm, `math.log`"
+)
+
+
 # Complete
 
 

@@ -11,6 +11,56 @@ from torch import Tensor
 
 from bertedu.classroom.checks.framework import check
 
+# Predict
+
+
+@check("08", value=True)
+def numbers_in_head() -> int:
+    """How many parameters the classifier for 5 classes on BERT-base's pooled [CLS] has."""
+    return 5 * 768 + 5
+
+
+numbers_in_head.wrong(
+    "no bias", 5 * 768, "that is the matrix; each class also has a bias, a number of its own"
+)
+numbers_in_head.wrong(
+    "one bias", 5 * 768 + 1, "each of the five classes has a bias of its own, not all together"
+)
+numbers_in_head.wrong(
+    "with the pooler",
+    768 * 768 + 768 + 5 * 768 + 5,
+    "the pooler is there already: next sentence prediction trained it",
+)
+numbers_in_head.wrong(
+    "a row for each token",
+    5 * 512 * 768 + 5,
+    "only [CLS] is read, one vector of 768 numbers, however long the text is",
+)
+numbers_in_head.wrong(
+    "our size", 5 * 384 + 5, "384 is the width of the course's model; BERT-base is 768 wide"
+)
+
+
+@check("08", value=True)
+def loss_of_fresh_head() -> float:
+    """About how large the loss of a fresh head with 4 classes is, in nats with two decimals."""
+    return round(-math.log(1 / 4), 2)
+
+
+loss_of_fresh_head.wrong(
+    "two classes", 0.69, "that is log 2, for two classes; here a guess is right one time in four"
+)
+loss_of_fresh_head.wrong(
+    "in bits", 2.0, "that is in bits, with the logarithm to base 2; nats have the natural one"
+)
+loss_of_fresh_head.wrong(
+    "the probability", 0.25, "that is the probability of the right class; the loss is its -log"
+)
+loss_of_fresh_head.wrong(
+    "the sign", -1.39, "the sign: the logarithm of 1/4 is negative, and the loss is minus that"
+)
+
+
 # Complete
 
 

@@ -14,6 +14,83 @@ from bertedu.finetuning.bio import mend
 Span = tuple[str, int, int]
 Spans = Sequence[Sequence[Span]]
 
+# Predict
+
+
+@check("09", value=True)
+def counted_labels() -> dict[str, int]:
+    """Words, tokens and counted labels of the request with the ukulele."""
+    pieces = {"ukulele": ["uk", "##ule", "##le"]}
+    words = ["remind", "me", "to", "tune", "the", "ukulele"]
+    tokens = ["[CLS]", *(p for word in words for p in pieces.get(word, [word])), "[SEP]"]
+    return {"words": len(words), "tokens": len(tokens), "counted": len(words)}
+
+
+counted_labels.wrong(
+    "every piece",
+    {"words": 6, "tokens": 10, "counted": 8},
+    "you count a label for every piece: a word answers once, at its first piece",
+)
+counted_labels.wrong(
+    "every token",
+    {"words": 6, "tokens": 10, "counted": 10},
+    "[CLS] and [SEP] belong to no word, and later pieces have -100: none of them counts",
+)
+counted_labels.wrong(
+    "no special tokens",
+    {"words": 6, "tokens": 8, "counted": 6},
+    "the input also has [CLS] in front and [SEP] behind",
+)
+counted_labels.wrong(
+    "words for tokens",
+    {"words": 6, "tokens": 8, "counted": 5},
+    "the split word still answers, with its first piece; and [CLS] and [SEP] are tokens, too",
+)
+
+
+@check("09", value=True)
+def table_for_four() -> dict[str, float]:
+    """Tag accuracy, precision, recall and F1 of one prediction, by hand."""
+    words = 12
+    gold = {("party_size", 4, 4), ("restaurant", 6, 8), ("date", 9, 9), ("time", 11, 11)}
+    found = {("party_size", 4, 4), ("restaurant", 7, 8), ("date", 9, 9)}
+    wrong_tags = {6, 7, 11}  # B- and I- are other tags; and an O for a B-
+    right = len(gold & found)
+    return {
+        "tag accuracy": (words - len(wrong_tags)) / words,
+        "precision": right / len(found),
+        "recall": right / len(gold),
+        "f1": 2 * right / (len(found) + len(gold)),
+    }
+
+
+table_for_four.wrong(
+    "half right",
+    {"tag accuracy": 9 / 12, "precision": 2.5 / 3, "recall": 2.5 / 4, "f1": 5 / 7},
+    "you count the restaurant as half right: a slot is right as a whole, or not at all",
+)
+table_for_four.wrong(
+    "overlap",
+    {"tag accuracy": 9 / 12, "precision": 1.0, "recall": 3 / 4, "f1": 6 / 7},
+    "“golden dragon” only overlaps “the golden dragon”: its first word is wrong, so the slot is",
+)
+table_for_four.wrong(
+    "turned round",
+    {"tag accuracy": 9 / 12, "precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7},
+    "precision and recall are exchanged: precision is a share of what was *found*",
+)
+table_for_four.wrong(
+    "arithmetic mean",
+    {"tag accuracy": 9 / 12, "precision": 2 / 3, "recall": 2 / 4, "f1": 7 / 12},
+    "F1 is not the ordinary mean of the two: it is 2 · right / (found + true)",
+)
+table_for_four.wrong(
+    "golden is right",
+    {"tag accuracy": 10 / 12, "precision": 2 / 3, "recall": 2 / 4, "f1": 4 / 7},
+    "“golden” has B-restaurant where I-restaurant is right: these are two different tags",
+)
+
+
 # Complete
 
 

@@ -1,7 +1,9 @@
 """Checks of lesson 10: natural language inference."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -10,6 +12,51 @@ from torch import Tensor
 from bertedu.classroom.checks.framework import check
 
 Triple = tuple[str, str, str]  # premise, hypothesis, label
+
+# Predict
+
+
+@check("10", value=True)
+def loss_of_ignorance() -> float:
+    """The loss of a model that gives three labels the same probability, nats, two decimals."""
+    return round(-math.log(1 / 3), 2)
+
+
+loss_of_ignorance.wrong("two labels", 0.69, "ln 2 is for two labels; here each of three gets 1/3")
+loss_of_ignorance.wrong("a share", 0.33, "1/3 is the probability; the loss is -log of it")
+loss_of_ignorance.wrong("bits", 1.58, "that is in bits (log to base 2); the loss is in nats: ln")
+loss_of_ignorance.wrong("base 10", 0.48, "that is the logarithm to base 10; nats need ln")
+loss_of_ignorance.wrong("no loss", 0.0, "a loss of 0 would be certain, and right, each time")
+
+
+@check("10", value=True)
+def lazy_scores() -> dict[str, Fraction]:
+    """What "always neutral" scores, with three labels and when only "true or not" is asked."""
+    labels = ("entailment", "contradiction", "neutral")
+    true = [label == "entailment" for label in labels]
+    return {
+        "three labels": Fraction(labels.count("neutral"), len(labels)),
+        "true or not": Fraction(true.count(False), len(true)),
+    }
+
+
+_THIRD, _HALF, _MOST = Fraction(1, 3), Fraction(1, 2), Fraction(2, 3)
+lazy_scores.wrong(
+    "a half",
+    {"three labels": _THIRD, "true or not": _HALF},
+    "two labels are not two halves: contradiction and neutral both become “not true”",
+)
+lazy_scores.wrong(
+    "nothing changes",
+    {"three labels": _THIRD, "true or not": _THIRD},
+    "“neutral” also counts as right for a contradiction, once only “not true” is asked",
+)
+lazy_scores.wrong(
+    "turned round",
+    {"three labels": _MOST, "true or not": _THIRD},
+    "turned round: with fewer labels it is easier to be right by doing nothing",
+)
+
 
 # Complete
 

@@ -10,6 +10,73 @@ from torch.nn import functional as F
 
 from bertedu.classroom.checks.framework import check
 
+# Predict
+
+
+@check("11", value=True)
+def head_sizes() -> list[int]:
+    """How many parameters the head has, in this model and in BERT-base."""
+    vectors = 2  # start and end, each with a bias
+    return [vectors * (width + 1) for width in (384, 768)]
+
+
+head_sizes.wrong("no biases", [768, 1536], "the two vectors are there; each dot product has a bias")
+head_sizes.wrong(
+    "one vector", [385, 769], "that is one vector and its bias; the start has one, and the end"
+)
+head_sizes.wrong(
+    "one a position",
+    [512 * 385, 512 * 769],
+    "the same two vectors are used at every position: the number of positions plays no part",
+)
+
+
+@check("11", value=True, hints=("choose the start, then count the ends that are left",))
+def how_many_spans() -> list[int]:
+    """How many spans 5 tokens have: all of them, and those of at most 2 tokens."""
+    spans = [(i, j) for i in range(5) for j in range(i, 5)]
+    return [len(spans), sum(j - i < 2 for i, j in spans)]
+
+
+how_many_spans.wrong(
+    "all pairs", [25, 10], "5 x 5 are all pairs; those whose end comes before the start are no span"
+)
+how_many_spans.wrong(
+    "no single tokens",
+    [10, 4],
+    "a span of one token is one, too: `gravity` begins and ends in the same place",
+)
+how_many_spans.wrong(
+    "beyond the end",
+    [15, 10],
+    "right without a limit; with it, the last token has one span only: there is nothing behind it",
+)
+
+
+@check("11", value=True, hints=("articles and case do not count: which words are left of each?",))
+def official_scores() -> list[float]:
+    """Exact match and F1 of "Within a cloud" where "the cloud" is right, with two decimals."""
+    found, gold = ["within", "cloud"], ["cloud"]
+    precision, recall = len(gold) / len(found), 1
+    return [0.0, round(2 * precision * recall / (precision + recall), 2)]
+
+
+official_scores.wrong(
+    "articles count",
+    [0.0, 0.4],
+    "you count the articles as words; a, an and the are taken away before comparing",
+)
+official_scores.wrong(
+    "precision", [0.0, 0.5], "that is the precision, 1 of 2 words; F1 joins it with the recall"
+)
+official_scores.wrong(
+    "recall", [0.0, 1.0], "that is the recall: all words of the right answer are in yours"
+)
+official_scores.wrong(
+    "exact", [1.0, 0.67], "the F1 is right; but `within` is one word too many for an exact match"
+)
+
+
 # Complete
 
 

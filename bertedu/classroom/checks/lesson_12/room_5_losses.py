@@ -1,4 +1,4 @@
-"""Checks of the bug museum: the room of losses."""
+"""Exhibits 17 to 19, the room of losses: their checks."""
 
 from typing import Any
 

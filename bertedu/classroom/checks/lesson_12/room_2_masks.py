@@ -1,4 +1,4 @@
-"""Checks of the bug museum: the room of masks."""
+"""Exhibits 4 to 7, the room of masks: their checks."""
 
 import random
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Checks of the bug museum: the room of answers."""
+"""Exhibits 24 to 27, the room of answers: their checks."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Checks of the bug museum: the room of the model."""
+"""Exhibits 11 to 16, the room of the model: their checks."""
 
 from typing import Any
 

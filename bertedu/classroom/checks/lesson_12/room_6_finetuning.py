@@ -1,4 +1,4 @@
-"""Checks of the bug museum: the room of fine-tuning."""
+"""Exhibits 20 to 23, the room of fine-tuning: their checks."""
 
 from collections.abc import Callable
 from typing import Any
