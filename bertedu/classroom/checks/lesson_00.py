@@ -1,7 +1,9 @@
 """Checks of lesson 00: a first look."""
 
+import random
 from typing import Any
 
+from bertedu.classroom.checks.drawing import some
 from bertedu.classroom.checks.framework import check
 from bertedu.classroom.checks.tokenizer import tokenizer
 
@@ -63,6 +65,7 @@ times_as_many.wrong(
         "one array of states has S rows of H numbers; how many arrays are there?",
         "the embeddings come first, and each of the L layers adds one",
     ),
+    drawn=lambda rng: (rng.randint(1, 40), rng.randint(1, 12), rng.randint(2, 99)),
 )
 def how_many_numbers(S: int, L: int, H: int) -> int:
     """How many numbers are in all the states together, embeddings included."""
@@ -102,10 +105,19 @@ def _texts() -> list[tuple[Any, ...]]:
     ]
 
 
+_WORDS = ["a", "dog", "information", "telecommunications", "Uhtceare", "nebbich", "ytterbium", "&",
+          "Rhododendron", "1234567", "!", "international", "congratulations"]  # fmt: skip
+
+
+def _few_texts(rng: random.Random) -> tuple[Any, ...]:
+    return ([" ".join(some(rng, _WORDS, 1, 5)) for _ in range(rng.randint(1, 4))],)
+
+
 @check(
     "00",
     cases=_texts,
     hints=("`bert.encode(text)` has a length", "max(texts, key=...) takes a function of a text"),
+    drawn=_few_texts,
 )
 def longest_for_bert(texts: list[str]) -> str:
     """The text with the most tokens."""

@@ -1,6 +1,7 @@
 """Checks of lesson 09: slot filling."""
 
 import math
+import random
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import normal, some
 from bertedu.classroom.checks.framework import check
 from bertedu.finetuning.bio import mend
 
@@ -48,7 +50,7 @@ counted_labels.wrong(
 )
 
 
-@check("09", value=True)
+@check("09", value=True, within=0.005)
 def table_for_four() -> dict[str, float]:
     """Tag accuracy, precision, recall and F1 of one prediction, by hand."""
     words = 12
@@ -112,6 +114,7 @@ table_for_four.wrong(
         "a slot begins at a B-, and at an I- whose `before[2:] != tag[2:]`; else an I- goes on",
         "at a beginning append [label, i, i]; at any other I- set the last one's third number to i",
     ),
+    drawn=lambda rng: (some(rng, ["O", "O", "B-time", "I-time", "B-date", "I-date"], 0, 7),),
 )
 def tags_to_slots(tags: Sequence[str]) -> list[list[Any]]:
     """The slots that tags mark, [label, first word, last word]; an I- in the wrong place begins."""
@@ -197,6 +200,14 @@ def _judged() -> list[tuple[Any, ...]]:
     ]
 
 
+def _any_slots(rng: random.Random) -> tuple[Any, ...]:
+    slots = [(label, a, b) for label in ("time", "date") for a, b in ((0, 0), (0, 1), (2, 3))]
+    requests = rng.randint(1, 4)
+    gold = [rng.sample(slots, rng.randint(0, 3)) for _ in range(requests)]
+    found = [rng.sample([*slots, *true], rng.randint(0, 3)) for true in gold]
+    return gold, [list(dict.fromkeys(some_found)) for some_found in found]
+
+
 @check(
     "09",
     cases=_judged,
@@ -204,6 +215,7 @@ def _judged() -> list[tuple[Any, ...]]:
         "a slot is right if the *same sentence* has one with the same label, first and last word",
         "over all sentences add up `len(set(a) & set(b))`; then divide, with 0 for 0 / 0",
     ),
+    drawn=_any_slots,
 )
 def slot_f1(gold: Spans, found: Spans) -> list[float]:
     """Precision, recall and F1 of whole slots over all sentences."""
@@ -317,6 +329,13 @@ def _legal(path: Sequence[str]) -> bool:
     return not mend(path)[1]
 
 
+def _any_path(rng: random.Random) -> tuple[Any, ...]:
+    tags = rng.choice([["O", "B-time", "I-time"], ["O", "B-time", "I-time", "B-date", "I-date"]])
+    words = rng.randint(1, 3 if len(tags) > 3 else 4)
+    scale = rng.choice([0.5, 1.5, 4])
+    return normal(rng, words, len(tags), scale=scale).log_softmax(-1), tags
+
+
 @check(
     "09",
     cases=_paths,
@@ -324,6 +343,7 @@ def _legal(path: Sequence[str]) -> bool:
         "keep, for each tag, the best legal way that ends in it and its score; then add a word",
         "`I-x` may follow only `B-x` and `I-x`, so it is never first; any other tag may follow all",
     ),
+    drawn=_any_path,
 )
 def best_legal(log_p: Tensor, tags: Sequence[str]) -> list[str]:
     """The legal sequence of tags with the largest sum of log-probabilities [W, K]."""

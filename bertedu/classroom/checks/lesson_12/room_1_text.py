@@ -1,12 +1,14 @@
 """Exhibits 1 to 3, the room of text: their checks."""
 
 import argparse
+import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from bertedu.classroom.checks.drawing import some
 from bertedu.classroom.checks.framework import check
 
 Splits = Mapping[str, Sequence[str]]
@@ -23,6 +25,11 @@ def _splits() -> list[tuple[Any, ...]]:
     return [*counted, (other, {"banana": 3, "ban": 2, "an": 5})]
 
 
+def _any_splits(rng: random.Random) -> tuple[Any, ...]:
+    words = {"".join(some(rng, "abnu", 2, 5)): rng.randint(1, 9) for _ in range(rng.randint(1, 4))}
+    return {w: [w[0], *(f"##{c}" for c in w[1:])] for w in words}, words
+
+
 @check(
     "12",
     cases=_splits,
@@ -30,6 +37,7 @@ def _splits() -> list[tuple[Any, ...]]:
         "count(ab) / (count(a) · count(b)) for every pair; Fractions are never equal by rounding",
         "gather all scores first; then every pair whose score equals the largest",
     ),
+    drawn=_any_splits,
 )
 def best_pairs(splits: Splits, counts: Mapping[str, int]) -> list[tuple[str, str]]:
     """All pairs with the highest score, in alphabetical order."""
@@ -86,6 +94,8 @@ best_pairs.wrong(
             "--lower_case False",
             "--lower_case false",
             "--lower_case true",
+            "--lower_case FALSE",
+            "--lower_case TRUE",
         )
     ],
     hints=(
@@ -141,6 +151,14 @@ def _texts() -> list[tuple[Any, ...]]:
     ]
 
 
+def _any_text(rng: random.Random) -> tuple[Any, ...]:
+    word = rng.choice(["big", "dog", "rome"])
+    typed = rng.choice([word, word.upper(), word.title()])
+    words = some(rng, ["İzmir", "İİ", "a", "ẞ", "My", "İ,"], 0, 4)
+    words.insert(rng.randint(0, len(words)), typed)
+    return " ".join(words), word
+
+
 @check(
     "12",
     cases=_texts,
@@ -148,6 +166,7 @@ def _texts() -> list[tuple[Any, ...]]:
         "lower-case one character at a time, and note for each result where it came from",
         "`origin = [i for i, char in enumerate(text) for _ in char.lower()]`",
     ),
+    drawn=_any_text,
 )
 def where_in_original(text: str, word: str) -> tuple[int, int]:
     """Where a small-lettered word stands in a text as it was typed: start and end."""

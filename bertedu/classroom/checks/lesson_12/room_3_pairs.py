@@ -8,15 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import normal, some
 from bertedu.classroom.checks.framework import check
 from bertedu.heads import FOLLOWS
 
 
 def _others(draw: Callable[..., Any], follows: int, count: int) -> Any:
     rng = random.Random(19)
-    drawn: list[Any] = [draw(follows, count, rng) for _ in range(400 * count)]
-    if ... in drawn:
-        return ...
+    drawn = [draw(follows, count, rng) for _ in range(400 * count)]
+    again = random.Random(19)
+    random.seed(1)  # whoever asks the global generator gets other numbers now
+    repeated = [draw(follows, count, again) for _ in range(20)]
     times = Counter(drawn)
     expected = len(drawn) / (count - 1)
     even = all(abs(times[i] - expected) < 6 * expected**0.5 for i in range(count) if i != follows)
@@ -25,6 +27,7 @@ def _others(draw: Callable[..., Any], follows: int, count: int) -> Any:
         "in range": set(drawn) <= set(range(count)),
         "all the others": set(drawn) >= set(range(count)) - {follows},
         "equally often": even,
+        "all of the randomness is rng's": repeated == drawn[:20],
     }
 
 
@@ -55,6 +58,11 @@ other_sentence.wrong(
     "one second chance makes it rarer, not impossible: draw again *until* it is another one",
 )
 other_sentence.wrong(
+    "the global generator",
+    lambda follows, count, _: random.choice([i for i in range(count) if i != follows]),
+    "you draw from the module `random`; the same `rng` must give the same sentences again",
+)
+other_sentence.wrong(
     "the neighbour",
     lambda follows, count, rng: (
         first if (first := rng.randrange(count)) != follows else (follows + 1) % count
@@ -76,9 +84,12 @@ def _pair_logits() -> list[tuple[Any, ...]]:
 @check(
     "12",
     cases=_pair_logits,
-    hints=("which column is 'B follows A'? bertedu.heads.FOLLOWS is its number",
-           "a softmax over the two columns, then that column"),
-)  # fmt: skip
+    hints=(
+        "which column is 'B follows A'? bertedu.heads.FOLLOWS is its number",
+        "a softmax over the two columns, then that column",
+    ),
+    drawn=lambda rng: (normal(rng, rng.randint(1, 6), 2, scale=2),),
+)
 def probability_of_next(logits: Tensor) -> list[float]:
     """The probability that B follows A, from logits [N, 2]."""
     shares = logits.double().exp()
@@ -112,9 +123,17 @@ probability_of_next.wrong(
         ([["One.", "Two."]],),
         ([["a", "b"], ["c", "d"], ["e", "f", "g"]],),
     ],
-    hints=("one sentence a line; what does a blank line end?",
-           "join the sentences of a document by one line break, and the documents by two"),
-)  # fmt: skip
+    hints=(
+        "one sentence a line; what does a blank line end?",
+        "join the sentences of a document by one line break, and the documents by two",
+    ),
+    drawn=lambda rng: (
+        [
+            some(rng, ["A dog.", "It barks.", "So what?", "No."], 1, 4)
+            for _ in range(rng.randint(1, 4))
+        ],
+    ),
+)
 def corpus_text(documents: list[list[str]]) -> str:
     """Documents as BERT's pretraining code reads them: a sentence a line, a blank line between."""
     lines = []
@@ -123,6 +142,10 @@ def corpus_text(documents: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
+corpus_text.right(
+    "a line break at the end",
+    lambda documents: "\n\n".join("\n".join(d) for d in documents) + "\n",
+)
 corpus_text.wrong(
     "blank line after each sentence",
     lambda documents: "\n\n".join(s for d in documents for s in d),
