@@ -31,7 +31,7 @@ class Raised(NamedTuple):
         if self.kind == "TooLong":
             return f"your function {self.text}: does every loop in it come to an end?"
         where = f" in {self.place}" if self.place else ""
-        text = f": {shown(self.text, 120)}" if self.text else ""
+        text = f": {shown(self.text, 100)}" if self.text else ""
         meant = f" ({self.meaning})" if self.meaning else ""
         return f"your function stops{where} with {self.kind}{text}{meant}"
 
@@ -188,6 +188,8 @@ def shown(value: Any, most: int = MOST_CHARACTERS) -> str:
     if isinstance(value, torch.Tensor | np.ndarray) and math.prod(value.shape) > 8:
         kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
         return f"{kind} {list(value.shape)}"
+    if isinstance(value, torch.nn.Module):
+        return f"a {type(value).__name__}"
     if isinstance(value, Raised):
         return f"{value.kind}: {value.text}"[:most]
     text = value if isinstance(value, str) and most > MOST_CHARACTERS else _written(plain(value))

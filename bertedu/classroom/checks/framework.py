@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from bertedu.classroom.checks import progress
 from bertedu.classroom.checks.comparing import (
+    MOST_CHARACTERS,
     Difference,
     Raised,
     difference,
@@ -192,20 +193,31 @@ class Check:
             call = f"checks.{self.name}(your_function)"
             return Verdict("wrong", f"give the function itself, without calling it: {call}")
         yours: list[Any] = []
+        first: int | None = None  # where it is not what the oracle says
+        rivals = [Mistake(answer, "") for answer in self.alternatives.values()]
+        rivals += self.mistakes.values()
+        constant = True
         with Reader(answer, self._arguments, self.without) as reader:
-            for case in self.examples:
+            for number, case in enumerate(self.examples):
                 result = self._run(reader, case)
                 if holds_stub(result):
                     return Verdict("not done")
                 yours.append(result)
-                if reader.endless:
+                if first is None and self._apart(result, self._result(self.oracle, number)):
+                    first = number
+                rivals = [
+                    rival
+                    for rival in rivals
+                    if not self._apart(result, self._result(rival.answer, number))
+                ]
+                constant = constant and not self._apart(result, yours[0])
+                if first is not None and (reader.endless or not (rivals or constant)):
                     break
-        truths = (self._result(self.oracle, i) for i in range(len(yours)))
-        apart = (i for i, two in enumerate(zip(yours, truths, strict=True)) if self._apart(*two))
-        first = next(apart, None)
-        if first is None or any(self._same(yours, other) for other in self.alternatives.values()):
+        if first is None or not all(rival.message for rival in rivals):  # another right answer
             return self._manners(reader)
-        return Verdict("wrong", self._known(yours) or self._described(first, yours))
+        if len(rivals) == 1:
+            return Verdict("wrong", rivals[0].message)
+        return Verdict("wrong", self._described(first, yours, constant and len(yours) > 1))
 
     def _run(self, reader: Reader, case: tuple[Any, ...]) -> Any:
         """Returns what the answer makes of a case."""
@@ -250,16 +262,6 @@ class Check:
     def _apart(self, yours: Any, truth: Any) -> Difference | None:
         return difference(yours, truth, within=self.within)
 
-    def _same(self, yours: list[Any], answer: Any) -> bool:
-        """Returns whether one of our own answers gives what a reader's gave, on every input."""
-        pairs = ((y, self._result(answer, number)) for number, y in enumerate(yours))
-        return len(yours) == len(self.examples) and not any(self._apart(*two) for two in pairs)
-
-    def _known(self, yours: list[Any]) -> str | None:
-        """Returns the message of the one mistake that gives the same on every input."""
-        found = [m.message for m in self.mistakes.values() if self._same(yours, m.answer)]
-        return found[0] if len(found) == 1 else None
-
     def _manners(self, reader: Reader) -> Verdict:
         """Returns the verdict on an answer whose results are right."""
         if reader.changed:
@@ -270,7 +272,7 @@ class Check:
                            "which this exercise does without: compute it yourself")  # fmt: skip
         return Verdict("right")
 
-    def _described(self, number: int, yours: list[Any]) -> str:
+    def _described(self, number: int, yours: list[Any], constant: bool) -> str:
         """Returns the first difference in words, for a mistake that nobody foresaw."""
         result, truth = yours[number], self._result(self.oracle, number)
         found = self._apart(result, truth)
@@ -279,18 +281,18 @@ class Check:
             close = ": nearly; mind the decimals that are asked for"
             mine = found.yours if found else result
             return f"you have {shown(mine)}{at}{close if self._nearly(found) else ''}"
-        given = ", ".join(f"{name} = {shown(x)}" for name, x in
+        each = MOST_CHARACTERS if len(self._arguments) < 4 else MOST_CHARACTERS // 2
+        given = ", ".join(f"{name} = {shown(x, each)}" for name, x in
                           zip(self._arguments, self.examples[number], strict=False))  # fmt: skip
         if isinstance(result, Raised):
             return result.text if not result.kind else f"with {given} {result.told}"
         if result is None and truth is not None:
             ways = "is there a `return` on every way through it? (`x.sort()` gives None, too)"
             return f"with {given} your function returns nothing (None): {ways}"
-        whole = len(yours) == len(self.examples) > 1 and not self.through
-        if whole and not any(self._apart(result, other) for other in yours):
+        if constant and not self.through and found and not found.what:
             return (f"whatever it is given, your function returns {shown(result)}; "
-                    f"with {given} {shown(truth)} is right")  # fmt: skip
-        return f"with {given} {found}" if not self.through else f"{self._seen(found)}"
+                    f"with {given}, {shown(truth)} is right")  # fmt: skip
+        return f"with {given} {found}" if not self.through else self._seen(found)
 
     def _seen(self, found: Difference | None) -> str:
         """Returns what was found out about many calls, or about a block, in words."""

@@ -97,6 +97,11 @@ token_types.wrong(
     "still all zero: for the model, A and B are one text",
 )
 token_types.wrong(
+    "the exhibit",
+    lambda a, b: [0] * (len(a) + len(b) + 3),
+    "still all zero, for the model one text; and without a B there is one [SEP] less",
+)
+token_types.wrong(
     "ones for a single text",
     lambda a, b: token_types.oracle(a, b) if b else [1] * (len(a) + 2),
     "a single text is segment A: all zeros. Ones there were a published mistake of their own",
