@@ -182,14 +182,19 @@ def transformed(value: Any, rng: random.Random) -> Any:  # noqa: PLR0911
     return value
 
 
+KINDS = (
+    *("one place", "one place at times", "whole", "whole at times", "mixed"),
+    *("two mistakes", "constant", "other input", "stops at times"),
+)
+
+
 def drawn_answer(check: Check, number: int) -> tuple[str, Callable[..., Any]]:
     """A function that is wrong, or nearly always; which, the number decides."""
     seed = zlib.crc32(f"{check.name} {number}".encode())
     rng = random.Random(seed)
     truth, named = check.oracle, list(check.mistakes.items())
     (one, first), (other, second) = rng.sample(named, 2)
-    kind = rng.choice(["one place", "one place at times", "whole", "whole at times", "mixed",
-                       "two mistakes", "constant", "other input", "stops at times"])  # fmt: skip
+    kind = rng.choice(KINDS)
 
     def answer(*given: Any) -> Any:
         heads = coin(*given, salt=seed)
@@ -306,7 +311,7 @@ def main() -> None:
     start = time.perf_counter()
     print("lesson  checks   right refused   wrong accepted   explained untrue")
     whole: list[Figures] = []
-    for lesson, group in itertools.groupby(CHECKS.values(), lambda check: check.lesson):
+    for lesson, group in itertools.groupby(CHECKS.values(), lambda each: each.lesson):
         if chosen.lesson in (None, lesson):
             found = [try_all(check, chosen.rounds, chosen.start) for check in group]
             print(row(lesson, found), flush=True)

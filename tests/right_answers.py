@@ -1,4 +1,4 @@
-"""Right answers as readers write them: a loop, numpy, or lists, beside the course's own solution."""
+"""Right answers as readers write them: loops, numpy or lists, beside the course's solutions."""
 
 import argparse
 import itertools
@@ -16,13 +16,13 @@ from torch.nn import functional as F
 import bertedu
 
 IGNORED = -100
-VOCABULARY = bertedu.load_tokenizer().vocab
+BERT = bertedu.load_tokenizer()
 
 
 def longest_for_bert(texts):
     best, most = texts[0], 0
     for text in texts:
-        tokens = len(bertedu.load_tokenizer().encode(text).tokens)
+        tokens = len(BERT.encode(text).tokens)
         if tokens > most:
             best, most = text, tokens
     return best
@@ -55,7 +55,7 @@ def fewest_pieces(word):
     for end in range(1, len(word) + 1):
         for start in range(end):
             piece = word[start:end] if start == 0 else "##" + word[start:end]
-            if start in best and piece in VOCABULARY:
+            if start in best and piece in BERT.vocab:
                 best[end] = min(best.get(end, math.inf), best[start] + 1)
     return best[len(word)]
 

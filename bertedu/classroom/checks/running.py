@@ -14,6 +14,7 @@ import re
 import sys
 import sysconfig
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,8 @@ import torch
 
 from bertedu.classroom.checks.comparing import Raised, difference, holds_stub, plain
 
-LIMIT = 10.0  # seconds for all calls of one answer; an honest one takes a hundredth of it
+LIMIT = 10.0  # seconds of computing for all calls of one answer; honest ones take a hundredth
+PATIENCE = 60.0  # seconds by the clock, however busy the machine is with others
 
 
 class NothingError(Exception):
@@ -95,8 +97,8 @@ class Reader:
         self.endless, self.changed, self.forbidden = False, "", ""
         self.raised: Raised | None = None
         self.last: Any = None
-        self._left, self._running, self._ended = LIMIT, False, threading.Event()
-        self._lock = threading.Lock()
+        self._computing, self._waiting = LIMIT, PATIENCE  # seconds that are left
+        self._running, self._ended, self._lock = False, threading.Event(), threading.Lock()
 
     def __enter__(self) -> "Reader":
         if callable(self.answer):
@@ -144,12 +146,20 @@ class Reader:
 
     def _watch(self, thread: int) -> None:
         """Counts the seconds in which the answer runs; then interrupts it, again and again."""
-        step = 0.05
-        while not self._ended.wait(step):
+        computed, clock = time.process_time(), time.monotonic()
+        while not self._ended.wait(0.05):
             with self._lock:
-                self._left -= step * self._running
-                if self._running and self._left < 0:
-                    _interrupt(thread, TooLongError)
+                before = computed, clock
+                computed, clock = time.process_time(), time.monotonic()
+                if self._running:
+                    self._computing -= computed - before[0]
+                    self._waiting -= clock - before[1]
+                    if self._late:
+                        _interrupt(thread, TooLongError)
+
+    @property
+    def _late(self) -> bool:
+        return self._computing < 0 or self._waiting < 0
 
     @contextlib.contextmanager
     def _limited(self) -> Iterator[None]:
@@ -160,7 +170,7 @@ class Reader:
         finally:
             with self._lock:
                 self._running = False
-                if self._left < 0:  # what was asked for in the last moment must not come later
+                if self._late:  # what was asked for in the last moment must not come later
                     _interrupt(threading.get_ident(), None)
 
     @contextlib.contextmanager
