@@ -576,7 +576,8 @@ checks.loss_of_guessing([undecided, certain])
 # %% [markdown]
 # ### Complete
 #
-# **4.** Segment ids for a row of ids, without a loop: 0 up to and with the first `[SEP]`, then 1.
+# **4.** Segment ids for a row of ids `[S]`, without a loop: 0 up to and with the first `[SEP]`,
+# then 1 to the end of the row (also at padding).
 
 
 # %%
@@ -620,7 +621,8 @@ print(follows(torch.tensor([[2.0, -1.0], [0.0, 0.5], [-3.0, -2.0]])).tolist())
 
 # %% [markdown]
 # **6.** Balance: given labels with a surplus of one kind, return the indices to keep so that both
-# are equally frequent (drop the last ones of the more frequent label).
+# are equally frequent (drop the last ones of the more frequent label). `labels` is a numpy array
+# [N] of 0 and 1; the indices are in ascending order, and may be none.
 
 
 # %%
@@ -673,7 +675,8 @@ for pair_of_spans in following[:10]:
 
 # %% [markdown]
 # **8.** A detector of false negatives: given pairs (a, b, label) of sentence numbers, as
-# `naive_pair` makes them, return the share of random pairs in which B really follows A.
+# `naive_pair` makes them, return the share of random pairs in which B really follows A. At least
+# one pair is random.
 
 
 # %%

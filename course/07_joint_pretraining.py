@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 import bertedu
+from bertedu.classroom import checks
 from bertedu.classroom.figures import STYLE, token_chips
 from bertedu.heads import IS_NEXT
 
@@ -74,8 +75,6 @@ assert (len(pair), pair.tokens[14:17]) == (18, ["lei", "##bn", "##iz"])
 # **Predict** its first guess for each `[MASK]`: `{"is a …": "…", "it …": "…"}`.
 
 # %%
-from bertedu.classroom import checks
-
 # BEGIN SOLUTION
 words_guessed = {"is a …": "branch", "it …": "was"}
 # END SOLUTION
@@ -534,7 +533,8 @@ checks.knows_nothing([of_both, has_learned])
 # %% [markdown]
 # ### Complete
 #
-# **4.** The joint loss, from logits and labels. `-100` is not counted.
+# **4.** The joint loss, one number, from word logits `[B, S, V]` and labels `[B, S]`, and pair
+# logits `[B, 2]` and labels `[B]`. `-100` is not counted.
 
 
 # %%
@@ -591,8 +591,8 @@ for step in (0, 49, 50, 775, 1499):
 # ### Build
 #
 # **6.** The unigram baseline: given the ids of a training text and of an exam, the mean of -log p
-# of the exam's ids, where p is a token's share of the training text, each of V tokens counted
-# once more than it occurs.
+# of the exam's ids (both are numpy arrays), where p is a token's share of the training text, each
+# of V tokens counted once more than it occurs.
 
 
 # %%

@@ -846,7 +846,7 @@ checks.official_scores(match_and_f1)
 # %% [markdown]
 # ### Complete
 #
-# **4.** The loss of one answer, from the logits [S] of all positions.
+# **4.** The loss of one answer, one number, from the logits [S] of all positions.
 
 
 # %%
@@ -888,8 +888,8 @@ checks.answer_text(answer_text)
 # ### Build
 #
 # **6.** The n best spans with their probabilities, from the logits [D] of a document's tokens: a
-# list of (first, last, probability), the likeliest first. One softmax over *all* legal spans; no
-# limit to their length, and no "no answer".
+# list of (first, last, probability), the likeliest first (where there are fewer than n spans, all).
+# One softmax over *all* legal spans; no limit to their length, and no "no answer".
 
 
 # %%
@@ -922,7 +922,7 @@ for (first, last, p), span in zip(ours, theirs.spans, strict=True):
 
 # %% [markdown]
 # **7.** F1 of two answers: words in common, counted as often as they are in both; 0 where none is.
-# `normalize_answer` takes case, punctuation and articles away.
+# `normalize_answer` takes case, punctuation and articles away; of `gold`, something is left.
 
 
 # %%

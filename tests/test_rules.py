@@ -16,9 +16,9 @@ from bertedu.finetuning.bio import mend, slots_of
 from bertedu.finetuning.spans import best_spans, illegal_spans
 from bertedu.pretraining.masking import MaskingRule
 from bertedu.pretraining.pairs import _kept_lengths
-from bertedu.utils.wordpiece import wordpiece_trace
 from bertedu.widgets.mask_explorer import fates_from_draws
 from bertedu.widgets.palette import STATIC
+from bertedu.wordpiece import wordpiece_trace
 
 TOKENIZER = load_tokenizer()
 RULES = sorted(file.stem for file in (STATIC / "rules").glob("*.js"))

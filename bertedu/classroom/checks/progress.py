@@ -1,16 +1,20 @@
 """What a reader has done so far: a small file on their own machine, and a board that shows it."""
 
+import contextlib
 import html
 import json
 import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+from filelock import FileLock
+
 from bertedu.utils.files import replacing
 
+PATIENCE = 10.0  # seconds in which the other notebooks have written, however slow the disk
 VARIABLE = "BERTEDU_PROGRESS"
 _said: set[str] = set()
 
@@ -22,14 +26,7 @@ def path() -> Path | None:
     """
     if VARIABLE in os.environ:
         return Path(os.environ[VARIABLE]) if os.environ[VARIABLE] else None
-    home = Path.home()
-    if sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        folder = home / "Library" / "Application Support"
-    else:
-        folder = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return folder / "bertedu" / "progress.json"
+    return platformdirs.user_data_path("bertedu", appauthor=False) / "progress.json"
 
 
 def load() -> dict[str, dict[str, Any]]:
@@ -59,15 +56,16 @@ def record(name: str, *, right: bool) -> str | None:
         file = path()
         if file is None:
             return None
-        kept = load()
-        before = kept.get(name, {})
-        kept[name] = {
-            "tries": int(before.get("tries", 0)) + 1,
-            "right": right or bool(before.get("right")),
-        }
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as scratch:  # all or nothing: two notebooks may write at once
-            scratch.write_text(json.dumps(kept, indent=1, sort_keys=True), encoding="utf-8")
+        with _alone(file):
+            kept = load()
+            before = kept.get(name, {})
+            kept[name] = {
+                "tries": int(before.get("tries", 0)) + 1,
+                "right": right or bool(before.get("right")),
+            }
+            with replacing(file, mode=0o600) as scratch:
+                scratch.write_text(json.dumps(kept, indent=1, sort_keys=True), "utf-8")
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}"
         if reason in _said:
@@ -75,6 +73,17 @@ def record(name: str, *, right: bool) -> str | None:
         _said.add(reason)
         return f"(Your progress is not kept: {reason}. Everything else works.)"
     return None
+
+
+@contextlib.contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Keeps other notebooks from writing between reading and writing, on every system."""
+    lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=PATIENCE)
+    with contextlib.ExitStack() as held:
+        # On a disk without locks (some network homes), a last writer that wins is all there is.
+        with contextlib.suppress(OSError):
+            held.enter_context(lock)
+        yield
 
 
 @dataclass(frozen=True)

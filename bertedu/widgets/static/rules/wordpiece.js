@@ -1,4 +1,4 @@
-// Longest match first, as in bertedu/utils/wordpiece.py; tests/test_rules.py holds the two equal.
+// Longest match first, as in bertedu/wordpiece.py; tests/test_rules.py holds the two equal.
 
 /** Every candidate tried for a word, in order: longest first, then on behind each match. */
 export function candidatesTried({ text, matches }) {

@@ -1,4 +1,4 @@
-"""Checks of the bug museum: the room of masks."""
+"""Exhibits 4 to 7, the room of masks: their checks."""
 
 import random
 from collections import Counter
@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import some
 from bertedu.classroom.checks.framework import check
 
 RATE = 0.15
@@ -14,13 +15,17 @@ RATE = 0.15
 
 @check(
     "12",
-    cases=lambda: [(d,) for d in (0.0, 0.05, 0.1199, 0.1201, 0.13, 0.1349, 0.1351, 0.149, 0.151,
-                                  0.5, 0.9)],
+    cases=lambda: [
+        (d,) for d in (0.0, 0.05, 0.1199, 0.1201, 0.13, 0.1349, 0.1351, 0.149, 0.151, 0.5, 0.9)
+    ],
     hints=(
         "a chosen token's draw lies between 0 and 0.15: where are 80 % and 90 % of that?",
         "divide the draw by 0.15; then compare with 0.8 and 0.9",
     ),
-)  # fmt: skip
+    drawn=lambda rng: (
+        rng.choice([rng.uniform(0, 0.3), rng.uniform(0.121, 0.134), rng.uniform(0.136, 0.149)]),
+    ),
+)
 def fate_of_token(draw: float) -> str:
     """The fate of a token, from the one draw that also chooses it: 15 %, of these 80/10/10."""
     limits = {"masked": RATE * 0.8, "random": RATE * 0.9, "kept": RATE, "not chosen": 1.0}
@@ -62,6 +67,10 @@ fate_of_token.wrong(
         "10 % of all are to be random; how large a part of the remaining 20 % is that?",
         "the second draw is made only for tokens that are not masked: its limit is 0.1 / 0.2",
     ),
+    drawn=lambda rng: (
+        rng.choice([rng.uniform(0, 0.79), rng.uniform(0.81, 1), rng.uniform(0.81, 1)]),
+        rng.choice([0, 0.51]) + rng.uniform(0, 0.48),
+    ),
 )
 def fate_of_two_draws(first: float, second: float) -> str:
     """The fate of a chosen token, from a draw for [MASK] and one for the rest: 80/10/10."""
@@ -75,6 +84,10 @@ def _two(first: float, second: float, limit: float) -> str:
     return "masked" if first < 0.8 else "random" if second < limit else "kept"
 
 
+fate_of_two_draws.right(
+    "the upper half is random",
+    lambda first, second: "masked" if first < 0.8 else "kept" if second < 0.5 else "random",
+)
 fate_of_two_draws.wrong(
     "0.1",
     lambda first, second: _two(first, second, 0.1),
@@ -91,6 +104,11 @@ fate_of_two_draws.wrong(
     "0.9 is the limit for *one* draw; the second draw begins again at 0",
 )
 fate_of_two_draws.wrong(
+    "masked by the other draw",
+    lambda first, second: _two(second, first, 0.5),
+    "the draws are exchanged: the first one decides about [MASK]",
+)
+fate_of_two_draws.wrong(
     "always random",
     lambda first, second: _two(first, second, 1.0),
     "80/20/0: nothing is kept. Half of what is not masked stays as it is",
@@ -102,6 +120,13 @@ def _batches() -> list[tuple[Any, ...]]:
     return [(torch.tensor(rows[:n]), {0, 1, 2, 3, 4} if n < 3 else {0, 2, 3, 4}) for n in (1, 2, 3)]
 
 
+def _any_batch(rng: random.Random) -> tuple[Any, ...]:
+    special = {0, 2, 3, *rng.sample([1, 4, 8, 9], rng.randint(1, 3))}
+    rows = [[2, *some(rng, range(1, 12), 1, 5), 3] for _ in range(rng.randint(1, 3))]
+    longest = max(map(len, rows))
+    return torch.tensor([row + [0] * (longest - len(row)) for row in rows]), special
+
+
 @check(
     "12",
     cases=_batches,
@@ -109,6 +134,7 @@ def _batches() -> list[tuple[Any, ...]]:
         "a position may be chosen if its token is an ordinary one",
         "`torch.isin(ids, torch.tensor(sorted(special_ids)))` says where it is not",
     ),
+    drawn=_any_batch,
 )
 def may_be_chosen(ids: Tensor, special_ids: set[int]) -> list[list[bool]]:
     """Which positions may be masked, bool [B, S]: ordinary tokens only."""

@@ -1,12 +1,15 @@
-"""Checks of the bug museum: the room of the model."""
+"""Exhibits 11 to 16, the room of the model: their checks."""
 
+import random
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bertedu.classroom.checks.drawing import normal, padded, some, whole
 from bertedu.classroom.checks.framework import check
+from bertedu.classroom.checks.running import NotDoneError, NothingError
 
 
 def _norm_cases() -> list[tuple[Any, ...]]:
@@ -21,6 +24,12 @@ def _norm_cases() -> list[tuple[Any, ...]]:
     ]
 
 
+def _any_norm(rng: random.Random) -> tuple[Any, ...]:
+    H = rng.randint(2, 6)
+    x = normal(rng, *some(rng, [1, 2, 3], 1, 2), H) + 2
+    return x, *normal(rng, 2, H), rng.choice([1e-12, 0.01, 0.5])
+
+
 @check(
     "12",
     cases=_norm_cases,
@@ -28,6 +37,7 @@ def _norm_cases() -> list[tuple[Any, ...]]:
         "two slips: by what is the sum of squares divided, and where does eps stand?",
         "`x.var(dim=-1, keepdim=True, correction=0)`, then the root of (variance + eps)",
     ),
+    drawn=_any_norm,
 )
 def bert_layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """LayerNorm as BERT's weights expect it, over the last dimension."""
@@ -71,6 +81,7 @@ bert_layer_norm.wrong(
         "0 for [CLS] A [SEP], 1 for B [SEP]",
         "len(a) + 2 zeros; len(b) + 1 ones, unless there is no B at all",
     ),
+    drawn=lambda rng: (some(rng, "abc", 0, 5), some(rng, "abc", 0, rng.choice([0, 1, 3]))),
 )
 def token_types(a: list[str], b: list[str]) -> list[int]:
     """The segment ids of [CLS] A [SEP] B [SEP], or of [CLS] A [SEP] if B is empty."""
@@ -84,6 +95,11 @@ token_types.wrong(
     "zeros",
     lambda a, b: [0] * (len(a) + 2 + (len(b) + 1) * bool(b)),
     "still all zero: for the model, A and B are one text",
+)
+token_types.wrong(
+    "the exhibit",
+    lambda a, b: [0] * (len(a) + len(b) + 3),
+    "still all zero, for the model one text; and without a B there is one [SEP] less",
 )
 token_types.wrong(
     "ones for a single text",
@@ -112,6 +128,7 @@ token_types.wrong(
         "a row that fits stays; of a longer one keep the beginning, and its last token",
         "`[*ids[: limit - 1], ids[-1]]`: the [SEP] at the end must not be cut off",
     ),
+    drawn=lambda rng: ([101, *range(2000, 2000 + rng.randint(0, 9)), 102], rng.randint(2, 9)),
 )
 def shortened(ids: list[int], limit: int) -> list[int]:
     """[CLS] ... [SEP], cut to at most `limit` tokens where it is longer."""
@@ -155,6 +172,7 @@ def _masks() -> list[tuple[Any, ...]]:
         "0 where a token is real, and something like -10,000 where it is padding",
         "`(1 - attention_mask[:, None, None, :]) * -10_000.0`",
     ),
+    drawn=lambda rng: (padded(rng, rng.randint(1, 3), rng.randint(2, 5)),),
 )
 def additive_mask(attention_mask: Tensor) -> Tensor:
     """What is added to the scores [B, A, S, S] so that nobody looks at padding."""
@@ -163,8 +181,7 @@ def additive_mask(attention_mask: Tensor) -> Tensor:
 
 def _added(added: Any, mask: Tensor) -> Any:
     """The attention that scores get when the answer is added to them."""
-    if added is ...:
-        return ...
+    added = torch.as_tensor(added)
     B, S = mask.shape
     scores = torch.randn(B, 2, S, S, generator=torch.Generator().manual_seed(23))
     return (scores + added).softmax(-1)
@@ -198,6 +215,13 @@ def _score_cases() -> list[tuple[Any, ...]]:
     return [(torch.randn(2, 4, 4, generator=rng), torch.tensor(mask)) for mask in masks]
 
 
+def _any_scores(rng: random.Random) -> tuple[Any, ...]:
+    A, S = rng.randint(1, 3), rng.randint(2, 5)
+    mask = whole(rng, 0, 2, S).bool()
+    mask[rng.randrange(S)] = True
+    return normal(rng, A, S, S), mask
+
+
 @check(
     "12",
     cases=_score_cases,
@@ -205,6 +229,7 @@ def _score_cases() -> list[tuple[Any, ...]]:
         "the shares must sum to 1 over the tokens that are there: mask first, then softmax",
         "`scores.masked_fill(~mask, float('-inf')).softmax(dim=-1)`",
     ),
+    drawn=_any_scores,
 )
 def attention_shares(scores: Tensor, mask: Tensor) -> list[Any]:
     """Attention probabilities of scores [A, S, S], with keys shut out where mask [S] is False."""
@@ -245,9 +270,9 @@ def _built(block: Any, H: int) -> Any:
     before = sum(p.numel() for p in model.parameters())
     first, second = model(context, states), model(context, states)
     if first is ... or second is ...:
-        return ...
+        raise NotDoneError
     if first is None:
-        return None
+        raise NothingError
     dense, norm = (
         [m for m in model.modules() if isinstance(m, kind)] for kind in (nn.Linear, nn.LayerNorm)
     )

@@ -1,11 +1,13 @@
-"""Checks of the bug museum: the room of fine-tuning."""
+"""Exhibits 20 to 23, the room of fine-tuning: their checks."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bertedu.classroom.checks.drawing import normal, padded, some
 from bertedu.classroom.checks.framework import check
 from bertedu.utils.validation import IGNORED
 
@@ -23,13 +25,22 @@ _NAMES = [
 
 @check(
     "12",
-    cases=lambda: [(_NAMES, ["bias", "LayerNorm"]), (_NAMES[3:], ["bias"]), (_NAMES[:3], ["Norm"]),
-                   (["gamma", "dense.beta"], ["gamma", "beta"])],
+    cases=lambda: [
+        (_NAMES, ["bias", "LayerNorm"]),
+        (_NAMES[3:], ["bias"]),
+        (_NAMES[:3], ["Norm"]),
+        (["gamma", "dense.beta"], ["gamma", "beta"]),
+    ],
     hints=(
         "a *part* of the name is looked for: what does `name in list` ask instead?",
         "`any(part in name for part in parts)`",
     ),
-)  # fmt: skip
+    read=sorted,  # in any order
+    drawn=lambda rng: (
+        rng.sample(_NAMES, rng.randint(1, 8)),
+        rng.sample(["bias", "LayerNorm", "weight", "Norm", "pooler", "layer.0"], rng.randint(1, 3)),
+    ),
+)
 def without_decay(names: list[str], parts: list[str]) -> list[str]:
     """The names of the parameters that do not decay: those with one of the parts in them."""
     found = []
@@ -56,6 +67,11 @@ without_decay.wrong(
     "these are the ones that *do* decay; the others are asked for",
 )
 without_decay.wrong(
+    "twice",
+    lambda names, parts: [name for name in names for part in parts if part in name],
+    "a name that has two of the parts in it is in your list twice",
+)
+without_decay.wrong(
     "all parts",
     lambda names, parts: [name for name in names if all(part in name for part in parts)],
     "one part is enough: `any`, not `all`",
@@ -70,18 +86,18 @@ class _Toy(nn.Module):
         self.table, self.dropout = nn.Embedding(9, 6), nn.Dropout(0.3)
 
     def forward(self, ids: Tensor) -> Tensor:
-        dropped: Tensor = self.dropout(self.table(ids))
-        return dropped
+        states: Any = self.dropout(self.table(ids))
+        states.last_hidden_state = states  # as BERT's output has it; both ways to ask are right
+        found: Tensor = states
+        return found
 
 
 def _measured(answer: Callable[..., Any], ids: Tensor, training: bool) -> Any:
     torch.manual_seed(30)
     model = _Toy().train(training)
     with torch.enable_grad():
-        first, second = answer(model, ids), answer(model, ids)
+        first, second = (torch.as_tensor(answer(model, ids)) for _ in "12")
         gradients = torch.is_grad_enabled() and all(p.requires_grad for p in model.parameters())
-    if first is ... or second is ...:
-        return ...
     with torch.no_grad():
         truth = model.table(ids)
     return {
@@ -89,7 +105,8 @@ def _measured(answer: Callable[..., Any], ids: Tensor, training: bool) -> Any:
         "right": torch.allclose(first, truth),
         "no gradient": not first.requires_grad,
         "mode as before": all(part.training == training for part in model.modules()),
-        "trains on as before": gradients and model.dropout.p == 0.3,
+        "gradients can be had as before": gradients,
+        "dropout as strong as before": model.dropout.p == 0.3,
     }
 
 
@@ -151,6 +168,20 @@ sentence_states.wrong(
     "`no_grad` does not switch dropout off, as codertimo/BERT-pytorch#92 believed: `model.eval()` "
     "does",
 )
+
+
+def _without_dropout(model: nn.Module, ids: Tensor) -> Tensor:
+    for part in model.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0
+    return _without_gradient(model, ids)
+
+
+sentence_states.wrong(
+    "dropout 0",
+    _without_dropout,
+    "dropout is 0 from now on, in training, too: `model.eval()` can be taken back",
+)
 sentence_states.wrong(
     "eval only",
     _with_gradient,
@@ -176,6 +207,14 @@ def _words() -> list[tuple[Any, ...]]:
     ]
 
 
+def _any_words(rng: random.Random) -> tuple[Any, ...]:
+    words: list[int | None] = [None]
+    labels = some(rng, [0, 1, 2, 3], 1, 4)
+    for number in range(len(labels)):
+        words += [number] * rng.choice([1, 1, 2, 3])
+    return labels, [*words, *[None] * rng.randint(1, 3)]
+
+
 @check(
     "12",
     cases=_words,
@@ -183,6 +222,7 @@ def _words() -> list[tuple[Any, ...]]:
         "a label stands at a word's first piece only; where is a piece the first?",
         "when its word differs from the word of the piece before (and is not None)",
     ),
+    drawn=_any_words,
 )
 def piece_labels(labels: list[int], words: list[int | None]) -> list[int]:
     """Labels for pieces: the word's label at its first piece, -100 elsewhere."""
@@ -239,6 +279,11 @@ def _padded() -> list[tuple[Any, ...]]:
     return [(torch.randn(len(m), len(m[0]), 4, generator=rng), torch.tensor(m)) for m in masks]
 
 
+def _any_padded(rng: random.Random) -> tuple[Any, ...]:
+    B, S = rng.randint(1, 3), rng.randint(2, 5)
+    return normal(rng, B, S, rng.randint(2, 4)), padded(rng, B, S)
+
+
 @check(
     "12",
     cases=_padded,
@@ -246,6 +291,7 @@ def _padded() -> list[tuple[Any, ...]]:
         "padding must neither be added nor counted",
         "`mask = attention_mask[:, :, None]`; the sum of states · mask, over mask.sum(1)",
     ),
+    drawn=_any_padded,
 )
 def mean_vector(states: Tensor, attention_mask: Tensor) -> Tensor:
     """One vector a text: the mean of its real tokens' states, [B, S, H] and [B, S] to [B, H]."""

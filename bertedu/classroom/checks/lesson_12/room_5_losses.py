@@ -1,11 +1,13 @@
-"""Checks of the bug museum: the room of losses."""
+"""Exhibits 17 to 19, the room of losses: their checks."""
 
+import random
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bertedu.classroom.checks.drawing import normal, padded, whole
 from bertedu.classroom.checks.framework import check
 
 
@@ -20,6 +22,12 @@ def _slots() -> list[tuple[Any, ...]]:
     return cases
 
 
+def _any_slots(rng: random.Random) -> tuple[Any, ...]:
+    B, M, V = rng.randint(1, 3), rng.randint(2, 5), rng.randint(3, 6)
+    weights = padded(rng, B, M)
+    return normal(rng, B, M, V, scale=2), whole(rng, 0, V, B, M) * weights, weights.float()
+
+
 @check(
     "12",
     cases=_slots,
@@ -27,6 +35,7 @@ def _slots() -> list[tuple[Any, ...]]:
         "a mean cannot be taken apart again: ask for one loss each, `reduction='none'`",
         "losses [B, M] times weights, their sum, divided by the sum of the weights",
     ),
+    drawn=_any_slots,
 )
 def real_slot_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> float:
     """The mean loss over the slots whose weight is 1: logits [B, M, V], labels, weights [B, M]."""
@@ -76,6 +85,11 @@ def _pairs() -> list[tuple[Any, ...]]:
     return [(some, torch.tensor([0, 1, 0, 0, 1, 0])), (some[:3], torch.zeros(3, dtype=torch.long))]
 
 
+def _any_pairs(rng: random.Random) -> tuple[Any, ...]:
+    N = rng.randint(1, 6)
+    return normal(rng, N, 2, scale=2), whole(rng, 0, 2, N)
+
+
 @check(
     "12",
     cases=_pairs,
@@ -83,6 +97,7 @@ def _pairs() -> list[tuple[Any, ...]]:
         "which of the two classes is never counted?",
         "`ignore_index=0` was meant for padding among words; here 0 is a class",
     ),
+    drawn=_any_pairs,
 )
 def next_sentence_loss(logits: Tensor, labels: Tensor) -> float:
     """The mean loss of next-sentence logits [N, 2], both classes counted."""
@@ -119,6 +134,11 @@ def _classifiers() -> list[tuple[Any, ...]]:
             for N, H, C in ((3, 4, 2), (5, 3, 3), (2, 6, 4))]  # fmt: skip
 
 
+def _any_classifier(rng: random.Random) -> tuple[Any, ...]:
+    N, H, C = rng.randint(1, 4), rng.randint(2, 5), rng.randint(2, 4)
+    return normal(rng, N, H), normal(rng, C, H), normal(rng, C)
+
+
 @check(
     "12",
     cases=_classifiers,
@@ -127,6 +147,7 @@ def _classifiers() -> list[tuple[Any, ...]]:
         "what does cross_entropy expect, logits or probabilities?",
         "return states @ weight.T + bias, and leave the softmax to the loss",
     ),
+    drawn=_any_classifier,
 )
 def classifier_logits(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """What a classifier hands to cross_entropy, from states [N, H], weight [C, H], bias [C]."""
@@ -135,8 +156,7 @@ def classifier_logits(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def _through_loss(logits: Any) -> Any:
     """The losses that an answer leads to, for every class."""
-    if logits is ...:
-        return ...
+    logits = torch.as_tensor(logits, dtype=torch.float32)
     return [F.cross_entropy(logits, torch.full((len(logits),), label), reduction="none")
             for label in range(logits.shape[1])]  # fmt: skip
 

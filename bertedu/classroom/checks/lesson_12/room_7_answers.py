@@ -1,10 +1,13 @@
-"""Checks of the bug museum: the room of answers."""
+"""Exhibits 24 to 27, the room of answers: their checks."""
 
+import random
+import statistics
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import normal
 from bertedu.classroom.checks.framework import check
 
 
@@ -18,6 +21,12 @@ def _span_cases() -> list[tuple[Any, ...]]:
     ]
 
 
+def _any_span(rng: random.Random) -> tuple[Any, ...]:
+    S = rng.randint(2, 6)
+    start = rng.randrange(S)
+    return *normal(rng, 2, S), start, rng.randrange(start, S)
+
+
 @check(
     "12",
     cases=_span_cases,
@@ -25,6 +34,7 @@ def _span_cases() -> list[tuple[Any, ...]]:
         "two softmaxes give two probabilities; both must come true",
         "the probability that start *and* end are so is the product",
     ),
+    drawn=_any_span,
 )
 def span_probability(start_logits: Tensor, end_logits: Tensor, start: int, end: int) -> float:
     """The probability of an answer, start and end drawn independently."""
@@ -36,6 +46,12 @@ def _both(start_logits: Tensor, end_logits: Tensor, start: int, end: int) -> tup
     return start_logits.softmax(-1)[start], end_logits.softmax(-1)[end]
 
 
+def _of_legal_spans(s: Tensor, e: Tensor, start: int, end: int) -> Tensor:
+    legal = (s[:, None] + e).masked_fill(~torch.ones(len(s), len(s)).triu().bool(), -torch.inf)
+    return (s[start] + e[end] - legal.logsumexp((0, 1))).exp()
+
+
+span_probability.right("one softmax over all legal spans, as in lesson 11", _of_legal_spans)
 span_probability.wrong(
     "sum of logits",
     lambda s, e, i, j: s[i] + e[j],
@@ -70,6 +86,11 @@ def _qa_cases() -> list[tuple[Any, ...]]:
     return [*cases, *((*torch.randn(2, 9, generator=rng), 3) for _ in range(3))]
 
 
+def _any_text(rng: random.Random) -> tuple[Any, ...]:
+    S = rng.randint(3, 8)
+    return *(normal(rng, 2, S, scale=2) - rng.choice([0, 0, 5])), rng.randrange(S - 1)
+
+
 @check(
     "12",
     cases=_qa_cases,
@@ -77,6 +98,7 @@ def _qa_cases() -> list[tuple[Any, ...]]:
         "judge all pairs start <= end in the context by the sum of their logits; take the best",
         "`torch.triu` keeps the pairs on and above the diagonal of start[:, None] + end[None, :]",
     ),
+    drawn=_any_text,
 )
 def best_span(start_logits: Tensor, end_logits: Tensor, context: int) -> tuple[int, int]:
     """The best (start, end) with start <= end, both from position `context` on."""
@@ -139,13 +161,20 @@ best_span.wrong(
 
 @check(
     "12",
-    cases=lambda: [([3.0, 9.0, 8.0], 7.0), ([3.0], 7.0), ([9.0, 8.0], 7.0), ([2.0, 7.5, 7.5], 4.0),
-                   ([1.0, 5.0, 6.0], 0.0), ([8.0, 9.0, 1.0], 3.0)],
+    cases=lambda: [
+        ([3.0, 9.0, 8.0], 7.0),
+        ([3.0], 7.0),
+        ([9.0, 8.0], 7.0),
+        ([2.0, 7.5, 7.5], 4.0),
+        ([1.0, 5.0, 6.0], 0.0),
+        ([8.0, 9.0, 1.0], 3.0),
+    ],
     hints=(
         "in most windows of a long text there is no answer, and they say so loudly",
         "there is an answer if *some* window is ready to give one: the smallest null score counts",
     ),
-)  # fmt: skip
+    drawn=lambda rng: ([rng.uniform(0, 9) for _ in range(rng.randint(1, 5))], rng.uniform(0, 9)),
+)
 def has_answer(null_scores: list[float], best_span_score: float) -> bool:
     """Whether a text of several windows holds an answer, from each window's "none" score."""
     return any(score <= best_span_score for score in null_scores)
@@ -162,6 +191,11 @@ has_answer.wrong(
     "the mean still grows with every window that holds no answer: take the smallest",
 )
 has_answer.wrong(
+    "median",
+    lambda nulls, best: best >= statistics.median(nulls),
+    "the middle one still says no where most windows hold no answer: take the smallest",
+)
+has_answer.wrong(
     "first window",
     lambda nulls, best: best >= nulls[0],
     "you ask the first window only; the answer may be in any of them",
@@ -173,13 +207,30 @@ has_answer.wrong(
 )
 
 
+def _any_windows(rng: random.Random) -> tuple[Any, ...]:
+    size = rng.randint(2, 12)
+    return rng.randint(1, 40), size, rng.randrange(size)
+
+
 @check(
     "12",
-    cases=lambda: [(157, 114, 14), (10, 10, 2), (1000, 354, 128), (5, 8, 3), (11, 4, 3), (9, 4, 0)],
+    cases=lambda: [
+        (157, 114, 14),
+        (10, 10, 2),
+        (1000, 354, 128),
+        (5, 8, 3),
+        (11, 4, 3),
+        (9, 4, 0),
+        (3, 8, 3),
+        (1, 5, 4),
+        (8, 8, 3),
+        (9, 8, 7),
+    ],
     hints=(
         "the next window begins `size - overlap` later",
         "stop as soon as a window reaches the end of the text",
     ),
+    drawn=_any_windows,
 )
 def windows(length: int, size: int, overlap: int) -> list[tuple[int, int]]:
     """Windows (start, end) that cover a text; neighbours share `overlap` tokens."""
