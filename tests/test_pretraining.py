@@ -18,8 +18,8 @@ import torch
 from bertedu import BertConfig, BertForPreTraining, BertTokenizer, CheckpointError, InputError
 from bertedu.pretraining import (
     PretrainingData,
+    PretrainingStep,
     Recipe,
-    StepReport,
     evaluate,
     pretrain,
     set_token_frequencies,
@@ -27,7 +27,8 @@ from bertedu.pretraining import (
 )
 from bertedu.pretraining.corpus import Corpus
 from bertedu.tokenizer import SPECIAL_TOKENS
-from bertedu.training.checkpoints import checkpoints, make_optimizer
+from bertedu.training.checkpoints import checkpoints
+from bertedu.training.step import make_optimizer
 
 TOKENIZER = BertTokenizer([*SPECIAL_TOKENS, *(f"w{i}" for i in range(40))])
 CONFIG = BertConfig(
@@ -61,7 +62,7 @@ def fresh_model() -> BertForPreTraining:
     return BertForPreTraining(CONFIG)
 
 
-def losses(reports: list[StepReport]) -> list[tuple[float, float]]:
+def losses(reports: list[PretrainingStep]) -> list[tuple[float, float]]:
     return [(report.mlm_loss, report.nsp_loss) for report in reports]
 
 

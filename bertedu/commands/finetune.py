@@ -14,7 +14,7 @@ from bertedu.checkpoint import read_config, resolve
 from bertedu.errors import InputError
 from bertedu.finetuning.registry import TASKS
 from bertedu.finetuning.run import FinetuningRecipe, FinetuningRun
-from bertedu.training.checkpoints import hours_left
+from bertedu.training.schedule import hours_left
 from bertedu.utils.files import write_json
 
 DEFAULTS = FinetuningRecipe()

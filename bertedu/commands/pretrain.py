@@ -4,7 +4,6 @@ import argparse
 import itertools
 import json
 import signal
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,15 +27,16 @@ from bertedu.pretraining.masking import MaskingRule
 from bertedu.pretraining.run import (
     Evaluation,
     PretrainingData,
+    PretrainingStep,
     Recipe,
-    StepReport,
     evaluate,
     pretrain,
     set_token_frequencies,
     unigram_log_probs,
 )
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.checkpoints import checkpoints, hours_left
+from bertedu.training.checkpoints import checkpoints, steps_behind
+from bertedu.training.schedule import hours_left, seconds_of
 
 HELD_OUT = 0.02  # share of the documents,
 HELD_OUT_DOCUMENTS = 8  # and at least so many: evaluation needs pairs
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 
     torch.manual_seed(args.seed)
     model = starting_model(args, unigrams)
-    steps_done = int(checkpoints(args.out)[-1].name[5:]) if checkpoints(args.out) else 0
+    steps_done = steps_behind(checkpoints(args.out)[-1]) if checkpoints(args.out) else 0
     if leader:
         announce(model, data, recipe, corpus, steps_done)
 
@@ -183,12 +183,7 @@ def announce(
 ) -> None:
     """Prints how much text, how many steps and how many hours lie ahead."""
     batches = list(itertools.islice(data.batches(), 4))
-    seconds = []
-    for batch in batches:  # gradients that nobody uses: timing only
-        began = time.perf_counter()
-        model(**batch, skip_padding=True).loss.backward()
-        model.zero_grad()
-        seconds.append(time.perf_counter() - began)
+    seconds = min(seconds_of(model, batch) for batch in batches)
     tokens = sum(int(batch["attention_mask"].sum()) for batch in batches) / len(batches)
     left = recipe.steps - done
     print(
@@ -196,7 +191,7 @@ def announce(
         f"{sum(p.numel() for p in model.parameters()):,} parameters; {recipe.steps:,} steps of "
         f"about {tokens:,.0f} tokens, {recipe.steps * tokens / 1e6:.1f}M in all "
         f"({recipe.steps * tokens / corpus.num_tokens:.1f} times the text)\n"
-        f"{left:,} steps to go, about {hours_left(left, min(seconds))} on this machine",
+        f"{left:,} steps to go, about {hours_left(left, seconds)} on this machine",
         flush=True,
     )
 
@@ -238,7 +233,7 @@ class History:
         monitor = TrainingMonitor(steps, judged[-1][1].unigram_loss)
         for row in self.rows:
             if "mlm_loss" in row:
-                monitor.add(StepReport(**row))
+                monitor.add(PretrainingStep(**row))
         for step, evaluation in judged:
             monitor.evaluated(step + 1, evaluation)
         picture.write_text(monitor.to_svg(), encoding="utf-8")

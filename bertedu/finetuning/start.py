@@ -10,7 +10,6 @@ from bertedu.bert import Bert
 from bertedu.checkpoint import load_tokenizer, load_weights, read_config, read_weights, resolve
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuning.recipe import FinetuningRecipe
 from bertedu.finetuning.task import Task
 from bertedu.tokenizer import BertTokenizer
 
@@ -59,19 +58,17 @@ def starting_model(
     return model, tokenizer
 
 
-def freeze(model: nn.Module, recipe: FinetuningRecipe) -> None:
-    """Keeps the weights that the recipe freezes as they are.
+def freeze(model: nn.Module, layers: int, encoder: bool) -> None:
+    """Keeps weights as they are: of the first layers, with the embeddings, or of the encoder.
 
     Raises:
         InputError: more layers than there are.
     """
     config: BertConfig = model.config  # type: ignore[assignment]
-    if not 0 <= recipe.freeze_layers <= config.num_hidden_layers:
-        raise InputError(
-            f"freeze_layers is {recipe.freeze_layers}; this model has {config.num_hidden_layers}"
-        )
-    frozen = [f"bert.encoder.layer.{i}." for i in range(recipe.freeze_layers)]
-    frozen += ["bert.embeddings."] if recipe.freeze_layers else []
-    frozen += ["bert."] if recipe.freeze_encoder else []
+    if not 0 <= layers <= config.num_hidden_layers:
+        raise InputError(f"freeze_layers is {layers}; this model has {config.num_hidden_layers}")
+    frozen = [f"bert.encoder.layer.{i}." for i in range(layers)]
+    frozen += ["bert.embeddings."] if layers else []
+    frozen += ["bert."] if encoder else []
     for name, parameter in model.named_parameters():
         parameter.requires_grad = not name.startswith(tuple(frozen))

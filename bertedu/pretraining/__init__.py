@@ -5,23 +5,23 @@
 """
 
 from bertedu.pretraining.run import (
-    Batch,
     Evaluation,
     PretrainingData,
+    PretrainingStep,
     Recipe,
-    StepReport,
     evaluate,
     pretrain,
     set_token_frequencies,
     unigram_log_probs,
 )
+from bertedu.training.batches import Batch
 
 __all__ = [
     "Batch",
     "Evaluation",
     "PretrainingData",
+    "PretrainingStep",
     "Recipe",
-    "StepReport",
     "evaluate",
     "pretrain",
     "set_token_frequencies",

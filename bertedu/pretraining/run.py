@@ -10,12 +10,12 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from bertedu.errors import InputError
 from bertedu.heads import BertForPreTraining
@@ -23,13 +23,14 @@ from bertedu.pretraining.corpus import Corpus
 from bertedu.pretraining.masking import MaskingRule, mask_tokens
 from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.checkpoints import counted, make_optimizer, resume, save_checkpoint
+from bertedu.training.batches import Batch, bucketed, counted
+from bertedu.training.checkpoints import checkpoint_name, newest
+from bertedu.training.schedule import learning_rate_at
+from bertedu.training.step import Trainer, seed_of
 from bertedu.utils.validation import IGNORED
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ class Recipe:
             >>> [round(recipe.learning_rate_at(step), 3) for step in (0, 1, 2, 9)]
             [0.5, 1.0, 1.0, 0.125]
         """
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        return self.learning_rate * (self.steps - step) / max(1, self.steps - self.warmup_steps)
+        return learning_rate_at(
+            step, self.steps, peak=self.learning_rate, warmup=self.warmup_steps,
+            fall=self.warmup_steps,
+        )  # fmt: skip
 
 
 class PretrainingData:
@@ -137,20 +139,15 @@ class PretrainingData:
         rng = np.random.default_rng([self.recipe.seed, epoch])
         budget = self.recipe.tokens_per_batch
         lengths = self.sampler.lengths(examples)
-        pool = 64 * budget // self.recipe.max_length
-        for first in range(0, len(examples), pool):
-            rows = first + np.argsort(-lengths[first : first + pool], kind="stable")
-            batches = []
-            while len(rows):
-                size = budget // int(lengths[rows[0]])  # the first is the longest
-                batches.append(rows[:size])
-                rows = rows[size:]
+        pools = range(0, len(examples), 64 * budget // self.recipe.max_length)
+        for pool in np.split(np.arange(len(examples)), pools[1:]):
+            batches = bucketed(pool, lengths, budget)
             full = batches[:-1] or batches
             yield from (full[i] for i in rng.permutation(len(full)))
 
     def _batch(self, examples: NDArray[np.void], step: int) -> Batch:
         batch = self.sampler.materialize(examples)
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed(seed_of(self.recipe.seed, step))
         masked = mask_tokens(
             batch["input_ids"],
             self.tokenizer,
@@ -161,7 +158,7 @@ class PretrainingData:
         return {**batch, "input_ids": masked.input_ids, "labels": masked.labels}
 
 
-class StepReport(NamedTuple):
+class PretrainingStep(NamedTuple):
     """What happened in one step: losses in nats, over the whole batch, before the update."""
 
     step: int
@@ -203,7 +200,7 @@ def pretrain(
     folder: Path | None = None,
     save_every: int = 200,
     accelerator: "Accelerator | None" = None,
-) -> Generator[StepReport, None, None]:
+) -> Generator[PretrainingStep, None, None]:
     """Trains the model, and yields after every step; close it, and it saves and stops.
 
     Args:
@@ -218,46 +215,21 @@ def pretrain(
         CheckpointError: the folder cannot be written to, or holds the run of another recipe; the
             last good checkpoint stays.
     """
-    device = accelerator.device if accelerator else torch.device("cpu")
-    rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-    bare, trained, optimizer = model.to(device), model, make_optimizer(model, recipe)
-    first = resume(folder, bare, optimizer, recipe) if folder else 0
-    if accelerator:
-        trained, optimizer = accelerator.prepare(model, optimizer)
+    trainer = Trainer(model, recipe, accelerator, newest(folder, recipe) if folder else None)
 
     def save() -> None:
-        if folder is not None and rank == 0:
-            finished = folder / f"step-{done:07d}"
-            save_checkpoint(finished, bare, optimizer, data.tokenizer, recipe)
+        if folder is not None:
+            trainer.save(folder / checkpoint_name(trainer.done), data.tokenizer)
 
-    for step, batch in zip(range(first, recipe.steps), data.batches(first), strict=False):
-        began = time.perf_counter()
-        trained.train()
-        torch.manual_seed(recipe.seed * 1_000_003 + step * world + rank)  # dropout
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(step)
-        mine = {name: values[rank::world].to(device) for name, values in batch.items()}
-        output = trained(**mine, skip_padding=True)
-        # Each process has means over its own share; weighted, they add up to the whole batch's.
-        mlm_loss = output.mlm_loss * (counted(mine["labels"]) / counted(batch["labels"]))
-        pairs = counted(mine["next_sentence_label"]) / max(1, counted(batch["next_sentence_label"]))
-        nsp_loss = output.nsp_loss * pairs
-        backward = accelerator.backward if accelerator else Tensor.backward
-        backward((mlm_loss + nsp_loss) * world)  # gradients are averaged over the processes
-        clip = accelerator.clip_grad_norm_ if accelerator else nn.utils.clip_grad_norm_
-        clip(trained.parameters(), recipe.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-        losses = torch.stack([mlm_loss, nsp_loss]).detach()
-        if accelerator:
-            losses = accelerator.reduce(losses, "sum")
-        done = step + 1
-        report = StepReport(
+    steps = range(trainer.done, recipe.steps)
+    for step, batch in zip(steps, data.batches(trainer.done), strict=False):
+        began, rate = time.perf_counter(), recipe.learning_rate_at(step)
+        mlm_loss, nsp_loss = trainer.step(batch, losses, rate).tolist()
+        report = PretrainingStep(
             step=step,
-            mlm_loss=float(losses[0]),
-            nsp_loss=float(losses[1]),
-            learning_rate=recipe.learning_rate_at(step),
+            mlm_loss=mlm_loss,
+            nsp_loss=nsp_loss,
+            learning_rate=rate,
             tokens=int(batch["attention_mask"].sum()),
             seconds=time.perf_counter() - began,
         )
@@ -266,8 +238,13 @@ def pretrain(
         except GeneratorExit:  # the caller takes no more steps
             save()
             raise
-        if done % save_every == 0 or done == recipe.steps:
+        if trainer.done % save_every == 0 or trainer.done == recipe.steps:
             save()  # after the caller has noted the step: no note is missing behind a checkpoint
+
+
+def losses(output: Any) -> dict[str, Tensor]:
+    """Returns both losses, nats, by the labels that each is the mean over."""
+    return {"labels": output.mlm_loss, "next_sentence_label": output.nsp_loss}
 
 
 @torch.inference_mode()
