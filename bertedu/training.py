@@ -5,7 +5,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,14 +58,26 @@ def save_checkpoint(
     Raises:
         CheckpointError: the disk is full, or the folder cannot be written to.
     """
-    folder = finished.parent
-    unfinished = folder / "unfinished"
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with finishing(finished) as unfinished:
         save_pretrained(model, unfinished, tokenizer)
         with replacing(unfinished / "optimizer.pt") as temporary:
             torch.save(optimizer.state_dict(), temporary)
         write_json(unfinished / "recipe.json", asdict(recipe))
+    for older in checkpoints(finished.parent)[:-1]:
+        shutil.rmtree(older, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def finishing(finished: Path) -> Iterator[Path]:
+    """Gives a folder that takes the name `finished` once everything in it is written.
+
+    Raises:
+        CheckpointError: the disk is full, or the folder cannot be written to.
+    """
+    unfinished = finished.parent / "unfinished"
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        yield unfinished
         unfinished.replace(finished)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -73,13 +85,33 @@ def save_checkpoint(
             f"{finished} could not be written ({error}): make room, then run the same command to "
             "go on from the checkpoint before it"
         ) from error
-    for older in checkpoints(folder)[:-1]:
-        shutil.rmtree(older, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """Returns a run's finished checkpoints, the newest last."""
     return sorted(folder.glob("step-*"))
+
+
+def remove_after(folder: Path, steps: int) -> None:
+    """Removes a run's checkpoints that have more steps behind them than so many."""
+    for checkpoint in checkpoints(folder):
+        if steps_behind(checkpoint) > steps:
+            shutil.rmtree(checkpoint)
+
+
+def checkpoint_name(steps: int) -> str:
+    """Returns the name of the checkpoint that has so many steps behind it.
+
+    Example:
+        >>> checkpoint_name(200), steps_behind(Path("run") / checkpoint_name(200))
+        ('step-0000200', 200)
+    """
+    return f"step-{steps:07d}"
+
+
+def steps_behind(checkpoint: Path) -> int:
+    """Returns the number of steps that a checkpoint has behind it."""
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 def resume(
@@ -95,20 +127,51 @@ def resume(
     """
     if not (finished := checkpoints(folder)):
         return 0
-    newest = finished[-1]
-    with reading(newest):
-        theirs: dict[str, Any] = json.loads((newest / "recipe.json").read_text("utf-8"))
-    ours = json.loads(json.dumps(asdict(recipe)))
-    if different := [name for name in ours if ours[name] != theirs.get(name)]:
-        name = different[0]
-        raise CheckpointError(
-            f"{folder} holds a run with {name} = {theirs.get(name)}, not {ours[name]}: continue "
-            "it with its own settings, or choose another folder"
-        )
-    load_weights(model, read_weights(newest), newest)
-    with reading(newest):
-        optimizer.load_state_dict(torch.load(newest / "optimizer.pt", weights_only=True))
-    return int(newest.name.removeprefix("step-"))
+    if different := differences(finished[-1], recipe):
+        raise another_run(folder, different)
+    return load_checkpoint(finished[-1], model, optimizer)
+
+
+def differences(
+    checkpoint: Path, recipe: "Recipe | FinetuningRecipe"
+) -> dict[str, tuple[Any, Any]]:
+    """Returns the settings that differ in a checkpoint's run, each as theirs and ours.
+
+    A setting that is newer than the run had its default there.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged.
+    """
+    ours: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    defaults = {f.name: f.default for f in fields(recipe) if f.default is not MISSING}
+    with reading(checkpoint):
+        theirs = defaults | json.loads((checkpoint / "recipe.json").read_text("utf-8"))
+    return {
+        name: (theirs.get(name), value) for name, value in ours.items() if theirs.get(name) != value
+    }
+
+
+def another_run(
+    folder: Path, different: dict[str, tuple[Any, Any]], hint: str = ""
+) -> CheckpointError:
+    """Returns the error that a folder holds the run of another recipe."""
+    name, (theirs, ours) = next(iter(different.items()))
+    return CheckpointError(
+        f"{folder} holds a run with {name} = {theirs}, not {ours}: continue it with its own "
+        f"settings, or choose another folder{hint}"
+    )
+
+
+def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Loads a checkpoint and returns the number of steps that it has behind it.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    load_weights(model, read_weights(checkpoint), checkpoint)
+    with reading(checkpoint):
+        optimizer.load_state_dict(torch.load(checkpoint / "optimizer.pt", weights_only=True))
+    return steps_behind(checkpoint)
 
 
 @contextlib.contextmanager
