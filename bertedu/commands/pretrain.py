@@ -1,4 +1,11 @@
-"""`bertedu pretrain`: text in, a pretrained BERT out; interrupted, it goes on where it was."""
+"""`bertedu pretrain`: text in, a pretrained BERT out; interrupted, it goes on where it was.
+
+Under `--schedule wsd` a later call may also ask for more `--steps`. The run's folder has its newest
+checkpoint (step-*), the best weights by held-out loss (best), the checkpoints kept along the way
+(kept, see `bertedu.pretraining.kept`), the one that more steps go on from once the learning rate
+has begun to fall (decay), every step's losses (history.jsonl, curves.svg), and the text as ids
+(corpus).
+"""
 
 import argparse
 import itertools
@@ -25,6 +32,7 @@ from bertedu.heads import BertForPreTraining
 from bertedu.pretraining.corpus import Corpus
 from bertedu.pretraining.masking import MaskingRule
 from bertedu.pretraining.run import (
+    SCHEDULES,
     Evaluation,
     PretrainingData,
     PretrainingStep,
@@ -32,6 +40,7 @@ from bertedu.pretraining.run import (
     evaluate,
     pretrain,
     set_token_frequencies,
+    starting_point,
     unigram_log_probs,
 )
 from bertedu.tokenizer import BertTokenizer
@@ -52,6 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-tokens", type=int, default=2048, help="tokens a step")
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="the peak")
     parser.add_argument("--warmup", type=int, default=100, help="steps")
+    parser.add_argument(
+        "--schedule", choices=SCHEDULES, default="linear",
+        help="after the warm-up, the learning rate falls to 0, or (wsd) stays and falls at the "
+        "end, so that a later call may ask for more steps",
+    )  # fmt: skip
+    parser.add_argument(
+        "--decay-share", type=float, default=0.2, help="of the steps, in which it falls (wsd)"
+    )
     parser.add_argument("--max-length", type=int, default=128, help="tokens an example")
     parser.add_argument(
         "--short-share", type=float, default=0.1, help="of the pairs, of a random shorter length"
@@ -68,6 +85,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--evaluate-every", type=int, default=200, help="steps")
     parser.add_argument("--evaluation-batches", type=int, default=16)
+    parser.add_argument(
+        "--keep", type=int, default=10,
+        help="checkpoints that stay, along the whole run, with their answers (0: none)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,7 +108,11 @@ def run(args: argparse.Namespace) -> int:
         short_share=args.short_share,
         seed=args.seed,
         masking=MaskingRule(rate=args.mask_rate),
+        schedule=args.schedule,
+        decay_share=args.decay_share,
     )
+    point = starting_point(args.out, recipe)  # refuses another run's folder at once
+    steps_done = steps_behind(point) if point else 0
     tokenizer = load_tokenizer("bertedu" if args.init == "scratch" else args.init)
     with accelerator.main_process_first():
         corpus = open_corpus(args.corpus, tokenizer, args.out / "corpus", progress=leader)
@@ -100,9 +125,14 @@ def run(args: argparse.Namespace) -> int:
 
     torch.manual_seed(args.seed)
     model = starting_model(args, unigrams)
-    steps_done = steps_behind(checkpoints(args.out)[-1]) if checkpoints(args.out) else 0
     if leader:
         announce(model, data, recipe, corpus, steps_done)
+        if any(steps_behind(newer) > steps_done for newer in checkpoints(args.out)):
+            print(
+                f"back to step {steps_done:,}, before the learning rate fell, and from there on "
+                f"to {recipe.steps:,}",
+                flush=True,
+            )
 
     history = History(args.out / "history.jsonl", steps_done) if leader else None
     stop = [False]
@@ -110,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.__setitem__(0, True))
     steps = pretrain(
         model, data, recipe, folder=args.out, save_every=args.evaluate_every,
-        accelerator=accelerator,
+        keep=args.keep, accelerator=accelerator,
     )  # fmt: skip
     bar = tqdm(
         total=recipe.steps, initial=steps_done, unit="step", disable=not leader, mininterval=5

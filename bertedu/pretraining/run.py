@@ -3,12 +3,17 @@
 Everything that is random in step k (which pairs, which masks, which dropout) is drawn from the
 seed and k alone. So a run that was killed and continued gives the same losses, bit for bit, as
 one that never stopped, and several processes see the batch that one process would have seen.
+
+Nor does the learning rate know how long a run will be, under the schedule "wsd" and until it
+falls. So such a run can be given more steps later, and gives what it would have given had it been
+planned so.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,20 +22,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bertedu.errors import InputError
+from bertedu.errors import CheckpointError, InputError
 from bertedu.heads import BertForPreTraining
 from bertedu.pretraining.corpus import Corpus
+from bertedu.pretraining.kept import KEPT, keep_checkpoint, marks
 from bertedu.pretraining.masking import MaskingRule, mask_tokens
 from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch, bucketed, counted
-from bertedu.training.checkpoints import checkpoint_name, newest
+from bertedu.training.checkpoints import (
+    another_run,
+    checkpoint_name,
+    checkpoints,
+    differences,
+    remove_after,
+    steps_behind,
+)
 from bertedu.training.schedule import learning_rate_at
 from bertedu.training.step import Trainer, seed_of
 from bertedu.utils.validation import IGNORED
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+SCHEDULES = ("linear", "wsd")
+DECAY = "decay"
+"""The folder of the checkpoint from which a run under "wsd" can be given more steps."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,10 @@ class Recipe:
         tokens_per_batch: a batch has as many examples as fit into so many tokens, padding
             counted, all processes together.
         learning_rate: the peak, reached at the end of the warm-up.
-        warmup_steps: steps over which the learning rate rises; then it falls to 0, linearly.
+        warmup_steps: steps over which the learning rate rises.
+        schedule: what it does then. "linear": it falls to 0, linearly. "wsd" (warm-up, stable,
+            decay): it stays, and falls to 0, linearly, in the last steps only.
+        decay_share: share of the steps that those last ones are.
         weight_decay: of everything but biases and LayerNorm.
         max_length: tokens of an example at most.
         short_share: share of the pairs that aim at a random shorter length.
@@ -51,7 +71,11 @@ class Recipe:
         seed: decides pairs, masks and dropout.
         mlm_only: also learn from documents of a single sentence, without a pair.
 
-    Source: Devlin et al. 2019, appendix A.2; google-research/bert optimization.py.
+    Raises:
+        InputError: a number that cannot be used.
+
+    Source: Devlin et al. 2019, appendix A.2; google-research/bert optimization.py. wsd: Hu et al.
+    2024, MiniCPM, section 4.
     """
 
     steps: int
@@ -65,6 +89,8 @@ class Recipe:
     masking: MaskingRule = field(default_factory=MaskingRule)
     seed: int = 0
     mlm_only: bool = True
+    schedule: str = "linear"
+    decay_share: float = 0.2
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -73,6 +99,22 @@ class Recipe:
                 f"steps is {self.steps} and tokens_per_batch {self.tokens_per_batch}: a run needs "
                 f"a step, and a batch the {self.max_length} tokens of one example"
             )
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"schedule is {self.schedule!r}: choose {' or '.join(SCHEDULES)}")
+        if not 0 <= self.decay_share < 1:
+            raise InputError(f"decay_share is {self.decay_share}: from 0 to less than 1")
+
+    @property
+    def decay_start(self) -> int:
+        """The number of steps after which the learning rate falls.
+
+        Example:
+            >>> Recipe(steps=1000).decay_start, Recipe(steps=1000, schedule="wsd").decay_start
+            (100, 800)
+        """
+        if self.schedule == "linear":
+            return self.warmup_steps
+        return max(self.warmup_steps, self.steps - round(self.decay_share * self.steps))
 
     def learning_rate_at(self, step: int) -> float:
         """Returns the learning rate of a step, counted from 0.
@@ -84,7 +126,7 @@ class Recipe:
         """
         return learning_rate_at(
             step, self.steps, peak=self.learning_rate, warmup=self.warmup_steps,
-            fall=self.warmup_steps,
+            fall=self.decay_start,
         )  # fmt: skip
 
 
@@ -123,13 +165,21 @@ class PretrainingData:
         A batch has the model's arguments: input_ids, token_type_ids, attention_mask and labels,
         int64 [B, S], and next_sentence_label, int64 [B].
         """
-        step = 0
+        for step, examples in enumerate(self._examples()):
+            if step >= start:
+                yield self._batch(examples, step)
+
+    def tokens(self, steps: int) -> int:
+        """Returns how many tokens the first so many batches have, padding not counted."""
+        first = itertools.islice(self._examples(), steps)
+        return sum(int(self.sampler.lengths(examples).sum()) for examples in first)
+
+    def _examples(self) -> Iterator[NDArray[np.void]]:
+        """Yields the examples of each batch, epoch after epoch."""
         for epoch in itertools.count():
             examples = self.sampler.epoch(epoch).examples
             for rows in self._bucketed(examples, epoch):
-                if step >= start:
-                    yield self._batch(examples[rows], step)
-                step += 1
+                yield examples[rows]
 
     def _bucketed(self, examples: NDArray[np.void], epoch: int) -> Iterator[NDArray[np.int64]]:
         """Yields the rows of each batch: examples of like length, batches in random order.
@@ -192,6 +242,53 @@ class Evaluation:
     pairs: int
 
 
+def starting_point(folder: Path, recipe: Recipe) -> Path | None:
+    """Returns the checkpoint in a run's folder that the run goes on from; None if it begins.
+
+    That is the newest. Under "wsd" it may be given another number of steps than it had: before
+    its learning rate falls, by the old number and by the new one, it simply goes on; after that
+    it goes back to the checkpoint that was kept where the fall began.
+
+    Raises:
+        CheckpointError: the folder holds the run of another recipe, or one that cannot be given
+            this number of steps.
+    """
+    points = sorted([*checkpoints(folder), *checkpoints(folder / DECAY)], key=steps_behind)
+    stable: list[int] = []  # where the learning rate had not begun to fall
+    for point in reversed(points):
+        different = differences(point, recipe)
+        if not different:
+            return point
+        theirs, _ = different.pop("steps", (recipe.steps, recipe.steps))
+        if different:
+            raise another_run(folder, different)
+        if recipe.schedule != "wsd":
+            hint = " (a run under the schedule wsd can be given more steps)"
+            raise another_run(folder, {"steps": (theirs, recipe.steps)}, hint)
+        done, newest = steps_behind(point), steps_behind(points[-1])
+        if newest > recipe.steps:
+            raise CheckpointError(
+                f"{folder} has {newest:,} steps behind it, more than {recipe.steps:,}: ask for "
+                "more steps, or choose another folder"
+            )
+        if done <= replace(recipe, steps=theirs).decay_start:
+            if done <= recipe.decay_start:
+                return point
+            stable.append(done)
+    if stable:
+        raise CheckpointError(
+            f"of {recipe.steps:,} steps the learning rate would fall from step "
+            f"{recipe.decay_start:,}, and {folder} goes on from step {stable[-1]:,} at the "
+            f"earliest: ask for {math.ceil(stable[-1] / (1 - recipe.decay_share)):,} steps or more"
+        )
+    if points:
+        raise CheckpointError(
+            f"{folder} keeps no checkpoint from before its learning rate fell, so it cannot be "
+            "given another number of steps: choose another folder"
+        )
+    return None
+
+
 def pretrain(
     model: BertForPreTraining,
     data: PretrainingData,
@@ -199,6 +296,7 @@ def pretrain(
     *,
     folder: Path | None = None,
     save_every: int = 200,
+    keep: int = 0,
     accelerator: "Accelerator | None" = None,
 ) -> Generator[PretrainingStep, None, None]:
     """Trains the model, and yields after every step; close it, and it saves and stops.
@@ -207,20 +305,34 @@ def pretrain(
         model: trained in place.
         data: the batches.
         recipe: the optimizer's numbers.
-        folder: where checkpoints go; a run that was interrupted there is continued.
+        folder: where checkpoints go; a run that was interrupted there is continued, from its
+            `starting_point`.
         save_every: steps between checkpoints.
+        keep: how many checkpoints stay, along the whole run, with their answers (`kept`).
         accelerator: of the `accelerate` package, for several processes or a GPU.
 
     Raises:
         CheckpointError: the folder cannot be written to, or holds the run of another recipe; the
             last good checkpoint stays.
     """
-    trainer = Trainer(model, recipe, accelerator, newest(folder, recipe) if folder else None)
+    checkpoint = starting_point(folder, recipe) if folder else None
+    trainer = Trainer(model, recipe, accelerator, checkpoint)
+    marked = marks(recipe.steps, keep)
+    stable_until = recipe.decay_start if recipe.schedule == "wsd" else -1
+    writes_to = folder if trainer.accelerator.is_main_process else None
+    if writes_to:
+        remove_after(writes_to, trainer.done)  # the fall of a run that was given more steps
 
     def save() -> None:
-        if folder is not None:
-            trainer.save(folder / checkpoint_name(trainer.done), data.tokenizer)
+        if writes_to:
+            done = trainer.done
+            places = [writes_to / DECAY, writes_to] if done == stable_until else [writes_to]
+            for finished in [place / checkpoint_name(done) for place in places]:
+                if not finished.exists():
+                    trainer.save(finished, data.tokenizer)
 
+    if trainer.done == stable_until:  # a new number of steps may let it fall from here on
+        save()
     steps = range(trainer.done, recipe.steps)
     for step, batch in zip(steps, data.batches(trainer.done), strict=False):
         began, rate = time.perf_counter(), recipe.learning_rate_at(step)
@@ -233,12 +345,22 @@ def pretrain(
             tokens=int(batch["attention_mask"].sum()),
             seconds=time.perf_counter() - began,
         )
+        if writes_to and trainer.done in marked:
+            keep_checkpoint(
+                writes_to / KEPT / checkpoint_name(trainer.done),
+                model,
+                data.tokenizer,
+                steps=trainer.done,
+                of_steps=recipe.steps,
+                tokens=data.tokens(trainer.done),
+                learning_rate=rate,
+            )
         try:
             yield report
         except GeneratorExit:  # the caller takes no more steps
             save()
             raise
-        if trainer.done % save_every == 0 or trainer.done == recipe.steps:
+        if trainer.done % save_every == 0 or trainer.done in {recipe.steps, stable_until}:
             save()  # after the caller has noted the step: no note is missing behind a checkpoint
 
 

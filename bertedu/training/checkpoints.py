@@ -4,7 +4,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +32,26 @@ def save_checkpoint(
     Raises:
         CheckpointError: the disk is full, or the folder cannot be written to.
     """
-    folder = finished.parent
-    unfinished = folder / "unfinished"
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with finishing(finished) as unfinished:
         save_pretrained(model, unfinished, tokenizer)
         with replacing(unfinished / "optimizer.pt") as temporary:
             torch.save(optimizer.state_dict(), temporary)
         write_json(unfinished / "recipe.json", asdict(recipe))
+    for older in checkpoints(finished.parent)[:-1]:
+        shutil.rmtree(older, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def finishing(finished: Path) -> Iterator[Path]:
+    """Gives a folder that takes the name `finished` once everything in it is written.
+
+    Raises:
+        CheckpointError: the disk is full, or the folder cannot be written to.
+    """
+    unfinished = finished.parent / "unfinished"
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        yield unfinished
         unfinished.replace(finished)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -47,8 +59,6 @@ def save_checkpoint(
             f"{finished} could not be written ({error}): make room, then run the same command to "
             "go on from the checkpoint before it"
         ) from error
-    for older in checkpoints(folder)[:-1]:
-        shutil.rmtree(older, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -56,24 +66,11 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
 
 
-def newest(folder: Path, recipe: "DataclassInstance") -> Path | None:
-    """Returns a run's newest checkpoint, None where there is none.
-
-    Raises:
-        CheckpointError: it is the run of another recipe, or damaged.
-    """
-    if not (finished := checkpoints(folder)):
-        return None
-    with reading(finished[-1]):
-        theirs: dict[str, Any] = json.loads((finished[-1] / "recipe.json").read_text("utf-8"))
-    ours = json.loads(json.dumps(asdict(recipe)))
-    if different := [name for name in ours if ours[name] != theirs.get(name)]:
-        name = different[0]
-        raise CheckpointError(
-            f"{folder} holds a run with {name} = {theirs.get(name)}, not {ours[name]}: continue "
-            "it with its own settings, or choose another folder"
-        )
-    return finished[-1]
+def remove_after(folder: Path, steps: int) -> None:
+    """Removes a run's checkpoints that have more steps behind them than so many."""
+    for checkpoint in checkpoints(folder):
+        if steps_behind(checkpoint) > steps:
+            shutil.rmtree(checkpoint)
 
 
 def checkpoint_name(steps: int) -> str:
@@ -89,6 +86,47 @@ def checkpoint_name(steps: int) -> str:
 def steps_behind(checkpoint: Path) -> int:
     """Returns the number of steps that a checkpoint has behind it."""
     return int(checkpoint.name.removeprefix("step-"))
+
+
+def newest(folder: Path, recipe: "DataclassInstance") -> Path | None:
+    """Returns a run's newest checkpoint, None where there is none.
+
+    Raises:
+        CheckpointError: it is the run of another recipe, or damaged.
+    """
+    if not (finished := checkpoints(folder)):
+        return None
+    if different := differences(finished[-1], recipe):
+        raise another_run(folder, different)
+    return finished[-1]
+
+
+def differences(checkpoint: Path, recipe: "DataclassInstance") -> dict[str, tuple[Any, Any]]:
+    """Returns the settings that differ in a checkpoint's run, each as theirs and ours.
+
+    A setting that is newer than the run had its default there.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged.
+    """
+    ours: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    defaults = {f.name: f.default for f in fields(recipe) if f.default is not MISSING}
+    with reading(checkpoint):
+        theirs = defaults | json.loads((checkpoint / "recipe.json").read_text("utf-8"))
+    return {
+        name: (theirs.get(name), value) for name, value in ours.items() if theirs.get(name) != value
+    }
+
+
+def another_run(
+    folder: Path, different: dict[str, tuple[Any, Any]], hint: str = ""
+) -> CheckpointError:
+    """Returns the error that a folder holds the run of another recipe."""
+    name, (theirs, ours) = next(iter(different.items()))
+    return CheckpointError(
+        f"{folder} holds a run with {name} = {theirs}, not {ours}: continue it with its own "
+        f"settings, or choose another folder{hint}"
+    )
 
 
 def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:

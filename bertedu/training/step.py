@@ -88,6 +88,7 @@ class Trainer:
         optimizer = make_optimizer(model, recipe)
         self.done = load_checkpoint(checkpoint, model, optimizer) if checkpoint else 0
         self.trained, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.accelerator.wait_for_everyone()  # all have read what the leader may now remove
 
     def step(
         self, batch: Batch, losses: Callable[[Any], dict[str, Tensor]], learning_rate: float
