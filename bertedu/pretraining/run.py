@@ -392,7 +392,7 @@ def evaluate(
     device = next(model.parameters()).device
     for on_cpu in batches:
         batch = {name: values.to(device) for name, values in on_cpu.items()}
-        output = model(**batch, skip_padding=True)
+        output = model(**batch)
         labels = batch["labels"][batch["labels"] != IGNORED]
         follows = batch["next_sentence_label"]
         n, p = len(labels), counted(follows)

@@ -111,7 +111,7 @@ class Trainer:
         # Each process has means over its own share; weighted, they add up to the whole batch's.
         parts = torch.stack([
             mean * (0.0 if idle else counted(mine[name]) / max(1, counted(batch[name])))
-            for name, mean in losses(self.trained(**mine, skip_padding=True)).items()
+            for name, mean in losses(self.trained(**mine)).items()
         ])  # fmt: skip
         self.accelerator.backward(parts.sum() * world)  # the processes' gradients are averaged
         self.accelerator.clip_grad_norm_(self.trained.parameters(), self.recipe.clip_norm)

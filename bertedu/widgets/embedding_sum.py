@@ -164,7 +164,7 @@ class EmbeddingSum(Widget):
             parts.position_embeddings(torch.arange(len(ids))),
         ])  # fmt: skip  # [3, S, H]
         states = [_states(parts, self.terms, c) for c in range(EVERYTHING + 1)]
-        _, probs = layer.attention.self(torch.stack(states), None, None, True)
+        _, probs = layer.attention.self(torch.stack(states), None, True)
         self.attention_probs: Tensor = probs  # [combinations, A, S, S]
 
     def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of the two does not matter
