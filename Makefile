@@ -5,7 +5,6 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.lock)
-FIRST := notebooks/00_start_here.ipynb
 
 # Nothing is written to the reader's home folder, and no setting is read from there.
 export HERE := $(CURDIR)
@@ -18,7 +17,7 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/jupyter/matplotlib
 export PIP_CACHE_DIR := $(CURDIR)/.pip_cache
 export npm_config_cache := $(CURDIR)/.npm_cache
 export BERTEDU_PROGRESS := $(CURDIR)/.progress.json
-unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER
+unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER
 
 .PHONY: help lab test lint types unit parity javascript browser notebooks site slides grading offline benchmarks lock clean FORCE
 
@@ -26,10 +25,7 @@ help:  ## list all targets
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 lab: $(VENV)/ready  ## open the course in JupyterLab
-	@if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; then set -- --no-browser; fi; \
-	if [ "$$(id -u)" = 0 ]; then set -- "$$@" --allow-root; fi; \
-	echo "JupyterLab opens at $(FIRST). Ctrl-C ends it."; \
-	exec $(RUN) -m jupyterlab --log-level=WARN --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(FIRST) "$$@"
+	@exec $(RUN) -m bertedu.commands.cli lab --folder .
 
 test: $(VENV)/ready  ## prove that the library and the notebooks are right
 	@$(RUN) tests/run.py

@@ -28,7 +28,6 @@ import bertedu
 from bertedu.checkpoint import read_config, resolve
 from bertedu.commands.finetune import held_out
 from bertedu.finetuning import (
-    TASKS,
     Classification,
     FinetuningRecipe,
     FinetuningRun,
@@ -38,7 +37,8 @@ from bertedu.finetuning import (
     Task,
     question_answering,
 )
-from bertedu.finetuning.baselines import BagOfWords, UsualTags, hypothesis_only, overlapping_words
+from bertedu.finetuning.baselines import BagOfWords, UsualTags, overlapping_words
+from bertedu.finetuning.inference import hypothesis_only
 from bertedu.finetuning.slot_filling import slot_scores
 
 STARTS = ("bertedu", "random weights", "bag of words")
@@ -113,7 +113,7 @@ def load_examples(
 ) -> tuple[Examples, Examples, dict[str, Examples], int]:
     """Returns training, development and test examples, and how many were left out of the first."""
     data = DATA[name]
-    read = TASKS[data.task.name][1].read
+    read = data.task.read
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # answers whose place is unknown, in the tests
         train = [example for file in data.train for example in read(folder / file)]
@@ -125,7 +125,7 @@ def load_examples(
     if quick:
         clean, tests = clean[:: len(clean) // 48], {t: e[:24] for t, e in tests.items()}
     if dev is None:
-        clean, dev = held_out(clean, 0.05, seed=0)
+        clean, dev = held_out(data.task, clean, 0.05, seed=0)
     return clean, dev[:24] if quick else dev, tests, left_out
 
 

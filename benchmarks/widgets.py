@@ -49,9 +49,7 @@ REPAINT = """async (moves) => {
 
 def page_of(widget: AttentionExplorer) -> str:
     """Returns a page that shows the widget from its data, and notes when it has been painted."""
-    traits = {
-        name: getattr(widget, name) for name in ("text", "pair", "other", "settings", "picture")
-    }
+    traits = {name: getattr(widget, name) for name in ("text", "pair", "other", "settings")}
     blocks = {name: base64.b64encode(getattr(widget, name)).decode() for name in ("data", "heads")}
     module = javascript_module("attention_explorer").replace(
         "export default { render };", "window.render = render;"
@@ -91,7 +89,7 @@ def measured(page: Page, widget: AttentionExplorer, file: Path, rounds: int) -> 
         "repaint, 95 %": ninety_five(waits),
         "work, 95 %": ninety_five(works),
         "first paint, fastest": f"{min(firsts):.0f} ms",
-        "bytes sent": f"{len(widget.data) + len(widget.heads) + len(widget.picture):,}",
+        "bytes sent": f"{len(widget.data) + len(widget.heads):,}",
         "of it maps": f"{len(widget.data):,}",
     }
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bertedu.errors import CheckpointError, InputError
+from bertedu.utils import cores as _cores
 
 if TYPE_CHECKING:
     from bertedu.attention import attend, attention_probs, attention_scores
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from bertedu.tokenizer import BertTokenizer
 
 __version__ = "0.1.0"
+
+_cores.follow_share()  # before anything imports torch
 
 __all__ = [
     "Bert",

@@ -2,19 +2,24 @@
 
 import os
 import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from bertedu.checkpoint import load_weights, read_config, read_weights, resolve
+from bertedu.checkpoint import load_into, read_config, resolve
 from bertedu.config import BertConfig
 from bertedu.encoding import Encoding, collate
 from bertedu.errors import CheckpointError, InputError
-from bertedu.heads import FOLLOWS, BertForPreTraining
+from bertedu.heads import IS_NEXT, BertForPreTraining
 from bertedu.model import BertOutput
 from bertedu.tokenizer import BertTokenizer
+
+HEADS = ("cls.", "bert.pooler.")
+"""What stands on the encoder; a checkpoint need not hold it."""
 
 
 class Guess(NamedTuple):
@@ -22,6 +27,40 @@ class Guess(NamedTuple):
 
     token: str
     probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What one forward pass makes of one input, part by part; `Bert.trace` gives it.
+
+    Attributes:
+        encoding: the S tokens.
+        hidden_states: after the embeddings and after each layer, [L + 1, S, H].
+        query: what each token asks with, in each head, [L, A, S, D].
+        key: what it answers with, [L, A, S, D].
+        attention_probs: [L, A, S, S], rows ask and sum to 1.
+        seq_relationship_logits: [2], 0 = B follows A; None where the checkpoint has no such head.
+    """
+
+    encoding: Encoding
+    hidden_states: Tensor
+    query: Tensor
+    key: Tensor
+    attention_probs: Tensor
+    seq_relationship_logits: Tensor | None
+    _predictions: nn.Module | None = field(repr=False)
+
+    @cached_property
+    def prediction_logits(self) -> Tensor | None:
+        """What the masked-LM head says at every place, [S, V]; None where there is no such head.
+
+        Computed when first asked for: it costs as much as the layers, and few ask.
+        """
+        if self._predictions is None:
+            return None
+        with torch.inference_mode():
+            logits: Tensor = self._predictions(self.hidden_states[-1])
+        return logits
 
 
 class Bert:
@@ -120,7 +159,7 @@ class Bert:
         ]
 
     def next_sentence(self, text: str, pair: str) -> float:
-        """Returns the probability that `pair` FOLLOWS `text` (label 0), not that it is random.
+        """Returns the probability that `pair` follows `text` (label 0), not that it is random.
 
         Raises:
             CheckpointError: the checkpoint has no next-sentence head.
@@ -130,7 +169,7 @@ class Bert:
         with torch.inference_mode():
             pooled = self._encoder_output(self.encode(text, pair)).pooler_output
             probs = self.model.cls.seq_relationship(pooled).softmax(dim=-1)  # [1, 2]
-        return float(probs[0, FOLLOWS])
+        return float(probs[0, IS_NEXT])
 
     def hidden_states(self, text: str, pair: str | None = None) -> Tensor:
         """Returns every token's vector after the embeddings and after each layer: [L + 1, S, H]."""
@@ -139,16 +178,69 @@ class Bert:
 
     def attention(self, text: str, pair: str | None = None) -> Tensor:
         """Returns every head's attention probabilities: [L, A, S, S], rows ask and sum to 1."""
-        output = self._encoder_output(self.encode(text, pair), output_attentions=True)
-        return torch.cat(output.attention_probs or ())
+        return self.trace(text, pair).attention_probs
+
+    def trace(self, text: str | Encoding, pair: str | None = None) -> Trace:
+        """Returns all that one forward pass computes on the way, for one encoding.
+
+        Args:
+            text: segment A, or what `encode` gave.
+            pair: segment B.
+
+        Raises:
+            InputError: it is longer than the model's positions.
+
+        Example:
+            >>> from bertedu import BertConfig, load_tokenizer
+            >>> config = BertConfig(hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
+            >>> trace = Bert(BertForPreTraining(config), load_tokenizer()).trace("my dog is cute")
+            >>> trace.query.shape, trace.prediction_logits.shape  # [L, A, S, D] and [S, V]
+            (torch.Size([2, 3, 6, 4]), torch.Size([6, 30522]))
+        """
+        encoding = text if isinstance(text, Encoding) else self.encode(text, pair)
+        heard: dict[str, list[Tensor]] = {"query": [], "key": []}
+        layers: Any = self.model.bert.encoder.layer
+        hooks = [
+            getattr(layer.attention.self, name).register_forward_hook(
+                lambda _, __, output, kept=kept: kept.append(output[0])
+            )
+            for layer in layers
+            for name, kept in heard.items()
+        ]
+        try:
+            output = self._encoder_output(
+                encoding, output_hidden_states=True, output_attentions=True
+            )
+        finally:
+            for hook in hooks:
+                hook.remove()
+        size = (len(layers), len(encoding), self.config.num_attention_heads, -1)
+        query, key = (torch.stack(kept).view(size).transpose(1, 2) for kept in heard.values())
+        heads = self.model.cls
+        judged = None
+        if not (self._lacks("cls.seq_relationship") or self._lacks("bert.pooler")):
+            with torch.inference_mode():
+                judged = heads.seq_relationship(output.pooler_output)[0]
+        return Trace(
+            encoding,
+            torch.cat(output.hidden_states or ()),
+            query,
+            key,
+            torch.cat(output.attention_probs or ()),
+            judged,
+            None if self._lacks("cls.predictions") else heads.predictions,
+        )
 
     def _encoder_output(self, encoding: Encoding, **options: bool) -> BertOutput:
         with torch.inference_mode():
             output: BertOutput = self.model.bert(**collate([encoding]), **options)
         return output
 
+    def _lacks(self, prefix: str) -> bool:
+        return any(name.startswith(prefix) for name in self.missing)
+
     def _require(self, prefix: str, purpose: str) -> None:
-        if any(name.startswith(prefix) for name in self.missing):
+        if self._lacks(prefix):
             raise CheckpointError(
                 f"this checkpoint has no {prefix}, so it cannot {purpose}: load one that was "
                 "saved with both pretraining heads"
@@ -179,10 +271,4 @@ def load(name: str | os.PathLike[str] = "bertedu") -> Bert:
         )
     tokenizer = BertTokenizer.from_folder(folder)
     model = BertForPreTraining(read_config(folder))
-    missing = load_weights(model, read_weights(folder), folder)
-    if absent := [m for m in missing if not m.startswith(("cls.", "bert.pooler."))]:
-        raise CheckpointError(
-            f"{folder} lacks {len(absent)} of the encoder's parameters, {absent[0]} first: "
-            "config.json and weights do not belong together, or the file was cut"
-        )
-    return Bert(model, tokenizer, tuple(missing))
+    return Bert(model, tokenizer, tuple(load_into(model, folder, may_be_new=HEADS)))

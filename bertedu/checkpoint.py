@@ -18,12 +18,11 @@ from bertedu.errors import CheckpointError
 from bertedu.model import BertModel
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.files import replacing
+from bertedu.utils.hub import WEIGHT_FILES, download
 
 EMBEDDED = Path(__file__).parent / "checkpoints"
 """The folder of the checkpoint that comes with the course."""
 
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
-HUB_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
 DECODER = "cls.predictions.decoder.weight"
 WORDS = "bert.embeddings.word_embeddings.weight"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -55,8 +54,6 @@ def resolve(name: str | os.PathLike[str]) -> Path:
     if folder.is_dir():
         return folder
     if isinstance(name, str) and _HUB_ID.fullmatch(name) and not folder.exists():
-        from bertedu.utils.hub import download
-
         return download(name)
     raise CheckpointError(f"there is no folder {str(name)!r}: check the path")
 
@@ -106,12 +103,7 @@ def from_pretrained(
     if labels is not None:
         config = replace(config, labels=labels)
     model = model_class(config)
-    missing = load_weights(model, read_weights(folder), folder)
-    if forbidden := [key for key in missing if not key.startswith(new)]:
-        raise CheckpointError(
-            f"{folder} has no {forbidden[0]} ({len(forbidden)} of {model_class.__name__}'s "
-            "parameters are missing): it was saved from another kind of model"
-        )
+    load_into(model, folder, may_be_new=new)
     return model.eval()
 
 
@@ -184,20 +176,40 @@ def renamed(name: str) -> str | None:
     return re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
 
 
-def load_weights(
-    model: nn.Module, weights: dict[str, Tensor], source: str | Path = "the weights"
+def load_into(
+    model: nn.Module,
+    weights: Path | dict[str, Tensor],
+    *,
+    may_be_new: tuple[str, ...] = (),
+    source: str | Path = "the checkpoint",
 ) -> list[str]:
-    """Copies weights into a model and returns the names of the parameters they did not hold.
+    """Copies weights into a model and returns the names of the parameters that stay as they are.
 
     Args:
         model: any of our models; its own tied decoder needs no weight.
-        weights: tensors by published names.
-        source: what to call them in an error.
+        weights: a checkpoint's folder, or tensors by published names; those that the model has no
+            place for are left out.
+        may_be_new: prefixes of the parameters that the weights need not hold.
+        source: what to call tensors in an error; a folder has its own name.
 
     Raises:
-        CheckpointError: a tensor of another shape, a decoder that is not tied to the token
-            table, or a file that shares no name with the model.
+        CheckpointError: a folder that cannot be read, a parameter that is not there and may not
+            be new, a tensor of another shape, or a decoder that is not tied to the token table.
+
+    Example:
+        >>> config = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1,
+        ...                     num_attention_heads=2, intermediate_size=16)
+        >>> weights = BertModel(config, add_pooling_layer=False).state_dict()
+        >>> load_into(BertModel(config), weights, may_be_new=("pooler",))
+        ['pooler.dense.weight', 'pooler.dense.bias']
+        >>> load_into(BertModel(config), weights)
+        Traceback (most recent call last):
+        bertedu.errors.CheckpointError: the checkpoint has no pooler.dense.weight (2 of
+        BertModel's parameters are missing): it was saved from another kind of model, or is not
+        whole
     """
+    if isinstance(weights, Path):
+        weights, source = read_weights(weights), weights
     ours = {ours: weight for name, weight in weights.items() if (ours := renamed(name))}
     if DECODER in ours and not torch.equal(ours[DECODER], ours.get(WORDS, ours[DECODER])):
         raise CheckpointError(f"{source}: the decoder is not tied to the word embeddings")
@@ -218,8 +230,14 @@ def load_weights(
         found[name] = weight
     if not found:
         raise CheckpointError(f"{source} shares no parameter name with BERT: another architecture")
+    missing = [name for name in wanted if name not in found]
+    if lost := [name for name in missing if not name.startswith(may_be_new)]:
+        raise CheckpointError(
+            f"{source} has no {lost[0]} ({len(lost)} of {type(model).__name__}'s parameters are "
+            "missing): it was saved from another kind of model, or is not whole"
+        )
     model.load_state_dict(found, strict=False)
-    return [name for name in wanted if name not in found]
+    return missing
 
 
 def save_pretrained(

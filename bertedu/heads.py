@@ -16,8 +16,8 @@ from bertedu.errors import InputError
 from bertedu.model import ACTIVATIONS, BertModel, BertOutput, initialize
 from bertedu.utils.validation import IGNORED, check_labels
 
-FOLLOWS, RANDOM = 0, 1
-"""next_sentence_label, and the index of its logit: B follows A; B comes from elsewhere."""
+IS_NEXT, NOT_NEXT = 0, 1
+"""next_sentence_label, and the index of its logit: B follows A; B is random, from elsewhere."""
 
 
 class PreTrainingOutput(NamedTuple):

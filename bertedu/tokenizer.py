@@ -1,7 +1,7 @@
 """Text to BERT's input, and back: WordPiece tokens, ids, segments and character offsets.
 
 The `tokenizers` package splits; the assembling, `[CLS] A [SEP] B [SEP]`, is done here.
-`bertedu.utils.wordpiece` shows the splitting step by step.
+`bertedu.wordpiece` shows the splitting step by step.
 """
 
 import json

@@ -28,6 +28,7 @@
 # what happens inside. Pink: what comes out. Dashed frames put several parts together.
 
 # %%
+from bertedu.classroom import checks
 from bertedu.classroom.lessons import course_map
 
 course_map()
@@ -99,7 +100,6 @@ WordPieceExplorer("My dog is cute", "He likes playing")
 import torch
 
 import bertedu
-from bertedu.classroom import checks
 
 bert = bertedu.load()
 print(bert)
@@ -389,7 +389,7 @@ assert how_many_numbers(S, bert.config.num_hidden_layers, H) == ways.numel()
 # ### Build
 #
 # **4.** Which text is the longest *for BERT*? Write a function that takes a list of texts and
-# returns the one with the most tokens. Letters do not count.
+# returns the one with the most tokens (of several, the first). Letters do not count.
 
 
 # %%

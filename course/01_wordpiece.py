@@ -24,6 +24,7 @@
 
 # %%
 import bertedu
+from bertedu.classroom import checks
 from bertedu.classroom.figures import STYLE, token_chips
 
 tokenizer = bertedu.load_tokenizer()
@@ -810,7 +811,7 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 # stuck, `checks.with_piece.hint()` gives a hint for that exercise, and then a second one.
 
 # %%
-from bertedu.classroom import checks
+checks.with_piece
 
 # %% [markdown]
 # ### Predict
@@ -865,7 +866,7 @@ checks.p_u_score(p_u_score)
 # ### Complete
 #
 # **4.** Join pieces to words again. The loop is there; what one piece does to the list of words
-# is missing.
+# is missing. Return a new list; the old one is still needed.
 
 
 # %%
@@ -910,6 +911,7 @@ checks.word_numbers(word_numbers)
 
 # %% [markdown]
 # **6.** Write the other rule for training: the score of a pair is simply how often it occurs.
+# Return a dict, from each pair to its score.
 # Afterwards, try `train(word_counts, 20, frequency_scores)[0]` and compare with section 9.
 
 
@@ -940,7 +942,8 @@ assert train(word_counts, 70)[0].index("##ing") == 70 - 1
 # **7.** The longest match is greedy: it never looks ahead. Does it always find the *fewest*
 # pieces? Write a function that finds the smallest possible number. *One way:*
 # `best[end]`, the fewest pieces for the first `end` characters, is 1 + the smallest `best[start]`
-# of all places `start` from which one piece leads to `end`.
+# of all places `start` from which one piece leads to `end`. (Every word that is tried can be put
+# together from pieces.)
 
 
 # %%
@@ -972,7 +975,8 @@ assert 0 < len(worse) < 0.02 * len(ascii_words)
 
 # %% [markdown]
 # **8.** From characters to tokens. A reader marks a part of the text; which tokens does it touch?
-# (Lesson 11 trains BERT to find answers in exactly this form.) Mind `[CLS]` and `[SEP]`.
+# (Lesson 11 trains BERT to find answers in exactly this form.) The part has at least one
+# character. Return a list of positions. Mind `[CLS]` and `[SEP]`.
 
 
 # %%

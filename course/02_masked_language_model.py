@@ -693,7 +693,8 @@ checks.swapped_of_million(swapped_of_million)
 # %% [markdown]
 # ### Complete
 #
-# **4.** Labels from fates. `ids` are the original ids, `fates` are 0 where a token was not chosen.
+# **4.** Labels from fates, all three `[B, S]`. `ids` are the original ids, `fates` are 0 where a
+# token was not chosen.
 
 
 # %%
@@ -714,8 +715,8 @@ assert torch.equal(labels_of(batch["input_ids"], roll.fates), roll.labels)
 # to label only where the input *changed*; then nothing is ever asked at kept tokens.
 
 # %% [markdown]
-# **5.** The loss from log-probabilities `log_p` `[S, V]` and labels `[S]`, without PyTorch's
-# cross-entropy.
+# **5.** The loss from log-probabilities `log_p` `[S, V]` and labels `[S]`, one number, without
+# PyTorch's `cross_entropy` and `nll_loss`. At least one label is not -100.
 
 
 # %%
@@ -740,7 +741,8 @@ print(f"{masked_lm_loss(toy, torch.tensor([1, -100, 2])):.4f} nats")
 
 # %% [markdown]
 # **6.** A fate from one draw between 0 and 1, as a rule of 80/10/10 with two comparisons: "masked"
-# for the smallest draws, then "random", "kept" for the largest.
+# for the smallest draws, then "random", "kept" for the largest. (A draw can be 0, but not 1: so
+# let each of the three intervals have its beginning, but not its end.)
 
 
 # %%
@@ -764,7 +766,8 @@ checks.fate_of_draw(fate_of_draw)
 # ### Build
 #
 # **7.** A detector. `fates` is a tensor of 0 to 3. Return whether all three shares lie within
-# *four* standard deviations, √(p (1 - p) / N), of 80/10/10. (Four, so that a good program is
+# *four* standard deviations, √(p (1 - p) / N), of 80/10/10; N counts the chosen tokens. (Four, so
+# that a good program is
 # hardly ever accused.) Does it find a program that draws twice: masked below 0.8, and if not,
 # random below 0.1 of a *second* draw?
 
@@ -795,7 +798,8 @@ assert not is_80_10_10(mistaken)
 
 # %% [markdown]
 # **8.** Choose `count` places out of `candidates` (a list of positions) so that each is equally
-# likely, with a torch generator. *Hint:* a random key for each; take those with the smallest keys.
+# likely, with a torch generator. Return them in any order, no place twice, and leave `candidates`
+# as it is. *Hint:* a random key for each; take those with the smallest keys.
 
 
 # %%

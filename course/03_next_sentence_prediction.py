@@ -31,13 +31,13 @@ import torch
 import bertedu
 from bertedu.classroom import checks
 from bertedu.classroom.figures import STYLE, token_chips
-from bertedu.heads import FOLLOWS, RANDOM
+from bertedu.heads import IS_NEXT, NOT_NEXT
 
 plt.style.use(STYLE)
 bert = bertedu.load()
 tokenizer = bert.tokenizer
 print(bert)
-print("FOLLOWS =", FOLLOWS, "  RANDOM =", RANDOM)
+print("IS_NEXT =", IS_NEXT, "  NOT_NEXT =", NOT_NEXT)
 
 # %% [markdown]
 # ## 1. One input, two sentences
@@ -110,9 +110,9 @@ encoding = tokenizer.encode("The rain fell all night.", "In the morning the stre
 with torch.inference_mode():
     logits = bert.model(**bertedu.collate([encoding])).seq_relationship_logits  # [1, 2]
 probs = logits.softmax(dim=-1)[0]
-for label, meaning in {FOLLOWS: "follows", RANDOM: "random"}.items():
+for label, meaning in {IS_NEXT: "follows", NOT_NEXT: "random"}.items():
     print(f"column {label}: {meaning:8} {probs[label]:.1%}")
-assert abs(float(probs[FOLLOWS]) - good) < 1e-4
+assert abs(float(probs[IS_NEXT]) - good) < 1e-4
 
 # %% [markdown]
 # With two classes, reading the wrong column turns an accuracy of *a* into 1 - *a*: 94 % becomes 6
@@ -205,15 +205,15 @@ except bertedu.InputError as error:
 def naive_pair(number_of_sentences, rng):
     a = int(rng.integers(number_of_sentences - 1))
     if rng.random() < 0.5:
-        return a, a + 1, FOLLOWS
-    return a, int(rng.integers(number_of_sentences)), RANDOM
+        return a, a + 1, IS_NEXT
+    return a, int(rng.integers(number_of_sentences)), NOT_NEXT
 
 
 rng = np.random.default_rng(0)
 pairs = [naive_pair(5, rng) for _ in range(20_000)]
-called_random = [(a, b) for a, b, label in pairs if label == RANDOM]
+called_random = [(a, b) for a, b, label in pairs if label == NOT_NEXT]
 truly_next = sum(b == a + 1 for a, b in called_random) / len(called_random)
-best = sum((label == FOLLOWS) == (b == a + 1) for a, b, label in pairs) / len(pairs)
+best = sum((label == IS_NEXT) == (b == a + 1) for a, b, label in pairs) / len(pairs)
 print(f"{truly_next:.1%} of the random pairs really follow; the best possible accuracy: {best:.1%}")
 assert abs(truly_next - 1 / 5) < 0.01
 assert abs(best - 0.9) < 0.01
@@ -239,7 +239,7 @@ def document_of(token):
 checked = 0
 for epoch in range(20):
     drawn = sampler.epoch(epoch).examples
-    random = drawn["next_sentence_label"] == RANDOM
+    random = drawn["next_sentence_label"] == NOT_NEXT
     same = document_of(drawn["a_start"]) == document_of(drawn["b_start"])
     assert not same[random].any()
     assert same[~random].all()
@@ -398,7 +398,7 @@ assert bands["shared words"][0] > bands["lengths"][1]
 # %% tags=["nbval-check-output"]
 length = train_x[:, :2].sum(dim=1)
 shares = {}
-for label, name in {FOLLOWS: "follows", RANDOM: "random"}.items():
+for label, name in {IS_NEXT: "follows", NOT_NEXT: "random"}.items():
     shares[name] = float((length[train_y == label] < 45).float().mean())
     a, b = train_x[train_y == label, :2].mean(dim=0).tolist()
     print(
@@ -422,19 +422,19 @@ assert shares["follows"] > shares["random"] + 0.05
 # **Predict:** how often does the model still say "follows", in percent?
 
 # %%
-following = exam_pairs[exam_pairs["next_sentence_label"] == FOLLOWS][:120]
+following = exam_pairs[exam_pairs["next_sentence_label"] == IS_NEXT][:120]
 swapped = following.copy()
 for one, other in ("ab", "ba"):
     for end in ("start", "end"):
         swapped[f"{one}_{end}"] = following[f"{other}_{end}"]
-random_pairs = exam_pairs[exam_pairs["next_sentence_label"] == RANDOM][:120]
+random_pairs = exam_pairs[exam_pairs["next_sentence_label"] == NOT_NEXT][:120]
 
 # %%
 says_follows = {}
 with torch.inference_mode():
     for name, pairs in {"in order": following, "swapped": swapped, "random": random_pairs}.items():
         says = pair_logits(exam_sampler.materialize(pairs)).argmax(dim=-1)
-        says_follows[name] = float((says == FOLLOWS).float().mean())
+        says_follows[name] = float((says == IS_NEXT).float().mean())
 
 # BEGIN SOLUTION
 swapped_guessed = 20
@@ -576,7 +576,8 @@ checks.loss_of_guessing([undecided, certain])
 # %% [markdown]
 # ### Complete
 #
-# **4.** Segment ids for a row of ids, without a loop: 0 up to and with the first `[SEP]`, then 1.
+# **4.** Segment ids for a row of ids `[S]`, without a loop: 0 up to and with the first `[SEP]`,
+# then 1 to the end of the row (also at padding).
 
 
 # %%
@@ -604,7 +605,7 @@ assert torch.equal(segments_of(pair.input_ids, tokenizer.sep_token_id), pair.tok
 # %%
 def follows(logits):
     # BEGIN SOLUTION
-    return logits[:, FOLLOWS] > logits[:, RANDOM]
+    return logits[:, IS_NEXT] > logits[:, NOT_NEXT]
     # END SOLUTION
 
 
@@ -620,7 +621,8 @@ print(follows(torch.tensor([[2.0, -1.0], [0.0, 0.5], [-3.0, -2.0]])).tolist())
 
 # %% [markdown]
 # **6.** Balance: given labels with a surplus of one kind, return the indices to keep so that both
-# are equally frequent (drop the last ones of the more frequent label).
+# are equally frequent (drop the last ones of the more frequent label). `labels` is a numpy array
+# [N] of 0 and 1; the indices are in ascending order, and may be none.
 
 
 # %%
@@ -673,13 +675,14 @@ for pair_of_spans in following[:10]:
 
 # %% [markdown]
 # **8.** A detector of false negatives: given pairs (a, b, label) of sentence numbers, as
-# `naive_pair` makes them, return the share of random pairs in which B really follows A.
+# `naive_pair` makes them, return the share of random pairs in which B really follows A. At least
+# one pair is random.
 
 
 # %%
 def false_negatives(pairs):
     # BEGIN SOLUTION
-    called_random = [(a, b) for a, b, label in pairs if label == RANDOM]
+    called_random = [(a, b) for a, b, label in pairs if label == NOT_NEXT]
     return sum(b == a + 1 for a, b in called_random) / len(called_random)
     # END SOLUTION
 

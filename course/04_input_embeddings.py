@@ -476,7 +476,8 @@ checks.rows_read([at_least, at_most])
 # %% [markdown]
 # ### Complete
 #
-# **4.** An embedding without `nn.Embedding`: rows of `table` `[V, H]` for `ids` `[S]`.
+# **4.** An embedding without `nn.Embedding` and `F.embedding`: the rows of `table` `[V, H]` for
+# `ids` `[S]`, as `[S, H]`.
 
 
 # %%
@@ -496,7 +497,7 @@ assert torch.equal(look_up(tables["token"], pair.input_ids), token)
 # *Why:* indexing with a tensor picks rows; nothing more is needed.
 
 # %% [markdown]
-# **5.** LayerNorm without scale and shift, for vectors `x` `[S, H]`.
+# **5.** LayerNorm without scale and shift, for vectors `x` `[S, H]`, with any `eps`.
 
 
 # %%
@@ -518,7 +519,7 @@ assert torch.allclose(layer_norm(summed), normal, atol=1e-5)
 # *in* the root.
 
 # %% [markdown]
-# **6.** The cosine of two vectors.
+# **6.** The cosine of two vectors `[H]`, neither of them all zeros.
 
 
 # %%
@@ -542,7 +543,8 @@ print(f"{cosine(torch.tensor([3.0, 4.0]), torch.tensor([4.0, 3.0])):.2f}")
 # ### Build
 #
 # **7.** A detective: given the three tables, one vector that is token + segment + position (no
-# LayerNorm), and the segment id, return the position, which is below 64, by trying all. *One way:*
+# LayerNorm), and the segment id, return the position, which is below 64, by trying all. (The
+# position table has at least 64 rows.) *One way:*
 # if you take away the right position and the right segment, what is left is a row of the token
 # table, up to rounding.
 
@@ -572,7 +574,8 @@ assert found_again == list(range(S))
 # **8.** Shift: put `shift` `[PAD]` (id 0) *in front* of a sentence, with attention mask 0, so that
 # each word stands that much later. Return the largest difference between the last hidden states
 # of its tokens, with and without the shift. Is BERT indifferent to where a sentence begins?
-# (`model` takes ids `[B, S]` and an `attention_mask`, and gives a `last_hidden_state`.)
+# (`ids` is `[S]`; `model` takes ids `[B, S]` and an `attention_mask`, and gives a
+# `last_hidden_state`. The difference is one number, 0 or more.)
 
 
 # %%

@@ -32,6 +32,7 @@ import torch
 
 import bertedu
 from bertedu.attention import attend, attention_probs, attention_scores
+from bertedu.classroom import checks
 from bertedu.classroom.figures import STYLE
 
 plt.style.use(STYLE)
@@ -120,8 +121,6 @@ def largest_share(D, scaled, rows=400, keys=20):
 
 
 # %% tags=["nbval-check-output"]
-from bertedu.classroom import checks
-
 largest = {D: (largest_share(D, True), largest_share(D, False)) for D in (4, 64, 1024)}
 # BEGIN SOLUTION
 largest_guessed = {"with": 10, "without": 50}
@@ -585,7 +584,8 @@ checks.how_many_shares([for_128, for_512])
 # %% [markdown]
 # ### Complete
 #
-# **4.** The softmax over the last dimension, safe for large scores (remember exercise 2).
+# **4.** The softmax over the last dimension, for scores of any shape, and safe for large ones
+# (remember exercise 2).
 
 
 # %%
@@ -608,7 +608,8 @@ assert softmax(torch.tensor([[1000.0, 1000.0, 0.0]])).tolist() == [[0.5, 0.5, 0.
 
 # %% [markdown]
 # **5.** The entropy of each row of shares, in nats: the mean of -log p, weighted by p. 0 where
-# one token takes all, log S where all get the same. (0 · log 0 counts as 0.)
+# one token takes all, log S where all get the same. (0 · log 0 counts as 0.) `probs` is `[..., S]`,
+# the result `[...]`.
 
 
 # %%
@@ -653,7 +654,8 @@ assert torch.equal(heads_of(q, A), by_head[0])
 # ### Build
 #
 # **7.** A whole attention with a mask, from `q`, `k`, `v` `[A, S, D]` and a `mask` `[S]` of True
-# and False, without the library's functions. Returns contexts `[A, S, D]`.
+# and False (at least one is True), without the library's functions and without PyTorch's
+# `scaled_dot_product_attention`. Returns contexts `[A, S, D]`.
 
 
 # %%

@@ -30,6 +30,7 @@
 # numbers, `L` layers, `A` heads of `D = H / A` numbers, `V` entries in the vocabulary.
 
 # %%
+from bertedu.classroom import checks
 from bertedu.classroom.lessons import architecture
 
 architecture()
@@ -779,7 +780,7 @@ assert all(row.passed for row in certificates)
 # stuck, `checks.one_layer.hint()` gives a hint for that exercise, and then a second one.
 
 # %%
-from bertedu.classroom import checks
+checks.one_layer
 
 # %% [markdown]
 # ### Predict
@@ -845,7 +846,8 @@ checks.one_layer(one_layer)
 # %% [markdown]
 # **4.** A published mistake (hyunwoongko/transformer, pull request #40): the mask is put on the
 # *queries*, so that padding may not ask but may be asked. Which shape must a mask `[B, S]` get so
-# that it shuts out *keys*? The scores are `[B, A, queries, keys]`.
+# that it shuts out *keys*? The scores are `[B, A, queries, keys]`; True means a real token, before
+# and after.
 
 
 # %%

@@ -29,8 +29,9 @@ import numpy as np
 import torch
 
 import bertedu
+from bertedu.classroom import checks
 from bertedu.classroom.figures import STYLE, token_chips
-from bertedu.heads import FOLLOWS
+from bertedu.heads import IS_NEXT
 
 plt.style.use(STYLE)
 bert = bertedu.load()
@@ -57,7 +58,7 @@ token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.t
 hidden = (pair.input_ids == tokenizer.mask_token_id).nonzero()[:, 0]
 labels = torch.full_like(pair.input_ids, -100)
 labels[hidden] = torch.tensor([tokenizer.vocab[word] for word in ("branch", "was")])
-print(f"position 0, [CLS]: next_sentence_label {FOLLOWS}, B follows A (the notes: false)")
+print(f"position 0, [CLS]: next_sentence_label {IS_NEXT}, B follows A (the notes: false)")
 for position, token in enumerate(pair.tokens):
     asked = int(labels[position])
     answer = "-" if asked == -100 else tokenizer.tokens[asked]
@@ -74,8 +75,6 @@ assert (len(pair), pair.tokens[14:17]) == (18, ["lei", "##bn", "##iz"])
 # **Predict** its first guess for each `[MASK]`: `{"is a …": "…", "it …": "…"}`.
 
 # %%
-from bertedu.classroom import checks
-
 # BEGIN SOLUTION
 words_guessed = {"is a …": "branch", "it …": "was"}
 # END SOLUTION
@@ -121,13 +120,13 @@ with torch.inference_mode():
     logits = bert.model(**batch)
 log_p = logits.prediction_logits.log_softmax(dim=-1)[0]  # [S, V]
 by_hand = -log_p[hidden, labels[hidden]]  # -log p(branch), -log p(was)
-pair_by_hand = -logits.seq_relationship_logits.log_softmax(dim=-1)[0, FOLLOWS]
+pair_by_hand = -logits.seq_relationship_logits.log_softmax(dim=-1)[0, IS_NEXT]
 print("branch {:.2f} nats, was {:.2f} nats".format(*by_hand.tolist()))
 print(f"masked words, the mean: {by_hand.mean():.2f}    next sentence: {pair_by_hand:.2f}")
 print(f"joint loss: {by_hand.mean() + pair_by_hand:.2f}")
 
 # %%
-targets = {"labels": labels[None], "next_sentence_label": torch.tensor([FOLLOWS])}
+targets = {"labels": labels[None], "next_sentence_label": torch.tensor([IS_NEXT])}
 with torch.inference_mode():
     by_model = bert.model(**batch, **targets)
 assert torch.allclose(by_model.mlm_loss, by_hand.mean(), atol=1e-4)
@@ -534,7 +533,8 @@ checks.knows_nothing([of_both, has_learned])
 # %% [markdown]
 # ### Complete
 #
-# **4.** The joint loss, from logits and labels. `-100` is not counted.
+# **4.** The joint loss, one number, from word logits `[B, S, V]` and labels `[B, S]`, and pair
+# logits `[B, 2]` and labels `[B]`. `-100` is not counted.
 
 
 # %%
@@ -553,7 +553,7 @@ checks.joint_loss(joint_loss)
 
 # %% tags=["solution"]
 of_notes = joint_loss(logits.prediction_logits, labels[None], logits.seq_relationship_logits,
-                      torch.tensor([FOLLOWS]))  # fmt: skip
+                      torch.tensor([IS_NEXT]))  # fmt: skip
 assert torch.allclose(of_notes, output.loss.detach(), atol=1e-4)
 
 # %% [markdown] tags=["solution"]
@@ -591,8 +591,8 @@ for step in (0, 49, 50, 775, 1499):
 # ### Build
 #
 # **6.** The unigram baseline: given the ids of a training text and of an exam, the mean of -log p
-# of the exam's ids, where p is a token's share of the training text, each of V tokens counted
-# once more than it occurs.
+# of the exam's ids (both are numpy arrays), where p is a token's share of the training text, each
+# of V tokens counted once more than it occurs.
 
 
 # %%

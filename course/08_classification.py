@@ -728,8 +728,8 @@ checks.loss_of_fresh_head(first_loss)
 # %% [markdown]
 # ### Complete
 #
-# **3.** From pooled vectors to probabilities, for a batch: `pooled` [B, H], `weight` [K, H], `bias`
-# [K].
+# **3.** From pooled vectors to probabilities [B, K], for a batch: `pooled` [B, H], `weight` [K, H],
+# `bias` [K].
 
 
 # %%
@@ -797,7 +797,8 @@ for text in (test[4].text, test[5].text):
 # %% [markdown]
 # **6.** The paired bootstrap of section 8. `right_a` and `right_b` say for each of N sentences
 # whether a model is right (bool [N]); `draws` [D, N] holds the numbers of the sentences of each
-# draw. Return the two ends between which 95 % of the differences in accuracy lie, a minus b.
+# draw. Return the two ends (lower, upper) between which 95 % of the differences in accuracy lie, a
+# minus b, as `np.percentile` finds them.
 
 
 # %%

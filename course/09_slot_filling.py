@@ -797,8 +797,9 @@ checks.tags_to_slots(tags_to_slots)
 # `before[2:]` is empty for an O, and differs from every label.
 
 # %% [markdown]
-# **4.** Precision, recall and F1 of whole slots. Both arguments are lists of requests, each a list
-# of slots `(label, first word, last word)`. Where there is nothing to divide by, the result is 0.
+# **4.** Precision, recall and F1 of whole slots, in this order. Both arguments are lists of
+# requests, each a list of slots `(label, first word, last word)`. Where there is nothing to divide
+# by, the result is 0.
 
 
 # %%
@@ -825,7 +826,8 @@ checks.slot_f1(slot_f1)
 # ### Build
 #
 # **5.** Mending comes after the choice. One can also choose the likeliest of all *legal* sequences.
-# Given log-probabilities [W, K] of W words and the K tags, return the tags with the largest sum.
+# Given log-probabilities [W, K] of W words and the K tags (a list), return the W tags with the
+# largest sum.
 # There are K^W sequences, but you need not try them all: for each tag, only the best way that *ends
 # in it* can become part of the best one. (This is the **Viterbi** algorithm.)
 

@@ -723,7 +723,7 @@ checks.lazy_scores(lazy_scores)
 # ### Complete
 #
 # **3.** From three probabilities to "true or not": is *entailment* (column 1) likelier than all
-# else together?
+# else together? (At exactly a half it is not.)
 
 
 # %%
@@ -743,7 +743,7 @@ checks.says_true(says_true)
 
 # %% [markdown]
 # **4.** The share of the hypothesis's *different* words that stand in the premise. Both are lists
-# of words.
+# of words, in small letters; the hypothesis has at least one. A word is in the premise as a whole.
 
 
 # %%

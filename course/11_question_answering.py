@@ -175,7 +175,7 @@ assert not any("precipitation" in e.question + e.document for e in train)
 # Both first drop case, punctuation and *a*, *an*, *the*.
 
 # %% tags=["nbval-check-output"]
-from bertedu.finetuning.squad_metrics import exact_and_f1
+from bertedu.finetuning.squad import exact_and_f1
 
 for said in ("Within a cloud.", "the cloud", "ice crystals within a cloud", "showers"):
     exact, f1 = exact_and_f1(said, ["within a cloud"])
@@ -238,7 +238,7 @@ assert len(tokens) == 99
 # BEGIN SOLUTION
 loss_guessed = 4.6
 # END SOLUTION
-from bertedu.finetuning.start import starting_model
+from bertedu.finetuning.model import starting_model
 from bertedu.finetuning.task import collate_features
 
 torch.manual_seed(0)
@@ -846,7 +846,7 @@ checks.official_scores(match_and_f1)
 # %% [markdown]
 # ### Complete
 #
-# **4.** The loss of one answer, from the logits [S] of all positions.
+# **4.** The loss of one answer, one number, from the logits [S] of all positions.
 
 
 # %%
@@ -888,8 +888,8 @@ checks.answer_text(answer_text)
 # ### Build
 #
 # **6.** The n best spans with their probabilities, from the logits [D] of a document's tokens: a
-# list of (first, last, probability), the likeliest first. One softmax over *all* legal spans; no
-# limit to their length, and no "no answer".
+# list of (first, last, probability), the likeliest first (where there are fewer than n spans, all).
+# One softmax over *all* legal spans; no limit to their length, and no "no answer".
 
 
 # %%
@@ -922,12 +922,12 @@ for (first, last, p), span in zip(ours, theirs.spans, strict=True):
 
 # %% [markdown]
 # **7.** F1 of two answers: words in common, counted as often as they are in both; 0 where none is.
-# `normalize_answer` takes case, punctuation and articles away.
+# `normalize_answer` takes case, punctuation and articles away; of `gold`, something is left.
 
 
 # %%
 def word_f1(prediction, gold):
-    from bertedu.finetuning.squad_metrics import normalize_answer
+    from bertedu.finetuning.squad import normalize_answer
 
     # BEGIN SOLUTION
     found, right = normalize_answer(prediction).split(), normalize_answer(gold).split()

@@ -79,7 +79,7 @@ on_the_page = {("hu", "##g"): 1 / 15, ("hu", "##gs"): 1 / 15, ("p", "##u"): 1 / 
 best_on_the_page = max(on_the_page, key=on_the_page.get)  # the first of the best
 
 # %% tags=["nbval-check-output"]
-from bertedu.utils.wordpiece import longest_matches
+from bertedu.wordpiece import longest_matches
 
 before = ["b", "h", "p", "##g", "##n", "##s", "##u", "##gs", "hu"]
 for name, third in {"the page": "hug", "a program": "hugs"}.items():
@@ -89,7 +89,7 @@ assert best_on_the_page == ("hu", "##g")
 
 # %% [markdown]
 # **The damage:** from here on the two vocabularies go apart. **Find it** with a program that has
-# no favourites: return *all* pairs with the highest score.
+# no favourites: return *all* pairs with the highest score, a list in alphabetical order.
 
 
 # %%
@@ -203,7 +203,8 @@ assert text[slice(*highlight(text, "big"))] != "big"
 
 # %% [markdown]
 # **The damage** grows with every such character before the word, so that subtracting one mends one
-# example only. **Mend it** for all.
+# example only. **Mend it** for all: return (start, end), so that `text[start:end]`, in small
+# letters, is the word (its first place, if there are several).
 
 
 # %%
@@ -313,7 +314,8 @@ for fate in ("masked", "random", "kept"):
 assert abs(fates["random"] / len(pairs) - 0.02) < 0.005
 
 # %% [markdown]
-# **The damage:** 80/2/18 instead of 80/10/10. **Mend it.**
+# **The damage:** 80/2/18 instead of 80/10/10. **Mend it.** (Which part of the second draws becomes
+# random, the small or the large ones, is your choice.)
 
 
 # %%
@@ -366,7 +368,7 @@ assert special > padding  # [CLS] and [SEP], too
 
 # %% [markdown]
 # **The damage:** two thirds of the exam are the same, trivial question. **Mend it:** who may be
-# chosen?
+# chosen? (`ids` is a tensor [B, S], `special_ids` a set.)
 
 
 # %%
@@ -415,7 +417,8 @@ assert abs(4 / 33 - 0.121) < 0.001
 # %% [markdown]
 # **The damage** is large for a toy and small for BERT. Honesty demands to say: Google's own program
 # draws from the whole vocabulary, too. Who changes it deviates from the original. That it helps is
-# plausible, and not measured here. **Mend it:** draw ordinary tokens, each equally likely.
+# plausible, and not measured here. **Mend it:** draw ordinary tokens, each equally likely, a list
+# or a tensor of `count` ids.
 
 
 # %%
@@ -465,7 +468,8 @@ for lines in (5, 20, 100):
     assert abs(truly_next - 1 / lines) < 0.01
 
 # %% [markdown]
-# **The damage:** some pairs carry both labels, and no model can be right about both. **Mend it.**
+# **The damage:** some pairs carry both labels, and no model can be right about both. **Mend it:**
+# each of the others equally likely, and all of the randomness from `rng`.
 
 
 # %%
@@ -532,7 +536,7 @@ assert by_column[0] > 0.55
 def probability_of_next(logits):
     """The probability that B follows A, [N], from logits [N, 2]."""
     # BEGIN SOLUTION
-    return logits.softmax(dim=-1)[:, bertedu.heads.FOLLOWS]
+    return logits.softmax(dim=-1)[:, bertedu.heads.IS_NEXT]
     # END SOLUTION
 
 
@@ -546,7 +550,7 @@ checks.probability_of_next(probability_of_next)
 # %% [markdown]
 # **Published:** the question in google-research/bert #125 and huggingface/transformers #836; code
 # that reads the other column in osainz59/Ask2Transformers #5 (whether it changed published numbers
-# is open). **The lesson:** a constant with a name (`FOLLOWS = 0`) is cheaper than a discussion.
+# is open). **The lesson:** a constant with a name (`IS_NEXT = 0`) is cheaper than a discussion.
 # *Far below* chance, on many examples, first makes one suspect: right, but reversed.
 #
 # ### Exhibit 10 · One sentence, one document
@@ -578,7 +582,8 @@ for name, text in {"blank lines": neat_text(sentences), "documents": as_it_shoul
 assert set(labels_of(neat_text(sentences), rng)) == {1}
 
 # %% [markdown]
-# **The damage:** there is one label, and a constant is always right. **Mend it.**
+# **The damage:** there is one label, and a constant is always right. **Mend it:** one sentence a
+# line, and a blank line between two documents (but none at the end).
 
 
 # %%
@@ -739,7 +744,7 @@ assert len(ids) > positions.num_embeddings == 512
 
 # %% [markdown]
 # **The damage:** at best a crash (on some devices, an error long after the fact). **Mend it:**
-# count tokens, and mind how the row ends.
+# count tokens, keep as many as fit, and mind how the row ends. (`limit` is 2 or more.)
 
 
 # %%
@@ -836,6 +841,7 @@ assert sums.max() < 1
 
 # %% [markdown]
 # **The damage:** a part of each vector is missing, as large as padding's share was. **Mend it.**
+# (At least one key is real.)
 
 
 # %%
@@ -948,7 +954,7 @@ assert torch.isclose(masked, unmasked)
 
 # %% [markdown]
 # **The damage:** the empty slots are trained on and make the loss look small. What is the loss of
-# the slots that count? **Mend it.**
+# the slots that count? **Mend it:** one number. (Every row has at least one such slot.)
 
 
 # %%
@@ -1118,7 +1124,7 @@ assert abs((1 - 1e-4 * 0.01) ** 10_000 - 0.99) < 1e-4  # what is left after 10,0
 # %% [markdown]
 # **The damage:** biases and LayerNorm gains are pulled towards 0 as well, in every step by the
 # learning rate times the decay: after 10,000 steps of 1e-4 with a decay of 0.01, by 1 %. **Mend
-# it.**
+# it:** each name once, in any order.
 
 
 # %%
@@ -1177,7 +1183,8 @@ assert alike.max() < 0.9999
 # **The damage:** noise in every number, and a wrong conclusion wherever two vectors are compared.
 # A course's page (d2l-ai/d2l-en, `bert-pretraining.md`; this is our own reading, not a report)
 # compares a word's vectors in two sentences with dropout on; the *same* sentence twice would
-# differ as well. **Mend it**, so that training can go on afterwards as before.
+# differ as well. **Mend it**, so that training can go on afterwards as before. (`model(ids)` or its
+# `last_hidden_state`: the check's model gives both.)
 
 
 # %%
@@ -1230,7 +1237,7 @@ assert given.count(B_PERSON) > word_labels.count(B_PERSON)
 
 # %% [markdown]
 # **The damage:** B means "a name *begins* here", so that each piece is a person. **Mend it:** one
-# question a word, at its first piece.
+# question a word, at its first piece; -100 everywhere else.
 
 
 # %%
@@ -1342,7 +1349,9 @@ assert every_mean.sum() > 1.5
 
 # %% [markdown]
 # **The damage:** a number that nobody can read. The first repair, the mean of two probabilities,
-# looks like a probability and is none: over all answers it does not sum to 1. **Mend it.**
+# looks like a probability and is none: over all answers it does not sum to 1. **Mend it.** (Whether
+# start and end are drawn one without the other, from all positions, or together, from all legal
+# spans, is your choice.)
 
 
 # %%
@@ -1445,7 +1454,8 @@ assert answered / 2_000 < 0.15
 
 # %% [markdown]
 # **The damage** (the scores are invented: windows without the answer are surer of it than the one
-# that has it): each further window is another chance to be overruled. **Mend it.**
+# that has it): each further window is another chance to be overruled. **Mend it.** (No two scores
+# are equal.)
 
 
 # %%
@@ -1494,8 +1504,9 @@ assert len(read) == 157 - 14
 
 # %% [markdown]
 # **The damage:** a hole, without a word. And one word, *stride*, means a step to some and an
-# overlap to others. **Mend it:** windows that cover everything, each sharing `overlap` tokens with
-# the next.
+# overlap to others. **Mend it:** windows that cover everything, each but the last `size` tokens
+# long and sharing `overlap` (less than `size`) tokens with the next. What fits into one window is
+# one window.
 
 
 # %%

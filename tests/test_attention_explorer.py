@@ -1,9 +1,11 @@
 """The attention explorer's numbers are the model's: in Python, and in the browser's own code."""
 
+import base64
 import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,13 +14,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from bertedu import Bert, BertConfig, BertForPreTraining, InputError, load_tokenizer
 from bertedu.attention import attention_probs, attention_scores
 from bertedu.widgets import AttentionExplorer
-from bertedu.widgets.attention_maps import pooled
-from bertedu.widgets.attention_numbers import NUMBERS, row_numbers
+from bertedu.widgets.attention_explorer import NUMBERS, pooled, row_numbers
 from bertedu.widgets.base import as_image
+from bertedu.widgets.palette import sequential
+from tests.pictures import chips_in, lines_in
 
 STATIC = Path(__file__).parents[1] / "bertedu" / "widgets" / "static"
 TOKENIZER = load_tokenizer()
@@ -205,7 +209,7 @@ def test_what_is_sent_stays_small(explore) -> None:
     for words in (27, 125, 509):
         explorer = explore("dog " * (words - 2), "it is", bert=bert)
         assert len(explorer._shown[0].encoding) == words + 3
-        sent[words + 3] = sum(map(len, (explorer.data, explorer.heads, explorer.picture)))
+        sent[words + 3] = sum(map(len, (explorer.data, explorer.heads, explorer.to_svg())))
     assert sent[30] <= 150_000
     assert sent[128] <= 2_000_000
     assert sent[512] <= 2_000_000
@@ -246,26 +250,54 @@ def test_repr_is_one_stable_line_with_the_heads_numbers(explore) -> None:
     assert explore("my dog").data == explore("my dog").data
 
 
-def words_in(svg: str) -> str:
-    return " ".join(ET.fromstring(svg).itertext())
-
-
 def test_the_picture_tells_what_the_head_does_with_the_pinned_token(explore) -> None:
     explorer = explore("my dog is cute", None)
     explorer.settings = explorer.settings | {"layer": 2, "head": 1, "token": 2}
     shares = BERT.attention("my dog is cute")[1, 0, 2].tolist()
-    told = words_in(explorer.picture)
-    assert "What the tokens answer when “dog” asks" in told
-    assert all(f"{100 * share:.1f} %" in told for share in shares)
+    assert "What the tokens answer when “dog” asks" in lines_in(explorer.to_svg())
+    pieces = BERT.encode("my dog is cute").tokens
+    expected = [
+        [piece, f"{100 * share:.1f} %"] for piece, share in zip(pieces, shares, strict=True)
+    ]
+    assert chips_in(explorer.to_svg()) == [expected]
+    explorer.settings = explorer.settings | {"token": None}
+    mean = BERT.attention("my dog is cute")[1, 0].mean(0).tolist()
+    assert [below for _, below in chips_in(explorer.to_svg())[0]] == [
+        f"{100 * share:.1f} %" for share in mean
+    ]
     shown = explorer._repr_mimebundle_()[0]["text/html"]
-    assert shown == as_image(explorer.picture, explorer.summary())
-    image = next(node for node in ET.fromstring(explorer.picture).iter() if "image" in node.tag)
-    assert image.get("href").startswith("data:image/png;base64,")
+    assert shown == as_image(explorer.to_svg(), explorer.summary())
+
+
+@pytest.mark.parametrize(("layer", "head"), [(1, 1), (2, 3)])
+def test_the_overview_shows_each_heads_map_at_its_place(explore, layer: int, head: int) -> None:
+    """Every dot has the colour of its probability, and the frame is round the chosen map."""
+    explorer = explore("my dog is cute")
+    explorer.settings = explorer.settings | {"layer": layer, "head": head}
+    nodes = list(ET.fromstring(explorer.to_svg()).iter())
+    image = next(node for node in nodes if node.tag.endswith("}image"))
+    kind, _, packed = image.get("href").partition(",")
+    assert kind == "data:image/png;base64"
+    dots = np.array(Image.open(BytesIO(base64.b64decode(packed))).convert("RGB"))
+    maps, times = unpacked(explorer.data)[1]["maps0"], 4  # six tokens on 24 dots
+    assert dots.shape == (LAYERS * 25, HEADS * 25, 3)
+    levels = np.minimum(maps / 255 / unpacked(explorer.data)[0]["darkest"], 1)
+    for row, column in np.ndindex(LAYERS, HEADS):
+        shown = dots[row * 25 : row * 25 + 24, column * 25 : column * 25 + 24]
+        for i, j in np.ndindex(6, 6):
+            block = shown[i * times : (i + 1) * times, j * times : (j + 1) * times].reshape(-1, 3)
+            expected = list(bytes.fromhex(sequential(levels[row, column, i, j])[1:]))
+            assert (block == block[0]).all()
+            assert abs(block[0] - np.array(expected)).max() <= 3  # one step of 254
+    frame = next(node for node in nodes if node.get("stroke-width") == "3")
+    left, top, side = (float(image.get(name)) for name in ("x", "y", "width"))
+    assert float(frame.get("x")) == pytest.approx(left + (head - 1) * side / HEADS, abs=0.1)
+    assert float(frame.get("y")) == pytest.approx(top + (layer - 1) * side / HEADS, abs=0.1)
 
 
 def test_hostile_text_stays_text(explore) -> None:
     explorer = explore(HOSTILE, "<b>", other=HOSTILE)
-    tags = {node.tag.rpartition("}")[2] for node in ET.fromstring(explorer.picture).iter()}
+    tags = {node.tag.rpartition("}")[2] for node in ET.fromstring(explorer.to_svg()).iter()}
     assert tags <= {"svg", "title", "rect", "g", "text", "tspan", "image"}
 
 
@@ -288,8 +320,11 @@ def test_new_texts_give_new_data_and_let_go_of_pinned_tokens(explore) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"text": "a " * 10_000}, "The text has 10,002 tokens and at most 40 can be shown"),
-        ({"other": "a " * 50}, "The text has 52 tokens and at most 40 can be shown: shorten it."),
+        ({"text": "a " * 10_000}, "The text has 10,002 tokens and this picture shows at most 40"),
+        (
+            {"other": "a " * 50},
+            "The text has 52 tokens and this picture shows at most 40: shorten it.",
+        ),
         ({"text": "\ud800"}, "the text holds half of a surrogate pair"),
     ],
 )
@@ -300,12 +335,12 @@ def test_what_cannot_be_shown_is_refused_and_the_picture_stays(
     with pytest.raises(InputError, match="^" + sentence):
         AttentionExplorer(bert=bert, **changes)
     explorer = explore(bert=bert)
-    picture = explorer.picture
+    picture = explorer.to_svg()
     for name, value in changes.items():
         setattr(explorer, name, value)
     assert explorer.problem.startswith(sentence)
     assert unpacked(explorer.data)[0]["problem"] == explorer.problem
-    assert explorer.picture == picture
+    assert explorer.to_svg() == picture
     explorer.text, explorer.other = "my cat", None
     assert explorer.problem == ""
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from bertedu import (
     BertConfig,
@@ -13,6 +14,7 @@ from bertedu import (
     save_pretrained,
 )
 from bertedu.checkpoint import read_weights
+from bertedu.commands import cli
 from bertedu.pretraining.averaging import average
 from tests.tiny import CONFIG, TOKENIZER, build
 
@@ -65,3 +67,38 @@ def test_one_is_itself(tmp_path) -> None:
     average({tmp_path / "one": 1.0}, tmp_path / "mean")
     for name, value in read_weights(tmp_path / "mean").items():
         torch.testing.assert_close(value, model.state_dict()[name], rtol=0, atol=0)
+
+
+def test_the_command_does_the_same(three, tmp_path, capsys) -> None:
+    shares = dict(zip(three, (0.5, 0.2, 0.3), strict=True))
+    average(shares, tmp_path / "mean", keep=("pooler", "embeddings"), dtype=torch.float16)
+    words = [f"{folder}={share}" for folder, share in shares.items()]
+    options = ["--keep", "pooler", "embeddings", "--half", "--out", str(tmp_path / "command")]
+    assert cli.main(["average", *words, *options]) == 0
+    assert "the mean of 3 checkpoints" in capsys.readouterr().out
+    files = [tmp_path / folder / "model.safetensors" for folder in ("mean", "command")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert {tensor.dtype for tensor in load_file(files[1]).values()} == {torch.float16}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{0}"], "write a checkpoint and its share"),
+        (["0.5"], "write a checkpoint and its share"),
+        (["{0}=half"], "write a checkpoint and its share"),
+        (["{0}=0.5", "{0}=0.5"], "named twice"),
+        (["{0}=0.5", "{1}=0.4"], "sum to 1"),
+        (["nowhere/at/all=1"], "nowhere"),
+    ],
+)
+def test_the_command_says_in_one_sentence_what_is_wrong(
+    words, message, three, tmp_path, capsys
+) -> None:
+    out = tmp_path / "mean"
+    asked = [word.format(*three) for word in words]
+    assert cli.main(["average", *asked, "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not out.exists()

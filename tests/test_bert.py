@@ -5,6 +5,7 @@ import torch
 
 import bertedu
 from bertedu import Bert, BertForPreTraining, CheckpointError, Guess, InputError
+from bertedu.attention import attention_probs, attention_scores
 from tests.tiny import CONFIG, TOKENIZER, build
 
 
@@ -54,6 +55,62 @@ def test_hidden_states_and_attention(bert) -> None:
     torch.testing.assert_close(attention.sum(-1), torch.ones(2, 4, tokens))
 
 
+TRACED = [
+    ("my dog is cute", None), ("my dog", "he likes playing"), ("my [MASK] [PAD]", None),
+    ("", ""), ("🤗 \x00 مرحبا", "<script>"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "pair"), TRACED)
+def test_a_trace_holds_what_each_call_answers(bert, text, pair) -> None:
+    trace = bert.trace(text, pair)
+    assert trace.encoding.tokens == bert.encode(text, pair).tokens
+    torch.testing.assert_close(trace.hidden_states, bert.hidden_states(text, pair))
+    assert torch.equal(trace.attention_probs, bert.attention(text, pair))
+    torch.testing.assert_close(
+        attention_probs(attention_scores(trace.query, trace.key)), trace.attention_probs
+    )
+    follows = bert.next_sentence(text, pair or "")
+    if pair is not None:
+        assert trace.seq_relationship_logits.softmax(-1)[0] == pytest.approx(follows, abs=1e-6)
+    assert trace.prediction_logits is trace.prediction_logits  # computed once
+    assert trace.prediction_logits.shape == (len(trace.encoding), 13)
+    if "[MASK]" in text:
+        place = trace.encoding.tokens.index("[MASK]")
+        best = trace.prediction_logits[place].softmax(-1).topk(3)
+        [guesses] = bert.fill_mask(text, pair, top_k=3)
+        assert [TOKENIZER.tokens[i] for i in best.indices] == [guess.token for guess in guesses]
+        assert best.values.tolist() == pytest.approx([guess.probability for guess in guesses])
+
+
+def test_a_trace_is_one_encoding_and_one_pass(bert, monkeypatch) -> None:
+    passes, encode, encoded = [], bert.tokenizer.encode, []
+    hook = bert.model.bert.register_forward_hook(lambda *given: passes.append(given))
+    layer = bert.model.bert.encoder.layer[0].attention.self.query
+    asked = layer.register_forward_hook(lambda *given: passes.append(given))
+    monkeypatch.setattr(
+        bert.tokenizer,
+        "encode",
+        lambda *texts, **how: encoded.append(texts) or encode(*texts, **how),
+    )
+    trace = bert.trace("my dog", "is cute")
+    assert trace.prediction_logits is not None
+    hook.remove()
+    asked.remove()
+    assert (len(encoded), len(passes)) == (1, 2)  # the encoder, and its first layer's queries
+    assert bert.trace(trace.encoding).encoding is trace.encoding
+    assert len(encoded) == 1
+    assert not layer._forward_hooks
+
+
+@pytest.mark.parametrize("prefix", ["cls.predictions", "cls.seq_relationship", "bert.pooler"])
+def test_a_trace_makes_nothing_up_where_a_head_is_missing(prefix) -> None:
+    bare = Bert(build(BertForPreTraining), TOKENIZER, (f"{prefix}.weight",))
+    trace = bare.trace("my dog")
+    assert (trace.prediction_logits is None) == (prefix == "cls.predictions")
+    assert (trace.seq_relationship_logits is None) == (prefix != "cls.predictions")
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\x00", "🤗", "مرحبا", "<script>"])
 def test_odd_text_is_answered(bert, text) -> None:
     assert bert.hidden_states(text).shape[1] == len(bert.encode(text))
@@ -64,7 +121,7 @@ def test_odd_text_is_answered(bert, text) -> None:
 
 def test_text_longer_than_the_model_is_cut_only_when_asked(bert) -> None:
     text = "dog " * 25_000  # 100,000 characters
-    for call in (bert.encode, bert.hidden_states, bert.attention, bert.fill_mask):
+    for call in (bert.encode, bert.hidden_states, bert.attention, bert.trace, bert.fill_mask):
         with pytest.raises(InputError, match="25,002 tokens and max_length is 12: shorten it"):
             call(text)
     with pytest.warns(UserWarning, match="the last 24,990 tokens were left out: the model reads"):
@@ -82,7 +139,7 @@ def test_top_k_must_be_possible(bert, top_k) -> None:
 
 @pytest.mark.parametrize("text", ["\ud800", None, 7], ids=ascii)
 def test_what_is_not_text_is_refused(bert, text) -> None:
-    for call in (bert.encode, bert.fill_mask, bert.hidden_states, bert.attention):
+    for call in (bert.encode, bert.fill_mask, bert.hidden_states, bert.attention, bert.trace):
         with pytest.raises(InputError, match="surrogate|not a string"):
             call(text)
 

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertedu import Bert, BertForPreTraining, InputError
-from bertedu.widgets import bertviz_frame
+from bertedu.widgets import bertviz
 from bertedu.widgets.bertviz import BertvizView, head_view, model_view, neuron_view
 from tests.tiny import CONFIG, TOKENIZER, build
 
@@ -213,12 +213,12 @@ def test_the_scripts_are_those_we_know(package: str, file: str) -> None:
 
 
 def test_a_package_that_is_missing_or_has_changed_is_named(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bertviz_frame, "find_spec", lambda name: None)
+    monkeypatch.setattr(bertviz, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="mpld3 is not installed: pip install"):
         head_view(BERT, TEXT)
     elsewhere = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
     monkeypatch.setattr(
-        bertviz_frame, "find_spec", lambda name: find_spec(name) if name == "mpld3" else elsewhere
+        bertviz, "find_spec", lambda name: find_spec(name) if name == "mpld3" else elsewhere
     )
     for text in (None, "const params = OTHER;"):
         if text:
@@ -229,8 +229,8 @@ def test_a_package_that_is_missing_or_has_changed_is_named(monkeypatch, tmp_path
 
 def test_nothing_heavy_is_imported() -> None:
     program = (
-        "import sys; from bertedu.widgets.bertviz_frame import D3, drawing, script;"
-        "drawing('head_view'); script(*D3); import bertedu.widgets.bertviz;"
+        "import sys; from bertedu.widgets.bertviz import _D3, _drawing, _script;"
+        "_drawing('head_view'); _script(*_D3);"
         "print([n for n in ('transformers', 'bertviz', 'mpld3', 'matplotlib') if n in sys.modules])"
     )
     found = subprocess.check_output([sys.executable, "-c", program], text=True)

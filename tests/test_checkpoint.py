@@ -22,7 +22,7 @@ from bertedu import (
     from_pretrained,
     save_pretrained,
 )
-from bertedu.checkpoint import load_weights, renamed, resolve
+from bertedu.checkpoint import load_into, renamed, resolve
 from bertedu.utils.files import replacing
 from tests.tiny import CONFIG, TOKENIZER, build
 
@@ -172,7 +172,19 @@ def test_another_architecture_by_its_weights(folder) -> None:
 
 def test_a_lost_part_of_the_encoder(folder) -> None:
     rewrite(folder, lambda w: {n: t for n, t in w.items() if "layer.1." not in n})
-    refused(folder, r"bert\.encoder\.layer\.1\.")
+    refused(folder, r"has no bert\.encoder\.layer\.1\..* \(16 of .*, or is not whole")
+
+
+def test_nothing_is_loaded_where_something_is_refused(folder) -> None:
+    model = build(BertForSequenceClassification)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match="has no classifier.weight"):
+        load_into(model, folder)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+    assert load_into(model, folder, may_be_new=("classifier",)) == [
+        "classifier.weight",
+        "classifier.bias",
+    ]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -228,7 +240,7 @@ def test_an_untied_decoder_is_refused() -> None:
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     weights["cls.predictions.decoder.weight"] += 1
     with pytest.raises(CheckpointError, match="the decoder is not tied to the word embeddings"):
-        load_weights(model, weights)
+        load_into(model, weights)
 
 
 def test_a_vocabulary_larger_than_the_model_is_refused(folder) -> None:

@@ -9,16 +9,23 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
 from bertedu.classroom.figures import diagram
-from bertedu.classroom.lessons import APPENDICES, LESSONS, architecture, course_map, lesson_table
+from bertedu.classroom.lessons import COURSE, LESSONS, architecture, course_map, lesson_table
 from bertedu.errors import InputError
 
-COURSE = Path(__file__).parents[1] / "course"
+SOURCES = Path(__file__).parents[1] / "course"
+README = (SOURCES.parent / "README.md").read_text("utf-8")
 DRAWINGS = [course_map, architecture]
 
 
 def test_every_notebook_is_a_lesson():
-    named = {"00_start_here", *LESSONS, *APPENDICES}
-    assert {source.stem for source in COURSE.glob("[0-9][0-9]_*.py")} <= named
+    named = {lesson.name for lesson in COURSE}
+    assert {source.stem for source in SOURCES.glob("[0-9][0-9]_*.py")} <= named
+
+
+def test_the_front_page_lists_every_lesson_in_order():
+    listed = re.findall(r"^\| \[(.+?)\]\(notebooks/(\w+)\.ipynb\)", README, re.MULTILINE)
+    assert [name for _, name in listed] == [lesson.name for lesson in COURSE]
+    assert all(title[:2] == name[:2] for title, name in listed)
 
 
 def test_only_lessons_that_exist_are_links(tmp_path):
@@ -34,7 +41,7 @@ def test_only_lessons_that_exist_are_links(tmp_path):
 
 
 def test_no_output_shows_an_address_in_memory_or_a_label_object():
-    for path in COURSE.parent.glob("notebooks/**/[0-9]*.ipynb"):
+    for path in SOURCES.parent.glob("notebooks/**/[0-9]*.ipynb"):
         text = path.read_text("utf-8")
         assert not re.search(r" at 0x[0-9a-f]{6}|\"Text\(\d", text), path.name
 

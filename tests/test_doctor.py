@@ -260,3 +260,29 @@ def test_the_exit_code_and_the_table_tell(monkeypatch, oks, code):
         assert main(["doctor"]) == code
     for word in ("row0", "row1", "[found]", "do 1", "1 to mend." if code else "Ready."):
         assert word in printed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("threads", "share", "ok"),
+    [
+        ("1", 1.0, True),
+        ("2", 1.5, True),
+        ("16", 1.0, None),
+        ("4,2", 4.0, True),
+        ("many", 4.0, None),
+    ],
+)
+def test_threads_and_the_share_they_have(monkeypatch, threads, share, ok):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setattr(doctor, "share", lambda: share)
+    row = doctor.check_threads()
+    assert (row.name, row.ok) == ("Threads", ok)
+    assert row.found.startswith(f"{threads} for a share of {share:g} of")
+    assert bool(row.remedy) is (ok is None)
+
+
+def test_threads_that_nobody_set(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    monkeypatch.setattr(doctor, "share", lambda: 6.0)
+    assert doctor.check_threads().found == "6 for a share of 6 of the machine's 6 cores"

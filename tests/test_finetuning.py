@@ -30,9 +30,11 @@ from bertedu.finetuning import (
     FinetuningRecipe,
     FinetuningRun,
     FinetuningStep,
+    Inference,
     QuestionAnswering,
     classification,
     finetune,
+    inference,
     load,
     question_answering,
 )
@@ -277,7 +279,7 @@ def test_half_an_encoder_is_refused(tmp_path: Path) -> None:
     bertedu.save_pretrained(BertForPreTraining(CONFIG), tmp_path, TOKENIZER)
     deeper = replace(CONFIG, num_hidden_layers=3).to_dict()
     (tmp_path / "config.json").write_text(json.dumps(deeper))
-    with pytest.raises(CheckpointError, match=r"lacks bert\.encoder\.layer\.2.*no whole encoder"):
+    with pytest.raises(CheckpointError, match=r"has no bert\.encoder\.layer\.2.*is not whole"):
         make_run("classification", bert=tmp_path)
     with pytest.raises(InputError, match="do not belong together"):
         make_run("classification", bert=replace(CONFIG, vocab_size=9))
@@ -331,7 +333,7 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="cannot be used"):
             load(tmp_path)
     settings.write_text('{"task": "inference", "settings": {"labels": ["a", "b"]}}')
-    with pytest.raises(CheckpointError, match=r"no classifier\.weight"):
+    with pytest.raises(CheckpointError, match=r"has no classifier\.weight \(2 of"):
         load(tmp_path)
 
 
@@ -533,18 +535,29 @@ def test_predict_takes_what_each_case_reads(name: str, capsys, tmp_path: Path) -
 def test_held_out_documents_stay_together() -> None:
     from bertedu.commands.finetune import held_out
 
-    examples = [replace(e, question=q) for e in questions(30) for q in ("who", "who .")]
-    train, dev = held_out(examples, 0.1, seed=0)
+    examples = [
+        replace(e, question=q, id=f"{e.id} {q}") for e in questions(30) for q in ("who", "who .")
+    ]
+    train, dev = held_out(QuestionAnswering(), examples, 0.1, seed=0)
     assert (len(train), len(dev)) == (54, 6)
     assert not {e.document for e in train} & {e.document for e in dev}
     with pytest.raises(InputError, match="2 examples are too few"):
-        held_out(examples[:2], 0.1, seed=0)
+        held_out(QuestionAnswering(), examples[:2], 0.1, seed=0)
+    of_one_premise = [
+        inference.Example(f"w{i} w{i + 1}", hypothesis) for i in range(10) for hypothesis in "ab"
+    ]
+    train, dev = held_out(Inference(), of_one_premise, 0.2, seed=0)
+    assert (len(train), len(dev)) == (16, 4)
+    assert not {e.premise for e in train} & {e.premise for e in dev}
 
 
 def test_every_case_has_the_same_shape() -> None:
-    for name, (task, module) in TASKS.items():
+    assert list(TASKS) == list(CASES)
+    for name, task in TASKS.items():
+        module = sys.modules[task.__module__]
         assert task.name == name
-        assert callable(module.read)
+        assert task.read is module.read
+        assert task.example_type is module.Example
         assert isinstance(CASES[name][1](1)[0], module.Example)
 
 

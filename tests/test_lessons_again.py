@@ -22,8 +22,7 @@ import nbformat
 import pytest
 
 from bertedu.classroom import notebooks
-from bertedu.classroom.notebook_editions import Edition, unexecuted
-from bertedu.classroom.notebooks import NOT_DONE, executed
+from bertedu.classroom.notebooks import NOT_DONE, Edition, executed, unexecuted
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINS = ("07", "08", "09", "10", "11")  # for minutes, and three passes would take three times that

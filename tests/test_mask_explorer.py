@@ -17,6 +17,8 @@ from bertedu.tokenizer import SPECIAL_TOKENS
 from bertedu.widgets import MaskExplorer
 from bertedu.widgets.base import as_image
 from bertedu.widgets.mask_explorer import LONGEST, ROLLS, fates_from_draws
+from bertedu.widgets.svg import visible_text
+from tests.pictures import chips_in
 
 TOKENIZER = load_tokenizer()
 STATIC = Path(__file__).parents[1] / "bertedu" / "widgets" / "static"
@@ -27,6 +29,7 @@ TEXTS = [
     "Outplaying unbelievable embeddings, 你好 🤗 " * 5,
     "word " * 50,
 ]
+NAMES = [[], ["masked"], ["random"], ["kept"]]
 PAPER = {"rate": 15, "mask": 80, "random": 10, "whole_words": False, "roll": 0}
 
 
@@ -85,10 +88,12 @@ def node(script: str, cases: object, folder: Path) -> object:
         pytest.skip("node is not installed")
     (folder / "cases.json").write_text(json.dumps(cases))
     module = (STATIC / "mask_explorer.js").as_uri()
+    rule = (STATIC / "rules" / "masking.js").as_uri()
     shared = (STATIC / "shared.js").as_uri()
     code = f"""
       import {{ readFileSync }} from "node:fs";
       import * as widget from {json.dumps(module)};
+      import * as rule from {json.dumps(rule)};
       import {{ unpack }} from {json.dumps(shared)};
       const cases = JSON.parse(readFileSync({json.dumps(str(folder / "cases.json"))}));
       const read = (file) => unpack(new Uint8Array(readFileSync(file)));
@@ -120,7 +125,7 @@ def test_the_browser_gives_the_same_fates(
       const known = {};
       const answers = cases.map(([file, sliders]) => {
         known[file] ??= read(file);
-        const fates = widget.fatesFromDraws(known[file], sliders);
+        const fates = rule.fatesFromDraws(known[file], sliders);
         const length = known[file].tokens.length;
         const sums = [0, 0, 0, 0];
         fates.forEach((fate, i) => { sums[fate] += (i % 997) + 1; });
@@ -139,7 +144,7 @@ def checksums(fates: Tensor) -> list[int]:
 
 def test_the_browser_rounds_as_the_library(tmp_path: Path) -> None:
     cases = [[length, rate] for length in range(2, 257) for rate in range(1, 101)]
-    script = "console.log(JSON.stringify(cases.map(([n, rate]) => widget.wanted(n, rate))))"
+    script = "console.log(JSON.stringify(cases.map(([n, rate]) => rule.countToChoose(n, rate))))"
     expected = [max(1, round(length * (rate / 100))) for length, rate in cases]
     assert node(script, cases, tmp_path) == expected
 
@@ -150,9 +155,9 @@ def test_the_browser_says_what_the_model_sees(tmp_path: Path) -> None:
     (tmp_path / "data.bin").write_bytes(explorer.data)
     script = """
       const data = read(cases.file);
-      const fates = widget.fatesFromDraws(data, cases.sliders);
+      const fates = rule.fatesFromDraws(data, cases.sliders);
       console.log(JSON.stringify(Array.from({length: 100}, (_, roll) =>
-        widget.seen(data, fates, roll).map((t) => [t.token, t.id, t.label, t.fate, t.was.token]))));
+        widget.tokensSeen(data, fates, roll).map((t) => [t.token, t.id, t.label, t.fate, t.was.token]))));
     """
     cases = {"file": str(tmp_path / "data.bin"), "sliders": explorer.settings}
     encoding = TOKENIZER.encode("my dog is hairy and unaffable", "he likes it")
@@ -161,6 +166,7 @@ def test_the_browser_says_what_the_model_sees(tmp_path: Path) -> None:
         zip(node(script, cases, tmp_path), explorer.fates[:100].tolist(), strict=True)
     ):
         explorer.settings = explorer.settings | {"roll": roll}
+        chips = []
         for position, (token, index, label, fate, was) in enumerate(row):
             true_id = int(encoding.input_ids[position])
             kinds.add(fate)
@@ -169,8 +175,9 @@ def test_the_browser_says_what_the_model_sees(tmp_path: Path) -> None:
             assert label == (true_id if fate else -100)
             assert TOKENIZER.tokens[index] == token
             assert fate == 2 or index == (TOKENIZER.mask_token_id if fate == 1 else true_id)
-            assert f">{index}</text>" in explorer.picture
-            assert f">{label}</text>" in explorer.picture
+            piece = f"{was} {visible_text(token)}" if fate == 2 else token
+            chips.append([piece, str(index), str(label), *NAMES[fate]])
+        assert chips_in(explorer.to_svg()) == [chips]
     assert kinds == {0, 1, 2, 3}
 
 
@@ -190,27 +197,27 @@ def test_repr_is_one_stable_line() -> None:
 def test_the_picture_follows_settings_and_counts_all_rolls() -> None:
     explorer = MaskExplorer()
     count = int((explorer.fates == 1).sum())
-    assert f"{count:,} = {count / ROLLS:6.1%}   expected  80%" in explorer.picture
+    assert f"{count:,} = {count / ROLLS:6.1%}   expected  80%" in explorer.to_svg()
     explorer.settings = PAPER | {"mask": 0, "random": 0}
-    assert ">kept</text>" in explorer.picture
-    assert "2,000 = 100.0%   expected 100%" in explorer.picture
+    assert ">kept</text>" in explorer.to_svg()
+    assert "2,000 = 100.0%   expected 100%" in explorer.to_svg()
     shown = explorer._repr_mimebundle_()[0]["text/html"]
-    assert shown == as_image(explorer.picture, explorer.summary())
+    assert shown == as_image(explorer.to_svg(), explorer.summary())
 
 
 def test_a_random_token_is_drawn_beside_the_one_it_replaced() -> None:
     explorer = MaskExplorer("my dog is hairy")
     explorer.settings = PAPER | {"rate": 100, "mask": 0, "random": 100}
-    assert explorer.picture.count('text-decoration="line-through">') == 4
-    assert 'line-through">hairy</tspan>' in explorer.picture
+    assert explorer.to_svg().count('text-decoration="line-through">') == 4
+    assert 'line-through">hairy</tspan>' in explorer.to_svg()
 
 
 def test_hostile_text_stays_text() -> None:
     text = "<script>alert(1)</script> & <img src=x onerror=alert(1)>"
     explorer = MaskExplorer(text, text)
     explorer.settings = PAPER | {"rate": 100, "mask": 0, "random": 50}
-    assert "<script" not in explorer.picture
-    assert "<img" not in explorer.picture
+    assert "<script" not in explorer.to_svg()
+    assert "<img" not in explorer.to_svg()
 
 
 def test_new_text_and_seed_give_new_data_and_the_first_roll() -> None:
@@ -239,11 +246,11 @@ def test_what_cannot_be_shown_is_refused_and_the_picture_stays(
     with pytest.raises(InputError, match="^" + sentence.replace("(", r"\(")):
         MaskExplorer(**changes)
     explorer = MaskExplorer()
-    picture = explorer.picture
+    picture = explorer.to_svg()
     for name, value in changes.items():
         setattr(explorer, name, value)
     assert explorer.problem.startswith(sentence)
-    assert explorer.picture == picture
+    assert explorer.to_svg() == picture
     explorer.seed, explorer.text = 0, "my dog"
     assert explorer.problem == ""
 

@@ -16,6 +16,8 @@ from bertedu.pretraining.masking import (
     NOT_CHOSEN,
     RANDOM,
     MaskingRule,
+    decide,
+    draw,
     mask_tokens,
 )
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
@@ -290,3 +292,34 @@ def test_a_vocabulary_without_words_can_only_mask_or_keep() -> None:
         mask_tokens(input_ids, bare, seeded())
     rule = MaskingRule(mask_share=1.0, random_share=0.0)
     assert mask_tokens(input_ids, bare, seeded(), rule).input_ids.tolist() == [[CLS, 4, SEP]]
+
+
+@given(batches(), rules(), st.integers(0, 2**32))
+def test_masking_is_drawing_then_deciding(input_ids: Tensor, rule: MaskingRule, seed: int) -> None:
+    """A plain loop over tokens, fed with the numbers drawn, meets the same fates."""
+    draws = draw(input_ids, TOKENIZER, seeded(seed), rule)
+    fates = decide(input_ids, draws, rule, TOKENIZER)
+    assert torch.equal(fates, mask_tokens(input_ids, TOKENIZER, seeded(seed), rule).fates)
+    assert torch.equal(fates == NOT_CHOSEN, draws.fate.isnan())
+    for fate, number in zip(fates.flatten().tolist(), draws.fate.flatten().tolist(), strict=True):
+        if fate == NOT_CHOSEN:
+            continue
+        expected = KEPT
+        if number < rule.mask_share + rule.random_share:
+            expected = RANDOM
+        if number < rule.mask_share:
+            expected = MASKED
+        assert fate == expected
+
+
+def test_deciding_changes_nothing_and_draws_nothing() -> None:
+    """Other shares decide otherwise by the same numbers; the chosen tokens stay."""
+    input_ids = full_batch(50, 40)
+    draws = draw(input_ids, TOKENIZER, seeded())
+    before = [numbers.clone() for numbers in draws]
+    all_masked = decide(input_ids, draws, MaskingRule(mask_share=1.0, random_share=0.0), TOKENIZER)
+    by_paper = decide(input_ids, draws, MaskingRule(), TOKENIZER)
+    assert torch.equal(all_masked == MASKED, by_paper != NOT_CHOSEN)
+    assert len(by_paper.unique()) == 4
+    for kept, numbers in zip(before, draws, strict=True):
+        assert torch.equal(kept.nan_to_num(-1), numbers.nan_to_num(-1))

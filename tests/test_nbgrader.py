@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from bertedu.classroom.nbgrader import assignment
-from bertedu.classroom.notebook_editions import BEGIN, SOLUTION, Edition, editions
+from bertedu.classroom.notebooks import BEGIN, SOLUTION, Edition, editions
 from bertedu.commands import cli
 from bertedu.errors import InputError
 

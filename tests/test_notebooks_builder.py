@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bertedu.classroom import notebooks
-from bertedu.classroom.notebook_editions import (
+from bertedu.classroom.notebooks import (
     BEGIN,
     END,
     METADATA,

@@ -33,7 +33,7 @@ def test_the_pair_and_the_hypothesis_alone_are_the_models(premise: str, hypothes
     assert sent["alone"] == pytest.approx(widget.alone)
     assert sent["notes"] == ["true", "false", "unknown"]
     assert sent["shown"] == [premise, hypothesis]
-    ET.fromstring(widget.picture)
+    ET.fromstring(widget.to_svg())
     widget.close()
 
 
@@ -47,7 +47,7 @@ def test_what_the_reader_leaves_behind_becomes_the_trail() -> None:
     assert sent["trail"].tolist() == [pytest.approx(shares(PREMISE, HYPOTHESIS), abs=1e-5)]
     assert sent["asked"] == [PREMISE, "an animal is asleep"]
     assert sent["probabilities"] == pytest.approx(shares(*sent["asked"]), abs=1e-5)
-    assert widget.picture.count("<circle") == 2
+    assert widget.to_svg().count("<circle") == 2
     assert "(1" not in repr(widget)
 
 
@@ -64,7 +64,7 @@ def test_the_trail_keeps_the_last_and_can_be_given() -> None:
 
 def test_a_point_lies_where_its_probabilities_say() -> None:
     widget = PairExplorer(MODEL, PREMISE, HYPOTHESIS)
-    root = ET.fromstring(widget.picture)
+    root = ET.fromstring(widget.to_svg())
     (edge,) = (node for node in root.iter() if node.tag.endswith("polygon"))
     corners = np.array([[float(x) for x in each.split(",")] for each in edge.get("points").split()])
     (circle,) = (node for node in root.iter() if node.tag.endswith("circle"))
@@ -83,7 +83,7 @@ def test_repr_is_one_stable_line() -> None:
 
 def test_hostile_text_is_text_in_the_picture() -> None:
     widget = PairExplorer(MODEL, HOSTILE, HOSTILE, [(HOSTILE, "<b>")])
-    tags = {node.tag.rpartition("}")[2] for node in ET.fromstring(widget.picture).iter()}
+    tags = {node.tag.rpartition("}")[2] for node in ET.fromstring(widget.to_svg()).iter()}
     assert tags == {"svg", "title", "rect", "text", "polygon", "path", "circle"}
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_shown_is_refused_and_the_picture_stays() -> None:
     assert widget.problem.endswith("shorten the text.")
     assert repr(widget) == before
     assert unpacked(widget.data)["shown"] == [PREMISE, HYPOTHESIS]
-    assert "a a a" not in widget.picture
+    assert "a a a" not in widget.to_svg()
     widget.premise = "a" * 6_000
     assert widget.problem.startswith("There are 6,0")
     assert "this picture shows at most 5,120" in widget.problem

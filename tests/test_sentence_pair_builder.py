@@ -8,6 +8,7 @@ import pytest
 from bertedu import InputError, load_tokenizer
 from bertedu.pretraining.corpus import split_sentences
 from bertedu.widgets import SentencePairBuilder
+from tests.pictures import chips_in
 
 TOKENIZER = load_tokenizer()
 DOCUMENTS = {
@@ -66,8 +67,18 @@ def test_the_courses_documents_are_shown_by_default() -> None:
 def test_the_picture_shows_a_pair_with_each_label() -> None:
     widget = SentencePairBuilder(DOCUMENTS, max_length=20)
     words = [node.text for node in ET.fromstring(widget.to_svg()).iter() if node.text]
-    assert words.count("[CLS]") == 2
-    assert words.count("[SEP]") == 4
+    batch = widget._sampler.materialize(widget._shown)
+    assert chips_in(widget.to_svg()) == [
+        [
+            [TOKENIZER.tokens[index], str(index), str(segment)]
+            for index, segment, real in zip(*columns, strict=True)
+            if real
+        ]
+        for columns in zip(
+            *(batch[k].tolist() for k in ("input_ids", "token_type_ids", "attention_mask")),
+            strict=True,
+        )
+    ]
     headings = [word for word in words if word.startswith("Label")]
     assert headings == ["Label 0: B follows A", "Label 1: B is random"]
     assert any("from <b>: " in word for word in words)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,11 @@ from bertedu.errors import InputError
 from bertedu.pretraining.corpus import Corpus
 from bertedu.pretraining.pairs import (
     EXAMPLE,
-    FOLLOWS,
+    IS_NEXT,
     NO_PAIR,
-    RANDOM,
+    NOT_NEXT,
     PairSampler,
     PairStatistics,
-    _kept_lengths,
 )
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
 
@@ -83,7 +83,7 @@ def test_every_example_is_what_its_label_says(
     assert (
         Counter(examples["next_sentence_label"].tolist())
         == Counter(
-            {FOLLOWS: statistics.follows, RANDOM: statistics.random, NO_PAIR: statistics.mlm_only}
+            {IS_NEXT: statistics.follows, NOT_NEXT: statistics.random, NO_PAIR: statistics.mlm_only}
         )
         + Counter()
     )
@@ -103,7 +103,7 @@ def test_every_example_is_what_its_label_says(
         assert length == a_end - a_start + b_end - b_start + 3
         b_document = document_of(corpus, b_start)
         assert b_document == document_of(corpus, b_end - 1)
-        if label == RANDOM:
+        if label == NOT_NEXT:
             assert b_document != document
         else:
             assert b_document == document
@@ -116,11 +116,11 @@ def test_every_example_is_what_its_label_says(
 def uses_before_cutting(corpus: Corpus, max_length: int, seed: int = 0) -> list[int]:
     """How often each token is in an A, or in a B that follows, before pairs are cut to length."""
     sampler = PairSampler(corpus, TOKENIZER, max_length=max_length, seed=seed)
-    pairs, _ = sampler._walk.pairs(np.random.default_rng(seed))
+    pairs, _ = sampler._pairs(Random(seed))
     uses = np.zeros(len(corpus.ids), dtype=int)
     for a_start, a_end, b_start, b_end, label in pairs.tolist():
         uses[a_start:a_end] += 1
-        if label == FOLLOWS:
+        if label == IS_NEXT:
             uses[b_start:b_end] += 1
     return uses.tolist()
 
@@ -129,10 +129,8 @@ def uses_before_cutting(corpus: Corpus, max_length: int, seed: int = 0) -> list[
 def test_before_cutting_every_sentence_is_used_exactly_once(
     corpus: Corpus, max_length: int, seed: int
 ) -> None:
-    """What a random B displaces goes back."""
-    several = np.repeat(np.diff(corpus.document_starts) > 1, np.diff(corpus.document_starts))
-    expected = np.repeat(several, np.diff(corpus.sentence_starts))
-    assert uses_before_cutting(corpus, max_length, seed) == expected.tolist()
+    """What a random B displaces goes back; a single-sentence document is an A without B."""
+    assert uses_before_cutting(corpus, max_length, seed) == [1] * len(corpus.ids)
 
 
 @given(CORPORA, MAX_LENGTHS, SEEDS)
@@ -204,10 +202,10 @@ def test_tensors_are_the_plain_rendering(
 def test_batches_are_padded_to_their_longest_example() -> None:
     sampler = PairSampler(numbered([[5, 5]] * 6), TOKENIZER, max_length=64)
     examples = sampler.epoch(0).examples
-    assert sampler.materialize(examples)["input_ids"].shape == (6, 13)
+    assert sampler.materialize(examples)["input_ids"].shape == (6, 18)
     assert sampler.materialize(examples[:0])["input_ids"].shape == (0, 0)
-    with pytest.raises(InputError, match="13 tokens, more than pad_to = 12"):
-        sampler.materialize(examples, pad_to=12)
+    with pytest.raises(InputError, match="18 tokens, more than pad_to = 17"):
+        sampler.materialize(examples, pad_to=17)
 
 
 WORDS = st.sampled_from([[5], [6], [5, 6], [6, 5], [5, 5]])
@@ -224,7 +222,7 @@ def test_a_random_b_never_opens_with_the_true_continuation(documents: Documents,
     assert not statistics.truncated
     for _, a_end, b_start, _, label in examples.tolist():
         after = int(np.searchsorted(corpus.sentence_starts, a_end))
-        if label == RANDOM and after < corpus.document_starts[document_of(corpus, a_end - 1) + 1]:
+        if label == NOT_NEXT and after < corpus.document_starts[document_of(corpus, a_end - 1) + 1]:
             opening = int(np.searchsorted(corpus.sentence_starts, b_start))
             assert corpus.sentence(opening).tolist() != corpus.sentence(after).tolist()
 
@@ -234,7 +232,7 @@ def test_documents_that_can_only_repeat_each_other_give_no_pairs() -> None:
     examples, statistics = PairSampler(corpus, TOKENIZER, max_length=5).epoch(0)
     assert statistics.follows == statistics.random
     for _, a_end, _, _, label in examples.tolist():
-        assert label == FOLLOWS or a_end % 3 == 0  # only the last sentence has no continuation
+        assert label == IS_NEXT or a_end % 3 == 0  # only the last sentence has no continuation
 
 
 def reference_lengths(a: int, b: int, room: int) -> tuple[int, int]:
@@ -249,10 +247,16 @@ def reference_lengths(a: int, b: int, room: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("room", [2, 3, 7, 8])
 def test_truncation_leaves_what_the_reference_loop_leaves(room: int) -> None:
-    a, b = (grid.flatten() for grid in np.meshgrid(np.arange(1, 20), np.arange(0, 20)))
-    kept = _kept_lengths(a, b, np.full(len(a), room))
-    expected = [reference_lengths(*pair, room) for pair in zip(a.tolist(), b.tolist(), strict=True)]
-    assert list(zip(*(keep.tolist() for keep in kept), strict=True)) == expected
+    before = [(a, b) for a in range(1, 20) for b in range(20)]
+    examples = np.array([(100, 100 + a, 200, 200 + b, IS_NEXT) for a, b in before], EXAMPLE)
+    sampler = PairSampler(numbered([[3, 3], [3, 3]]), TOKENIZER, max_length=room + 3)
+    expected = [reference_lengths(a, b, room + (b == 0)) for a, b in before]  # no B, no [SEP]
+    truncated = sampler._cut(examples, Random(0))
+    assert [(a1 - a0, b1 - b0) for a0, a1, b0, b1, _ in examples.tolist()] == expected
+    assert truncated == sum(map(tuple.__ne__, before, expected))
+    for (a, b), (a0, a1, b0, b1, _) in zip(before, examples.tolist(), strict=True):
+        assert 100 <= a0 <= a1 <= 100 + a
+        assert 200 <= b0 <= b1 <= 200 + b
 
 
 def pairs_of_long_documents(seed: int = 0) -> tuple[Corpus, NDArray[np.void], PairStatistics]:
@@ -298,7 +302,7 @@ def test_cuts_fall_at_both_ends_alike() -> None:
 
 def test_a_random_b_comes_from_every_other_document_alike() -> None:
     corpus, examples, _ = pairs_of_long_documents()
-    random = examples[examples["next_sentence_label"] == RANDOM]
+    random = examples[examples["next_sentence_label"] == NOT_NEXT]
     starts = corpus.sentence_starts[corpus.document_starts]
     own, other = (
         np.searchsorted(starts, random[name], side="right") - 1 for name in ("a_start", "b_start")
@@ -320,6 +324,27 @@ def test_labels_do_not_depend_on_the_place_in_the_document() -> None:
         labels = examples["next_sentence_label"][place == quarter]
         four_deviations = 4 * math.sqrt(0.25 / len(labels))
         assert labels.mean() == pytest.approx(0.5, abs=four_deviations)
+
+
+def test_labels_do_not_depend_on_whether_a_opens_its_document() -> None:
+    """Many short documents, whose last sentence often stands alone and can only be random."""
+    rng = np.random.default_rng(0)
+    corpus = numbered([[8] * int(rng.integers(3, 9)) for _ in range(1_000)])
+    sampler = PairSampler(corpus, TOKENIZER, max_length=64, short_share=0)
+    examples = np.concatenate([sampler.epoch(epoch).examples for epoch in range(10)])
+    opens = np.isin(examples["a_start"], corpus.sentence_starts[corpus.document_starts])
+    labels = examples["next_sentence_label"][opens]
+    assert len(labels) > 8_000
+    assert labels.mean() == pytest.approx(0.5, abs=4 * math.sqrt(0.25 / len(labels)))
+
+
+def test_hardly_a_pair_is_left_out_for_the_balance() -> None:
+    """Coins would leave out 6 of 100 pairs: so far apart are two halves of 176 of them."""
+    sampler = PairSampler(numbered([[12] * 40] * 30), TOKENIZER, max_length=128)
+    epochs = [sampler.epoch(epoch).statistics for epoch in range(20)]
+    pairs = sum(epoch.follows + epoch.random for epoch in epochs)
+    assert pairs > 2_000
+    assert sum(epoch.dropped for epoch in epochs) < 0.02 * pairs
 
 
 def test_sentences_longer_than_an_example_get_both_labels() -> None:
@@ -375,8 +400,8 @@ def test_lengths_without_room_for_a_pair_are_refused() -> None:
     with pytest.raises(InputError, match="at least 5 tokens"):
         PairSampler(corpus, TOKENIZER, max_length=4)
     labels = PairSampler(corpus, TOKENIZER, max_length=5).epoch(0).examples["next_sentence_label"]
-    assert sorted(labels.tolist()) == [FOLLOWS, RANDOM]
+    assert sorted(labels.tolist()) == [IS_NEXT, NOT_NEXT]
 
 
 def test_label_values_are_the_reference_ones() -> None:
-    assert (FOLLOWS, RANDOM) == (0, 1)
+    assert (IS_NEXT, NOT_NEXT) == (0, 1)

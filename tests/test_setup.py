@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from bertedu.commands import doctor
+from bertedu.commands.cli import COMMANDS
+from bertedu.commands.lab import FIRST
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -93,6 +95,54 @@ def test_every_file_beside_the_code_comes_with_the_package():
     files = {ROOT / name for name in tracked if name and not name.endswith(".py")}
     assert package / "py.typed" in files
     assert files - shipped == set()
+
+
+# ---------------------------------------------------------------- GitHub's machines, as a file
+
+WORKFLOW = (ROOT / ".github/workflows/tests.yml").read_text("utf-8")
+JOBS = yaml.safe_load(WORKFLOW)["jobs"]
+
+
+def told(job: str) -> str:
+    """Returns all that a job runs."""
+    return "\n".join(step["run"] for step in JOBS[job]["steps"] if "run" in step)
+
+
+def python_of(job: str) -> str:
+    [version] = [step["with"]["python-version"] for step in JOBS[job]["steps"]
+                 if "setup-python" in step.get("uses", "")]  # fmt: skip
+    return version
+
+
+def test_the_five_jobs_are_the_five_machines():
+    systems = {name: job["runs-on"].partition("-")[0] for name, job in JOBS.items()}
+    assert systems == {
+        "linux-oldest": "ubuntu",
+        "linux-newest": "ubuntu",
+        "macos": "macos",
+        "windows-without-make": "windows",
+        "wheel-alone": "ubuntu",
+    }
+    assert python_of("linux-oldest") == ".".join(map(str, doctor.OLDEST_PYTHON))
+    assert "lowest-direct" in told("linux-oldest")
+    assert python_of("linux-newest") == "3.x"
+    assert "make" not in told("windows-without-make")
+    assert "never been run" in WORKFLOW
+
+
+def test_the_jobs_name_what_exists(runner):
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for name in set(JOBS) - {"wheel-alone"}:
+        [stages] = re.findall(r"^(?:python tests/run\.py|make) (.+)$", told(name), re.MULTILINE)
+        assert set(stages.split()) <= {stage.name for stage in runner.STAGES}, name
+        assert all(re.search(rf"^{stage}:", makefile, re.MULTILINE) for stage in stages.split())
+    [locked] = [version for name, version in PINS if name == "torch"]
+    assert set(re.findall(r"torch==([\d.]+)", WORKFLOW)) == {locked}
+    commands = re.findall(r"^bertedu (\w+)", told("wheel-alone"), re.MULTILINE)
+    assert commands == ["doctor", "lab"]
+    assert set(commands) <= set(COMMANDS)
+    assert "--copy-only" in told("wheel-alone")
+    assert f"bertedu-course/{FIRST}" in told("wheel-alone")
 
 
 # ---------------------------------------------------------------- make, with a python that notes
@@ -213,18 +263,20 @@ def test_a_missing_python_is_said(make):
     assert "and python3.99 is missing: install one" in make("lab", code=2)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have a screen")
-def test_the_lab_opens_a_browser_only_where_there_is_a_screen(make):
+def test_the_lab_opens_this_folder_as_it_is(make):
     make("lab")
-    assert "/lab/tree/notebooks/00_start_here.ipynb" in make.asked
-    assert "--no-browser" in make.asked
-    make("lab", DISPLAY=":0")
-    assert "--no-browser" not in make.asked
+    assert make.asked.splitlines()[-1] == "-m bertedu.commands.cli lab --folder ."
 
 
-def test_root_is_allowed_only_for_root(make):
-    make("lab")
-    assert ("--allow-root" in make.asked) is (os.getuid() == 0)
+def test_no_setting_of_the_readers_own_reaches_pip_or_python(make):
+    """Each variable that would send an installation elsewhere is unset before anything runs."""
+    places = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PYTHONPATH", "PYTHONHOME")
+    fake = Path(make.python)
+    told = "; ".join(f'echo "$0 {name}=${name}" >> "$NOTES"' for name in places)
+    fake.write_text(FAKE_PYTHON.replace('echo "$@"', f'{told}; echo "$@"'))
+    make("test", **dict.fromkeys(places, "elsewhere"))
+    assert make.asked.count("PIP_ROOT=") > 3
+    assert "elsewhere" not in make.asked
 
 
 def test_help_lists_every_target(make):

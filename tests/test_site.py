@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from bertedu.classroom.book.content import Content
-from bertedu.classroom.book.notebooks import executed_lesson
-from bertedu.classroom.book.site import write
-from bertedu.classroom.notebook_editions import Edition
-from bertedu.classroom.notebooks import CellError
+from bertedu.classroom.book.site import executed_lesson, write
+from bertedu.classroom.notebooks import CellError, Edition
 from bertedu.commands import cli
 from bertedu.errors import InputError
 
@@ -121,7 +119,7 @@ def test_a_lesson_is_executed_once_and_again_when_it_changes(root, book, monkeyp
     def refused(*args: object, **options: object) -> None:
         raise CellError("executed again")
 
-    monkeypatch.setattr("bertedu.classroom.book.notebooks.executed", refused)
+    monkeypatch.setattr("bertedu.classroom.book.site.executed", refused)
     source = root / "course" / "02_two.py"
     edition = Edition(source, root / "notebooks" / "02_two.ipynb", solved=False)
     assert executed_lesson(edition, root / "build/book-cache").cells

@@ -12,6 +12,7 @@ import torch
 from bertedu import InputError
 from bertedu.widgets import SpanExplorer
 from tests.finetuned_models import HOSTILE, finetuned, unpacked
+from tests.pictures import chips_in, lines_in
 
 MODEL = finetuned("question_answering")
 STATIC = Path(__file__).parents[1] / "bertedu" / "widgets" / "static"
@@ -43,7 +44,7 @@ def test_outputs_times_vectors_are_the_logits(question: str, document: str) -> N
     assert sent["tokens"] == theirs.tokens
     assert [span[0] for span in sent["spans"]] == [span.text for span in theirs.spans]
     assert sent["illegal"] == theirs.illegal
-    ET.fromstring(widget.picture)
+    ET.fromstring(widget.to_svg())
     widget.close()
 
 
@@ -54,6 +55,7 @@ def node(script: str, files: list[Path]) -> object:
     code = f"""
       import {{ readFileSync }} from "node:fs";
       import * as widget from {json.dumps((STATIC / "span_explorer.js").as_uri())};
+      import * as rule from {json.dumps((STATIC / "rules" / "spans.js").as_uri())};
       import {{ unpack }} from {json.dumps((STATIC / "shared.js").as_uri())};
       const all = {json.dumps([str(file) for file in files])}
         .map((file) => unpack(new Uint8Array(readFileSync(file))));
@@ -72,22 +74,22 @@ def test_the_browser_computes_the_librarys_probabilities(tmp_path: Path) -> None
         file.write_bytes(widget.data)
     script = """
       console.log(JSON.stringify(all.map((data) => {
-        const total = widget.logTotal(data);
-        const shares = [widget.softmax(data.starts.values), widget.softmax(data.ends.values)];
+        const total = rule.logTotal(data);
+        const shares = [rule.softmax(data.starts.values), rule.softmax(data.ends.values)];
         const [, start, end] = data.spans[0];
         const dot = [[0, start], [1, end]].map(([which, place]) => {
           const { largest, rest } = widget.products(data, which, place);
           return largest.reduce((sum, { value }) => sum + value, 0) + rest + data.biases[which];
         });
-        const pairs = Object.fromEntries(["legal", ...widget.REASONS].map((reason) => [reason, 0]));
+        const pairs = Object.fromEntries(["legal", ...rule.REASONS].map((reason) => [reason, 0]));
         for (let s = 0; s < data.tokens.length; s++) {
-          for (let e = 0; e < data.tokens.length; e++) pairs[widget.judged(data, s, e)] += 1;
+          for (let e = 0; e < data.tokens.length; e++) pairs[rule.judge(data, s, e)] += 1;
         }
         const scoreOf = ([, s, e]) => data.starts.values[s] + data.ends.values[e];
         return {
           spans: data.spans.map((span) => Math.exp(scoreOf(span) - total)),
           none: Math.exp(data.null_score - total), shares, dot, pairs,
-          masses: widget.masses(data, ...shares),
+          masses: rule.masses(data, ...shares),
         };
       })));
     """
@@ -145,13 +147,28 @@ def test_repr_and_picture_are_stable_and_tell_the_best_answer() -> None:
     assert repr(widget) == repr(SpanExplorer(MODEL, QUESTION, DOCUMENT))
     best = widget.prediction.spans[0]
     assert f"({best.first_word}, {best.last_word}) {100 * best.probability:.1f} %" in repr(widget)
-    text = "".join(ET.fromstring(widget.picture).itertext())
-    for span in widget.prediction.spans[:5]:
-        assert f"({span.first_word}, {span.last_word})" in text
+    p, lines = widget.prediction, lines_in(widget.to_svg())
+    told = [
+        f"{100 * s.probability:>6.1f} %  ({s.first_word}, {s.last_word})  {s.text}"[:86]
+        for s in p.spans[:5]
+    ] + [f"{100 * p.no_answer_probability:>6.1f} %  no answer"]
+    place = lines.index("The best answers, of all legal spans") + 1
+    assert [line[:86].rstrip("…") for line in lines[place : place + len(told)]] == [
+        line.rstrip("…")[: len(lines[place + n].rstrip("…"))] for n, line in enumerate(told)
+    ]
+    starts, ends = p.start_logits.softmax(0), p.end_logits.softmax(0)
+    first, last = max(p.first, best.first_token - 8), min(len(p.tokens) - 1, best.last_token + 9)
+    words = unpacked(widget.data)["words"]
+    assert chips_in(widget.to_svg()) == [
+        [
+            [p.tokens[i], f"{100 * starts[i]:.1f} %", f"{100 * ends[i]:.1f} %", str(words[i])]
+            for i in range(first, last)
+        ]
+    ]
 
 
 def test_hostile_text_is_text_in_the_picture() -> None:
-    root = ET.fromstring(SpanExplorer(MODEL, HOSTILE, HOSTILE).picture)
+    root = ET.fromstring(SpanExplorer(MODEL, HOSTILE, HOSTILE).to_svg())
     tags = {node.tag.rpartition("}")[2] for node in root.iter()}
     assert tags <= {"svg", "title", "rect", "g", "text", "tspan", "path"}
 

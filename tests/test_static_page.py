@@ -17,9 +17,7 @@ from bertedu.widgets.static_page import fragment, host_script, to_html
 HOSTILE = (
     "</script><script>alert(1)</script><!-- <script> <img src=x onerror=alert(1)> ]]> & \u202e"
 )
-MODULES = sorted(
-    file.stem for file in STATIC.glob("*.js") if 'class: "bertedu be-' in file.read_text()
-)
+MODULES = sorted(file.stem for file in STATIC.glob("*.js") if 'name: "be-' in file.read_text())
 
 
 class Elements(HTMLParser):
@@ -105,7 +103,7 @@ def test_a_page_asks_for_nothing() -> None:
 def test_a_widgets_style_holds_within_it_only(name: str) -> None:
     """What stands after the shared rules is one block of the widget's own root class."""
     own = (STATIC / f"{name}.css").read_text()
-    root = re.search(r'"bertedu (be-[\w-]+)"', (STATIC / f"{name}.js").read_text())[1]
+    root = re.search(r'name: "(be-[\w-]+)"', (STATIC / f"{name}.js").read_text())[1]
     _, _, block = style_sheet(name).partition((STATIC / "shared.css").read_text())
     assert block.startswith(f".{root} {{\n")
     assert block.endswith("}\n")

@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 
 from bertedu import InputError
 from bertedu.finetuning import Classification, classification
-from bertedu.finetuning.classification import Example, accuracy, confusion, macro_f1
-from bertedu.finetuning.heads import BertForPooledClassification
+from bertedu.finetuning.classification import (
+    BertForPooledClassification,
+    Example,
+    accuracy,
+    confusion,
+    macro_f1,
+)
 from tests.cases import CONFIG, TOKENIZER
 
 GOOD, BAD = Example("so good", "1"), Example("it 's bad", "0")

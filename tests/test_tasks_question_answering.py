@@ -11,7 +11,7 @@ import torch
 from bertedu import InputError
 from bertedu.finetuning import QuestionAnswering, question_answering
 from bertedu.finetuning.question_answering import Answer, Example, squad_scores
-from bertedu.finetuning.squad_metrics import exact_and_f1, normalize_answer
+from bertedu.finetuning.squad import exact_and_f1, normalize_answer
 from tests.cases import TOKENIZER
 
 TASK = QuestionAnswering(no_answer=True, overlap=4, max_answer_tokens=5)

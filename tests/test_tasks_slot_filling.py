@@ -167,8 +167,9 @@ def test_json_lines_are_read(tmp_path: Path) -> None:
         ('{"words": ["a", "b"], "tags": "OO"}', "tags must be a list of texts"),
     ]:
         file.write_text(line)
-        with pytest.raises(InputError, match=rf"a\.jsonl:1: .*{message}"):
+        with pytest.raises(InputError, match=rf"a\.jsonl:1: .*{message}") as refused:
             slot_filling.read(file)
+        assert str(refused.value).count("a.jsonl:1") == 1
 
 
 def test_marks_belong_to_the_word_that_they_stand_on() -> None:

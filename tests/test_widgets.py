@@ -13,12 +13,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bertedu.widgets
-from bertedu import InputError
-from bertedu.widgets import WordPieceExplorer
-from bertedu.widgets.base import HTML, as_image, javascript_module, pack, style_sheet
+from bertedu import Bert, BertConfig, BertForPreTraining, InputError, load_tokenizer
+from bertedu.widgets import (
+    AttentionExplorer,
+    EmbeddingSum,
+    Journey,
+    MaskExplorer,
+    PairExplorer,
+    SpanExplorer,
+    TextClassifier,
+    TokenTagger,
+    WordPieceExplorer,
+)
+from bertedu.widgets.base import (
+    HTML,
+    AskingWidget,
+    as_image,
+    javascript_module,
+    pack,
+    style_sheet,
+)
 from bertedu.widgets.palette import STATIC
 from bertedu.widgets.svg import visible_text
 from bertedu.widgets.wordpiece_explorer import LONGEST_TEXT
+from tests.finetuned_models import finetuned, unpacked
+from tests.pictures import chips_in, words_in
 
 MODULES = sorted(  # those that are shown: each has a style of its own
     file.stem
@@ -97,10 +116,6 @@ def test_a_notebook_gets_the_view_the_picture_and_the_line() -> None:
     explorer.close()
 
 
-def words_in(svg: str) -> str:
-    return "".join(ET.fromstring(svg).itertext())
-
-
 def test_a_hostile_text_is_text_in_the_picture() -> None:
     explorer = WordPieceExplorer(HOSTILE, "<img src=x onerror=alert(1)>")
     root = ET.fromstring(explorer.to_svg())
@@ -114,9 +129,84 @@ def test_a_hostile_text_is_text_in_the_picture() -> None:
 @given(st.text(max_size=60), st.none() | st.text(max_size=20))
 def test_every_text_makes_a_picture_that_can_be_read(text: str, pair: str | None) -> None:
     explorer = WordPieceExplorer(text, pair)
-    for token in explorer.tokenizer.encode(text, pair).tokens[:3]:
-        assert token.removeprefix("##") in words_in(explorer.to_svg()) or len(token) > 60
+    encoding = explorer.tokenizer.encode(text, pair)
+    shown = chips_in(explorer.to_svg())[-1]
+    for (piece, *below), token, index, added, (start, end) in zip(
+        shown,
+        encoding.tokens,
+        encoding.input_ids.tolist(),
+        encoding.special_tokens_mask,
+        encoding.offsets,
+        strict=True,
+    ):
+        assert piece == visible_text(token) or len(visible_text(token)) > 72
+        assert below == ([str(index)] if added else [str(index), f"{start}-{end}"])
     explorer.close()
+
+
+def asking_widgets() -> list[AskingWidget]:
+    """One of each that is asked about texts, with small models."""
+    config = BertConfig(hidden_size=12, num_hidden_layers=1, num_attention_heads=2)
+    bert = Bert(BertForPreTraining(config), load_tokenizer())
+    return [
+        WordPieceExplorer(),
+        MaskExplorer(),
+        AttentionExplorer(bert=bert),
+        EmbeddingSum(bert=bert),
+        Journey(bert=bert),
+        TextClassifier(finetuned("classification")),
+        TokenTagger(finetuned("slot_filling")),
+        PairExplorer(finetuned("inference")),
+        SpanExplorer(finetuned("question_answering"), "who?", "a dog, and a cat"),
+    ]
+
+
+def test_a_pin_or_a_choice_draws_nothing_and_sends_no_data(monkeypatch) -> None:
+    for widget in asking_widgets():
+        assert "picture" not in widget.keys
+        sent, still = [], widget.to_svg()
+        widget.observe(sent.append, ["data"])
+        monkeypatch.setattr(type(widget), "to_svg", lambda self: pytest.fail("nobody looks"))
+        for name in widget.PINS:
+            kept = widget.settings[name]
+            value = {"flips": {"0": "O"}}.get(name, 1)
+            widget.settings = widget.settings | {name: value} if name != "pinned" else {name: -1}
+            widget.settings = widget.settings | {name: kept}
+        assert sent == []
+        monkeypatch.undo()
+        assert widget.to_svg() == still
+        widget.close()
+
+
+def test_what_is_refused_leaves_all_as_it_was_and_says_so() -> None:
+    """The answer, the picture and what is pinned; then all texts in one message are one look."""
+    for widget in asking_widgets():
+        pins = {"pinned": -1, "flips": {"0": "O"}}
+        widget.settings = {name: pins.get(name, 1) for name in widget.PINS}
+        before = widget.to_svg(), repr(widget), widget.settings
+        texts = [name for name in widget._asked if name not in ("seed", "other")]
+        setattr(widget, texts[-1], "\ud800 half a character")
+        sent = unpacked(widget.data)
+        assert "surrogate" in widget.problem
+        assert sent["problem"] == widget.problem
+        assert sent["asked"] == [getattr(widget, name) for name in widget._asked]
+        assert (widget.to_svg(), repr(widget), widget.settings) == before
+        looks = []
+        look = widget._look
+        widget._look = lambda look=look, looks=looks, **asked: looks.append(asked) or look(**asked)
+        with widget.hold_trait_notifications():  # as one message from the browser
+            for name in texts:
+                setattr(widget, name, f"a new {name}")
+        assert [[asked[name] for name in texts] for asked in looks] == [
+            [f"a new {name}" for name in texts]
+        ]
+        sent = unpacked(widget.data)
+        assert (widget.problem, sent["problem"]) == ("", "")
+        assert sent["asked"] == list(looks[0].values())
+        assert {name: widget.settings[name] for name in widget.PINS} == {
+            name: sent["first"][name] for name in widget.PINS
+        }
+        widget.close()
 
 
 @given(st.text(max_size=20))

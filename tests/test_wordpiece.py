@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bertedu import BertTokenizer, InputError, load_tokenizer
 from bertedu.tokenizer import LONGEST_WORD, SPECIAL_TOKENS
-from bertedu.utils.wordpiece import STEPS, is_punctuation, normalize_character, wordpiece_trace
+from bertedu.wordpiece import STEPS, is_punctuation, normalize_character, wordpiece_trace
 
 UNCASED = load_tokenizer()
 SETTINGS = [

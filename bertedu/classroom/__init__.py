@@ -1,1 +1,6 @@
-"""The course: its lessons, their checks and figures, and the building of notebooks and book."""
+"""The course: what a reader, a teacher and whoever writes a lesson need around the library.
+
+`lessons` is the list of lessons, with the course's own drawings; `figures` draws token chips and
+diagrams; `checks` judges the exercises, a file for each lesson; `notebooks` builds what students
+open from course/; `book` makes pages of it that need no kernel; `nbgrader` makes assignments.
+"""

@@ -1,35 +1,67 @@
-"""The course's own drawings and its list of lessons.
+"""The list of lessons, and the course's own drawings.
 
 The drawings are in the colours of `bertedu.classroom.figures.PARTS`.
 """
 
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from bertedu.classroom.figures import Arrow, Box, Diagram, diagram
 
-LESSONS = {  # name of the notebook: the question that it answers
-    "01_wordpiece": "How does a text become pieces and ids?",
-    "02_masked_language_model": "How does one learn language by filling holes?",
-    "03_next_sentence_prediction": "Does this sentence follow that one?",
-    "04_input_embeddings": "What does one token look like to BERT, as numbers?",
-    "05_self_attention": "How do tokens look at each other?",
-    "06_the_whole_model": "Which parts is BERT made of, and where are its 110 million numbers?",
-    "07_joint_pretraining": "What happens while BERT learns both tasks at once?",
-    "08_classification": "How does one answer for a whole sentence come out?",
-    "09_slot_filling": "How does one answer for each word come out?",
-    "10_inference": "Does the first sentence imply the second?",
-    "11_question_answering": "Where in a document is the answer?",
-    "12_bug_museum": "Which mistakes did others make, and would you have found them?",
-    "13_beyond": "What comes after the laptop, and after BERT?",
-}
-APPENDICES = {  # of the same form, beside the line of lessons
-    "14_gallery": "Which picture answers which question?",
-}
+
+class Lesson(NamedTuple):
+    """A lesson of the course.
+
+    Attributes:
+        name: of its source and its notebook.
+        question: the one that it answers.
+        sign: what its box on the map says.
+        box: where that box is, in inches, and its part; None for a lesson beside the line.
+    """
+
+    name: str
+    question: str
+    sign: str = ""
+    box: Box | None = None
+
+
+COURSE = (
+    Lesson("00_start_here", "What is all this, and does it run here?"),
+    Lesson("01_wordpiece", "How does a text become pieces and ids?",
+           "WordPiece", (1.25, 1.8, 0.95, 0.55, "embeddings")),
+    Lesson("02_masked_language_model", "How does one learn language by filling holes?",
+           "masked words", (4.72, 1.8, 1.22, 0.55, "heads")),
+    Lesson("03_next_sentence_prediction", "Does this sentence follow that one?",
+           "next sentence", (6.06, 1.8, 1.22, 0.55, "heads")),
+    Lesson("04_input_embeddings", "What does one token look like to BERT, as numbers?",
+           "input embeddings", (2.62, 1.8, 1.5, 0.55, "embeddings")),
+    Lesson("05_self_attention", "How do tokens look at each other?",
+           "self-attention", (2.62, 0.9, 1.5, 0.55, "attention")),
+    Lesson("06_the_whole_model",
+           "Which parts is BERT made of, and where are its 110 million numbers?",
+           "the whole model", (2.5, 0.75, 1.75, 2.3, "group")),
+    Lesson("07_joint_pretraining", "What happens while BERT learns both tasks at once?",
+           "both learned at once", (4.6, 1.7, 2.8, 1.35, "group")),
+    Lesson("08_classification", "How does one answer for a whole sentence come out?",
+           "classification", (4.72, 0.74, 1.22, 0.55, "heads")),
+    Lesson("09_slot_filling", "How does one answer for each word come out?",
+           "slot filling", (6.06, 0.74, 1.22, 0.55, "heads")),
+    Lesson("10_inference", "Does the first sentence imply the second?",
+           "inference", (4.72, 0.11, 1.22, 0.55, "heads")),
+    Lesson("11_question_answering", "Where in a document is the answer?",
+           "answers", (6.06, 0.11, 1.22, 0.55, "heads")),
+    Lesson("12_bug_museum", "Which mistakes did others make, and would you have found them?",
+           "museum of bugs", (0.1, 0.1, 1.5, 0.55, "text")),
+    Lesson("13_beyond", "What comes after the laptop, and after BERT?",
+           "beyond the laptop", (1.75, 0.1, 1.65, 0.55, "text")),
+    Lesson("14_gallery", "Which picture answers which question?"),
+)  # fmt: skip
+LESSONS = {lesson.name: lesson.question for lesson in COURSE if lesson.box}
 
 
 def lesson_table(folder: Path = Path()) -> str:
-    r"""Returns the lessons and appendices as a Markdown table; those that exist are links.
+    r"""Returns what follows the first lesson as a Markdown table; those that exist are links.
 
     Args:
         folder: where the notebooks are. One that is not built yet counts when its source is in
@@ -44,7 +76,7 @@ def lesson_table(folder: Path = Path()) -> str:
         | 02 | masked language model | How does one learn language by filling holes? |
     """
     lines = ["| | lesson | the question it answers |", "|:--|:--|:--|"]
-    for name, question in {**LESSONS, **APPENDICES}.items():
+    for name, question, *_ in COURSE[1:]:
         number, _, title = name.replace("_", " ").partition(" ")
         places = [folder / f"{name}.ipynb"]
         places += [folder / up / "course" / f"{name}.py" for up in ("..", "../..")]
@@ -61,26 +93,11 @@ def course_map() -> Diagram:
         diagram: your text → 01; 01 → 04; 04 → 05; 06 → 07; 06 → fine-tuning
     """
     boxes: dict[str, Box] = {
-        "06\nthe whole model": (2.5, 0.75, 1.75, 2.3, "group"),
-        "07\nboth learned at once": (4.6, 1.7, 2.8, 1.35, "group"),
-        "fine-tuning": (4.6, 0.02, 2.8, 1.56, "group"),
-        "your text": (0.1, 1.8, 0.85, 0.55, "text"),
-        "01\nWordPiece": (1.25, 1.8, 0.95, 0.55, "embeddings"),
-        "04\ninput embeddings": (2.62, 1.8, 1.5, 0.55, "embeddings"),
-        "05\nself-attention": (2.62, 0.9, 1.5, 0.55, "attention"),
-        "12\nmuseum of bugs": (0.1, 0.1, 1.5, 0.55, "text"),
-        "13\nbeyond the laptop": (1.75, 0.1, 1.65, 0.55, "text"),
+        f"{lesson.name[:2]}\n{lesson.sign}": lesson.box for lesson in COURSE if lesson.box
     }
-    heads = {
-        "02\nmasked words": (0, 1.8),
-        "03\nnext sentence": (1, 1.8),
-        "08\nclassification": (0, 0.74),
-        "09\nslot filling": (1, 0.74),
-        "10\ninference": (0, 0.11),
-        "11\nanswers": (1, 0.11),
-    }
-    for label, (column, bottom) in heads.items():
-        boxes[label] = (4.72 + 1.34 * column, bottom, 1.22, 0.55, "heads")
+    boxes["your text"] = (0.1, 1.8, 0.85, 0.55, "text")
+    boxes["fine-tuning"] = (4.6, 0.02, 2.8, 1.56, "group")
+    boxes = dict(sorted(boxes.items(), key=lambda item: item[1][-1] != "group"))  # frames first
     ways = ["your text", "01", "04", "05"]
     return diagram(boxes, [*pairwise(ways), ("06", "07"), ("06", "fine-tuning")], size=(7.5, 3.1))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bertedu.classroom.notebook_editions import BEGIN, SOLUTION, Edition, editions, stub, unexecuted
+from bertedu.classroom.notebooks import BEGIN, SOLUTION, Edition, editions, stub, unexecuted
 from bertedu.errors import InputError
 
 _CONFIG = '''"""Settings of nbgrader for bertedu's lessons, written once by `bertedu nbgrader`."""

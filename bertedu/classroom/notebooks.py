@@ -1,21 +1,44 @@
-"""The course's notebooks, built from their sources and executed.
+"""The course's notebooks: what a source becomes, and how that is executed and kept.
 
-Built twice, they are byte-identical. `notebook_editions` says what a source becomes.
+One source, `course/NN_topic.py` (py:percent), makes two editions: `notebooks/NN_topic.ipynb` for
+students, `notebooks/solutions/NN_topic.ipynb` with the solutions. Built twice, they are
+byte-identical.
+
+In a source, a solution stands between `# BEGIN SOLUTION` and `# END SOLUTION`. The student
+edition has `...` in its place: Python's own word for "to be filled in", which runs without an
+error and which every check reports as "not done yet". A cell tagged `solution` is in the
+solutions edition only.
 """
 
 import argparse
+import ast
+import hashlib
 import os
+import re
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from bertedu.classroom.notebook_editions import METADATA, Edition, editions, unexecuted
 from bertedu.errors import InputError
+from bertedu.utils.files import replacing
 
+BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
+SOLUTION = re.compile(rf"^([ \t]*){BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | re.DOTALL)
+STUB = "...  # not done yet: your code here"
+# What a .py file needs and a cell does not, as is a second blank line around functions.
+FOR_LINTERS = re.compile(r" *# (fmt: skip|noqa\b.*)$", re.MULTILINE)
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python"},
+}
 NOT_DONE = "not done yet"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 MOST_LINES = 14
@@ -33,6 +56,131 @@ ENVIRONMENT = {
     "NO_COLOR": "1",
     "BERTEDU_PROGRESS": "",  # building the solutions is nobody's progress
 }
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One of the two notebooks that a source makes.
+
+    Args:
+        source: the file in course/.
+        path: the notebook it becomes.
+        solved: whether the solutions are in it.
+    """
+
+    source: Path
+    path: Path
+    solved: bool
+
+    @property
+    def name(self) -> str:
+        """The notebook's name, as progress lines and messages give it."""
+        return f"solutions/{self.source.stem}" if self.solved else self.source.stem
+
+
+def editions(root: Path, names: list[str] | None = None) -> list[Edition]:
+    """Returns both editions of the named sources, or of all.
+
+    Args:
+        root: the folder that holds course/ and notebooks/.
+        names: stems (`01_wordpiece`) or how they begin (`01`); None for all.
+
+    Raises:
+        InputError: a name that fits no source.
+    """
+    sources = sorted((root / "course").glob("[0-9][0-9]_*.py"))
+    for name in names or []:
+        if not any(source.stem.startswith(name) for source in sources):
+            known = ", ".join(source.stem for source in sources) or "none"
+            raise InputError(f"no notebook {name!r} in {root / 'course'}; there are: {known}")
+    return [
+        Edition(source, folder / f"{source.stem}.ipynb", solved)
+        for source in sources
+        if not names or any(source.stem.startswith(name) for name in names)
+        for folder, solved in (
+            (root / "notebooks", False),
+            (root / "notebooks" / "solutions", True),
+        )
+    ]
+
+
+def without_solutions(code: str) -> str:
+    r"""Returns a cell's code with each solution replaced by its stub.
+
+    A block that returns becomes `return ...`; any other gives `...` to the names it assigns.
+
+    Args:
+        code: the source of one cell.
+
+    Raises:
+        InputError: a block that is not closed, or that neither returns nor assigns.
+
+    Example:
+        >>> print(without_solutions("# BEGIN SOLUTION\nanswer = 2 + 2\n# END SOLUTION"))
+        answer = ...  # not done yet: your code here
+    """
+    student = SOLUTION.sub(lambda found: stub(found[1], found[2]), code)
+    if BEGIN in student or END in student:
+        raise InputError(f"{BEGIN!r} without {END!r}, or the other way round, in:\n{code}")
+    return student
+
+
+def stub(indent: str, solution: str) -> str:
+    """Returns what stands in a solution's place: each of its names is `...`, or it returns that.
+
+    Args:
+        indent: of the solution.
+        solution: its code.
+
+    Raises:
+        InputError: it neither returns nor assigns.
+    """
+    block = f"def block():\n{textwrap.indent(textwrap.dedent(solution), '    ')}"
+    body = cast("ast.FunctionDef", ast.parse(block).body[0])
+    if indent and any(isinstance(node, ast.Return) for node in ast.walk(body)):
+        return f"{indent}return {STUB}"
+    names = [
+        node.id
+        for statement in body.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        for node in ast.walk(target)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+    if not names:
+        raise InputError(f"a solution must return or assign something:\n{solution}")
+    return "\n".join(f"{indent}{name} = {STUB}" for name in dict.fromkeys(names))
+
+
+def unexecuted(edition: Edition) -> Any:
+    """Returns one edition as a notebook (nbformat 4.5) without outputs.
+
+    Args:
+        edition: which source, and with or without solutions.
+    """
+    import jupytext
+
+    notebook = jupytext.read(edition.source, fmt="py:percent")
+    cells = [cell for cell in notebook.cells if edition.solved or "solution" not in _tags(cell)]
+    seen: dict[str, int] = {}
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.source = re.sub("\n{3,}", "\n\n", FOR_LINTERS.sub("", cell.source))
+            if not edition.solved:
+                cell.source = without_solutions(cell.source)
+        cell.metadata = {"tags": _tags(cell)} if _tags(cell) else {}
+        # From the text, not from the place: a new cell leaves the other ids as they were.
+        digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    notebook.cells = cells
+    notebook.metadata = METADATA
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def _tags(cell: Any) -> list[str]:
+    return list(cell.metadata.get("tags", []))
 
 
 class CellError(RuntimeError):
@@ -127,12 +275,8 @@ def build(edition: Edition) -> list[str]:
     edition.path.parent.mkdir(parents=True, exist_ok=True)
     notebook = executed(unexecuted(edition), edition.path.parent)
     text = nbformat.writes(notebook) + "\n"  # type: ignore[no-untyped-call]
-    with tempfile.NamedTemporaryFile(
-        "w", dir=edition.path.parent, suffix=".tmp", delete=False, encoding="utf-8", newline="\n"
-    ) as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(edition.path)
+    with replacing(edition.path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
     notes = [*remarks(notebook, edition.solved)]
     if len(text) > MOST_BYTES:
         notes.append(f"{len(text) / 1e6:.1f} MB: fewer or smaller pictures, please")
@@ -197,11 +341,8 @@ def orphans(root: Path) -> list[Path]:
         root: the folder that holds course/ and notebooks/.
     """
     made = {edition.path for edition in editions(root)}
-    return sorted({*(root / "notebooks").rglob("[0-9][0-9]_*.ipynb")} - made - _checkpoints(root))
-
-
-def _checkpoints(root: Path) -> set[Path]:
-    return set((root / "notebooks").rglob(".ipynb_checkpoints/*"))
+    there = {*(root / "notebooks").rglob("[0-9][0-9]_*.ipynb")}
+    return sorted(p for p in there - made if p.parent.name != ".ipynb_checkpoints")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bertedu.checkpoint import load_tokenizer, load_weights
+from bertedu.checkpoint import load_into, load_tokenizer
 from bertedu.config import BertConfig
 from bertedu.errors import InputError
 from bertedu.heads import BertForPreTraining
@@ -88,7 +88,7 @@ def certify(config: BertConfig = SMALL, seed: int = 0, texts: int = 500) -> list
     theirs: Any = transformers.BertForPreTraining(transformers.BertConfig(**settings))
     _randomize(theirs.eval(), seed)
     ours = BertForPreTraining(config).eval()
-    load_weights(ours, theirs.state_dict())
+    load_into(ours, theirs.state_dict())
     vocab = load_tokenizer().vocab
     return [
         *_model_certificates(ours, theirs, seed),

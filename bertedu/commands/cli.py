@@ -14,8 +14,10 @@ from bertedu.errors import CheckpointError, InputError
 
 COMMANDS = {  # name: (what it does, module)
     "doctor": ("check this installation, and say how to mend it", "bertedu.commands.doctor"),
+    "lab": ("open the course in JupyterLab, in a folder of yours", "bertedu.commands.lab"),
     "certify": ("compare this BERT with the reference implementation", "bertedu.commands.certify"),
     "pretrain": ("pretrain a BERT on documents", "bertedu.commands.pretrain"),
+    "average": ("take the mean of checkpoints", "bertedu.commands.average"),
     "finetune": ("fine-tune a BERT for one of four tasks", "bertedu.commands.finetune"),
     "predict": ("ask a fine-tuned model", "bertedu.commands.predict"),
     "notebooks": ("build and execute the course's notebooks", "bertedu.classroom.notebooks"),

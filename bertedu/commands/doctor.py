@@ -7,6 +7,7 @@ from files and from the operating system.
 import argparse
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ from pathlib import Path
 import psutil
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+
+from bertedu.utils.cores import share
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LOCK = PACKAGE.parent / "requirements.lock"
@@ -171,6 +174,18 @@ def check_memory() -> Row:
     return _room("Memory", free, KERNEL_MIB, "close other notebooks (Kernel > Shut Down All)")
 
 
+def check_threads() -> Row:
+    """Returns whether torch starts no more threads than this process has cores for."""
+    cores = share()
+    words = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count())
+    found = f"{words} for a share of {cores:.3g} of the machine's {os.cpu_count()} cores"
+    first = words.partition(",")[0].strip()
+    if first.isdecimal() and int(first) <= math.ceil(cores):
+        return Row("Threads", True, found)
+    remedy = "unset OMP_NUM_THREADS (bertedu then follows the share), or set it to fewer"
+    return Row("Threads", None, found, remedy)
+
+
 def check_disk(folder: Path | None = None) -> Row:
     """Returns whether there is room for checkpoints in the current folder."""
     free = shutil.disk_usage(folder or Path.cwd()).free
@@ -221,6 +236,7 @@ CHECKS: tuple[Callable[[], Row], ...] = (
     check_kernel,
     check_extensions,
     check_memory,
+    check_threads,
     check_disk,
     check_checkpoint,
     check_network,

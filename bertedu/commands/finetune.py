@@ -14,6 +14,7 @@ from bertedu.checkpoint import read_config, resolve
 from bertedu.errors import InputError
 from bertedu.finetuning.registry import TASKS
 from bertedu.finetuning.run import FinetuningRecipe, FinetuningRun
+from bertedu.finetuning.task import Task
 from bertedu.training.schedule import hours_left
 from bertedu.utils.files import write_json
 
@@ -42,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dropout", type=float, help="instead of the checkpoint's own")
     add("--freeze-layers", type=int, default=0, help="from the bottom")
     add("--patience", type=int, help="evaluations without a better one before it ends")
-    add("--pooling", default="cls", help="classification: cls, mean or concat")
+    options = {option: task for task in TASKS.values() for option in task.options}
+    for option, task in options.items():
+        add(f"--{option}", type=type(getattr(task, option)), help=task.options[option])
     add("--seed", type=int, default=0)
 
 
@@ -53,15 +56,15 @@ def run(args: argparse.Namespace) -> int:
 
     accelerator = Accelerator()
     leads = accelerator.is_main_process
-    task_class, module = TASKS[args.case]
-    settings = {"pooling": args.pooling} if args.case == "classification" else {}
-    task = task_class(**settings)
-    train = module.read(args.data)
-    test = module.read(args.test) if args.test else None
+    task_class = TASKS[args.case]
+    chosen = {name: getattr(args, name) for name in task_class.options}
+    task = task_class(**{name: value for name, value in chosen.items() if value is not None})
+    train = task.read(args.data)
+    test = task.read(args.test) if args.test else None
     if args.dev:
-        dev = module.read(args.dev)
+        dev = task.read(args.dev)
     else:
-        train, dev = held_out(train, share=0.1, seed=args.seed)
+        train, dev = held_out(task, train, share=0.1, seed=args.seed)
     recipe = FinetuningRecipe(
         epochs=args.epochs,
         batch_size=args.batch_size,
@@ -105,16 +108,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def held_out(examples: list[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
-    """Returns two parts; questions on one document, or pairs of one premise, stay together.
+def held_out(
+    task: Task[Any, Any], examples: list[Any], share: float, seed: int
+) -> tuple[list[Any], list[Any]]:
+    """Returns two parts of a task's examples; those of one group stay together.
 
     Raises:
         InputError: there are too few examples.
     """
     groups: dict[Any, list[Any]] = {}
     for number, example in enumerate(examples):
-        key = getattr(example, "document", getattr(example, "premise", number))
-        groups.setdefault(key, []).append(example)
+        group = task.group(example)
+        groups.setdefault(number if group is None else group, []).append(example)
     order = list(groups.values())
     count = round(share * len(order))
     if not 1 <= count < len(order):

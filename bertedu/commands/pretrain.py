@@ -18,16 +18,9 @@ from typing import Any
 
 import torch
 
-from bertedu.checkpoint import (
-    load_tokenizer,
-    load_weights,
-    read_config,
-    read_weights,
-    resolve,
-    save_pretrained,
-)
+from bertedu.bert import HEADS
+from bertedu.checkpoint import load_into, load_tokenizer, read_config, resolve, save_pretrained
 from bertedu.config import BertConfig
-from bertedu.errors import CheckpointError
 from bertedu.heads import BertForPreTraining
 from bertedu.pretraining.corpus import Corpus
 from bertedu.pretraining.masking import MaskingRule
@@ -49,7 +42,6 @@ from bertedu.training.schedule import hours_left, seconds_of
 
 HELD_OUT = 0.02  # share of the documents,
 HELD_OUT_DOCUMENTS = 8  # and at least so many: evaluation needs pairs
-HEADS = ("cls.", "bert.pooler.")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -200,9 +192,7 @@ def starting_model(args: argparse.Namespace, unigrams: torch.Tensor) -> BertForP
     model = BertForPreTraining(config)
     missing = [name for name, _ in model.named_parameters()]
     if args.init != "scratch":
-        missing = load_weights(model, read_weights(folder), folder)
-        if lost := [name for name in missing if not name.startswith(HEADS)]:
-            raise CheckpointError(f"{folder} lacks {lost[0]}: it is no whole encoder")
+        missing = load_into(model, folder, may_be_new=HEADS)
     if "cls.predictions.bias" in missing:
         set_token_frequencies(model, unigrams)
     return model

@@ -15,10 +15,7 @@ from torch.nn import functional as F
 from bertedu.errors import InputError
 from bertedu.finetuning import slot_filling
 from bertedu.finetuning.classification import ClassPrediction, class_prediction
-from bertedu.finetuning.inference import hypothesis_only
 from bertedu.tokenizer import BertTokenizer
-
-__all__ = ["BagOfWords", "UsualTags", "hypothesis_only", "majority", "overlapping_words"]
 
 Text = str | tuple[str, str]
 _WORDS = re.compile(r"\w+")
@@ -64,18 +61,13 @@ class BagOfWords:
         texts: Sequence[Text],
         labels: Sequence[str],
         tokenizer: BertTokenizer,
-        *,
-        penalty: float = 1.0,
-        iterations: int = 100,
     ) -> "BagOfWords":
-        """Returns the regression that explains the labels best; it has one solution.
+        """Returns the regression with the least sum of losses and of half the squared weights.
 
         Args:
             texts: one or pairs.
             labels: as many.
             tokenizer: what counts as a token.
-            penalty: of the squared weights, against the sum of the losses.
-            iterations: of L-BFGS at most.
 
         Raises:
             InputError: no texts, or not as many labels.
@@ -87,12 +79,12 @@ class BagOfWords:
         parts = 1 if isinstance(texts[0], str) else 2
         weight = torch.zeros(parts * len(tokenizer) + 1, len(names), requires_grad=True)
         ids, offsets = _ids(texts, tokenizer)
-        optimizer = torch.optim.LBFGS([weight], max_iter=iterations, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS([weight], max_iter=100, line_search_fn="strong_wolfe")
 
         def closure() -> Tensor:
             optimizer.zero_grad()
             logits = F.embedding_bag(ids, weight, offsets, mode="sum")
-            loss = F.cross_entropy(logits, gold) + penalty / len(texts) * weight.square().sum() / 2
+            loss = F.cross_entropy(logits, gold) + weight.square().sum() / 2 / len(texts)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             return loss
 
@@ -157,11 +149,11 @@ class UsualTags:
         ]
 
 
-def overlapping_words(question: str, document: str, *, most: int = 5) -> str:
+def overlapping_words(question: str, document: str) -> str:
     """Returns an answer by counting words alone, for `question_answering.squad_scores`.
 
     It is taken from the sentence that shares most words with the question: the longest run of
-    words in it that the question has not, at most `most` of them.
+    words in it that the question has not, at most five of them.
 
     Source: the idea of Rajpurkar et al. 2016, section 5.1 (their sliding-window baseline).
 
@@ -178,7 +170,7 @@ def overlapping_words(question: str, document: str, *, most: int = 5) -> str:
     best: list[re.Match[str]] = []
     run: list[re.Match[str]] = []
     for word in _WORDS.finditer(sentence):
-        run = [] if word[0].lower() in asked else [*run, word][-most:]
+        run = [] if word[0].lower() in asked else [*run, word][-5:]
         if len(run) > len(best):
             best = run
     return sentence[best[0].start() : best[-1].end()] if best else sentence.strip()

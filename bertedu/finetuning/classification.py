@@ -12,18 +12,21 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bertedu.config import BertConfig
 from bertedu.errors import InputError
-from bertedu.finetuning.heads import POOLINGS, BertForPooledClassification
 from bertedu.finetuning.tables import label_first, table
 from bertedu.finetuning.task import Batch, Feature, Task
-from bertedu.heads import BertForSequenceClassification
+from bertedu.heads import BertForSequenceClassification, HeadOutput
+from bertedu.model import BertModel, initialize
 from bertedu.tokenizer import BertTokenizer
-from bertedu.utils.validation import IGNORED
+from bertedu.utils.validation import IGNORED, check_labels
 
 TEXT, LABEL = ("text", "sentence", "review"), ("label", "gold_label")
 """What files call the two columns."""
+POOLINGS = ("cls", "mean", "concat")
+"""How all tokens' vectors become one: [CLS] through the pooler; their mean; one after another."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,24 @@ class ClassPrediction(NamedTuple):
 
     label: str
     probabilities: dict[str, float]
+
+    def __str__(self) -> str:
+        """Returns the label and its probability.
+
+        Example:
+            >>> print(ClassPrediction("yes", {"no": 0.25, "yes": 0.75}))
+            yes (75.0%)
+        """
+        return f"{self.label} ({self.probabilities[self.label]:.1%})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns both."""
+        return self._asdict()
+
+    def chances(self) -> list[str]:
+        """Returns a line for each label, the likeliest first."""
+        order = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        return [f"{label} {100 * probability:.1f} %" for label, probability in order]
 
 
 def read(path: str | Path, encoding: str = "utf-8") -> list[Example]:
@@ -152,7 +173,58 @@ def warn_of_unseen(gold: Sequence[str | None], labels: Sequence[str], kind: str 
 
 
 @dataclass(frozen=True)
-class Classification(Task[Example, ClassPrediction]):
+class OneLabel(Task[Any, ClassPrediction]):
+    """One label for an input, whatever its texts are; an example has it as `label`.
+
+    Args:
+        labels: the classes; () = those of the training examples.
+    """
+
+    labels: tuple[str, ...] = ()
+    best = "accuracy"
+
+    @classmethod
+    def of_config(cls, config: BertConfig) -> Self:
+        """Returns the task with the model's labels."""
+        return cls(labels=config.labels)
+
+    def learned_from(self, examples: Sequence[Any]) -> Self:
+        """Returns the task with the labels of its training examples."""
+        return replace(self, labels=self.labels or labels_of([e.label for e in examples]))
+
+    def features(self, example: Any, tokenizer: BertTokenizer, max_length: int) -> list[Feature]:
+        """Returns `[CLS] text [SEP]`, or that of a pair, its longer text cut to max_length."""
+        texts = (getattr(example, names[0]) for names in self.texts)
+        encoding = tokenizer.encode(*texts, max_length=max_length, truncate=True)
+        if example.label is None:
+            return [Feature(encoding)]
+        return [Feature(encoding, {"labels": label_index(example.label, self.labels)})]
+
+    def head(self, config: BertConfig) -> nn.Module:
+        """Returns a fresh classifier."""
+        return BertForSequenceClassification(replace(config, labels=self.labels))
+
+    def decode(
+        self,
+        example: Any,  # noqa: ARG002 (all tasks take the same arguments)
+        features: Sequence[Feature],  # noqa: ARG002
+        outputs: Sequence[Batch],
+    ) -> ClassPrediction:
+        """Returns label and probabilities."""
+        return class_prediction(outputs[0]["logits"], self.labels)
+
+    def metrics(
+        self, examples: Sequence[Any], predictions: Iterable[ClassPrediction]
+    ) -> dict[str, float]:
+        """Returns accuracy, and F1 as the mean over the classes."""
+        gold = [example.label for example in examples]
+        warn_of_unseen(gold, self.labels)
+        predicted = [prediction.label for prediction in predictions]
+        return {"accuracy": accuracy(gold, predicted), "f1": macro_f1(gold, predicted)}
+
+
+@dataclass(frozen=True)
+class Classification(OneLabel):
     """One label for a text.
 
     Args:
@@ -171,12 +243,15 @@ class Classification(Task[Example, ClassPrediction]):
         ('+', '-')
     """
 
-    labels: tuple[str, ...] = ()
     pooling: str = "cls"
     positions: int = 32
-    name: ClassVar[str] = "classification"
-    best: ClassVar[str] = "accuracy"
-    new: ClassVar[tuple[str, ...]] = ("classifier", "pooled_classifier", "bert.pooler")
+    name = "classification"
+    example_type = Example
+    texts = (TEXT,)
+    architecture = "BertForSequenceClassification"
+    options: ClassVar[dict[str, str]] = {"pooling": "classification: cls, mean or concat"}
+    new = ("classifier", "pooled_classifier", "bert.pooler")
+    read = staticmethod(read)
 
     def __post_init__(self) -> None:
         """Refuse another pooling."""
@@ -184,55 +259,74 @@ class Classification(Task[Example, ClassPrediction]):
             known = ", ".join(POOLINGS)
             raise InputError(f"pooling is {self.pooling!r}; it must be one of {known}")
 
-    def example(self, given: Any) -> Example:
-        """Returns a text as an example."""
-        if isinstance(given, Example):
-            return given
-        if not isinstance(given, str):
-            raise InputError(f"a text is needed, and this is a {type(given).__name__}")
-        return Example(given)
-
-    def learned_from(self, examples: Sequence[Example]) -> Self:
-        """Returns the task with the labels of its training examples."""
-        return replace(self, labels=self.labels or labels_of([e.label for e in examples]))
-
-    def features(
-        self, example: Example, tokenizer: BertTokenizer, max_length: int
-    ) -> list[Feature]:
-        """Returns `[CLS] text [SEP]`, cut to max_length."""
-        encoding = tokenizer.encode(example.text, max_length=max_length, truncate=True)
-        labels = (
-            {} if example.label is None else {"labels": label_index(example.label, self.labels)}
-        )
-        return [Feature(encoding, labels)]
-
     def head(self, config: BertConfig) -> nn.Module:
-        """Returns a fresh classifier."""
-        config = replace(config, labels=self.labels)
+        """Returns a fresh classifier of what `pooling` says."""
         if self.pooling == "cls":
-            return BertForSequenceClassification(config)
+            return super().head(config)
+        config = replace(config, labels=self.labels)
         return BertForPooledClassification(config, self.pooling, self.positions)
 
-    def decode(
+
+class BertForPooledClassification(nn.Module):
+    """One class for the whole input, from all outputs: their mean, or one after the other.
+
+    A concatenation needs a fixed length: the first `positions` outputs are taken, and zeros stand
+    where the input is shorter. So its classifier has `positions` times as many weights.
+
+    Args:
+        config: the sizes; its labels are the classes.
+        pooling: "mean" or "concat" ("cls" is `BertForSequenceClassification`).
+        positions: of a concatenation.
+
+    Raises:
+        InputError: another pooling, or more positions than the model has.
+
+    Example:
+        >>> config = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1,
+        ...                     num_attention_heads=2, intermediate_size=16)
+        >>> model = BertForPooledClassification(config, "concat", positions=3)
+        >>> model.pooled_classifier.weight.shape, model(torch.tensor([[1, 5]])).logits.shape
+        (torch.Size([2, 24]), torch.Size([1, 2]))
+    """
+
+    def __init__(self, config: BertConfig, pooling: str = "mean", positions: int = 32) -> None:
+        super().__init__()
+        if pooling not in POOLINGS[1:]:
+            raise InputError(f"pooling is {pooling!r}; it must be one of {', '.join(POOLINGS[1:])}")
+        if not 1 <= positions <= config.max_position_embeddings:
+            raise InputError(
+                f"positions is {positions}; it must be from 1 to {config.max_position_embeddings}"
+            )
+        self.config = config
+        self.pooling = pooling
+        self.positions = positions
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        width = config.hidden_size * (positions if pooling == "concat" else 1)
+        # Not `classifier`: transformers would take that for a classifier of [CLS].
+        self.pooled_classifier = nn.Linear(width, config.num_labels)
+        initialize(self.pooled_classifier, config)
+
+    def forward(
         self,
-        example: Example,  # noqa: ARG002 (all tasks take the same arguments)
-        features: Sequence[Feature],  # noqa: ARG002
-        outputs: Sequence[Batch],
-    ) -> ClassPrediction:
-        """Returns label and probabilities."""
-        return class_prediction(outputs[0]["logits"], self.labels)
-
-    def metrics(
-        self, examples: Sequence[Example], predictions: Iterable[ClassPrediction]
-    ) -> dict[str, float]:
-        """Returns accuracy, and F1 as the mean over the classes."""
-        return class_metrics([e.label for e in examples], predictions, self.labels)
-
-
-def class_metrics(
-    gold: Sequence[str | None], predictions: Iterable[ClassPrediction], labels: Sequence[str]
-) -> dict[str, float]:
-    """Returns accuracy, and F1 as the mean over the classes."""
-    warn_of_unseen(gold, labels)
-    predicted = [prediction.label for prediction in predictions]
-    return {"accuracy": accuracy(gold, predicted), "f1": macro_f1(gold, predicted)}
+        input_ids: Tensor,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        *,
+        labels: Tensor | None = None,
+        **options: bool,
+    ) -> HeadOutput:
+        """Returns logits [B, K], and with labels int64 [B] their mean cross-entropy."""
+        encoder = self.bert(input_ids, token_type_ids, attention_mask, **options)
+        real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        states = encoder.last_hidden_state * real[:, :, None]  # [B, S, H], zeros at the padding
+        if self.pooling == "mean":
+            pooled = states.sum(1) / real.sum(1, keepdim=True)  # [B, H]
+        else:
+            short = max(0, self.positions - states.shape[1])
+            pooled = F.pad(states[:, : self.positions], (0, 0, 0, short)).flatten(1)  # [B, P * H]
+        logits = self.pooled_classifier(self.dropout(pooled))  # [B, K]
+        if labels is not None:
+            check_labels("labels", labels, logits.shape[:1], logits.shape[-1])
+        loss = None if labels is None else F.cross_entropy(logits, labels)
+        return HeadOutput(loss, logits, encoder)

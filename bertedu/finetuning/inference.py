@@ -5,26 +5,13 @@ A pair of texts in, one label out; so it also reads other pairs, such as paraphr
 Source: Devlin et al. 2019, section 4.1.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
 
-from torch import nn
-
-from bertedu.config import BertConfig
 from bertedu.errors import InputError
-from bertedu.finetuning.classification import (
-    ClassPrediction,
-    class_metrics,
-    class_prediction,
-    label_index,
-    labels_of,
-)
+from bertedu.finetuning.classification import OneLabel
 from bertedu.finetuning.tables import table
-from bertedu.finetuning.task import Batch, Feature, Task
-from bertedu.heads import BertForSequenceClassification
-from bertedu.tokenizer import BertTokenizer
 
 PREMISE = ("premise", "sentence1", "#1 string", "question1", "question")
 HYPOTHESIS = ("hypothesis", "sentence2", "#2 string", "question2", "sentence")
@@ -75,7 +62,7 @@ def hypothesis_only(examples: Sequence[Example]) -> list[Example]:
 
 
 @dataclass(frozen=True)
-class Inference(Task[Example, ClassPrediction]):
+class Inference(OneLabel):
     """One label for a premise and a hypothesis.
 
     Args:
@@ -88,49 +75,11 @@ class Inference(Task[Example, ClassPrediction]):
         ('false', 'true')
     """
 
-    labels: tuple[str, ...] = ()
-    name: ClassVar[str] = "inference"
-    best: ClassVar[str] = "accuracy"
+    name = "inference"
+    example_type = Example
+    texts = (PREMISE, HYPOTHESIS)
+    read = staticmethod(read)
 
-    def example(self, given: Any) -> Example:
-        """Returns a tuple (premise, hypothesis) as an example."""
-        if isinstance(given, Example):
-            return given
-        if isinstance(given, tuple) and [type(text) for text in given] == [str, str]:
-            return Example(*given)
-        raise InputError("a pair is needed: (premise, hypothesis), both text")
-
-    def learned_from(self, examples: Sequence[Example]) -> Self:
-        """Returns the task with the labels of its training examples."""
-        return replace(self, labels=self.labels or labels_of([e.label for e in examples]))
-
-    def features(
-        self, example: Example, tokenizer: BertTokenizer, max_length: int
-    ) -> list[Feature]:
-        """Returns `[CLS] premise [SEP] hypothesis [SEP]`, the longer one cut to max_length."""
-        encoding = tokenizer.encode(
-            example.premise, example.hypothesis, max_length=max_length, truncate=True
-        )
-        labels = (
-            {} if example.label is None else {"labels": label_index(example.label, self.labels)}
-        )
-        return [Feature(encoding, labels)]
-
-    def head(self, config: BertConfig) -> nn.Module:
-        """Returns a fresh classifier."""
-        return BertForSequenceClassification(replace(config, labels=self.labels))
-
-    def decode(
-        self,
-        example: Example,  # noqa: ARG002 (all tasks take the same arguments)
-        features: Sequence[Feature],  # noqa: ARG002
-        outputs: Sequence[Batch],
-    ) -> ClassPrediction:
-        """Returns label and probabilities."""
-        return class_prediction(outputs[0]["logits"], self.labels)
-
-    def metrics(
-        self, examples: Sequence[Example], predictions: Iterable[ClassPrediction]
-    ) -> dict[str, float]:
-        """Returns accuracy, and F1 as the mean over the classes."""
-        return class_metrics([e.label for e in examples], predictions, self.labels)
+    def group(self, example: Example) -> str:
+        """Returns the premise: pairs of one premise stay together."""
+        return example.premise

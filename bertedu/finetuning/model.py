@@ -1,38 +1,102 @@
-"""A fine-tuned model in one hand: its task, its weights and its tokenizer, ready to answer."""
+"""A fine-tuned model in one hand: its task, its weights and its tokenizer, ready to answer.
+
+It begins as a pretrained encoder under a fresh head (`starting_model`), and ends as a folder.
+"""
 
 import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, overload
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from bertedu.bert import Bert
 from bertedu.checkpoint import (
-    load_weights,
+    load_into,
+    load_tokenizer,
     read_config,
     read_weights,
     resolve,
     save_pretrained,
 )
 from bertedu.config import BertConfig
-from bertedu.errors import CheckpointError
-from bertedu.finetuning.registry import task_named
+from bertedu.errors import CheckpointError, InputError
+from bertedu.finetuning.registry import TASKS, task_named
 from bertedu.finetuning.task import Batch, ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import bucketed
 from bertedu.utils.files import write_json
 
+Checkpoint = Bert | BertConfig | str | os.PathLike[str]
+"""A loaded BERT, a checkpoint's name, or a config, which stands for fresh random weights."""
+
 SETTINGS = "finetuning.json"
-ARCHITECTURES = {  # what a folder is that transformers' own fine-tuning has left
-    "BertForSequenceClassification": "classification",
-    "BertForTokenClassification": "slot_filling",
-    "BertForQuestionAnswering": "question_answering",
-}
 CHUNK = 512  # examples whose features are in memory at once
+
+
+def starting_model(
+    task: Task[Any, Any],
+    bert: Checkpoint,
+    tokenizer: BertTokenizer | None = None,
+    dropout: float | None = None,
+) -> tuple[nn.Module, BertTokenizer]:
+    """Returns a model with a fresh head on a checkpoint's encoder, and its tokenizer.
+
+    Raises:
+        CheckpointError: the checkpoint lacks a part of the encoder.
+        InputError: the tokenizer has more tokens than the model.
+    """
+    weights: dict[str, Tensor] | None = None
+    source = "the checkpoint"
+    if isinstance(bert, BertConfig):
+        config, tokenizer = bert, tokenizer or load_tokenizer()
+    elif isinstance(bert, Bert):
+        config, tokenizer = bert.config, bert.tokenizer
+        state = bert.model.state_dict()
+        weights = {name: weight for name, weight in state.items() if name not in bert.missing}
+    else:
+        folder = resolve(bert)
+        config, tokenizer, source = read_config(folder), load_tokenizer(folder), str(folder)
+        weights = read_weights(folder)
+    if config.vocab_size < len(tokenizer):
+        raise InputError(
+            f"the tokenizer has {len(tokenizer):,} tokens and the model {config.vocab_size:,}: "
+            "they do not belong together"
+        )
+    if dropout is not None:
+        config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+    model = task.head(config)
+    if weights is not None:
+        heads = tuple(name for name in task.new if not name.startswith("bert."))
+        encoder = {name: w for name, w in weights.items() if not name.startswith(heads)}
+        load_into(model, encoder, may_be_new=task.new, source=source)
+    return model, tokenizer
+
+
+def freeze(model: nn.Module, layers: int, encoder: bool) -> None:
+    """Keeps some of a model's weights as they are.
+
+    Args:
+        model: with its encoder at `.bert`.
+        layers: how many, from the bottom, with the embeddings if it is one or more.
+        encoder: everything below the head.
+
+    Raises:
+        InputError: more layers than there are.
+    """
+    config: BertConfig = model.config  # type: ignore[assignment]
+    if not 0 <= layers <= config.num_hidden_layers:
+        raise InputError(f"freeze_layers is {layers}; this model has {config.num_hidden_layers}")
+    frozen = [f"bert.encoder.layer.{i}." for i in range(layers)]
+    frozen += ["bert.embeddings."] if layers else []
+    frozen += ["bert."] if encoder else []
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = not name.startswith(tuple(frozen))
 
 
 class FineTuned(Generic[ExampleT, PredictionT]):
@@ -72,8 +136,10 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         config: BertConfig = self.model.config  # type: ignore[assignment]
         return config
 
-    @overload
-    def predict(self, inputs: list[Any], *, progress: bool = False) -> list[PredictionT]: ...
+    @overload  # no example is a list
+    def predict(  # type: ignore[overload-overlap]
+        self, inputs: list[Any], *, progress: bool = False
+    ) -> list[PredictionT]: ...
     @overload
     def predict(
         self, inputs: str | tuple[str, ...] | ExampleT, *, progress: bool = False
@@ -196,30 +262,31 @@ def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
     folder = resolve(name)
     config = read_config(folder)
     try:
-        saved = _saved_settings(folder, config)
-        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in saved["settings"].items()}
-        task = task_named(saved["task"])(**settings)
+        saved: dict[str, Any] = {}
+        if (folder / SETTINGS).is_file():
+            saved = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            settings = saved["settings"].items()
+            made = {name: tuple(v) if isinstance(v, list) else v for name, v in settings}
+            task = task_named(saved["task"])(**made)
+        else:
+            task = _published_task(folder, config)
         length = min(saved.get("max_length") or task.max_length, config.max_position_embeddings)
         model = task.head(config)
     except (KeyError, TypeError, AttributeError, ValueError) as error:  # also what is not JSON
         raise CheckpointError(f"{folder / SETTINGS} cannot be used: {error}") from error
-    if missing := load_weights(model, read_weights(folder), folder):
-        raise CheckpointError(f"{folder} has no {missing[0]}: it is not fine-tuned for {task.name}")
+    load_into(model, folder)
     tokenizer = BertTokenizer.from_folder(folder)
     return FineTuned(task, model, tokenizer, length, saved.get("metrics"))
 
 
-def _saved_settings(folder: Path, config: BertConfig) -> dict[str, Any]:
-    """Returns what SETTINGS says, or what a folder of transformers' must mean."""
-    if (folder / SETTINGS).is_file():
-        saved: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        return saved
+def _published_task(folder: Path, config: BertConfig) -> Task[Any, Any]:
+    """Returns the first task with an architecture that a folder of transformers' names."""
+    known = {task.architecture: task for task in reversed(TASKS.values()) if task.architecture}
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    names = [ARCHITECTURES[a] for a in values.get("architectures") or () if a in ARCHITECTURES]
-    if not names:
-        raise CheckpointError(
-            f"{folder} holds no fine-tuned model: it has neither {SETTINGS} nor an architecture "
-            f"among {', '.join(ARCHITECTURES)}"
-        )
-    settings = {} if names[0] == "question_answering" else {"labels": config.labels}
-    return {"task": names[0], "settings": settings}
+    for name in values.get("architectures") or ():
+        if name in known:
+            return known[name].of_config(config)
+    raise CheckpointError(
+        f"{folder} holds no fine-tuned model: it has neither {SETTINGS} nor an architecture "
+        f"among {', '.join(known)}"
+    )

@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from bertedu.config import BertConfig
 from bertedu.encoding import Offsets
 from bertedu.errors import InputError
-from bertedu.finetuning.question_examples import Answer, Example, read
 from bertedu.finetuning.spans import Windows, best_spans, illegal_spans, merge_logits, windows_of
-from bertedu.finetuning.squad_metrics import exact_and_f1
+from bertedu.finetuning.squad import Answer, Example, exact_and_f1, read, squad_scores
 from bertedu.finetuning.task import Batch, Feature, Task
 from bertedu.heads import BertForQuestionAnswering
 from bertedu.tokenizer import BertTokenizer
@@ -99,6 +98,27 @@ class AnswerPrediction(NamedTuple):
     illegal: dict[str, int]
     windows: int
 
+    def __str__(self) -> str:
+        """Returns the answer and its probability."""
+        if not self.text:
+            return f"no answer ({self.no_answer_probability:.1%})"
+        return f"{self.text} ({self.spans[0].probability:.1%})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the answer and the best spans."""
+        return {
+            "text": self.text,
+            "no_answer_probability": self.no_answer_probability,
+            "spans": [span._asdict() for span in self.spans],
+        }
+
+    def chances(self) -> list[str]:
+        """Returns a line for each of the three best spans, and one for no answer."""
+        lines = [f"{span.text}: {100 * span.probability:.1f} %" for span in self.spans[:3]]
+        if self.no_answer_probability:
+            lines.append(f"(no answer: {100 * self.no_answer_probability:.1f} %)")
+        return lines
+
 
 @dataclass(frozen=True)
 class QuestionAnswering(Task[Example, AnswerPrediction]):
@@ -122,10 +142,14 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
     overlap: int = 128
     max_answer_tokens: int = 30
     n_best: int = 20
-    name: ClassVar[str] = "question_answering"
-    best: ClassVar[str] = "f1"
-    new: ClassVar[tuple[str, ...]] = ("qa_outputs",)
-    max_length: ClassVar[int] = 384
+    name = "question_answering"
+    best = "f1"
+    new = ("qa_outputs",)
+    max_length = 384
+    example_type = Example
+    texts = (("question",), ("document", "context"))
+    architecture = "BertForQuestionAnswering"
+    read = staticmethod(read)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -133,13 +157,9 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
 
-    def example(self, given: Any) -> Example:
-        """Returns a tuple (question, document) as an example."""
-        if isinstance(given, Example):
-            return given
-        if isinstance(given, tuple) and [type(text) for text in given] == [str, str]:
-            return Example(*given)
-        raise InputError("a pair is needed: (question, document), both text")
+    def group(self, example: Example) -> str:
+        """Returns the document: questions about one document stay together."""
+        return example.document
 
     def trainable(self, example: Example) -> bool:
         """Returns whether it is known where the answer stands, or that there is none."""
@@ -168,10 +188,8 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
         windows = windows_of(encodings, self.overlap)
         if not windows.stops[-1]:
             raise InputError(f"the document of {example.question[:60]!r} has no token to answer")
-        if not self.trainable(example):
-            return [Feature(encoding) for encoding in encodings]
         tokens = _tokens_of(example.target, windows)
-        if tokens is None and not example.impossible:  # an answer without a token, such as "\u200b"
+        if tokens is None and not example.impossible:  # no answer, or one without a token: "\u200b"
             return [Feature(encoding) for encoding in encodings]
         features = []
         for encoding, start, stop in zip(encodings, windows.starts, windows.stops, strict=True):
@@ -273,39 +291,6 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
             if total > best:
                 best, threshold = total, (margin + following) / 2
         return replace(self, null_threshold=threshold)
-
-
-def squad_scores(examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float]:
-    """Returns exact match and F1, each from 0 to 1.
-
-    Args:
-        examples: with their right answers; v2.0's rules hold if one of them has none.
-        answers: one a question; "" = no answer.
-
-    Returns:
-        exact_match and f1; where some questions have no answer, also answerable_f1 and
-        no_answer_accuracy.
-
-    Raises:
-        InputError: no question has answers to compare with.
-    """
-    known = [(e, a) for e, a in zip(examples, answers, strict=True) if e.answers or e.impossible]
-    if not known:
-        raise InputError("there is no question with an answer to compare with")
-    v2 = any(example.impossible for example, _ in known)
-    rows = [
-        (e.impossible, *exact_and_f1(a, [g.text for g in e.answers], v1=not v2)) for e, a in known
-    ]
-
-    def mean(values: list[float]) -> float:
-        return sum(values) / len(values)
-
-    scores = {"exact_match": mean([e for _, e, _ in rows]), "f1": mean([f for _, _, f in rows])}
-    if v2:
-        scores["no_answer_accuracy"] = mean([e for impossible, e, _ in rows if impossible])
-        if answerable := [f for impossible, _, f in rows if not impossible]:
-            scores["answerable_f1"] = mean(answerable)
-    return scores
 
 
 def _tokens_of(answer: Answer | None, windows: Windows) -> tuple[int, int] | None:

@@ -21,11 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bertedu.checkpoint import load_weights, read_weights
+from bertedu.checkpoint import load_into
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuning.model import FineTuned
-from bertedu.finetuning.start import Checkpoint, freeze, starting_model
+from bertedu.finetuning.model import Checkpoint, FineTuned, freeze, starting_model
 from bertedu.finetuning.task import ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch, bucketed
@@ -366,7 +365,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             self.evaluations = [(step, metrics) for step, metrics in rows if step < done]
         if self.evaluations:
             best = self.task.head(self.model.config)  # type: ignore[arg-type]
-            load_weights(best, read_weights(folder / "best"), folder / "best")
+            load_into(best, folder / "best")
             self._best = best.state_dict()
         return checkpoint
 

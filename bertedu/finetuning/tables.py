@@ -3,16 +3,17 @@
 A row that cannot be read is named by its file and line.
 """
 
+import contextlib
 import csv
 import json
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bertedu.errors import InputError
-
-HUB = "hub:"
+from bertedu.utils.hub import HUB, data_set
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Row:
 
     where: str
     cells: dict[str, Any]
+
+    def refused(self, error: InputError) -> InputError:
+        """Returns the error with the place where it was, which its sentence then begins with."""
+        told = str(error)
+        return error if told.startswith(self.where) else InputError(f"{self.where}: {told}")
 
     def value(self, *names: str) -> Any:
         """Returns the cell of the first of these columns that there is.
@@ -73,92 +79,77 @@ def table(
     """
     if str(path).startswith(HUB):
         return hub_rows(str(path))
-    path = Path(path)
-    if path.suffix in (".jsonl", ".json"):
+    if Path(path).suffix in (".jsonl", ".json"):
         return json_rows(path, encoding)
-    separate = _commas if path.suffix == ".csv" else _tabs
-    rows = separate(path, encoding)
-    _, header = next(rows, (0, []))
+    rows = (_commas if Path(path).suffix == ".csv" else _tabs)(path, encoding)
+    _, header = next(rows, ("", []))
     names = [name.strip().lower() for name in header]
-    if not set(columns) & set(names):
-        return None
-    return _with_header(path, names, rows)
+    return _with_header(names, rows) if set(columns) & set(names) else None
 
 
-def _with_header(
-    path: Path, names: list[str], rows: Iterator[tuple[int, list[str]]]
-) -> Iterator[Row]:
-    for number, cells in rows:
+def _with_header(names: list[str], rows: Iterator[tuple[str, list[str]]]) -> Iterator[Row]:
+    for where, cells in rows:
         if len(cells) != len(names):
-            raise InputError(
-                f"{path}:{number}: the row has {len(cells)} cells and the header {len(names)}"
-            )
-        yield Row(f"{path}:{number}", dict(zip(names, cells, strict=True)))
+            raise InputError(f"{where}: the row has {len(cells)} cells and the header {len(names)}")
+        yield Row(where, dict(zip(names, cells, strict=True)))
 
 
-def _tabs(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the cells of each line; quotes are text, as in GLUE's files."""
-    for number, line in lines(path, encoding):
+def _tabs(path: str | Path, encoding: str) -> Iterator[tuple[str, list[str]]]:
+    """Yields each line's place and cells; quotes are text, as in GLUE's files."""
+    for where, line in lines(path, encoding):
         if line.strip():
-            yield number, line.split("\t")
+            yield where, line.split("\t")
 
 
-def _commas(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    texts = (line + "\n" for _, line in lines(path, encoding))
-    rows = csv.reader(texts, strict=True)
+def _commas(path: str | Path, encoding: str) -> Iterator[tuple[str, list[str]]]:
+    rows = csv.reader((line + "\n" for _, line in lines(path, encoding)), strict=True)
     try:
         for cells in rows:
             if cells:
-                yield rows.line_num, cells
+                yield f"{path}:{rows.line_num}", cells
     except csv.Error as error:
         raise InputError(f"{path}:{rows.line_num}: this is no row of a .csv ({error})") from error
 
 
-def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
-    """Yields the objects of a file with one a line."""
-    for number, line in lines(path, encoding):
-        if line.strip():
-            yield json_row(f"{path}:{number}", line)
-
-
-def json_row(where: str, line: str) -> Row:
-    """Returns a line of JSON.
+def json_rows(path: str | Path, encoding: str = "utf-8") -> Iterator[Row]:
+    """Yields the objects of a file with one a line.
 
     Raises:
-        InputError: it is not one object.
+        InputError: a line that is not one JSON object.
     """
-    try:
-        values = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: this line is not JSON ({error.msg})") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{where}: this line is no JSON object: {{...}} is needed")
-    return Row(where, {name.lower(): value for name, value in values.items()})
+    for where, line in lines(path, encoding):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{where}: this line is not JSON ({error.msg})") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{where}: this line is no JSON object: {{...}} is needed")
+        yield Row(where, {name.lower(): value for name, value in values.items()})
 
 
-def lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Yields each line of a file with its number, counted from 1.
+def lines(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str, str]]:
+    """Yields each line of a file, or of standard input ("-"), with its place, as `file:3`.
 
     Raises:
         InputError: there is no such file, or a line in another encoding.
     """
-    if not path.is_file():
+    piped = str(path) == "-"
+    if not piped and not Path(path).is_file():
         raise InputError(f"there is no file {path}: check the path")
-    with path.open("rb") as file:
-        yield from decoded(file, str(path), encoding)
-
-
-def decoded(file: Iterable[bytes], name: str, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Yields the same of an open file, or of standard input."""
-    for number, line in enumerate(file, start=1):
-        try:
-            text = line.decode(encoding)
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{name}:{number}: this line is not {encoding}: name the file's encoding "
-                '(encoding="latin-1"), or convert it'
-            ) from error
-        yield number, text.removeprefix("\ufeff").rstrip("\r\n")
+    name = "standard input" if piped else path
+    with contextlib.ExitStack() as opened:
+        file = sys.stdin.buffer if piped else opened.enter_context(Path(path).open("rb"))
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{name}:{number}: this line is not {encoding}: name the file's encoding "
+                    '(encoding="latin-1"), or convert it'
+                ) from error
+            yield f"{name}:{number}", text.removeprefix("\ufeff").rstrip("\r\n")
 
 
 def label_first(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str, str]]:
@@ -167,17 +158,15 @@ def label_first(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str
     Raises:
         InputError: a line that has only one of them.
     """
-    for number, line in lines(Path(path), encoding):
+    for where, line in lines(path, encoding):
         cells = line.split("\t")
         if len(cells) == 4 and cells[1] in {"0", "1"}:
             yield cells[1], cells[3].strip()
-            continue
-        label, _, text = line.strip().partition("\t" if "\t" in line.strip() else " ")
-        if not line.strip():
-            continue
-        if not text.strip():
-            raise InputError(f"{path}:{number}: {line.strip()[:40]!r} is not `LABEL text`")
-        yield label.strip(), text.strip()
+        elif told := line.strip():
+            label, _, text = told.partition("\t" if "\t" in told else " ")
+            if not text.strip():
+                raise InputError(f"{where}: {told[:40]!r} is not `LABEL text`")
+            yield label.strip(), text.strip()
 
 
 def hub_rows(name: str) -> Iterator[Row]:
@@ -189,27 +178,10 @@ def hub_rows(name: str) -> Iterator[Row]:
     Raises:
         InputError: the package `datasets` is missing, or there is no such data set.
     """
-    try:
-        import datasets
-    except ImportError:
-        raise InputError(
-            f"{name} needs the package `datasets`: pip install bertedu[data], or give a file"
-        ) from None
-    data_set, *rest = name.removeprefix(HUB).split(":")
-    config, split = rest[:-1], rest[-1] if rest else "train"
-    try:
-        rows = datasets.load_dataset(data_set, *config, split=split)
+    with data_set(name) as rows:
         for number, values in enumerate(rows, start=1):
             named = {k.lower(): _named(rows.features.get(k), v) for k, v in values.items()}
             yield Row(f"{name}:{number}", named)
-    except InputError:
-        raise
-    except Exception as error:  # `datasets` has many: no network, no such name, a script, ...
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{name} cannot be read ({reason}): check the name, the split and the network, or give "
-            "a file"
-        ) from error
 
 
 def _named(kind: Any, value: Any) -> Any:

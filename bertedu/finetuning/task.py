@@ -1,25 +1,42 @@
 """What the four cases have in common, so that one loop trains them all.
 
-A case is a `Task`: an example becomes features (inputs of the model), a head on the encoder turns
-them into numbers, `decode` turns the numbers into a prediction, `metrics` compares predictions
-with what is right. Each case's module has the same parts in the same order.
+A case is a `Task`: files become examples, an example becomes features (inputs of the model), a head
+on the encoder turns them into numbers, `decode` turns the numbers into a prediction, `metrics`
+compares predictions with what is right. Each case's module has the same parts in the same order.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from bertedu.config import BertConfig
 from bertedu.encoding import Encoding, collate
+from bertedu.errors import InputError
+from bertedu.finetuning.tables import Row
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.validation import IGNORED
 
+
+class Prediction(Protocol):
+    """What is found in one example, and how it is told; its parts are each case's own."""
+
+    def __str__(self) -> str:
+        """Returns what a reader wants to know, in one line or a few."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what JSON takes, without tensors."""
+
+    def chances(self) -> list[str]:
+        """Returns a line for each thing that may be so, with its probability, likeliest first."""
+
+
 ExampleT = TypeVar("ExampleT")
-PredictionT = TypeVar("PredictionT")
+PredictionT = TypeVar("PredictionT", bound=Prediction)
 
 Batch = dict[str, Tensor]
 """A head's keyword arguments: input_ids, token_type_ids, attention_mask, and labels."""
@@ -42,25 +59,70 @@ class Feature:
 class Task(ABC, Generic[ExampleT, PredictionT]):
     """One case of fine-tuning: data, features, head, decoding and metrics.
 
+    A subclass is a frozen dataclass; its fields are what a saved model keeps of the task.
+
     Attributes:
         name: as the command line calls it.
         best: the metric by which the best state of a model is kept; higher is better.
+        example_type: of its examples.
+        texts: for each text of an input, the names of the columns that may hold it; the first is
+            the example's own name for it.
+        architecture: what transformers calls a model of this task; "" = it cannot be told.
+        options: fields that the command line sets, and what it says of them.
         new: prefixes of the parameters that a pretrained checkpoint need not hold.
         max_length: tokens of an input, unless a recipe says otherwise.
     """
 
     name: ClassVar[str]
     best: ClassVar[str]
+    example_type: ClassVar[type[Any]]
+    texts: ClassVar[tuple[tuple[str, ...], ...]] = (("text", "sentence"),)
+    architecture: ClassVar[str] = ""
+    options: ClassVar[dict[str, str]] = {}
     new: ClassVar[tuple[str, ...]] = ("classifier", "bert.pooler")
     max_length: ClassVar[int] = 128
 
+    @staticmethod
     @abstractmethod
+    def read(path: str | Path) -> list[ExampleT]:
+        """Returns the examples of a file, a folder, or a data set of the hub.
+
+        Raises:
+            InputError: what cannot be read, named by its place.
+        """
+
+    @classmethod
+    def of_config(cls, config: BertConfig) -> Self:  # noqa: ARG003 (most tasks need its labels)
+        """Returns the task of a model that transformers fine-tuned."""
+        return cls()
+
     def example(self, given: Any) -> ExampleT:
         """Returns what a reader typed as an example without an answer.
+
+        Args:
+            given: a text; a tuple of texts, where the task reads more than one; or an example.
 
         Raises:
             InputError: it is nothing that this task reads.
         """
+        if isinstance(given, self.example_type):
+            return given  # type: ignore[no-any-return]  # example_type is ExampleT
+        names = [names[0] for names in self.texts]
+        texts = (given,) if len(names) == 1 else given
+        if isinstance(texts, tuple) and [isinstance(t, str) for t in texts] == [True] * len(names):
+            return self.example_type(*texts)  # type: ignore[no-any-return]
+        if len(names) == 1:
+            raise InputError(f"a {names[0]} is needed, and this is a {type(given).__name__}")
+        raise InputError(f"a pair is needed: ({', '.join(names)}), both text")
+
+    def asked(self, row: Row) -> ExampleT:
+        """Returns what a row of a table asks, as an example without an answer."""
+        texts = tuple(row.value(*names) for names in self.texts)
+        return self.example(texts[0] if len(texts) == 1 else texts)
+
+    def group(self, example: ExampleT) -> Hashable:  # noqa: ARG002 (most examples stand alone)
+        """Returns what must not be both in training and held out; None = it stands alone."""
+        return None
 
     @abstractmethod
     def learned_from(self, examples: Sequence[ExampleT]) -> Self:

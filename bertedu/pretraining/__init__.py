@@ -1,8 +1,8 @@
 """The paper's two tasks, learned from plain text: `bertedu pretrain`.
 
-`corpus` turns text into ids on disk, `pairs` makes sentence pairs of them, `masking` hides tokens,
-`run` learns from the result, `kept` keeps what a model answered on its way; `averaging` takes the
-mean of what came out.
+`sources` reads text, `corpus` turns it into ids on disk, `pairs` makes sentence pairs of them,
+`masking` hides tokens, `run` learns from the result, `kept` keeps what a model answered on its way;
+`averaging` takes the mean of what came out.
 """
 
 from bertedu.pretraining.run import (

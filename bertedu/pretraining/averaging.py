@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from bertedu.bert import HEADS
 from bertedu.checkpoint import (
+    load_into,
     load_tokenizer,
-    load_weights,
     read_config,
     read_weights,
     renamed,
@@ -69,7 +70,8 @@ def average(
             sums[name] = sums.get(name, 0) + share * tensor
             counted[name] = counted.get(name, 0) + share
     model = BertForPreTraining(read_config(folders[0]))
-    load_weights(model, {name: total / counted[name] for name, total in sums.items()}, folders[0])
+    mean = {name: total / counted[name] for name, total in sums.items()}
+    load_into(model, mean, may_be_new=HEADS, source=folders[0])
     save_pretrained(model, out, load_tokenizer(folders[0]), dtype)
 
 

@@ -1,24 +1,36 @@
-"""Plain text -> documents -> sentences -> token ids, in memory-mapped arrays on disk."""
+"""Plain text -> documents -> sentences -> token ids, in memory-mapped arrays on disk.
+
+While a corpus is built, each block of a source's text becomes a shard, a file of its own. What
+is finished stays when the build is interrupted; at the end all shards are put into three arrays.
+"""
 
 import hashlib
 import json
+import shutil
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import nupunkt
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from bertedu.errors import InputError
-from bertedu.pretraining.corpus_sources import Source, blocks, find_sources
-from bertedu.pretraining.corpus_writer import INFO, PROGRESS, CorpusWriter
+from bertedu.pretraining.sources import Source, blocks, find_sources
 from bertedu.tokenizer import BertTokenizer
+from bertedu.utils.files import replacing, write_json
 
+INFO = "corpus.json"
+SHARDS = "shards"
 _FORMAT = 1
+
+_Shard = dict[str, Any]  # arrays, and what is to be known of the text before the next shard
 
 
 class Corpus:
@@ -64,7 +76,7 @@ class Corpus:
         """
         folder = Path(folder)
         if not (folder / INFO).is_file():
-            unfinished = (folder / PROGRESS).is_file()
+            unfinished = (folder / SHARDS).is_dir()
             raise InputError(
                 f"{folder} holds no {'finished ' if unfinished else ''}corpus; "
                 f"{'run the same Corpus.build again to continue' if unfinished else 'build one'}."
@@ -96,7 +108,7 @@ class Corpus:
         Args:
             sources: files or folders of .txt (a paragraph a line, a blank line between documents)
                 or .jsonl (an object with "text" a line), each also as .xz; or
-                "hub:NAME[:SPLIT]", a data set of the Hugging Face hub with a "text" column.
+                "hub:NAME[:CONFIG][:SPLIT]", a data set of the hub with a "text" column.
             tokenizer: turns sentences into ids.
             out: the folder to write to.
             exclude: file name patterns to leave out of folders, such as "README*".
@@ -112,7 +124,7 @@ class Corpus:
         found = list(find_sources(listed, exclude))
         settings = {
             "format": _FORMAT,
-            "vocabulary_sha256": _vocabulary_sha256(tokenizer),
+            "vocabulary_sha256": _digest("\n".join(tokenizer.tokens)),
             "lowercase": tokenizer.lowercase,
         }
         if (out / INFO).is_file():
@@ -125,9 +137,24 @@ class Corpus:
                     "choose another folder, or delete it first."
                 )
             return corpus
-        out.mkdir(parents=True, exist_ok=True)
-        with CorpusWriter(out, settings, _id_dtype(tokenizer)) as writer:
-            _write_sources(writer, found, tokenizer, progress, block_characters)
+        folders = [out / SHARDS / _digest(repr((settings, source)))[:16] for source in found]
+        todo = {f: source for f, source in zip(folders, found, strict=True) if not f.is_dir()}
+        sizes, sizes_todo = ([source.size for source in of] for of in (found, todo.values()))
+        with tqdm(
+            total=sum(sizes) if all(sizes) else None,
+            initial=sum(sizes) - sum(sizes_todo),
+            unit="B",
+            unit_scale=True,
+            desc="text to ids",
+            disable=not progress,
+        ) as bar:
+            for folder, source in todo.items():
+                before = bar.n
+                for bytes_read in _write_shards(source, folder, tokenizer, block_characters):
+                    bar.update(before + bytes_read - bar.n)
+                bar.update(max(0, before + source.size - bar.n))
+        _join(out, found, folders, settings)
+        shutil.rmtree(out / SHARDS)
         return cls.open(out)
 
     @property
@@ -223,32 +250,116 @@ def split_sentences(paragraph: str) -> list[str]:
     return nupunkt.load("default").texts(paragraph) or ([paragraph] if paragraph else [])
 
 
-def _write_sources(
-    writer: "CorpusWriter",
-    sources: "list[Source]",
-    tokenizer: BertTokenizer,
-    progress: bool,
-    block_characters: int,
-) -> None:
-    done, position = writer.resume(sources)
-    known = all(source.size for source in sources)
-    with tqdm(
-        total=sum(source.size for source in sources) if known else None,
-        initial=sum(source.size for source in sources[:done]),
-        unit="B",
-        unit_scale=True,
-        desc="text to ids",
-        disable=not progress,
-    ) as bar:
-        for source in sources[done:]:
-            before = bar.n
-            for block in blocks(source, position, block_characters):
-                writer.append(_encode(block.paragraphs, tokenizer), source, block.position)
-                bar.update(before + block.bytes_read - bar.n)
-            writer.finish_source(source)
-            bar.update(max(0, before + source.size - bar.n))
-            position = 0
-    writer.finish()
+def _write_shards(
+    source: Source, folder: Path, tokenizer: BertTokenizer, characters: int
+) -> Iterator[int]:
+    """Writes the shards of a source that are not there yet; yields how far it has been read.
+
+    The folder gets its name when it is complete.
+    """
+    part = folder.with_suffix(".part")
+    part.mkdir(parents=True, exist_ok=True)
+    written, lines, between_documents = 0, 0, True
+    for shard in _shards(part):
+        written += 1
+        lines += int(shard["lines"])
+        between_documents = bool(shard["between_documents"])
+    for number, block in enumerate(blocks(source, lines, characters), start=written):
+        shard = _shard(_encode(block.paragraphs, tokenizer), between_documents, tokenizer)
+        between_documents = shard["between_documents"]
+        with replacing(part / f"{number:06}.npz") as temporary, temporary.open("wb") as file:
+            np.savez(file, lines=block.lines, **shard)
+        yield block.bytes_read
+    if not any(len(shard["document_starts"]) for shard in _shards(part)):
+        raise InputError(f"{source.name} has no document in it; fill it, or leave it out.")
+    part.replace(folder)
+
+
+def _shards(folder: Path) -> Iterator[_Shard]:
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as file:
+            yield dict(file)
+
+
+def _shard(
+    paragraphs: list[list[list[int]]], between_documents: bool, tokenizer: BertTokenizer
+) -> _Shard:
+    """Returns a block's ids, and where in it sentences and documents start.
+
+    Args:
+        paragraphs: of sentences of ids; one without sentences ends a document.
+        between_documents: whether the text before ended a document, too.
+        tokenizer: the one that made the ids.
+    """
+    ids: list[int] = []
+    sentence_starts: list[int] = []
+    document_starts: list[int] = []
+    empty: Counter[str] = Counter()
+    for paragraph in paragraphs:
+        if not paragraph:
+            empty["documents"] += between_documents
+            between_documents = True
+        for sentence in paragraph:
+            if not sentence:
+                empty["sentences"] += 1
+                continue
+            if between_documents:
+                document_starts.append(len(sentence_starts))
+                between_documents = False
+            sentence_starts.append(len(ids))
+            ids += sentence
+    return {
+        "ids": np.array(ids, dtype="<u2" if len(tokenizer) <= 1 << 16 else "<u4"),
+        "sentence_starts": np.array(sentence_starts, dtype=np.int64),
+        "document_starts": np.array(document_starts, dtype=np.int64),
+        "empty_sentences": empty["sentences"],
+        "empty_documents": empty["documents"],
+        "between_documents": between_documents,
+    }
+
+
+def _join(out: Path, sources: list[Source], folders: list[Path], settings: dict[str, Any]) -> None:
+    """Puts all shards into the corpus's three arrays, and describes them."""
+    counts = [sum(map(_counts, _shards(folder)), Counter[str]()) for folder in folders]
+    total = sum(counts, Counter[str]())
+    dtype = next(_shards(folders[0]))["ids"].dtype
+    for name, kind, length in (
+        ("ids", dtype, total["tokens"]),
+        ("sentence_starts", np.int64, total["sentences"] + 1),
+        ("document_starts", np.int64, total["documents"] + 1),
+    ):
+        open_memmap(out / f"{name}.npy", "w+", kind, (length,))
+
+    def put(name: str, start: int, values: Any) -> None:
+        array = np.load(out / f"{name}.npy", mmap_mode="r+")  # anew: what is written leaves memory
+        array[start : start + len(values)] = values
+        array.flush()
+
+    entries = []
+    at = Counter[str]()
+    for source, folder, count in zip(sources, folders, counts, strict=True):
+        own = {name: count[name] for name in ("tokens", "sentences", "documents")}
+        entries.append({**asdict(source), "first_document": at["documents"], **own})
+        for shard in _shards(folder):
+            put("ids", at["tokens"], shard["ids"])
+            put("sentence_starts", at["sentences"], shard["sentence_starts"] + at["tokens"])
+            put("document_starts", at["documents"], shard["document_starts"] + at["sentences"])
+            at += _counts(shard)
+    put("sentence_starts", at["sentences"], [at["tokens"]])
+    put("document_starts", at["documents"], [at["sentences"]])
+    names = ("tokens", "sentences", "documents", "empty_sentences", "empty_documents")
+    described = {name: total[name] for name in names}
+    write_json(out / INFO, {"settings": settings, **described, "sources": entries})
+
+
+def _counts(shard: _Shard) -> Counter[str]:
+    return Counter(
+        tokens=len(shard["ids"]),
+        sentences=len(shard["sentence_starts"]),
+        documents=len(shard["document_starts"]),
+        empty_sentences=int(shard["empty_sentences"]),
+        empty_documents=int(shard["empty_documents"]),
+    )
 
 
 def _encode(paragraphs: list[str], tokenizer: BertTokenizer) -> list[list[list[int]]]:
@@ -268,12 +379,8 @@ def _encode(paragraphs: list[str], tokenizer: BertTokenizer) -> list[list[list[i
     ]
 
 
-def _vocabulary_sha256(tokenizer: BertTokenizer) -> str:
-    return hashlib.sha256("\n".join(tokenizer.tokens).encode()).hexdigest()
-
-
-def _id_dtype(tokenizer: BertTokenizer) -> type:
-    return np.uint16 if len(tokenizer) <= 1 << 16 else np.uint32
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plural(count: int, name: str) -> str:

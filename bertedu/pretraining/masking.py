@@ -109,49 +109,109 @@ def mask_tokens(
         >>> int((masked.labels != IGNORED).sum())
         1
     """
+    draws = draw(input_ids, tokenizer, generator, rule, attention_mask)
+    fates = decide(input_ids, draws, rule, tokenizer, attention_mask)
+    seen = input_ids.masked_fill(fates == MASKED, tokenizer.mask_token_id)
+    replaced = fates == RANDOM
+    if rule.random_share > 0:
+        ordinary = tokenizer.ordinary_ids
+        seen[replaced] = ordinary[
+            torch.randint(len(ordinary), (int(replaced.sum()),), generator=generator)
+        ]
+    return MaskedBatch(seen, input_ids.masked_fill(fates == NOT_CHOSEN, IGNORED), fates)
+
+
+class Draws(NamedTuple):
+    """The random numbers that decide a batch's masks, each from 0 to 1, float64 [B, S].
+
+    Attributes:
+        order: the tokens, or words, with the smallest are chosen.
+        fate: decides what becomes of a chosen token.
+    """
+
+    order: Tensor
+    fate: Tensor
+
+
+def draw(
+    input_ids: Tensor,
+    tokenizer: BertTokenizer,
+    generator: torch.Generator,
+    rule: MaskingRule = MaskingRule(),
+    attention_mask: Tensor | None = None,
+) -> Draws:
+    """Returns the numbers by which `mask_tokens` decides; takes and raises what it does.
+
+    Only a chosen token draws its fate; elsewhere it is nan.
+    """
     _check(input_ids, attention_mask, generator)
-    vocabulary = _vocabulary(tokenizer)
-    if rule.random_share > 0 and not len(vocabulary.ordinary_ids):
+    if rule.random_share > 0 and not len(tokenizer.ordinary_ids):
         raise InputError(
             "The vocabulary has no ordinary token to draw from; use a rule with random_share=0."
         )
-    if attention_mask is None:
-        attention_mask = input_ids != tokenizer.pad_token_id
-    real = attention_mask.bool()
-    candidates = real & ~vocabulary.is_special[input_ids]
-    wanted = (real.sum(1).double() * rule.rate).round().long().clamp(min=1)  # [B]
-
     # Doubles, since two equal float32 keys in one row are likely enough to happen in an epoch.
-    keys = torch.rand(input_ids.shape, generator=generator, dtype=torch.float64)  # [B, S]
-    if rule.whole_words:
-        starts_word = candidates.clone()
-        starts_word[:, 1:] &= ~(vocabulary.is_continuation[input_ids[:, 1:]] & candidates[:, :-1])
-        chosen = _choose_words(keys, candidates, starts_word, wanted)
-    else:
-        chosen = _choose_tokens(keys, candidates, wanted)
-
-    count = int(chosen.sum())
-    draw = torch.rand(count, generator=generator, dtype=torch.float64)
-    fate = torch.full((count,), KEPT, dtype=torch.uint8)
-    fate[draw < rule.mask_share + rule.random_share] = RANDOM
-    fate[draw < rule.mask_share] = MASKED
-    seen = input_ids[chosen]
-    seen[fate == MASKED] = tokenizer.mask_token_id
-    replaced = fate == RANDOM
-    if rule.random_share > 0:
-        index = torch.randint(
-            len(vocabulary.ordinary_ids), (int(replaced.sum()),), generator=generator
-        )
-        seen[replaced] = vocabulary.ordinary_ids[index]
-
-    return MaskedBatch(
-        input_ids=input_ids.masked_scatter(chosen, seen),
-        labels=input_ids.masked_fill(~chosen, IGNORED),
-        fates=torch.zeros(input_ids.shape, dtype=torch.uint8).masked_scatter(chosen, fate),
-    )
+    order = torch.rand(input_ids.shape, generator=generator, dtype=torch.float64)
+    chosen = _choose(input_ids, order, rule, tokenizer, attention_mask)
+    fate = torch.full_like(order, torch.nan)
+    fate[chosen] = torch.rand(int(chosen.sum()), generator=generator, dtype=torch.float64)
+    return Draws(order, fate)
 
 
-def _choose_tokens(keys: Tensor, candidates: Tensor, wanted: Tensor) -> Tensor:
+def decide(
+    input_ids: Tensor,
+    draws: Draws,
+    rule: MaskingRule,
+    tokenizer: BertTokenizer,
+    attention_mask: Tensor | None = None,
+) -> Tensor:
+    """Returns the fate of every token: the whole rule, and nothing random.
+
+    Args:
+        input_ids: token ids, int64 [B, S].
+        draws: the numbers drawn, one of each kind a token.
+        rule: rate, shares, whole words.
+        tokenizer: knows the special and the continuation tokens.
+        attention_mask: 1 at real tokens, 0 at padding, [B, S]; by default, all but [PAD].
+
+    Returns:
+        NOT_CHOSEN, MASKED, RANDOM or KEPT, uint8 [B, S].
+
+    Example:
+        >>> tokenizer = BertTokenizer(
+        ...     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "my", "dog", "is", "hairy"])
+        >>> input_ids = torch.tensor([[2, 5, 6, 7, 8, 3]])
+        >>> order = torch.tensor([[0.0, 0.5, 0.6, 0.7, 0.4, 0.1]])  # of words, "hairy" is first
+        >>> draws = Draws(order, torch.full((1, 6), 0.85))
+        >>> decide(input_ids, draws, MaskingRule(), tokenizer)  # 0.8 < 0.85 < 0.9: random
+        tensor([[0, 0, 0, 0, 2, 0]], dtype=torch.uint8)
+    """
+    fates = torch.full(input_ids.shape, KEPT, dtype=torch.uint8)
+    fates[draws.fate < rule.mask_share + rule.random_share] = RANDOM
+    fates[draws.fate < rule.mask_share] = MASKED
+    chosen = _choose(input_ids, draws.order, rule, tokenizer, attention_mask)
+    return fates.masked_fill(~chosen, NOT_CHOSEN)
+
+
+def _choose(
+    input_ids: Tensor,
+    order: Tensor,
+    rule: MaskingRule,
+    tokenizer: BertTokenizer,
+    attention_mask: Tensor | None,
+) -> Tensor:
+    """Returns which tokens are chosen, bool [B, S]."""
+    real = input_ids != tokenizer.pad_token_id if attention_mask is None else attention_mask.bool()
+    is_special, is_continuation = _kinds(tokenizer)
+    candidates = real & ~is_special[input_ids]
+    wanted = (real.sum(1).double() * rule.rate).round().long().clamp(min=1)  # [B]
+    if not rule.whole_words:
+        return _first_tokens(order, candidates, wanted)
+    starts_word = candidates.clone()
+    starts_word[:, 1:] &= ~(is_continuation[input_ids[:, 1:]] & candidates[:, :-1])
+    return _first_words(order, candidates, starts_word, wanted)
+
+
+def _first_tokens(keys: Tensor, candidates: Tensor, wanted: Tensor) -> Tensor:
     """Return bool [B, S]: the `wanted` candidates of each row with the smallest keys."""
     order = keys.masked_fill(~candidates, 2.0).argsort(dim=1)  # candidates first, [B, S]
     wanted = torch.minimum(wanted, candidates.sum(1))
@@ -159,7 +219,7 @@ def _choose_tokens(keys: Tensor, candidates: Tensor, wanted: Tensor) -> Tensor:
     return torch.zeros_like(candidates).scatter(1, order, taken)
 
 
-def _choose_words(keys: Tensor, candidates: Tensor, starts_word: Tensor, wanted: Tensor) -> Tensor:
+def _first_words(keys: Tensor, candidates: Tensor, starts_word: Tensor, wanted: Tensor) -> Tensor:
     """Return bool [B, S]: whole words in the order of their keys, at most `wanted` tokens a row."""
     word = (starts_word.long().cumsum(1) - 1).clamp(min=0)  # the word each token belongs to
     size = torch.zeros_like(word).scatter_add(1, word, candidates.long())  # tokens of each word
@@ -178,18 +238,12 @@ def _choose_words(keys: Tensor, candidates: Tensor, starts_word: Tensor, wanted:
     return candidates & word_taken.gather(1, word)
 
 
-class _Vocabulary(NamedTuple):
-    is_special: Tensor  # bool [V]
-    is_continuation: Tensor  # bool [V]
-    ordinary_ids: Tensor  # int64
-
-
 @lru_cache(maxsize=4)
-def _vocabulary(tokenizer: BertTokenizer) -> _Vocabulary:
+def _kinds(tokenizer: BertTokenizer) -> tuple[Tensor, Tensor]:
+    """Returns which ids are special, and which continue a word, bool [V] each."""
     is_special = torch.zeros(len(tokenizer), dtype=torch.bool)
     is_special[sorted(tokenizer.special_ids)] = True
-    is_continuation = torch.tensor([token.startswith("##") for token in tokenizer.tokens])
-    return _Vocabulary(is_special, is_continuation, tokenizer.ordinary_ids)
+    return is_special, torch.tensor([token.startswith("##") for token in tokenizer.tokens])
 
 
 def _check(input_ids: Tensor, attention_mask: Tensor | None, generator: torch.Generator) -> None:

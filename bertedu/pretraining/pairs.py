@@ -1,11 +1,14 @@
 """Next sentence prediction's examples: `[CLS] A [SEP] B [SEP]`, as often B follows A as not.
 
-Label 0 (`FOLLOWS`) says that B follows A, label 1 (`RANDOM`) that B is random. The original
+Label 0 (`IS_NEXT`) says that B follows A, label 1 (`NOT_NEXT`) that B is random. The original
 code counts so; texts that write "IsNext: true" mean label 0.
 """
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +17,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bertedu.errors import InputError
-from bertedu.heads import FOLLOWS, RANDOM
+from bertedu.heads import IS_NEXT, NOT_NEXT
 from bertedu.pretraining.corpus import Corpus
-from bertedu.pretraining.pair_walk import EXAMPLE, NO_PAIR, PairWalk
-from bertedu.tokenizer import BertTokenizer
+from bertedu.tokenizer import BertTokenizer, kept_lengths
+from bertedu.utils.validation import IGNORED
+
+NO_PAIR = IGNORED  # the label of an example without B: no next sentence loss
+
+EXAMPLE = np.dtype(
+    [
+        ("a_start", np.int64),
+        ("a_end", np.int64),
+        ("b_start", np.int64),
+        ("b_end", np.int64),
+        ("next_sentence_label", np.int64),
+    ]
+)
+
+_TRIES = 10  # draws of a random B before giving up on finding one that differs
 
 _Indices = NDArray[np.int64]
 
@@ -72,9 +89,11 @@ class PairSampler:
     Where the reference code differs, and why:
 
     - A coin decides there, and a lone sentence always gets a random B, so that the labels do not
-      balance. Here they are dealt so that they do; what remains over is an example without B, or
-      is dropped. And a sentence that fills an example alone takes the next one with it, so that
-      it can be followed, too: else every very long A would be a sign of a random B.
+      balance. Here a pair gets the label that is behind, and a coin decides between equals; what
+      remains over is an example without B, or is dropped. All documents give a pair before any
+      gives its second, so that both labels are as frequent where documents begin.
+    - A sentence that fills an example alone takes the next one with it, so that it can be
+      followed, too: else every very long A would be a sign of a random B.
     - A random B there may, after ten tries, come from the same document; never here. If B would
       open with the very sentence that truly continues (in a copy, say), another is drawn.
     - The shorter length is drawn once a document there, once a pair here, so that a tenth of the
@@ -130,28 +149,24 @@ class PairSampler:
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.seed = seed
+        self.short_share = short_share
         self.mlm_only = mlm_only
 
         chosen = np.arange(len(corpus)) if documents is None else np.asarray(documents, np.int64)
-        self._starts = np.array(corpus.sentence_starts)
         first, end = corpus.document_starts[chosen], corpus.document_starts[chosen + 1]
-        has_pair = end - first > 1
-        several, self._singles = first[has_pair], first[~has_pair]
-        lengths = np.diff(self._starts)
-        used = np.zeros(len(self._starts), dtype=np.int64)
-        np.add.at(used, first, 1)
-        np.add.at(used, end, -1)
-        self._overlong = int((lengths[used.cumsum()[:-1] > 0] > max_length - 3).sum())
-        if len(several) < 2 and not (mlm_only and not len(several)):
+        several = end - first > 1
+        self._starts = array("q", corpus.sentence_starts)  # plain numbers: quick to index
+        self._documents = list(zip(first[several].tolist(), end[several].tolist(), strict=True))
+        self._singles = first[~several].tolist()
+        overlong = np.diff(corpus.sentence_starts) > max_length - 3
+        overlong_before = np.concatenate([[0], overlong.cumsum()])
+        self._overlong = int((overlong_before[end] - overlong_before[first]).sum())
+        if len(self._documents) < 2 and not (mlm_only and not self._documents):
             raise InputError(
-                f"Of {len(chosen):,} documents, {len(several)} have two sentences; sentence "
-                "pairs need at least two such documents, since a random B comes from another one. "
-                "Separate documents by a blank line, or give more text."
+                f"Of {len(chosen):,} documents, {len(self._documents)} have two sentences; "
+                "sentence pairs need at least two such documents, since a random B comes from "
+                "another one. Separate documents by a blank line, or give more text."
             )
-
-        self._walk = PairWalk(
-            corpus.ids, self._starts, several, end[has_pair], max_length - 3, short_share
-        )
 
     def epoch(self, epoch: int) -> PairEpoch:
         """Returns all examples of one epoch, in random order; the same for the same number.
@@ -163,27 +178,21 @@ class PairSampler:
             `PairEpoch(examples, statistics)`: records that `materialize` turns into tensors.
             A position in `examples` is all that is needed to resume.
         """
-        rng = np.random.default_rng([self.seed, epoch])
-        examples, shortened = self._walk.pairs(rng)
-        surplus = _surplus(examples["next_sentence_label"], rng)
-        examples["next_sentence_label"][surplus] = NO_PAIR
-        single = np.zeros(len(self._singles), EXAMPLE)
-        single["a_start"] = self._starts[self._singles]
-        single["a_end"] = self._starts[self._singles + 1]
-        single["next_sentence_label"] = NO_PAIR
-        examples = np.concatenate([examples, single])
-
-        alone = examples["next_sentence_label"] == NO_PAIR
+        rng = Random(f"{self.seed} {epoch}")
+        examples, shortened = self._pairs(rng)
+        labels = examples["next_sentence_label"]
+        labels[_surplus(labels, rng)] = NO_PAIR
+        alone = labels == NO_PAIR
         examples["b_end"][alone] = examples["b_start"][alone]
         dropped = 0
         if not self.mlm_only:
             dropped = int(alone.sum())
             examples = examples[~alone]
-        truncated = self._truncate(examples, rng)
+        truncated = self._cut(examples, rng)
         labels = examples["next_sentence_label"]
         statistics = PairStatistics(
-            follows=int((labels == FOLLOWS).sum()),
-            random=int((labels == RANDOM).sum()),
+            follows=int((labels == IS_NEXT).sum()),
+            random=int((labels == NOT_NEXT).sum()),
             mlm_only=int((labels == NO_PAIR).sum()),
             dropped=dropped,
             single_sentence_documents=len(self._singles),
@@ -191,7 +200,91 @@ class PairSampler:
             truncated=truncated,
             overlong_sentences=self._overlong,
         )
-        return PairEpoch(rng.permutation(examples), statistics)
+        order = array("q", range(len(examples)))
+        rng.shuffle(order)
+        return PairEpoch(examples[np.asarray(order)], statistics)
+
+    def _pairs(self, rng: Random) -> tuple[NDArray[np.void], int]:
+        """Returns the examples before they are cut to length, and how many aimed short."""
+        starts, room = self._starts, self.max_length - 3
+        examples = array("q")  # EXAMPLE's five numbers, one record after the other
+        rest = [(document, first) for document, (first, _) in enumerate(self._documents)]
+        ahead = shortened = 0  # ahead: random pairs more than following ones, so far
+        while rest:  # one pair of every document, then another of each that is not used up, ...
+            rng.shuffle(rest)
+            left = []
+            for document, first in rest:
+                _, stop = self._documents[document]
+                target = room
+                if rng.random() < self.short_share:
+                    target = rng.randint(2, room)
+                    shortened += 1
+
+                # Gather sentences, and split them at a random one: A before it, B from it on.
+                end = self._gather(first, target, stop, at_least=2)
+                split = rng.randrange(first + 1, max(end, first + 2))
+                a_start, a_end = starts[first], starts[split]
+
+                # B stays, or is replaced, and the sentences not used go back.
+                b, b_end, label = split, end, IS_NEXT
+                if split == end or ahead < 0 or (ahead == 0 and rng.random() < 0.5):
+                    b, b_end = self._random_text(document, split, target - (a_end - a_start), rng)
+                    end, label = split, NOT_NEXT if b < b_end else NO_PAIR
+                ahead += {IS_NEXT: -1, NOT_NEXT: 1, NO_PAIR: 0}[label]
+                examples.extend((a_start, a_end, starts[b], starts[b_end], label))
+                if end < stop:
+                    left.append((document, end))
+            rest = left
+        for sentence in self._singles:
+            end = starts[sentence + 1]
+            examples.extend((starts[sentence], end, end, end, NO_PAIR))
+        return np.frombuffer(examples, EXAMPLE), shortened
+
+    def _gather(self, first: int, tokens: int, stop: int, at_least: int = 1) -> int:
+        """Returns the end of the sentences that reach so many tokens, as few as possible."""
+        earliest = min(first + at_least, stop)
+        return bisect_left(self._starts, self._starts[first] + tokens, earliest, stop)
+
+    def _random_text(
+        self, document: int, continuation: int, tokens: int, rng: Random
+    ) -> tuple[int, int]:
+        """Returns first sentence and end of about so many tokens from another document.
+
+        Where every try opened with the sentence that truly continues, nothing: first equals end.
+        """
+        for _ in range(_TRIES):
+            other = rng.randrange(len(self._documents) - 1)
+            other += other >= document
+            first, stop = self._documents[other]
+            first = rng.randrange(first, stop)
+            at_end = continuation == self._documents[document][1]
+            if at_end or not self._same_sentence(first, continuation):
+                return first, self._gather(first, tokens, stop)
+        return first, first
+
+    def _same_sentence(self, one: int, other: int) -> bool:
+        """Returns whether two sentences are token by token the same."""
+        (start, end), (other_start, other_end) = (self._starts[i : i + 2] for i in (one, other))
+        return end - start == other_end - other_start and bool(
+            (self.ids[start:end] == self.ids[other_start:other_end]).all()
+        )
+
+    def _cut(self, examples: NDArray[np.void], rng: Random) -> int:
+        """Cuts examples to length, in place, and returns how many were cut.
+
+        The longer segment loses a token at a time, at its front or its back: a coin decides.
+        """
+        too_long = np.flatnonzero(self.lengths(examples) > self.max_length)
+        for example in (examples[i] for i in too_long):
+            a, b = (
+                int(example[f"{segment}_end"] - example[f"{segment}_start"]) for segment in "ab"
+            )
+            kept = kept_lengths(a, b, self.max_length - (3 if b else 2))
+            for segment, gone in zip("ab", (a - kept[0], b - kept[1]), strict=True):
+                front = rng.getrandbits(gone).bit_count()  # a coin for each token
+                example[f"{segment}_start"] += front
+                example[f"{segment}_end"] -= gone - front
+        return len(too_long)
 
     def lengths(self, examples: NDArray[np.void]) -> _Indices:
         """Returns the tokens of each example, special tokens counted, int64 [N]."""
@@ -237,28 +330,9 @@ class PairSampler:
             "next_sentence_label": torch.from_numpy(examples["next_sentence_label"].copy()),
         }
 
-    def _truncate(self, examples: NDArray[np.void], rng: np.random.Generator) -> int:
-        """Cuts examples to length, in place, and returns how many were cut."""
-        length = {s: examples[f"{s}_end"] - examples[f"{s}_start"] for s in "ab"}
-        room = self.max_length - 2 - (length["b"] > 0)
-        kept = _kept_lengths(length["a"], length["b"], room)
-        for segment, keep in zip("ab", kept, strict=True):
-            cut = length[segment] - keep
-            front = rng.binomial(cut, 0.5)  # a coin for each token that goes
-            examples[f"{segment}_start"] += front
-            examples[f"{segment}_end"] -= cut - front
-        return int((length["a"] + length["b"] > room).sum())
 
-
-def _surplus(label: _Indices, rng: np.random.Generator) -> _Indices:
+def _surplus(labels: _Indices, rng: Random) -> list[int]:
     """Returns the pairs to take out, at random, so that both labels are equally frequent."""
-    follows, random = np.flatnonzero(label == FOLLOWS), np.flatnonzero(label == RANDOM)
+    follows, random = (np.flatnonzero(labels == label) for label in (IS_NEXT, NOT_NEXT))
     more = max(follows, random, key=len)
-    return rng.permutation(more)[: abs(len(follows) - len(random))]
-
-
-def _kept_lengths(a: _Indices, b: _Indices, room: _Indices) -> tuple[_Indices, _Indices]:
-    """Returns how many tokens stay: the longer segment loses one at a time, on a tie B."""
-    keep_a = np.where(b <= room // 2, room - b, np.minimum(a, (room + 1) // 2))
-    keep_a = np.minimum(a, keep_a)
-    return keep_a, np.minimum(b, room - keep_a)
+    return rng.sample(more.tolist(), abs(len(follows) - len(random)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from bertedu.checkpoint import load_weights, read_weights, save_pretrained
+from bertedu.checkpoint import load_into, save_pretrained
 from bertedu.errors import CheckpointError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.files import replacing, write_json
@@ -135,7 +135,7 @@ def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.O
     Raises:
         CheckpointError: it is damaged.
     """
-    load_weights(model, read_weights(checkpoint), checkpoint)
+    load_into(model, checkpoint)
     with reading(checkpoint):
         optimizer.load_state_dict(torch.load(checkpoint / "optimizer.pt", weights_only=True))
     return steps_behind(checkpoint)

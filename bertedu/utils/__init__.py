@@ -1,1 +1,6 @@
-"""Small helpers, each in one place: files, the hub, validation, and WordPiece training."""
+"""Small helpers that know no model.
+
+`files` writes a file whole or not at all; `hub` downloads a checkpoint and verifies it;
+`validation` says in one sentence what is wrong with an input; `cores` keeps threads to the share
+of the machine that this process has.
+"""

@@ -12,8 +12,12 @@ from bertedu.errors import CheckpointError
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """Gives a temporary file that takes the place of `path` once it is written whole.
+
+    Args:
+        path: the file, new or old, in a folder that is there.
+        mode: who may read and write it, where the system knows that.
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "numbers.txt"
@@ -29,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

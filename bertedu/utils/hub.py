@@ -1,13 +1,80 @@
-"""The Hugging Face hub: a checkpoint's files, downloaded once and verified."""
+"""The Hugging Face hub: a checkpoint's files, downloaded once and verified, and data sets."""
 
+import contextlib
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from bertedu.errors import CheckpointError
+from bertedu.errors import CheckpointError, InputError
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+HUB = "hub:"
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
 SECONDS_TO_ANSWER = 10
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DATA_SET = re.compile(r"hub:([^:]+)(?:(?::([^:[]+))?:([^:[]+(?:\[[^]]*\])?))?")
+
+
+class DataSetName(NamedTuple):
+    """What a data set is called on the hub, and which part of it is meant."""
+
+    name: str
+    config: str | None
+    split: str
+
+
+def parse_data_set(text: str) -> DataSetName:
+    """Returns the parts of `hub:NAME[:CONFIG][:SPLIT]`; the split is else "train".
+
+    Raises:
+        InputError: it is not of this form.
+
+    Example:
+        >>> parse_data_set("hub:glue:sst2:validation")
+        DataSetName(name='glue', config='sst2', split='validation')
+        >>> parse_data_set("hub:stanfordnlp/imdb:test[:10%]")
+        DataSetName(name='stanfordnlp/imdb', config=None, split='test[:10%]')
+        >>> parse_data_set("hub:snli").split
+        'train'
+    """
+    found = _DATA_SET.fullmatch(text)
+    if found is None:
+        raise InputError(f"{text} names no data set: write hub:NAME:SPLIT or hub:NAME:CONFIG:SPLIT")
+    name, config, split = found.groups()
+    return DataSetName(name, config, split or "train")
+
+
+@contextlib.contextmanager
+def data_set(text: str, *, streaming: bool = False) -> Iterator[Any]:
+    """Gives a data set of the hub; what goes wrong while it is read becomes one sentence.
+
+    Args:
+        text: as in `parse_data_set`.
+        streaming: row by row from the network, for what is larger than the disk.
+
+    Raises:
+        InputError: the package `datasets` is missing, or there is no such data set.
+    """
+    name, config, split = parse_data_set(text)
+    try:
+        import datasets
+    except ImportError:
+        raise InputError(
+            f"{text} needs the package `datasets`: pip install bertedu[data], or give a file"
+        ) from None
+    options = {"streaming": True} if streaming else {}
+    try:
+        yield datasets.load_dataset(name, *filter(None, [config]), split=split, **options)
+    except InputError:
+        raise
+    except Exception as error:  # `datasets` has many: no network, no such name, a script, ...
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{text} cannot be read ({reason}): check the name, the split and the network, or give "
+            "a file"
+        ) from error
 
 
 def download(repo_id: str) -> Path:
@@ -31,8 +98,6 @@ def download(repo_id: str) -> Path:
         HFValidationError,
         RepositoryNotFoundError,
     )
-
-    from bertedu.checkpoint import HUB_FILES, WEIGHT_FILES
 
     try:
         info = HfApi().model_info(repo_id, timeout=SECONDS_TO_ANSWER)
@@ -96,6 +161,4 @@ def verify(path: Path) -> None:
 
 
 def _complete(folder: Path) -> bool:
-    from bertedu.checkpoint import WEIGHT_FILES
-
     return any((folder / file).is_file() for file in WEIGHT_FILES)

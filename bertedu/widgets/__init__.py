@@ -7,17 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bertedu.widgets.attention_explorer import AttentionExplorer
-    from bertedu.widgets.embedding_sum import EmbeddingSum
-    from bertedu.widgets.journey import Journey
-    from bertedu.widgets.mask_explorer import MaskExplorer
-    from bertedu.widgets.pair_explorer import PairExplorer
-    from bertedu.widgets.sentence_pair_builder import SentencePairBuilder
-    from bertedu.widgets.span_explorer import SpanExplorer
-    from bertedu.widgets.text_classifier import TextClassifier
-    from bertedu.widgets.token_tagger import TokenTagger
-    from bertedu.widgets.training_monitor import TrainingMonitor
-    from bertedu.widgets.wordpiece_explorer import WordPieceExplorer
+    from bertedu.widgets.attention_explorer import AttentionExplorer as AttentionExplorer
+    from bertedu.widgets.embedding_sum import EmbeddingSum as EmbeddingSum
+    from bertedu.widgets.journey import Journey as Journey
+    from bertedu.widgets.mask_explorer import MaskExplorer as MaskExplorer
+    from bertedu.widgets.pair_explorer import PairExplorer as PairExplorer
+    from bertedu.widgets.sentence_pair_builder import SentencePairBuilder as SentencePairBuilder
+    from bertedu.widgets.span_explorer import SpanExplorer as SpanExplorer
+    from bertedu.widgets.text_classifier import TextClassifier as TextClassifier
+    from bertedu.widgets.token_tagger import TokenTagger as TokenTagger
+    from bertedu.widgets.training_monitor import TrainingMonitor as TrainingMonitor
+    from bertedu.widgets.wordpiece_explorer import WordPieceExplorer as WordPieceExplorer
 
 _HOMES = {
     "AttentionExplorer": "attention_explorer",
@@ -32,20 +32,7 @@ _HOMES = {
     "TrainingMonitor": "training_monitor",
     "WordPieceExplorer": "wordpiece_explorer",
 }
-
-__all__ = [
-    "AttentionExplorer",
-    "EmbeddingSum",
-    "Journey",
-    "MaskExplorer",
-    "PairExplorer",
-    "SentencePairBuilder",
-    "SpanExplorer",
-    "TextClassifier",
-    "TokenTagger",
-    "TrainingMonitor",
-    "WordPieceExplorer",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,27 +1,32 @@
 """Every head of a model on one text: what does this head do with that word?"""
 
-from typing import Any, cast
+import base64
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import traitlets
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 import bertedu
 from bertedu.bert import Bert
 from bertedu.encoding import Encoding
 from bertedu.errors import InputError
-from bertedu.model import BertLayer
-from bertedu.widgets.attention_maps import overview, pooled
-from bertedu.widgets.attention_numbers import Attention, row_numbers, told
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
-from bertedu.widgets.svg import Chip, Picture, percent, visible_text
+from bertedu.tokenizer import BertTokenizer
+from bertedu.widgets.base import AskingWidget, described, encode_short, pack
+from bertedu.widgets.palette import LIGHT, sequential
+from bertedu.widgets.svg import MARGIN, WIDTH, Picture, percent, token_chips, visible_text
 
 LONGEST = 512  # tokens
 _MOST_MAPS = 1_900_000  # bytes of all maps together; beyond it they become coarse
 _MOST_EXACT = 100_000  # bytes for which every head's numbers come along unasked
 _COARSE = 64  # dots a side of a coarse map
+_PRINTED = 24  # dots a side of a small map in the still picture
+NUMBERS = ("entropy", "to [CLS]", "to [SEP]", "to itself", "to next", "to previous")
 _ORDINARY, _CLS, _SEP, _SPECIAL = range(4)
 _FIRST = {
     "layer": 1, "head": 1, "beside": None, "token": None, "target": None, "view": "matrix",
@@ -29,7 +34,7 @@ _FIRST = {
 }  # fmt: skip
 
 
-class AttentionExplorer(Widget):
+class AttentionExplorer(AskingWidget):
     """Shows all layers and heads at a glance, one of them large, and how its numbers come about.
 
     Args:
@@ -61,14 +66,11 @@ class AttentionExplorer(Widget):
         >>> explorer.settings = explorer.settings | {"layer": 2, "token": 2}
     """
 
-    _esm = javascript_module("attention_explorer")
-    _css = style_sheet("attention_explorer")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     other = traitlets.Unicode(None, allow_none=True).tag(sync=True)
-    settings = traitlets.Dict().tag(sync=True)
     heads = traitlets.Bytes().tag(sync=True)
-    picture = traitlets.Unicode().tag(sync=True)
+    PINS: ClassVar[Sequence[str]] = ("token", "target")
 
     def __init__(
         self,
@@ -80,20 +82,10 @@ class AttentionExplorer(Widget):
     ) -> None:
         self.bert = bertedu.load() if bert is None else bert
         self.complete = complete
-        self.problem = ""
         self._version = 0
-        self._look(text, pair, other)
-        super().__init__(
-            text=text,
-            pair=pair,
-            other=other,
-            settings=dict(_FIRST),
-            data=self._packed(text, pair, other),
-        )
-        self.heads = self._packed_heads()
-        self.picture = self.to_svg()
-        self.observe(self._answer, ["text", "pair", "other"])
-        self.observe(self._follow, "settings")
+        super().__init__(_FIRST, text=text, pair=pair, other=other)
+        self._send_heads()
+        self.observe(self._send_heads, ["data", "settings"])
 
     def summary(self) -> str:
         """Returns the main numbers in one line."""
@@ -110,7 +102,7 @@ class AttentionExplorer(Widget):
         """Returns the picture of all heads, and of what the chosen one does with each token."""
         attention, layer, head = self._shown[0], self.settings["layer"], self.settings["head"]
         encoding = attention.encoding
-        probs = attention.probs(layer - 1)[head - 1]  # [S, S]
+        probs = attention.attention_probs[layer - 1, head - 1]  # [S, S]
         picture = Picture(f"{self.summary()}. {' '.join(encoding.tokens)}")
         picture.heading("All heads: a row asks, a column answers")
         height, drawing = overview(self._maps[0], self._darkest, layer, head)
@@ -128,23 +120,12 @@ class AttentionExplorer(Widget):
             asker = visible_text(encoding.tokens[token])
             answers, heading = probs[token], f"What the tokens answer when “{asker}” asks"
         picture.heading(heading)
-        picture.chips(
-            [
-                Chip(piece, [percent(share)], int(segment), kind != _ORDINARY)
-                for piece, share, segment, kind in zip(
-                    encoding.tokens,
-                    answers.tolist(),
-                    encoding.token_type_ids,
-                    self._kinds(encoding),
-                    strict=True,
-                )
-            ]
-        )
+        below = [[percent(share)] for share in answers.tolist()]
+        tokenizer, types = self.bert.tokenizer, encoding.token_type_ids
+        picture.chips(token_chips(tokenizer, encoding.input_ids, types, below))
         return picture.to_svg()
 
-    @traitlets.validate("settings")
-    def _check(self, proposal: Any) -> dict[str, Any]:
-        settings: dict[str, Any] = {**_FIRST, **proposal["value"]}
+    def _check(self, settings: dict[str, Any]) -> None:
         config = self.bert.config
         for layer, head in [(settings["layer"], settings["head"]), settings["beside"] or (1, 1)]:
             if not (
@@ -160,28 +141,23 @@ class AttentionExplorer(Widget):
                 raise InputError(
                     f"There is no token {place}: the text's positions go from 0 to {length - 1}."
                 )
-        return settings
 
     def _look(self, text: str, pair: str | None, other: str | None) -> None:
-        """Computes what all heads do; a refused text leaves everything as it was."""
-        shown = [self._attention(text, pair)]
-        if other:
-            shown.append(self._attention(other, None))
+        """Computes what all heads do."""
+        most = min(LONGEST, self.bert.config.max_position_embeddings)
+        texts = [(text, pair), *([(other, None)] if other else ())]
+        encodings = [encode_short(self.bert.tokenizer, most, *each) for each in texts]
+        shown = [self.bert.trace(each) for each in encodings]
         layers, heads = shown[0].query.shape[:2]
         whole = layers * heads * sum(len(each.encoding) ** 2 for each in shown)
         coarse = whole > _MOST_MAPS and not self.complete
         maps, averages = [], []
         for each in shown:
-            size, rows, numbers = len(each.encoding), [], []
-            for layer in range(layers):
-                probs = each.probs(layer)  # [A, S, S]
-                numbers.append(
-                    row_numbers(probs, each.encoding.input_ids, self.bert.tokenizer).nanmean(-2)
-                )
-                steps = (probs * 255).round().to(torch.uint8).numpy()
-                rows.append(pooled(steps, min(size, _COARSE) if coarse else size))
-            maps.append(np.stack(rows))  # [L, A, side, side]
-            averages.append(torch.stack(numbers))  # [L, A, 6]
+            probs, size = each.attention_probs.float(), len(each.encoding)
+            steps = (probs * 255).round_().to(torch.uint8).numpy()
+            maps.append(pooled(steps, min(size, _COARSE) if coarse else size))
+            numbers = row_numbers(probs, each.encoding.input_ids, self.bert.tokenizer)
+            averages.append(numbers.nanmean(-2))  # [L, A, 6]
         exact = sum(layers * heads * len(e.encoding) * 4 * e.query.shape[-1] for e in shown)
         fits = exact + 2 * whole < _MOST_EXACT
         self._everything = fits if self.complete is None else self.complete
@@ -190,43 +166,12 @@ class AttentionExplorer(Widget):
         self._darkest = max(1, int(np.ceil(np.quantile(dots, 0.98) / 2.55))) / 100
         self._version += 1
 
-    def _attention(self, text: str, pair: str | None) -> Attention:
-        encoding = self.bert.tokenizer.encode(text, pair)
-        longest = min(LONGEST, self.bert.config.max_position_embeddings)
-        if len(encoding) > longest:
-            raise InputError(
-                f"The text has {len(encoding):,} tokens and at most {longest} can be shown: "
-                "shorten it."
-            )
-        states = self.bert.hidden_states(text, pair)  # [L + 1, S, H]
-        query: list[Tensor] = []
-        key: list[Tensor] = []
-        with torch.inference_mode():
-            for layer, before in zip(self.bert.model.bert.encoder.layer, states, strict=False):
-                attend = cast("BertLayer", layer).attention.self
-                for kept, ask in ((query, attend.query), (key, attend.key)):
-                    kept.append(attend.heads(ask(before[None]), None)[0])  # [A, S, D]
-        return Attention(encoding, torch.stack(query).float(), torch.stack(key).float())
-
-    def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of them does not matter
-        asked = self.text, self.pair, self.other
-        if self._asked == asked:
-            return  # all came in one message
-        try:
-            self._look(*asked)
-            self.problem = ""
-        except InputError as error:
-            self.problem = str(error)
-        with self.hold_sync():
-            self.settings = self.settings | {"token": None, "target": None}
-            self.data = self._packed(*asked)
-            self.heads = self._packed_heads()
-            self.picture = self.to_svg()
-
-    def _follow(self, change: Any) -> None:  # noqa: ARG002
-        if self._sent != (self._version, self._wanted()):
-            self.heads = self._packed_heads()
-        self.picture = self.to_svg()
+    def _send_heads(self, change: Any = None) -> None:  # noqa: ARG002
+        """Sends the exact numbers of the heads that are wanted, unless they are there."""
+        wanted = (self._version, self._wanted())
+        if getattr(self, "_sent", None) != wanted:
+            self._sent = wanted
+            self.heads = self._packed_heads(*wanted)
 
     def _wanted(self) -> list[list[tuple[int, int]]]:
         """For each text the heads, from 0, whose exact numbers the browser needs now."""
@@ -240,46 +185,35 @@ class AttentionExplorer(Widget):
             first.append((layer - 1, head - 1))
         return [first, [chosen]][: len(self._shown)]
 
-    def _packed(self, text: str, pair: str | None, other: str | None) -> bytes:
-        """What every view needs, for all heads, and for what it is the answer."""
-        self._asked = (text, pair, other)
-        arrays: dict[str, NDArray[Any]] = {}
-        for number, (maps, averages) in enumerate(zip(self._maps, self._averages, strict=True)):
-            arrays[f"maps{number}"] = maps
-            arrays[f"averages{number}"] = averages.numpy().astype(np.float32)
-        header = {
-            "asked": self._asked,
-            "problem": self.problem,
+    def _packed(self) -> dict[str, Any]:
+        """What every view needs, for all heads."""
+        packed: dict[str, Any] = {
             "version": self._version,
-            "first": _FIRST,
             "darkest": self._darkest,
             "texts": [
                 {
-                    "tokens": each.encoding.tokens,
-                    "ids": each.encoding.input_ids.tolist(),
-                    "types": each.encoding.token_type_ids.tolist(),
-                    "kinds": self._kinds(each.encoding),
+                    **described(self.bert.tokenizer, each.input_ids, each.token_type_ids),
+                    "kinds": self._kinds(each),
                 }
-                for each in self._shown
+                for each in (trace.encoding for trace in self._shown)
             ],
         }
-        return pack(header, **arrays)
+        for number, (maps, averages) in enumerate(zip(self._maps, self._averages, strict=True)):
+            packed[f"maps{number}"] = maps
+            packed[f"averages{number}"] = averages.numpy().astype(np.float32)
+        return packed
 
-    def _packed_heads(self) -> bytes:
-        """The exact numbers of the heads that are wanted."""
-        wanted = self._wanted()
-        self._sent = (self._version, wanted)
+    def _packed_heads(self, version: int, wanted: list[list[tuple[int, int]]]) -> bytes:
         # Half precision where all heads travel: it is told to two decimals either way.
         vectors = np.float16 if self._everything else np.float32
         arrays: dict[str, NDArray[Any]] = {}
-        for number, (each, heads) in enumerate(zip(self._shown, wanted, strict=True)):
-            layers = {layer: each.probs(layer) for layer, _ in heads}
-            probs = torch.stack([layers[layer][head] for layer, head in heads])
-            arrays[f"probs{number}"] = probs.numpy().astype(np.float16)
+        for number, (each, which) in enumerate(zip(self._shown, wanted, strict=True)):
+            places = tuple(torch.tensor(which).T)  # layers, and heads
+            probs = each.attention_probs[places]
+            arrays[f"probs{number}"] = probs.float().numpy().astype(np.float16)
             for name, vector in (("query", each.query), ("key", each.key)):
-                chosen = torch.stack([vector[place] for place in heads])
-                arrays[f"{name}{number}"] = chosen.numpy().astype(vectors)
-        return pack({"version": self._version, "which": wanted}, **arrays)
+                arrays[f"{name}{number}"] = vector[places].float().numpy().astype(vectors)
+        return pack({"version": version, "which": wanted}, **arrays)
 
     def _kinds(self, encoding: Encoding) -> list[int]:
         """Which tokens are [CLS], which [SEP], which special in another way."""
@@ -287,3 +221,121 @@ class AttentionExplorer(Widget):
         kinds = dict.fromkeys(tokenizer.special_ids, _SPECIAL)
         kinds |= {tokenizer.cls_token_id: _CLS, tokenizer.sep_token_id: _SEP}
         return [kinds.get(index, _ORDINARY) for index in encoding.input_ids.tolist()]
+
+
+def row_numbers(probs: Tensor, input_ids: Tensor, tokenizer: BertTokenizer) -> Tensor:
+    """Returns each row's NUMBERS: how spread it is, and the shares that go to certain places.
+
+    Args:
+        probs: [..., S, S], rows ask and sum to 1.
+        input_ids: int64 [S].
+        tokenizer: knows [CLS] and [SEP].
+
+    Returns:
+        [..., S, 6]: the entropy in nats, then five shares, which may overlap: a [CLS] that looks
+        at itself counts twice. The last token has no next and the first no previous: nan.
+
+    Example:
+        >>> from bertedu import load_tokenizer
+        >>> tokenizer = load_tokenizer()
+        >>> ids = tokenizer.encode("dog").input_ids
+        >>> row_numbers(torch.full((3, 3), 1 / 3), ids, tokenizer)[0]
+        tensor([1.0986, 0.3333, 0.3333, 0.3333, 0.3333,    nan])
+    """
+    itself = probs.diagonal(dim1=-2, dim2=-1)
+    nothing = torch.full_like(itself[..., :1], float("nan"))
+    return torch.stack(
+        [
+            torch.special.entr(probs).sum(-1),
+            probs[..., input_ids == tokenizer.cls_token_id].sum(-1),
+            probs[..., input_ids == tokenizer.sep_token_id].sum(-1),
+            itself,
+            torch.cat([probs.diagonal(1, -2, -1), nothing], -1),
+            torch.cat([nothing, probs.diagonal(-1, -2, -1)], -1),
+        ],
+        dim=-1,
+    )
+
+
+def told(numbers: Tensor) -> str:
+    """Returns a row's numbers, float [6], in words.
+
+    Example:
+        >>> told(torch.tensor([0.5, 0.1, 0.2, 0.3, 0.2, 0.2]))
+        'entropy 0.50 nats, to [CLS] 10.0 %, to [SEP] 20.0 %, to itself 30.0 %, to next 20.0 %,
+        to previous 20.0 %'
+    """
+    entropy, *shares = numbers.tolist()
+    parts = (f"{name} {percent(share)}" for name, share in zip(NUMBERS[1:], shares, strict=True))
+    return ", ".join([f"entropy {entropy:.2f} nats", *parts])
+
+
+def pooled(maps: NDArray[Any], side: int) -> NDArray[Any]:
+    """Returns maps [..., S, S] as [..., side, side]: each dot is the largest of its block."""
+    size = maps.shape[-1]
+    if size <= side:
+        return maps
+    edges = np.arange(side) * size // side
+    smaller: NDArray[Any] = np.maximum.reduceat(
+        np.maximum.reduceat(maps, edges, axis=-1), edges, axis=-2
+    )
+    return smaller
+
+
+def overview(
+    maps: NDArray[Any], darkest: float, layer: int, head: int
+) -> tuple[float, Callable[[float], str]]:
+    """Returns the height of all small maps, and what draws them from a top edge on.
+
+    Args:
+        maps: uint8 [L, A, side, side], probabilities in steps of 1 / 255.
+        darkest: the probability that the deepest colour stands for.
+        layer: the one that is framed, from 1.
+        head: the one that is framed, from 1.
+    """
+    layers, heads = maps.shape[:2]
+    left, labels = MARGIN + 64.0, 18.0
+    cell = min(48.0, (WIDTH - MARGIN - left) / heads)
+
+    def draw(top: float) -> str:
+        def label(text: object, x: float, y: float) -> str:
+            return f'<text x="{x:.0f}" y="{y:.0f}">{text}</text>'
+
+        down = top + labels
+        x, y = left + (head - 1) * cell, down + (layer - 1) * cell
+        return (
+            f'<g font-family="system-ui, Liberation Sans, Helvetica, sans-serif" font-size="12" '
+            f'fill="{LIGHT["dim"]}">'
+            + "".join(label(n + 1, left + (n + 0.4) * cell, top + 12) for n in range(heads))
+            + "".join(
+                label(f"layer {n + 1}", MARGIN, down + (n + 0.5) * cell + 4) for n in range(layers)
+            )
+            + f'<image x="{left:.1f}" y="{down:.1f}" width="{heads * cell:.1f}" '
+            f'height="{layers * cell:.1f}" preserveAspectRatio="none" '
+            'style="image-rendering:pixelated" '
+            f'href="data:image/png;base64,{_png(_mosaic(maps, darkest))}"/>'
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell:.1f}" height="{cell:.1f}" '
+            f'fill="none" stroke="{LIGHT["start"]}" stroke-width="3"/></g>'
+        )
+
+    return labels + layers * cell, draw
+
+
+def _mosaic(maps: NDArray[np.uint8], darkest: float) -> NDArray[np.uint8]:
+    """All maps side by side, as colours from 1 on, with lines of colour 0 between them."""
+    small = pooled(maps, _PRINTED).astype(np.float64)  # [L, A, side, side]
+    small = small.repeat(times := -(-_PRINTED // small.shape[-1]), axis=2).repeat(times, axis=3)
+    levels = 1 + np.minimum(small / (255 * darkest), 1) * 254
+    framed = np.pad(levels.round().astype(np.uint8), ((0, 0), (0, 0), (0, 1), (0, 1)))
+    layers, heads, side, _ = framed.shape
+    return framed.transpose(0, 2, 1, 3).reshape(layers * side, heads * side)
+
+
+def _png(levels: NDArray[np.uint8]) -> str:
+    """A picture of colours 1 to 255 of the sequential scale, 0 a grey line, as base64."""
+    colors = [LIGHT["outline"], *(sequential(step / 254) for step in range(255))]
+    picture = Image.fromarray(levels)
+    picture.putpalette(bytes.fromhex("".join(color[1:] for color in colors)))
+    file = BytesIO()
+    picture.save(file, "PNG", compress_level=9)
+    return base64.b64encode(file.getvalue()).decode()

@@ -5,30 +5,39 @@ import html
 import json
 import re
 import struct
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
+from torch import Tensor
 
+from bertedu.encoding import Encoding
+from bertedu.errors import InputError
+from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.palette import STATIC, css_variables
 
 HTML = "text/html"
-_ROOT = re.compile(r'"bertedu (?P<name>be-[\w-]+)"')
-_IMPORT = re.compile(r'^import [^;]+ from "\./(?P<file>[\w.]+)"[^;]*;\n', re.MULTILINE)
+_ROOT = re.compile(r'\bname: "(?P<name>be-[\w-]+)"')
+_IMPORT = re.compile(r'^import [^;]+ from "\./(?P<file>[\w./]+)"[^;]*;\n', re.MULTILINE)
 
 
 class Widget(anywidget.AnyWidget):
     """A widget of the course.
 
-    A subclass has `_esm = javascript_module("x")` and `_css = style_sheet("x")` of static/x.js
-    and static/x.css, puts `pack(...)` into `data`, and says what it shows in `summary` and
-    `to_svg`.
+    A subclass in widgets/x.py is shown by static/x.js in the style of static/x.css; it puts
+    `pack(...)` into `data`, and says what it shows in `summary` and `to_svg`.
     """
 
     data = traitlets.Bytes().tag(sync=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        name = cls.__module__.rpartition(".")[2]
+        if not hasattr(cls, "_esm") and (STATIC / f"{name}.js").is_file():
+            cls._esm, cls._css = javascript_module(name), style_sheet(name)
+        super().__init_subclass__(**options)
 
     def summary(self) -> str:
         """Returns the main numbers in one line."""
@@ -50,6 +59,108 @@ class Widget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         return {**data, HTML: as_image(self.to_svg(), self.summary())}, metadata
+
+
+class AskingWidget(Widget):
+    """A widget that is asked about texts, and asked again when one of them changes.
+
+    A subclass gives its texts, traits of its own, and the settings as they stand at first to
+    `__init__`, and has `_look` and `_packed`; `_check` where some settings mean nothing; and in
+    PINS the settings that a new text lets go.
+
+    The browser sends all that changed in one message. `data` comes back with what was asked, so
+    that it knows which answer it has, and the problem, where the answer is still the last one.
+
+    Attributes:
+        settings: how it is shown, and what is pinned; can be set.
+        problem: why the last text is not shown, in one sentence, or "".
+    """
+
+    PINS: ClassVar[Sequence[str]] = ()
+
+    settings = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, first: Mapping[str, Any], **asked: Any) -> None:
+        self.problem = ""
+        self._first = dict(first)
+        self._look(**asked)
+        super().__init__(**asked, settings=first, data=self._answer(asked))
+        self.observe(self._ask_again, list(asked))
+
+    def _look(self, *args: Any, **asked: Any) -> None:
+        """Computes the answer; a refused text raises InputError and leaves all as it was."""
+        raise NotImplementedError
+
+    def _packed(self) -> dict[str, Any]:
+        """Returns what the browser needs, by name: arrays, and what JSON can hold."""
+        raise NotImplementedError
+
+    def _check(self, settings: dict[str, Any]) -> None:
+        """Raises InputError where the settings mean nothing."""
+
+    @traitlets.validate("settings")
+    def _completed(self, proposal: Any) -> dict[str, Any]:
+        settings = {**self._first, **proposal["value"]}
+        self._check(settings)
+        return settings
+
+    def _ask_again(self, change: Any) -> None:  # noqa: ARG002  # which of them does not matter
+        asked = {name: getattr(self, name) for name in self._asked}
+        if asked == self._asked:
+            return  # all came in one message
+        try:
+            self._look(**asked)
+            self.problem = ""
+        except InputError as error:
+            self.problem = str(error)
+        with self.hold_sync():
+            if not self.problem:
+                self.settings = self.settings | {name: self._first[name] for name in self.PINS}
+            self.data = self._answer(asked)
+
+    def _answer(self, asked: dict[str, Any]) -> bytes:
+        self._asked = asked
+        packed = self._packed()
+        arrays = {name: each for name, each in packed.items() if isinstance(each, np.ndarray)}
+        header = {"asked": list(asked.values()), "problem": self.problem, "first": self._first}
+        header |= {name: each for name, each in packed.items() if name not in arrays}
+        return pack(header, **arrays)
+
+
+def check_length(tokens: int, most: int) -> None:
+    """Raises InputError where a text has more than `most` tokens."""
+    if tokens > most:
+        raise InputError(
+            f"The text has {tokens:,} tokens and this picture shows at most {most}: shorten it."
+        )
+
+
+def encode_short(
+    tokenizer: BertTokenizer, most: int, text: str, pair: str | None = None
+) -> Encoding:
+    """Returns a text as the model takes it; InputError where it has more than `most` tokens."""
+    encoding = tokenizer.encode(text, pair)
+    check_length(len(encoding), most)
+    return encoding
+
+
+def described(tokenizer: BertTokenizer, ids: Tensor, types: Tensor) -> dict[str, list[Any]]:
+    """Returns what the browser needs of a text's S tokens to draw them.
+
+    Example:
+        >>> from bertedu import load_tokenizer
+        >>> tokenizer = load_tokenizer()
+        >>> text = tokenizer.encode("dog")
+        >>> described(tokenizer, text.input_ids, text.token_type_ids)["special"]
+        [True, False, True]
+    """
+    numbers = ids.tolist()
+    return {
+        "tokens": [tokenizer.tokens[index] for index in numbers],
+        "ids": numbers,
+        "types": types.tolist(),
+        "special": [index in tokenizer.special_ids for index in numbers],
+    }
 
 
 def as_image(svg: str, alt: str) -> str:

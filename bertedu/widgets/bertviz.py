@@ -7,22 +7,31 @@ widgets.
 
 import base64
 import gzip
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bertedu.bert import Bert
 from bertedu.config import BertConfig
 from bertedu.errors import InputError
-from bertedu.widgets.base import pack
-from bertedu.widgets.bertviz_frame import D3, drawing, frame, script
+from bertedu.widgets.base import javascript_module, pack
+from bertedu.widgets.palette import STATIC
 
 MOST_MARKS = 130_000  # lines and boxes drawn at once: 12 layers x 12 heads at 30 tokens
 MOST_NUMBERS = 2_000_000  # sent, two bytes each
+_D3 = ("mpld3", "js/d3.v5.min.js", "v5.7.0", 1)
+_CONTENT = {  # text of each script that must be there, and how often
+    "head_view": ("PYTHON_PARAMS", 2),
+    "model_view": ("PYTHON_PARAMS", 2),
+    "neuron_view": ("window.bertviz_params", 1),
+}
+# Nothing may be loaded, whatever a script asks for.
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
@@ -203,19 +212,20 @@ def _view(
         "tokens": encoding.tokens,
         "second": segments.index(1) if 1 in segments else None,
         "settings": {"include_layers": layers, "include_heads": heads, **settings},
-        "scripts": {"d3": script(*D3), "view": drawing(view)},
+        "scripts": {"d3": _script(*_D3), "view": _drawing(view)},
     }
     chosen = np.ix_([layer - 1 for layer in layers], [head - 1 for head in heads])
-    numbers = {"attention": bert.attention(text, pair)}
+    trace = bert.trace(encoding)
+    numbers = {"attention": trace.attention_probs}
     if view == "neuron_view":
-        numbers["query"], numbers["key"] = _queries_and_keys(bert, text, pair)
+        numbers |= {"query": trace.query, "key": trace.key}
     arrays = {
         name: each.float().numpy()[chosen].astype(np.float16) for name, each in numbers.items()
     }
     packed = base64.b64encode(gzip.compress(pack(header, **arrays), mtime=0)).decode()
     label = f"bertviz: {view} of {size} tokens"
     height = _height(view, size, len(layers), bert.config.num_attention_heads)
-    framed = frame(packed, label, height)
+    framed = _frame(packed, label, height)
     return BertvizView(view, tuple(encoding.tokens), tuple(layers), tuple(heads), framed)
 
 
@@ -256,19 +266,6 @@ def _refuse_too_long(view: str, config: BertConfig, size: int, layers: int, head
     )
 
 
-def _queries_and_keys(bert: Bert, text: str, pair: str | None) -> tuple[Tensor, Tensor]:
-    """Returns what every head asks and answers with, each [L, A, S, D]."""
-    queries, keys = [], []
-    with torch.inference_mode():
-        states = bert.hidden_states(text, pair)  # [L + 1, S, H]
-        layers: Any = bert.model.bert.encoder.layer
-        for layer, before in zip(layers, states[:-1, None], strict=True):
-            attend = layer.attention.self
-            queries.append(attend.heads(attend.query(before), None)[0])
-            keys.append(attend.heads(attend.key(before), None)[0])
-    return torch.stack(queries), torch.stack(keys)
-
-
 def _chosen(kind: str, wanted: Sequence[int] | None, count: int) -> list[int]:
     """Returns the numbers of layers or heads, from 1; None means all."""
     if wanted is None:
@@ -296,3 +293,40 @@ def _mode(display_mode: str) -> str:
     if display_mode not in {"light", "dark"}:
         raise InputError(f"display_mode is {display_mode!r}: it must be 'light' or 'dark'.")
     return display_mode
+
+
+def _drawing(view: str) -> str:
+    """Returns bertviz's script, made to read what ours prepares."""
+    source = _script("bertviz", f"{view}.js", *_CONTENT[view])
+    return source.replace("PYTHON_PARAMS", "window.bertviz_params")
+
+
+def _script(package: str, file: str, text: str, count: int) -> str:
+    """Returns a script of an installed package, in which a text stands so many times."""
+    spec = find_spec(package)  # finds it without importing it
+    if spec is None or spec.origin is None:
+        raise ImportError(f"{package} is not installed: pip install 'bertedu[lab]'")
+    path = Path(spec.origin).parent / file
+    source = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if source.count(text) != count:
+        raise ImportError(
+            f"the installed {package} has another {file} than this module knows: install the "
+            "version that requirements.lock names"
+        )
+    return source
+
+
+def _frame(packed: str, label: str, height: float) -> str:
+    """Returns a frame that reaches neither the page around it nor the network."""
+    document = (
+        '<!doctype html><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<title>{label}</title>"
+        f"<style>{(STATIC / 'bertviz.css').read_text(encoding='utf-8')}</style><body>"
+        f'<script type="module">{javascript_module("bertviz")}\ndraw("{packed}");</script>'
+    )
+    return (
+        f'<div><iframe title="{label}" sandbox="allow-scripts" width="100%" '
+        f'height="{round(height) + 100}" style="border: 0; color-scheme: light" '
+        f'srcdoc="{html.escape(document)}"></iframe></div>'
+    )

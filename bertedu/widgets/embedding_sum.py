@@ -1,6 +1,9 @@
 """What BERT reads: token + segment + position, their sum, LayerNorm; each can be switched off."""
 
 import re
+from collections.abc import Sequence
+from functools import partial
+from html import escape
 from typing import Any, cast
 
 import numpy as np
@@ -10,10 +13,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from bertedu.bert import Bert, load
-from bertedu.errors import InputError
 from bertedu.model import BertEmbeddings, BertLayer
 from bertedu.tokenizer import BertTokenizer
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.base import AskingWidget, check_length, described
+from bertedu.widgets.palette import DIVERGING, LIGHT, SEQUENTIAL
+from bertedu.widgets.svg import MARGIN, WIDTH, Picture, cells, visible_text
 
 LONGEST = 64  # tokens: rows that a screen can show
 POSITIONS = 64  # rows of the position tables that are compared
@@ -21,10 +25,11 @@ DIMENSIONS = 64  # shown at first, of H
 TERMS = ("token", "segment", "position")
 SWITCHES = (*TERMS, "layer_norm")  # a combination is a number: 1, 2, 4 and 8, where on
 EVERYTHING = 2 ** len(SWITCHES) - 1
+_MOST_STATIC = 20  # tokens, and positions, in the still picture
 _PIECE = re.compile(r"(?<!\S)##\S+")
 
 
-class EmbeddingSum(Widget):
+class EmbeddingSum(AskingWidget):
     """Shows how three tables become one vector a token, and what each does to the attention.
 
     A piece typed with its marks, such as `##ing`, is taken as that piece, as the notes write it;
@@ -59,12 +64,8 @@ class EmbeddingSum(Widget):
         'EmbeddingSum(11 tokens x 12: token, LayerNorm;'
     """
 
-    _esm = javascript_module("embedding_sum")
-    _css = style_sheet("embedding_sum")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
-    settings = traitlets.Dict().tag(sync=True)
-    picture = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
@@ -73,19 +74,14 @@ class EmbeddingSum(Widget):
         bert: Bert | None = None,
     ) -> None:
         self.bert = load() if bert is None else bert
-        self.problem = ""
         self._positions = _compared(self._embeddings.position_embeddings.weight.detach())
-        self._add_up(text, pair)
         size = self.bert.config.hidden_size
-        settings = dict.fromkeys(SWITCHES, True) | {
+        first = dict.fromkeys(SWITCHES, True) | {
             "head": 0,
             "dimensions": [0, min(DIMENSIONS, size)],
             "centred": False,
         }
-        super().__init__(text=text, pair=pair, settings=settings, data=self._packed(text, pair))
-        self.picture = self.to_svg()
-        self.observe(self._answer, ["text", "pair"])
-        self.observe(self._draw, "settings")
+        super().__init__(first, text=text, pair=pair)
 
     @property
     def combination(self) -> int:
@@ -126,9 +122,64 @@ class EmbeddingSum(Widget):
 
     def to_svg(self) -> str:
         """Returns the picture of the text, as the switches stand."""
-        from bertedu.widgets.embedding_picture import drawn
-
-        return drawn(self)
+        tokens = [self.bert.tokenizer.tokens[index] for index in self.ids[:_MOST_STATIC].tolist()]
+        start, stop = self.settings["dimensions"]
+        picture = Picture(f"{self.summary()}. {' '.join(tokens)}")
+        picture.heading("Token + segment + position, their sum, and LayerNorm")
+        if rest := len(self.ids) - len(tokens):
+            picture.note(f"The first {len(tokens)} tokens; {rest} more are not drawn.")
+        shown, normed = self.settings, self.settings["layer_norm"]
+        names = [f"{name}{'' if shown[name] else ' (off)'}" for name in TERMS]
+        off, extreme = torch.zeros_like(self.terms[0]), self.scales
+        terms = [term if shown[name] else off for name, term in zip(TERMS, self.terms, strict=True)]
+        strips = [
+            (names[0], terms[0], extreme[0]),
+            ("= sum", self.summed, extreme[0]),
+            (f"+ {names[1]}", terms[1], extreme[0]),
+            ("LayerNorm" if normed else "LayerNorm (off)", self.states, extreme[normed]),
+            (f"+ {names[2]}", terms[2], extreme[0]),
+        ]
+        half = (WIDTH - 2 * MARGIN - 20) / 2
+        for both in (strips[:2], strips[2:4], strips[4:]):
+            drawn = [
+                partial(
+                    _strip, title, tokens, values[: len(tokens), start:stop] / scale, left, half
+                )
+                for (title, values, scale), left in zip(
+                    both, (MARGIN, MARGIN + half + 20), strict=False
+                )
+            ]
+            height = 22 + 14 * len(tokens)
+            picture.drawing(height, lambda top, drawn=drawn: "".join(f(top) for f in drawn))  # type: ignore[misc]
+        picture.note(
+            f"Dimensions {start} to {stop - 1} of {self.terms.shape[-1]}. Blue is below 0, red "
+            f"above, white is 0; the deepest colour is {extreme[0]:.2f} or more, after LayerNorm "
+            f"{extreme[1]:.1f} or more."
+        )
+        head = f"head {shown['head']}" if shown["head"] else "mean of all heads"
+        picture.heading(f"First layer's attention ({head})")
+        all_on, now = (self.attention(c)[: len(tokens), : len(tokens)] for c in (EVERYTHING, None))
+        highest, change = max(float(all_on.max()), float(now.max())), now - all_on
+        most = float(change.abs().max()) or 1.0
+        picture.drawing(210, lambda top: "".join((
+            _square("everything on", all_on / highest, SEQUENTIAL, 0, top),
+            _square("as the switches stand", now / highest, SEQUENTIAL, 1, top),
+            _square("change", (change / most + 1) / 2, DIVERGING, 2, top),
+        )))  # fmt: skip
+        picture.note(
+            f"Rows ask, columns answer. Probabilities from 0 to {highest:.1%}; change up to "
+            f"{most if change.any() else 0:.1%}, red is more. {self.moved:.1%} of a token's "
+            "attention moved."
+        )
+        picture.heading("How alike two positions are (cosine)")
+        tables = self.cosines[:, :_MOST_STATIC, :_MOST_STATIC]
+        picture.drawing(210, lambda top: "".join(
+            _square(title, (table + 1) / 2, DIVERGING, column, top)
+            for column, (title, table) in enumerate(
+                zip(("learned by BERT", "sinusoidal"), tables, strict=True))
+        ))  # fmt: skip
+        picture.note(f"Positions 0 to {tables.shape[-1] - 1}; blue is -1, white 0, red 1.")
+        return picture.to_svg()
 
     @property
     def scales(self) -> list[float]:
@@ -146,65 +197,31 @@ class EmbeddingSum(Widget):
         return self.bert.model.bert.embeddings
 
     @torch.inference_mode()
-    def _add_up(self, text: str, pair: str | None) -> None:
-        """Computes what is shown; a refused text leaves everything as it was."""
+    def _look(self, text: str, pair: str | None) -> None:
         ids, types = encode_pieces(self.bert.tokenizer, text, pair)
-        longest = min(LONGEST, self.bert.config.max_position_embeddings)
-        if len(ids) > longest:
-            raise InputError(
-                f"The text has {len(ids):,} tokens and this picture shows at most {longest}: "
-                "shorten it."
-            )
+        check_length(len(ids), min(LONGEST, self.bert.config.max_position_embeddings))
         parts, layer = self._embeddings, cast("BertLayer", self.bert.model.bert.encoder.layer[0])
         self.ids, self.types = ids, types
         self._own = _own_token(self.bert.tokenizer, ids, text, pair)
-        self.terms = torch.stack([
-            parts.word_embeddings(ids),
-            parts.token_type_embeddings(types),
-            parts.position_embeddings(torch.arange(len(ids))),
-        ])  # fmt: skip  # [3, S, H]
+        self.terms = embedding_terms(parts, ids, types)
         states = [_states(parts, self.terms, c) for c in range(EVERYTHING + 1)]
         _, probs = layer.attention.self(torch.stack(states), None, True)
         self.attention_probs: Tensor = probs  # [combinations, A, S, S]
 
-    def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of the two does not matter
-        if self._asked == (self.text, self.pair):
-            return  # both came in one message
-        try:
-            self._add_up(self.text, self.pair)
-            self.problem = ""
-        except InputError as error:
-            self.problem = str(error)
-        with self.hold_sync():
-            self.data = self._packed(self.text, self.pair)
-            self.picture = self.to_svg()
-
-    def _draw(self, change: Any) -> None:  # noqa: ARG002
-        self.picture = self.to_svg()
-
-    def _packed(self, text: str, pair: str | None) -> bytes:
-        """All that the browser needs to follow every switch, and for what it is the answer."""
-        self._asked = (text, pair)
-        tokenizer, norm, ids = self.bert.tokenizer, self._embeddings.LayerNorm, self.ids.tolist()
-        header = {
-            "asked": self._asked,
-            "problem": self.problem,
-            "tokens": [tokenizer.tokens[index] for index in ids],
-            "ids": ids,
-            "types": self.types.tolist(),
-            "special": [index in tokenizer.special_ids for index in ids],
+    def _packed(self) -> dict[str, Any]:
+        """All that the browser needs to follow every switch."""
+        norm = self._embeddings.LayerNorm
+        return {
+            **described(self.bert.tokenizer, self.ids, self.types),
             "own": self._own,
             "eps": norm.eps,
             "scales": self.scales,
+            "terms": self.terms.numpy(),
+            "gain": norm.weight.detach().numpy(),
+            "shift": norm.bias.detach().numpy(),
+            "attention": self.attention_probs.numpy().astype(np.float16),
+            "positions": self._positions.numpy().astype(np.float16),
         }
-        return pack(
-            header,
-            terms=self.terms.numpy(),
-            gain=norm.weight.detach().numpy(),
-            shift=norm.bias.detach().numpy(),
-            attention=self.attention_probs.numpy().astype(np.float16),
-            positions=self._positions.numpy().astype(np.float16),
-        )
 
 
 def encode_pieces(
@@ -242,6 +259,16 @@ def encode_pieces(
     first = [tokenizer.cls_token_id, *ids(text), tokenizer.sep_token_id]
     second = [] if pair is None else [*ids(pair), tokenizer.sep_token_id]
     return torch.tensor(first + second), torch.tensor([0] * len(first) + [1] * len(second))
+
+
+def embedding_terms(embeddings: BertEmbeddings, ids: Tensor, types: Tensor) -> Tensor:
+    """Returns what a model adds up for S tokens: token, segment and position, [3, S, H]."""
+    positions = torch.arange(len(ids))
+    return torch.stack([
+        embeddings.word_embeddings(ids),
+        embeddings.token_type_embeddings(types),
+        embeddings.position_embeddings(positions),
+    ])  # fmt: skip
 
 
 def _own_token(tokenizer: BertTokenizer, ids: Tensor, text: str, pair: str | None) -> str | None:
@@ -299,3 +326,27 @@ def _states(embeddings: BertEmbeddings, terms: Tensor, combination: int) -> Tens
     summed = _summed(terms, combination)
     normed: Tensor = embeddings.LayerNorm(summed).detach()
     return normed if combination >> len(TERMS) & 1 else summed
+
+
+def _strip(
+    title: str, tokens: Sequence[str], values: Tensor, left: float, width: float, top: float
+) -> str:
+    """Rows of colour under a title, a token before each."""
+    labels = "".join(
+        f'<text x="{left + 74:.0f}" y="{top + 28 + 14 * row:.0f}" font-size="12" '
+        f'text-anchor="end" fill="{LIGHT["ink"]}">{escape(visible_text(token)[:10])}</text>'
+        for row, token in enumerate(tokens)
+    )
+    return (
+        f'<g font-family="monospace"><text x="{left:.0f}" y="{top + 12:.0f}" font-size="13" '
+        f'font-weight="600" fill="{LIGHT["ink"]}">{title}</text>{labels}</g>'
+        + cells((values + 1) / 2, DIVERGING, left + 80, top + 18, width - 80, 14 * len(tokens))
+    )
+
+
+def _square(title: str, shares: Tensor, stops: Sequence[str], column: int, top: float) -> str:
+    left = MARGIN + 248 * column
+    return (
+        f'<text x="{left}" y="{top + 12:.0f}" font-family="monospace" font-size="13" '
+        f'fill="{LIGHT["ink"]}">{title}</text>'
+    ) + cells(shares, stops, left, top + 18, 184, 184)

@@ -1,30 +1,39 @@
 """One text on its way through all of BERT, in seven linked panels: the course's centrepiece."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import traitlets
 from torch import Tensor
+from torch.nn.functional import cosine_similarity, normalize
 
 import bertedu
-from bertedu.bert import Bert, Guess
+from bertedu.bert import Bert, Guess, Trace
+from bertedu.encoding import Encoding
 from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuning.model import FineTuned
+from bertedu.heads import IS_NEXT
+from bertedu.pretraining.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
 from bertedu.utils.validation import IGNORED
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
-from bertedu.widgets.journey_cases import Case, asking
-from bertedu.widgets.journey_stages import DRAWN, ROLLS, stages
+from bertedu.widgets.base import AskingWidget, described, encode_short
+from bertedu.widgets.embedding_sum import embedding_terms
 
+LONGEST = 48  # tokens: columns that a screen can show side by side
+ROLLS = 8  # that the reader can look through
+DRAWN = 400  # rolls that those are chosen from
 DIMENSIONS = 16  # of each vector, shown as colours
 GUESSES = 5
 MOST_CASES = 6
 MOST_LINES = 12  # of one case's answer
 COMPARISONS = ("input", "before", "token")
 
+Case = Callable[[str, str | None], str | Sequence[str]]
 
-class Journey(Widget):
+
+class Journey(AskingWidget):
     """Follows one text, or a pair, through BERT: seven panels, and a token lights up in all.
 
     Pieces, masks, the pair, the summed embeddings, attention, hidden states, and the heads'
@@ -60,12 +69,9 @@ class Journey(Widget):
         {'length': ['14 characters']}
     """
 
-    _esm = javascript_module("journey")
-    _css = style_sheet("journey")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
-    settings = traitlets.Dict().tag(sync=True)
-    picture = traitlets.Unicode().tag(sync=True)
+    PINS: ClassVar[Sequence[str]] = ("token", "roll")
 
     def __init__(
         self,
@@ -84,20 +90,15 @@ class Journey(Widget):
                 f"cases has {len(self.cases)} entries: give at most {MOST_CASES}, each a "
                 "fine-tuned model, or a function of text and pair that returns lines of text"
             )
-        self.problem = ""
-        self._travel(text, pair)
-        super().__init__(
-            text=text, pair=pair, settings=self._first(), data=self._packed(text, pair)
-        )
-        self.picture = self.to_svg()
-        self.observe(self._answer, ["text", "pair"])
-        self.observe(self._draw, "settings")
+        layer = (self.bert.config.num_hidden_layers + 1) // 2
+        first = {"layer": layer, "head": 0, "compare": "input", "roll": 0, "token": None}
+        super().__init__(first, text=text, pair=pair)
 
     @property
     def attention(self) -> Tensor:
         """The probabilities of the layer and head that are chosen, [S, S]."""
         layer, head = self.settings["layer"], self.settings["head"]
-        probs = self.stages.attention_probs[layer - 1]
+        probs = self.stages.trace.attention_probs[layer - 1]
         return probs[head - 1] if head else probs.mean(dim=0)
 
     def guesses(self, position: int) -> list[Guess]:
@@ -128,9 +129,7 @@ class Journey(Widget):
 
         return drawn(self)
 
-    @traitlets.validate("settings")
-    def _check(self, proposal: Any) -> dict[str, Any]:
-        settings: dict[str, Any] = {**self._first(), **proposal["value"]}
+    def _check(self, settings: dict[str, Any]) -> None:
         config = self.bert.config
         allowed = {
             "layer": range(1, config.num_hidden_layers + 1),
@@ -145,14 +144,9 @@ class Journey(Widget):
                     f"There is no {name} {settings[name]!r}; choose from {choices[0]} to "
                     f"{choices[-1]}."
                 )
-        return settings
 
-    def _first(self) -> dict[str, Any]:
-        layer = (self.bert.config.num_hidden_layers + 1) // 2
-        return {"layer": layer, "head": 0, "compare": "input", "roll": 0, "token": None}
-
-    def _travel(self, text: str, pair: str | None) -> None:
-        """Computes all stages; a refused text leaves everything as it was."""
+    def _look(self, text: str, pair: str | None) -> None:
+        """Computes all stages, and asks the cases."""
         found = stages(self.bert, text, pair)
         answers = {}
         for name, case in self.cases.items():
@@ -164,61 +158,35 @@ class Journey(Widget):
             answers[str(name)] = lines[:MOST_LINES]
         self.stages, self.answers = found, answers
 
-    def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of the two does not matter
-        if self._asked == (self.text, self.pair):
-            return  # both came in one message
-        try:
-            self._travel(self.text, self.pair)
-            self.problem = ""
-        except InputError as error:
-            self.problem = str(error)
-        with self.hold_sync():
-            if not self.problem:
-                self.settings = self.settings | {"token": None, "roll": 0}
-            self.data = self._packed(self.text, self.pair)
-            self.picture = self.to_svg()
-
-    def _draw(self, change: Any) -> None:  # noqa: ARG002
-        self.picture = self.to_svg()
-
-    def _packed(self, text: str, pair: str | None) -> bytes:
-        """All that the browser needs to follow every choice, and for what it is the answer."""
-        self._asked = (text, pair)
+    def _packed(self) -> dict[str, Any]:
+        """All that the browser needs to follow every choice."""
         found, tokenizer = self.stages, self.bert.tokenizer
         encoding = found.encoding
-        header = {
-            "asked": self._asked,
-            "problem": self.problem,
-            "first": self._first(),
+        guesses = [self.guesses(position) for position in range(len(encoding))]
+        best = [[guess.probability for guess in each] for each in guesses]
+        return {
             "size": found.terms.shape[-1],
-            "tokens": encoding.tokens,
-            "ids": encoding.input_ids.tolist(),
-            "types": encoding.token_type_ids.tolist(),
-            "special": [i in tokenizer.special_ids for i in encoding.input_ids.tolist()],
+            **described(tokenizer, encoding.input_ids, encoding.token_type_ids),
             "mask_id": tokenizer.mask_token_id,
             "follows": found.follows,
-            "guesses": [[g.token for g in self.guesses(i)] for i in range(len(encoding))],
+            "guesses": [[guess.token for guess in each] for each in guesses],
             "rolls": self.rolls(),
             "drawn": DRAWN,
             "answers": self.answers,
             "scales": self.scales(),
+            "terms": self.strips().numpy(),
+            "lengths": found.lengths.numpy(),
+            "attention": found.trace.attention_probs.numpy().astype(np.float16),
+            "cosines": found.cosines.numpy().astype(np.float16),
+            "to_input": found.to_input.numpy(),
+            "to_before": found.to_before.numpy(),
+            "probs": np.array(best, dtype=np.float32),
         }
-        best = [[g.probability for g in self.guesses(i)] for i in range(len(encoding))]
-        return pack(
-            header,
-            terms=self.strips().numpy(),
-            lengths=found.lengths.numpy(),
-            attention=found.attention_probs.numpy().astype(np.float16),
-            cosines=found.cosines.numpy().astype(np.float16),
-            to_input=found.to_input.numpy(),
-            to_before=found.to_before.numpy(),
-            probs=np.array(best, dtype=np.float32),
-        )
 
     def strips(self) -> Tensor:
         """Returns what is shown of token, segment, position, sum and LayerNorm: [5, S, D]."""
         found = self.stages
-        everything = [found.terms, found.summed[None], found.hidden_states[:1]]
+        everything = [found.terms, found.summed[None], found.trace.hidden_states[:1]]
         return torch.cat(everything)[..., :DIMENSIONS]
 
     def scales(self) -> list[float]:
@@ -252,3 +220,136 @@ class Journey(Widget):
                 place["truth"] = float(probs[label])
             found[row].append(place)
         return found
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What becomes of one input at every stage of a model; `stages` computes it.
+
+    Attributes:
+        trace: the model's own pass over the S tokens.
+        terms: token, segment and position embeddings, [3, S, H].
+        probs: what the masked-LM head gives at every place as typed, [S, V]; None without it.
+        follows: the probability that B follows A; None without a pair or without that head.
+        masked: ROLLS training examples that the masking rule makes of it, [ROLLS, S].
+        masked_probs: what the masked-LM head gives at each labelled place of those, row by row,
+            [N, V]; None without that head.
+    """
+
+    trace: Trace
+    terms: Tensor
+    probs: Tensor | None
+    follows: float | None
+    masked: MaskedBatch
+    masked_probs: Tensor | None
+
+    @property
+    def encoding(self) -> Encoding:
+        """The S tokens."""
+        return self.trace.encoding
+
+    @property
+    def summed(self) -> Tensor:
+        """The sum of the three terms, the model's own to the bit: [S, H]."""
+        token, segment, position = self.terms
+        total: Tensor = token + segment + position
+        return total
+
+    @property
+    def cosines(self) -> Tensor:
+        """How alike two tokens' vectors are after each stage: [L + 1, S, S]."""
+        unit = normalize(self.trace.hidden_states, dim=-1)
+        return unit @ unit.transpose(-1, -2)
+
+    @property
+    def to_input(self) -> Tensor:
+        """How alike each token's vector still is to its own input: [L + 1, S]."""
+        return cosine_similarity(self.trace.hidden_states, self.trace.hidden_states[:1], dim=-1)
+
+    @property
+    def to_before(self) -> Tensor:
+        """How alike it is to the same token's vector one layer earlier: [L, S]."""
+        return cosine_similarity(
+            self.trace.hidden_states[1:], self.trace.hidden_states[:-1], dim=-1
+        )
+
+    @property
+    def lengths(self) -> Tensor:
+        """Lengths of token, segment and position embedding, and of their sum: [4, S]."""
+        lengths: Tensor = torch.cat([self.terms, self.summed[None]]).norm(dim=-1)
+        return lengths
+
+
+@torch.inference_mode()
+def stages(bert: Bert, text: str, pair: str | None = None) -> Stages:
+    """Returns what becomes of a text at every stage.
+
+    Of DRAWN training examples that the paper's masking rule makes of it, seed 0, those with the
+    most different fates are kept, the first drawn first.
+
+    Args:
+        bert: any model with its tokenizer.
+        text: segment A.
+        pair: segment B, or None.
+
+    Raises:
+        InputError: it is no text, or longer than LONGEST tokens or the model's positions.
+    """
+    tokenizer, model = bert.tokenizer, bert.model
+    longest = min(LONGEST, bert.config.max_position_embeddings)
+    encoding = encode_short(tokenizer, longest, text, pair)
+    trace, masked = bert.trace(encoding), _most_different(bert, encoding)
+    probs = masked_probs = follows = None
+    if trace.prediction_logits is not None:
+        size = len(tokenizer)
+        probs = trace.prediction_logits.softmax(-1)[:, :size]
+        types = encoding.token_type_ids.expand_as(masked.input_ids)
+        states = model.bert(masked.input_ids, types).last_hidden_state[masked.labels != IGNORED]
+        masked_probs = model.cls.predictions(states).softmax(-1)[:, :size]
+    if pair is not None and trace.seq_relationship_logits is not None:
+        follows = float(trace.seq_relationship_logits.softmax(-1)[IS_NEXT])
+    terms = embedding_terms(model.bert.embeddings, encoding.input_ids, encoding.token_type_ids)
+    return Stages(trace, terms, probs, follows, masked, masked_probs)
+
+
+def _most_different(bert: Bert, encoding: Encoding) -> MaskedBatch:
+    """ROLLS of the rule's rolls: those with the most different fates, the first drawn first."""
+    copies = encoding.input_ids.expand(DRAWN, -1)
+    generator = torch.Generator().manual_seed(0)
+    real = torch.ones_like(copies)  # a [PAD] that was typed counts, too
+    masked = mask_tokens(copies, bert.tokenizer, generator, attention_mask=real)
+    fates = torch.tensor([MASKED, RANDOM, KEPT])[:, None, None]
+    different = (masked.fates == fates).any(-1).sum(0)  # [DRAWN]
+    kept = different.sort(descending=True, stable=True).indices[:ROLLS]
+    return MaskedBatch(*(part[kept] for part in masked))
+
+
+def asking(model: FineTuned[Any, Any]) -> Case:
+    """Returns a function of text and pair that says what a fine-tuned model finds.
+
+    Args:
+        model: of any of the four cases. Classification and slot filling read the first text.
+
+    Example:
+        >>> from bertedu import BertConfig, load_tokenizer
+        >>> from bertedu.finetuning import Inference
+        >>> task = Inference(labels=("entailment", "neutral"))
+        >>> sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+        >>> model = FineTuned(task, task.head(BertConfig(**sizes)), load_tokenizer(), 64)
+        >>> len(asking(model)("a dog runs", "an animal moves"))  # a line for each label
+        2
+    """
+
+    def told(inputs: str | tuple[str, str]) -> list[str]:
+        lines: list[str] = model.predict(inputs).chances()
+        return lines
+
+    def case(text: str, pair: str | None) -> list[str]:
+        names = [names[0] for names in model.task.texts]
+        if len(names) == 1:
+            return told(text)
+        if pair is None:
+            raise InputError(f"It reads {' and '.join(names)}: type a second text.")
+        return told((text, pair))
+
+    return case

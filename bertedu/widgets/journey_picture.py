@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bertedu.widgets.embedding_picture import cells
 from bertedu.widgets.palette import DIVERGING, LIGHT, SEQUENTIAL
-from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, percent, visible_text
+from bertedu.widgets.svg import (
+    MARGIN,
+    WIDTH,
+    Chip,
+    Picture,
+    cells,
+    percent,
+    readable,
+    token_chips,
+    visible_text,
+)
 
 if TYPE_CHECKING:
     from bertedu.widgets.journey import Journey
@@ -108,7 +117,7 @@ def _answers(journey: "Journey", picture: Picture) -> None:
         guesses = ", ".join(_said(*guess) for guess in journey.guesses(i))
         lines.append(f"{visible_text(encoding.tokens[i])} at {i}: {guesses or 'no masked-LM head'}")
     for name, answer in journey.answers.items():
-        lines += [visible_text(f"{name}: {line}").replace("␣", " ") for line in answer]
+        lines += [readable(f"{name}: {line}") for line in answer]
     picture.lines((line, "ink") for line in lines)
 
 
@@ -124,12 +133,10 @@ _PANELS: dict[str, Callable[["Journey", Picture], None]] = {
 
 
 def _chips(journey: "Journey", below: Sequence[str] | None = None) -> list[Chip]:
-    encoding, special = journey.stages.encoding, journey.bert.tokenizer.special_ids
-    ids, types = encoding.input_ids.tolist(), encoding.token_type_ids.tolist()
-    return [
-        Chip(token, [str(index)] if below is None else below, segment, index in special)
-        for token, index, segment in zip(encoding.tokens, ids, types, strict=True)
-    ]
+    encoding = journey.stages.encoding
+    ids, types = encoding.input_ids, encoding.token_type_ids
+    lines = None if below is None else [below] * len(encoding)
+    return token_chips(journey.bert.tokenizer, ids, types, lines)
 
 
 def _strips(journey: "Journey") -> list[tuple[str, Tensor, float]]:

@@ -1,7 +1,8 @@
 """Mask a text again and again: which tokens are chosen, what becomes of them, what is counted."""
 
+from collections.abc import Sequence
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,14 +17,15 @@ from bertedu.pretraining.masking import (
     MASKED,
     NOT_CHOSEN,
     RANDOM,
+    Draws,
     MaskingRule,
-    _choose_tokens,
-    _choose_words,
+    decide,
+    draw,
     mask_tokens,
 )
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.validation import IGNORED
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.base import AskingWidget, described, encode_short
 from bertedu.widgets.svg import Chip, Picture
 
 LONGEST = 256  # tokens, so that a position fits into a byte
@@ -34,7 +36,7 @@ _NAMES = {MASKED: "masked", RANDOM: "random", KEPT: "kept"}
 _PAPER = {"rate": 15, "mask": 80, "random": 10, "whole_words": False, "roll": 0}
 
 
-class MaskExplorer(Widget):
+class MaskExplorer(AskingWidget):
     """Shows what the masked language model's rule does to a text, over thousands of rolls.
 
     With the paper's shares, roll r is row r of `mask_tokens` on as many copies of the text, with
@@ -64,13 +66,10 @@ class MaskExplorer(Widget):
         MaskExplorer(6 tokens: 3 chosen, 0 masked, 0 random, 3 kept)
     """
 
-    _esm = javascript_module("mask_explorer")
-    _css = style_sheet("mask_explorer")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     seed = traitlets.Int().tag(sync=True)
-    settings = traitlets.Dict().tag(sync=True)
-    picture = traitlets.Unicode().tag(sync=True)
+    PINS: ClassVar[Sequence[str]] = ("roll",)
 
     def __init__(
         self,
@@ -80,18 +79,7 @@ class MaskExplorer(Widget):
         seed: int = 0,
     ) -> None:
         self.tokenizer = load_tokenizer() if tokenizer is None else tokenizer
-        self.problem = ""
-        self._roll_out(text, pair, seed)
-        super().__init__(
-            text=text,
-            pair=pair,
-            seed=seed,
-            settings=dict(_PAPER),
-            data=self._packed(text, pair, seed),
-        )
-        self.picture = self.to_svg()
-        self.observe(self._answer, ["text", "pair", "seed"])
-        self.observe(self._draw, "settings")
+        super().__init__(_PAPER, text=text, pair=pair, seed=seed)
 
     @property
     def rule(self) -> MaskingRule:
@@ -137,74 +125,41 @@ class MaskExplorer(Widget):
             )
         return picture.to_svg()
 
-    def _roll_out(self, text: str, pair: str | None, seed: int) -> None:
-        """Draws what all rules decide by; a refused text leaves everything as it was."""
+    def _look(self, text: str, pair: str | None, seed: int) -> None:
+        """Draws what all rules decide by."""
         if not 0 <= seed < 2**31:
             raise InputError(f"The seed is {seed}; choose a number from 0 to {2**31 - 1:,}.")
-        encoding = self.tokenizer.encode(text, pair)
-        if len(encoding) > LONGEST:
-            raise InputError(
-                f"The text has {len(encoding):,} tokens and this picture shows at most "
-                f"{LONGEST}: shorten it."
-            )
+        encoding = encode_short(self.tokenizer, LONGEST, text, pair)
         rolls = min(ROLLS, _MOST_DRAWS // len(encoding))
         copies = encoding.input_ids.expand(rolls, -1)
         generator, replay = (torch.Generator().manual_seed(seed) for _ in range(2))
         everything = torch.ones_like(copies)  # a [PAD] that was typed counts, too
-        masked = mask_tokens(copies, self.tokenizer, generator, attention_mask=everything)
-        chosen = masked.fates != NOT_CHOSEN
+        mask_tokens(copies, self.tokenizer, generator, attention_mask=everything)
 
         self._encoding: Encoding = encoding
-        self._keys = torch.rand(copies.shape, generator=replay, dtype=torch.float64)
-        self._draws = torch.empty(copies.shape, dtype=torch.float64)
-        # First those that `mask_tokens` made, then others for the tokens it did not choose.
-        for places, source in ((chosen, replay), (~chosen, generator)):
-            count = int(places.sum())
-            self._draws[places] = torch.rand(count, generator=source, dtype=torch.float64)
+        # First the numbers that `mask_tokens` drew, then others for the tokens it did not choose.
+        self._keys, self._draws = draw(copies, self.tokenizer, replay, attention_mask=everything)
+        others = self._draws.isnan()
+        self._draws[others] = torch.rand(
+            int(others.sum()), generator=generator, dtype=torch.float64
+        )
         ordinary = self.tokenizer.ordinary_ids
         self._pool = ordinary[torch.randint(len(ordinary), (_POOL,), generator=generator)]
         size = (*copies.shape,)
         self._random = torch.randint(_POOL, size, generator=generator, dtype=torch.uint8)
 
-    def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of them does not matter
-        asked = self.text, self.pair, self.seed
-        if self._asked == asked:
-            return  # all came in one message
-        try:
-            self._roll_out(*asked)
-            self.problem = ""
-        except InputError as error:
-            self.problem = str(error)
-        with self.hold_sync():
-            self.settings = self.settings | {"roll": 0}
-            self.data = self._packed(*asked)
-            self.picture = self.to_svg()
-
-    def _draw(self, change: Any) -> None:  # noqa: ARG002
-        self.picture = self.to_svg()
-
-    def _packed(self, text: str, pair: str | None, seed: int) -> bytes:
-        """All that the browser needs to follow every slider, and for what it is the answer."""
-        self._asked = (text, pair, seed)
-        ids = self._encoding.input_ids.tolist()
-        pool = self._pool.tolist()
-        header = {
-            "asked": self._asked,
-            "problem": self.problem,
-            "tokens": self._encoding.tokens,
-            "ids": ids,
-            "types": self._encoding.token_type_ids.tolist(),
-            "special": [index in self.tokenizer.special_ids for index in ids],
-            "mask_id": self.tokenizer.mask_token_id,
-            "pool": [[self.tokenizer.tokens[index], index] for index in pool],
+    def _packed(self) -> dict[str, Any]:
+        """All that the browser needs to follow every slider."""
+        encoding, tokenizer = self._encoding, self.tokenizer
+        return {
+            **described(tokenizer, encoding.input_ids, encoding.token_type_ids),
+            "mask_id": tokenizer.mask_token_id,
+            "pool": [[tokenizer.tokens[index], index] for index in self._pool.tolist()],
             "paper": _PAPER,
+            "order": self._keys.argsort(dim=1).numpy().astype(np.uint8),
+            "draws": self._draws.numpy(),
+            "random": self._random.numpy(),
         }
-        return pack(
-            header,
-            order=self._keys.argsort(dim=1).numpy().astype(np.uint8),
-            draws=self._draws.numpy(),
-            random=self._random.numpy(),
-        )
 
     def _chip(self, position: int, fate: int) -> Chip:
         token = self._encoding.tokens[position]
@@ -246,25 +201,8 @@ def fates_from_draws(
         >>> fates_from_draws(ids, tokenizer, keys, draws, MaskingRule())  # 0.8 < 0.85 < 0.9
         tensor([[0, 0, 0, 0, 2, 0]], dtype=torch.uint8)
     """
-    ids = input_ids.tolist()
-    ordinary = [index not in tokenizer.special_ids for index in ids]
-    continues = [tokenizer.tokens[index].startswith("##") for index in ids]
-    starts = [
-        ordinary[i] and not (continues[i] and i > 0 and ordinary[i - 1]) for i in range(len(ids))
-    ]
-    candidates, starts_word = (
-        torch.tensor(each).expand(keys.shape).clone() for each in (ordinary, starts)
-    )
-    wanted = torch.full((len(keys),), max(1, round(len(ids) * rule.rate)))
-    chosen = (
-        _choose_words(keys, candidates, starts_word, wanted)
-        if rule.whole_words
-        else _choose_tokens(keys, candidates, wanted)
-    )
-    fates = torch.full(keys.shape, KEPT, dtype=torch.uint8)
-    fates[draws < rule.mask_share + rule.random_share] = RANDOM
-    fates[draws < rule.mask_share] = MASKED
-    return fates.masked_fill(~chosen, NOT_CHOSEN)
+    copies = input_ids.expand(keys.shape)
+    return decide(copies, Draws(keys, draws), rule, tokenizer, torch.ones_like(copies))
 
 
 def _counted(name: str, count: int, chosen: int, share: float) -> str:

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
-from bertedu.widgets.base import javascript_module, pack, style_sheet
-from bertedu.widgets.finetuned import FineTunedWidget, readable
+from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.palette import LIGHT
-from bertedu.widgets.svg import WIDTH, Picture, percent
+from bertedu.widgets.svg import WIDTH, Picture, percent, readable
 
 LONGEST = 256  # tokens of a pair, with [CLS] and both [SEP]
 MOST_TRIES = 12
@@ -61,11 +60,8 @@ class PairExplorer(FineTunedWidget):
         (['entailment', 'contradiction', 'neutral'], (3,))
     """
 
-    _esm = javascript_module("pair_explorer")
-    _css = style_sheet("pair_explorer")
     CASE: ClassVar[str] = "inference"
-    FIELDS: ClassVar[Sequence[str]] = ("premise", "hypothesis")
-    FIRST: ClassVar[dict[str, Any]] = {"pinned": None}
+    PINS: ClassVar[Sequence[str]] = ("pinned",)
 
     premise = traitlets.Unicode().tag(sync=True)
     hypothesis = traitlets.Unicode().tag(sync=True)
@@ -80,7 +76,7 @@ class PairExplorer(FineTunedWidget):
     ) -> None:
         self._known: dict[Pair, NDArray[np.float64]] = {}
         self._tried: list[Pair] = [(first, second) for first, second in tries][-MOST_TRIES:]
-        super().__init__(finetuned, premise=premise, hypothesis=hypothesis)
+        super().__init__(finetuned, {"pinned": None}, premise=premise, hypothesis=hypothesis)
         self.tries = [list(pair) for pair in self._tried]
         self.observe(self._follow, "tries")
 
@@ -109,9 +105,8 @@ class PairExplorer(FineTunedWidget):
         )
         return picture.to_svg()
 
-    def _look(self, asked: dict[str, str]) -> None:
-        hypothesis = asked["hypothesis"]
-        pairs = [(asked["premise"], hypothesis), ("", hypothesis), *self._tried]
+    def _look(self, premise: str, hypothesis: str) -> None:
+        pairs = [(premise, hypothesis), ("", hypothesis), *self._tried]
         self._ask(pairs)
         self.probabilities, self.alone = (self._known[pair] for pair in pairs[:2])
         self._pair = pairs[0]
@@ -152,26 +147,24 @@ class PairExplorer(FineTunedWidget):
             self._tried = tried
         with self.hold_sync():
             self.tries = [list(pair) for pair in self._tried]
-            self.data = self._answered(self._asked)
-            self.picture = self.to_svg()
+            self.data = self._answer(self._asked)
 
-    def _packed(self, header: dict[str, Any]) -> bytes:
-        extra = {
+    def _packed(self) -> dict[str, Any]:
+        return {
             "labels": self.labels,
             "notes": [_NOTES.get(label, "") for label in self.labels],
             "shown": self._pair,
             "tries": self._tried,
             "most_tries": MOST_TRIES,
+            "probabilities": self.probabilities,
+            "alone": self.alone,
+            "trail": self.trail,
         }
-        return pack(
-            header | extra, probabilities=self.probabilities, alone=self.alone, trail=self.trail
-        )
 
-    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _check(self, settings: dict[str, Any]) -> None:
         pinned = settings["pinned"]
         if pinned is not None and not -1 <= pinned < len(self._tried):
             raise InputError(f"There is no try {pinned}: there are {len(self._tried)}, from 0 on.")
-        return settings
 
     def _said_alone(self) -> str:
         best = int(self.alone.argmax())
@@ -194,21 +187,15 @@ class PairExplorer(FineTunedWidget):
         names = [
             f"{label} ({note})" if (note := _NOTES.get(label)) else label for label in self.labels
         ]
-        for name, (x, y), (dx, dy), anchor in zip(
-            names,
-            corners,
-            ((0, -8), (8, 20), (-8, 20)),
-            ("middle", "middle", "middle"),
-            strict=True,
-        ):
-            parts.append(_label(name, x + dx, y + dy, anchor))
+        places = zip(names, corners, ((0, -8), (8, 20), (-8, 20)), strict=True)
+        parts += [_label(name, x + dx, y + dy) for name, (x, y), (dx, dy) in places]
         points = [*self.trail, self.probabilities] @ corners
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
         parts.append(f'<path d="M{path}" fill="none" stroke="{LIGHT["dim"]}" stroke-width="1.5"/>')
         for number, (x, y) in enumerate(points[:-1], 1):
             parts.append(
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="9" fill="{LIGHT["paper"]}" '
-                f'stroke="{LIGHT["dim"]}"/>' + _label(str(number), x, y + 4, "middle")
+                f'stroke="{LIGHT["dim"]}"/>' + _label(str(number), x, y + 4)
             )
         x, y = self.alone @ corners
         parts.append(
@@ -220,9 +207,9 @@ class PairExplorer(FineTunedWidget):
         return "".join(parts)
 
 
-def _label(text: str, x: float, y: float, anchor: str) -> str:
+def _label(text: str, x: float, y: float) -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="12" '
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="12" '
         'font-family="system-ui, Liberation Sans, Helvetica, sans-serif" '
         f'fill="{LIGHT["ink"]}">{escape(text)}</text>'
     )

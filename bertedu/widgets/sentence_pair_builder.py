@@ -7,15 +7,15 @@ import numpy as np
 from bertedu.checkpoint import load_tokenizer
 from bertedu.data import HELD_OUT
 from bertedu.errors import InputError
-from bertedu.heads import FOLLOWS, RANDOM
+from bertedu.heads import IS_NEXT, NOT_NEXT
 from bertedu.pretraining.corpus import Corpus, split_sentences
 from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
-from bertedu.widgets.svg import Chip, Picture, visible_text
+from bertedu.widgets.base import Widget, pack
+from bertedu.widgets.svg import Picture, readable, token_chips, visible_text
 
 MOST_TOKENS = 50_000  # of all documents: what a page carries without being felt
-_NAMES = {FOLLOWS: "B follows A", RANDOM: "B is random"}
+_NAMES = {IS_NEXT: "B follows A", NOT_NEXT: "B is random"}
 
 
 class SentencePairBuilder(Widget):
@@ -44,9 +44,6 @@ class SentencePairBuilder(Widget):
         SentencePairBuilder(2 documents, 4 sentences, 23 tokens; pairs of at most 64 tokens)
     """
 
-    _esm = javascript_module("sentence_pair_builder")
-    _css = style_sheet("sentence_pair_builder")
-
     def __init__(
         self,
         documents: Mapping[str, str] | None = None,
@@ -68,7 +65,7 @@ class SentencePairBuilder(Widget):
         )
         examples = self._sampler.epoch(0).examples
         labels = examples["next_sentence_label"]
-        self._shown = examples[[int((labels == label).argmax()) for label in (FOLLOWS, RANDOM)]]
+        self._shown = examples[[int((labels == label).argmax()) for label in (IS_NEXT, NOT_NEXT)]]
         super().__init__(data=self._packed(seed))
 
     def summary(self) -> str:
@@ -89,21 +86,12 @@ class SentencePairBuilder(Widget):
                 sentence = self._sentence_at(example[start])
                 document = np.searchsorted(self.corpus.document_starts, sentence, "right") - 1
                 place = f"{segment.upper()}, from {visible_text(self.names[document])}: "
-                text = visible_text(self.sentences[sentence]).replace("␣", " ")
-                picture.lines([(f"{place}{text}", f"segment-{segment}")])
+                line = f"{place}{readable(self.sentences[sentence])}"
+                picture.lines([(line, f"segment-{segment}")])
             real = batch["attention_mask"][row].bool()
-            ids, segments = (batch[k][row, real] for k in ("input_ids", "token_type_ids"))
-            picture.chips(
-                [
-                    Chip(
-                        self.tokenizer.tokens[index],
-                        [str(index), str(segment)],
-                        segment=segment,
-                        special=index in self.tokenizer.special_ids,
-                    )
-                    for index, segment in zip(ids.tolist(), segments.tolist(), strict=True)
-                ]
-            )
+            ids, types = (batch[k][row, real] for k in ("input_ids", "token_type_ids"))
+            below = [[str(int(part)) for part in both] for both in zip(ids, types, strict=True)]
+            picture.chips(token_chips(self.tokenizer, ids, types, below))
         picture.note(
             "Beneath a token: its id, and its segment id, 0 in A (teal) and 1 in B (violet). The "
             "notes ask whether B is random, so their “false” is label 0: not random."

@@ -14,10 +14,9 @@ from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.question_answering import AnswerPrediction, Example, QuestionAnswering
 from bertedu.finetuning.spans import best_window, windows_of
-from bertedu.widgets.base import javascript_module, pack, style_sheet
-from bertedu.widgets.finetuned import FineTunedWidget, readable, shortened
+from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.palette import LIGHT
-from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, percent
+from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, percent, readable, shortened
 
 LONGEST = 512  # tokens of question and document together
 _AROUND = 8  # tokens printed on either side of the answer
@@ -61,19 +60,15 @@ class SpanExplorer(FineTunedWidget):
         >>> explorer.question = "who likes it?"
     """
 
-    _esm = javascript_module("span_explorer")
-    _css = style_sheet("span_explorer")
     CASE: ClassVar[str] = "question_answering"
-    FIELDS: ClassVar[Sequence[str]] = ("question", "document")
-    FIRST: ClassVar[dict[str, Any]] = {
-        "start": None, "end": None, "view": "joint", "threshold": None,
-    }  # fmt: skip
+    PINS: ClassVar[Sequence[str]] = ("start", "end")
 
     question = traitlets.Unicode().tag(sync=True)
     document = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, finetuned: FineTuned[Any, Any], question: str, document: str) -> None:
-        super().__init__(finetuned, question=question, document=document)
+        first = {"start": None, "end": None, "view": "joint", "threshold": None}
+        super().__init__(finetuned, first, question=question, document=document)
 
     @property
     def _task(self) -> QuestionAnswering:
@@ -156,8 +151,7 @@ class SpanExplorer(FineTunedWidget):
         )
         return picture.to_svg()
 
-    def _look(self, asked: dict[str, str]) -> None:
-        question, document = asked["question"], asked["document"]
+    def _look(self, question: str, document: str) -> None:
         tokens = len(self.finetuned.tokenizer.encode(question, document))
         if tokens > LONGEST:
             raise InputError(
@@ -194,10 +188,10 @@ class SpanExplorer(FineTunedWidget):
         ]
         return torch.stack([*surest[:first], *document, surest[-1]]).float()
 
-    def _packed(self, header: dict[str, Any]) -> bytes:
+    def _packed(self) -> dict[str, Any]:
         p, task = self.prediction, self._task
         head: Any = self.finetuned.model.qa_outputs
-        extra = {
+        return {
             "tokens": p.tokens,
             "words": self._word,
             "begin": p.first,
@@ -214,26 +208,19 @@ class SpanExplorer(FineTunedWidget):
             "illegal": p.illegal,
             "windows": p.windows,
             "biases": head.bias.detach().tolist(),
+            "starts": p.start_logits.numpy().astype(np.float64),
+            "ends": p.end_logits.numpy().astype(np.float64),
+            "outputs": self.outputs.cpu().numpy(),
+            "vectors": head.weight.detach().float().cpu().numpy(),
         }  # fmt: skip
-        return pack(
-            header | extra,
-            starts=p.start_logits.numpy().astype(np.float64),
-            ends=p.end_logits.numpy().astype(np.float64),
-            outputs=self.outputs.cpu().numpy(),
-            vectors=head.weight.detach().float().cpu().numpy(),
-        )
 
-    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _check(self, settings: dict[str, Any]) -> None:
         for name in ("start", "end"):
             place, size = settings[name], len(self.prediction.tokens)
             if place is not None and not 0 <= place < size:
                 raise InputError(f"There is no position {place}: they go from 0 to {size - 1}.")
         if settings["view"] not in {"joint", "product"}:
             raise InputError(f"view is {settings['view']!r}; it must be joint or product")
-        return settings
-
-    def _kept(self) -> dict[str, Any]:
-        return self.settings | {"start": None, "end": None}
 
     def _rows(self, top: float) -> str:
         """Both rows over all positions, starts upwards and ends downwards from a line."""

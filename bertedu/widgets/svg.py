@@ -3,8 +3,12 @@
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from xml.sax.saxutils import escape
 
+from torch import Tensor
+
+from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.palette import LIGHT, ink_on
 
 WIDTH = 760
@@ -42,6 +46,29 @@ class Chip:
     def continues(self) -> bool:
         """Whether it touches the chip before it."""
         return self.text.startswith("##") and len(self.text) > 2 and not self.special
+
+
+def token_chips(
+    tokenizer: BertTokenizer,
+    ids: Tensor,
+    types: Tensor,
+    below: Sequence[Sequence[str]] | None = None,
+) -> list[Chip]:
+    """Returns a chip for each of S tokens, with its id beneath, or what `below` says.
+
+    Example:
+        >>> from bertedu import load_tokenizer
+        >>> tokenizer = load_tokenizer()
+        >>> text = tokenizer.encode("dog")
+        >>> token_chips(tokenizer, text.input_ids, text.token_type_ids)[1]
+        Chip(text='dog', below=['3899'], segment=0, special=False, fate=None, was='', fill='')
+    """
+    numbers = ids.tolist()
+    lines = [[str(index)] for index in numbers] if below is None else below
+    return [
+        Chip(tokenizer.tokens[index], small, segment, index in tokenizer.special_ids)
+        for index, small, segment in zip(numbers, lines, types.tolist(), strict=True)
+    ]
 
 
 class Picture:
@@ -116,7 +143,7 @@ class Picture:
     def to_svg(self) -> str:
         """Returns the picture as one SVG element, dark on light paper."""
         height = round(self._bottom + MARGIN)
-        title = escape(visible_text(self.title).replace("␣", " "))
+        title = escape(readable(self.title))
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{WIDTH}" '
             f'height="{height}" viewBox="0 0 {WIDTH} {height}"><title>{title}</title>'
@@ -190,6 +217,45 @@ def visible(character: str) -> str:
 def visible_text(text: str) -> str:
     """Returns the text with something to see for every character."""
     return "".join(map(visible, text))
+
+
+def readable(text: str) -> str:
+    """Returns the text with something to see for every character but the spaces.
+
+    Example:
+        >>> readable("a dog" + chr(0x200D))
+        'a dogU+200D'
+    """
+    return visible_text(text).replace("␣", " ")
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Returns a readable text of at most so many characters, for one line.
+
+    Example:
+        >>> shortened("within a cloud", 9)
+        'within a…'
+    """
+    seen = readable(text)
+    return seen if len(seen) <= most else f"{seen[: most - 1].rstrip()}…"
+
+
+def cells(
+    shares: Tensor, stops: Sequence[str], left: float, top: float, width: float, height: float
+) -> str:
+    """Returns a matrix as colour: a path for each of the scale's stops, 0 the first, 1 the last."""
+    rows, columns = shares.shape
+    paths: dict[int, list[str]] = {}
+    levels = (shares.clamp(0, 1) * (len(stops) - 1)).round().int().tolist()
+    for y, row in enumerate(levels):
+        x = 0
+        for level, run in groupby(row):
+            length = len(list(run))
+            paths.setdefault(level, []).append(f"M{x} {y}.5h{length}")
+            x += length
+    drawn = "".join(f'<path stroke="{stops[k]}" d="{"".join(paths[k])}"/>' for k in sorted(paths))
+    scale = f"scale({width / columns:.4f} {height / rows:.4f})"
+    return f'<g transform="translate({left:.1f} {top:.1f}) {scale}">{drawn}</g>'
 
 
 def percent(share: float) -> str:

@@ -11,10 +11,9 @@ from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.slot_filling import Example
-from bertedu.widgets.base import javascript_module, pack, style_sheet
-from bertedu.widgets.finetuned import FineTunedWidget, shortened
+from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.palette import diverging
-from bertedu.widgets.svg import Chip, Picture, percent
+from bertedu.widgets.svg import Chip, Picture, percent, shortened
 
 LONGEST = 256  # tokens, with [CLS] and [SEP]
 _SOME = 0.001  # an effect of less than 0.1 percentage points is told as none
@@ -55,18 +54,15 @@ class TextClassifier(FineTunedWidget):
         (['my', 'dog', 'is', 'cute'], (4, 2))
     """
 
-    _esm = javascript_module("text_classifier")
-    _css = style_sheet("text_classifier")
     CASE: ClassVar[str] = "classification"
-    FIELDS: ClassVar[Sequence[str]] = ("text",)
-    FIRST: ClassVar[dict[str, Any]] = {"label": None, "word": None, "attention": False}
+    PINS: ClassVar[Sequence[str]] = ("word",)
 
     text = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self, finetuned: FineTuned[Any, Any], text: str = "a warm, funny, engaging film"
     ) -> None:
-        super().__init__(finetuned, text=text)
+        super().__init__(finetuned, {"label": None, "word": None, "attention": False}, text=text)
 
     @property
     def words(self) -> list[str]:
@@ -126,8 +122,7 @@ class TextClassifier(FineTunedWidget):
         )
         return picture.to_svg()
 
-    def _look(self, asked: dict[str, str]) -> None:
-        text = asked["text"]
+    def _look(self, text: str) -> None:
         encoding = self._check_length(LONGEST, text)
         spans = Example.from_text(text).offsets
         versions = [text, *(f"{text[:start]} {text[end:]}" for start, end in spans)]
@@ -156,15 +151,16 @@ class TextClassifier(FineTunedWidget):
             ]
         )
 
-    def _packed(self, header: dict[str, Any]) -> bytes:
-        return pack(
-            header | {"labels": self.labels, "words": self.words},
-            probabilities=self.probabilities,
-            without=self._without,
-            attention=self._attention,
-        )
+    def _packed(self) -> dict[str, Any]:
+        return {
+            "labels": self.labels,
+            "words": self.words,
+            "probabilities": self.probabilities,
+            "without": self._without,
+            "attention": self._attention,
+        }
 
-    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _check(self, settings: dict[str, Any]) -> None:
         label, word = settings["label"], settings["word"]
         if label is not None and label not in self.labels:
             raise InputError(
@@ -174,10 +170,6 @@ class TextClassifier(FineTunedWidget):
             raise InputError(
                 f"There is no word {word}: the text has {len(self._spans)}, from 0 on."
             )
-        return settings
-
-    def _kept(self) -> dict[str, Any]:
-        return self.settings | {"word": None}
 
 
 def _points(effect: float, unit: str = " points") -> str:

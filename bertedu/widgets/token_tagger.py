@@ -10,10 +10,9 @@ from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.slot_filling import Slot, TagPrediction, mend, slots_of
 from bertedu.utils.validation import IGNORED
-from bertedu.widgets.base import javascript_module, pack, style_sheet
-from bertedu.widgets.finetuned import FineTunedWidget, readable, shortened
+from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.palette import sequential
-from bertedu.widgets.svg import Chip, Picture, percent
+from bertedu.widgets.svg import Chip, Picture, percent, readable, shortened
 
 LONGEST = 256  # tokens, with [CLS] and [SEP]
 _TOLD = 4  # slots in the one line
@@ -56,18 +55,15 @@ class TokenTagger(FineTunedWidget):
         [1]
     """
 
-    _esm = javascript_module("token_tagger")
-    _css = style_sheet("token_tagger")
     CASE: ClassVar[str] = "slot_filling"
-    FIELDS: ClassVar[Sequence[str]] = ("text",)
-    FIRST: ClassVar[dict[str, Any]] = {"word": None, "flips": {}}
+    PINS: ClassVar[Sequence[str]] = ("word", "flips")
 
     text = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self, finetuned: FineTuned[Any, Any], text: str = "arrive in Taipei on November 2nd"
     ) -> None:
-        super().__init__(finetuned, text=text)
+        super().__init__(finetuned, {"word": None, "flips": {}}, text=text)
 
     @property
     def labels(self) -> list[str]:
@@ -141,8 +137,7 @@ class TokenTagger(FineTunedWidget):
             picture.lines((f"{percent(share):>8}  {label}", "ink") for label, share in best)
         return picture.to_svg()
 
-    def _look(self, asked: dict[str, str]) -> None:
-        text = asked["text"]
+    def _look(self, text: str) -> None:
         self._check_length(LONGEST, text)
         prediction: TagPrediction = self.finetuned.predict([text])[0]
         self.prediction, self._shown = prediction, text
@@ -155,21 +150,20 @@ class TokenTagger(FineTunedWidget):
             )
         ]
 
-    def _packed(self, header: dict[str, Any]) -> bytes:
+    def _packed(self) -> dict[str, Any]:
         p = self.prediction
-        intent = None if p.intent is None else list(p.intent.probabilities.items())
-        extra = {
+        return {
             "shown": self._shown,
             "words": p.words,
             "offsets": p.offsets,
             "pieces": p.pieces,
             "labels": p.labels,
             "likeliest": self._likeliest,
-            "intent": intent,
+            "intent": None if p.intent is None else list(p.intent.probabilities.items()),
+            "probabilities": p.probabilities.numpy().astype(np.float32),
         }
-        return pack(header | extra, probabilities=p.probabilities.numpy().astype(np.float32))
 
-    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _check(self, settings: dict[str, Any]) -> None:
         count, labels = len(self.prediction.words), self.prediction.labels
         for word in [settings["word"], *map(int, settings["flips"])]:
             if word is not None and not 0 <= word < count:
@@ -179,4 +173,3 @@ class TokenTagger(FineTunedWidget):
                 raise InputError(
                     f"There is no label {label!r}: this model has {', '.join(labels)}."
                 )
-        return settings

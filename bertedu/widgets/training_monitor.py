@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bertedu.errors import InputError
 from bertedu.pretraining.run import Evaluation, PretrainingStep
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
+from bertedu.widgets.base import Widget, pack
 from bertedu.widgets.palette import LIGHT
 from bertedu.widgets.svg import MARGIN, WIDTH, Picture
 
@@ -66,10 +66,7 @@ class TrainingMonitor(Widget):
         TrainingMonitor(1 of 2 steps, running; MLM 6.60 nats, NSP 0.70 nats)
     """
 
-    _esm = javascript_module("training_monitor")
-    _css = style_sheet("training_monitor")
     command = traitlets.Enum(("run", "pause", "stop"), default_value="run").tag(sync=True)
-    picture = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, steps: int, unigram_loss: float) -> None:
         if steps < 1 or not (isfinite(unigram_loss) and unigram_loss > 0):
@@ -87,7 +84,6 @@ class TrainingMonitor(Widget):
         self._worked = 0.0  # seconds, pauses not counted
         super().__init__(data=self._packed())
         self.on_msg(lambda _, message, __: self.set_trait("command", message["command"]))
-        self.picture = self.to_svg()
 
     async def run(
         self,
@@ -131,7 +127,6 @@ class TrainingMonitor(Widget):
         finished = bool(self.reports) and self.reports[-1].step + 1 >= self.steps
         self.state = FINISHED if finished else STOPPED
         self._show(now=True)
-        self.picture = self.to_svg()
         if shown is not None:
             shown.update(self)  # what is saved is the end, not the empty beginning
 

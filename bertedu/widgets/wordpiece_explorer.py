@@ -2,22 +2,21 @@
 
 from typing import Any
 
-import numpy as np
 import traitlets
 
 from bertedu.checkpoint import load_tokenizer
 from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import LONGEST_WORD, BertTokenizer
-from bertedu.utils.wordpiece import STEPS, Trace, Word, wordpiece_trace
-from bertedu.widgets.base import Widget, javascript_module, pack, style_sheet
-from bertedu.widgets.svg import Chip, Picture, visible_text
+from bertedu.widgets.base import AskingWidget
+from bertedu.widgets.svg import Chip, Picture, token_chips, visible_text
+from bertedu.wordpiece import STEPS, Trace, Word, wordpiece_trace
 
 LONGEST_TEXT = 2_000  # characters of both texts: a picture that a browser repaints at once
 _LONGEST_STATIC = 160  # characters that are drawn one by one in the static picture
 
 
-class WordPieceExplorer(Widget):
+class WordPieceExplorer(AskingWidget):
     """Shows a text on its way to BERT: normalised, split, matched, numbered.
 
     Args:
@@ -42,8 +41,6 @@ class WordPieceExplorer(Widget):
         WordPieceExplorer(4 tokens: 2 words, 2 pieces, 0 unknown)
     """
 
-    _esm = javascript_module("wordpiece_explorer")
-    _css = style_sheet("wordpiece_explorer")
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
 
@@ -54,10 +51,7 @@ class WordPieceExplorer(Widget):
         tokenizer: BertTokenizer | None = None,
     ) -> None:
         self.tokenizer = load_tokenizer() if tokenizer is None else tokenizer
-        self.problem = ""
-        self._explain(text, pair)
-        super().__init__(text=text, pair=pair, data=self._packed(text, pair))
-        self.observe(self._answer, ["text", "pair"])
+        super().__init__({}, text=text, pair=pair)
 
     def summary(self) -> str:
         """Returns the main numbers in one line."""
@@ -89,30 +83,23 @@ class WordPieceExplorer(Widget):
             )
         picture.heading("Tokens, ids and offsets")
         encoding = self._encoding
+        below = [
+            [str(index), "" if added else f"{start}-{end}"]
+            for index, added, (start, end) in zip(
+                encoding.input_ids.tolist(),
+                encoding.special_tokens_mask,
+                encoding.offsets,
+                strict=True,
+            )
+        ]
         picture.chips(
-            [
-                Chip(
-                    token,
-                    [str(index), "" if added else f"{start}-{end}"],
-                    segment=segment,
-                    special=index in self.tokenizer.special_ids,
-                )
-                for token, index, segment, added, (start, end) in zip(
-                    encoding.tokens,
-                    encoding.input_ids.tolist(),
-                    encoding.token_type_ids.tolist(),
-                    encoding.special_tokens_mask,
-                    encoding.offsets,
-                    strict=True,
-                )
-            ]
+            token_chips(self.tokenizer, encoding.input_ids, encoding.token_type_ids, below)
         )
         if len(self._traces) > 1:
             picture.note("The line under a token: teal is segment A, violet is segment B.")
         return picture.to_svg()
 
-    def _explain(self, text: str, pair: str | None) -> None:
-        """Computes what is shown; a refused text leaves it as it was."""
+    def _look(self, text: str, pair: str | None) -> None:
         length = len(text) + len(pair or "")
         if length > LONGEST_TEXT:
             raise InputError(
@@ -124,23 +111,9 @@ class WordPieceExplorer(Widget):
         self._traces: list[Trace] = [wordpiece_trace(s, self.tokenizer) for s in segments]
         self._encoding: Encoding = encoding
 
-    def _answer(self, change: Any) -> None:  # noqa: ARG002  # which of the two does not matter
-        if self._asked == (self.text, self.pair):
-            return  # both came in one message
-        try:
-            self._explain(self.text, self.pair)
-            self.problem = ""
-        except InputError as error:
-            self.problem = str(error)
-        self.data = self._packed(self.text, self.pair)
-
-    def _packed(self, text: str, pair: str | None) -> bytes:
-        """The picture that is shown, and for which texts it is the answer."""
-        self._asked = (text, pair)
+    def _packed(self) -> dict[str, Any]:
         encoding = self._encoding
-        header = {
-            "asked": self._asked,
-            "problem": self.problem,
+        return {
             "longest_word": LONGEST_WORD,
             "steps": STEPS,
             "segments": [
@@ -163,7 +136,6 @@ class WordPieceExplorer(Widget):
             "offsets": encoding.offsets,
             "special_ids": sorted(self.tokenizer.special_ids),
         }
-        return pack(header, picture=np.frombuffer(self.to_svg().encode(), dtype=np.uint8))
 
     def _described(self, word: Word) -> dict[str, Any]:
         """A word without its candidates: they follow from where each match ended."""

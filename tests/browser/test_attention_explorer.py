@@ -190,7 +190,7 @@ def test_every_text_is_shown_as_text(explorer, bert: Bert, text: str) -> None:
 
 def test_a_text_that_is_too_long_is_refused_in_a_sentence(explorer) -> None:
     type_texts(explorer, "word " * 10_000, "")
-    assert "10,002 tokens and at most 512 can be shown" in explorer.inner_text()
+    assert "10,002 tokens and this picture shows at most 512" in explorer.inner_text()
 
 
 def test_two_widgets_leave_each_other_alone(explorer) -> None:

@@ -39,7 +39,7 @@ function state({ version = 1, which = [[[0, 0]]], problem = "", texts = [TEXT] }
   });
   const asked = ["dog", null, texts.length > 1 ? "other" : null];
   return {
-    text: "dog", pair: null, other: asked[2], settings: { ...FIRST }, picture: "<svg>",
+    text: "dog", pair: null, other: asked[2], settings: { ...FIRST },
     data: pack({ asked, problem, version, first: FIRST, darkest: 0.5, texts }, arrays),
     heads: pack({ version, which }, exact),
   };

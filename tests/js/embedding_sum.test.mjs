@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
 import widget, {
-  attention, combination, describedCell, describedPair, number, pixels, shareMoved, states, summed,
+  attention, combination, describeCell, describePair, number, pixels, shareMoved, states, sumOf,
 } from "../../bertedu/widgets/static/embedding_sum.js";
 import { diverging, unpack } from "../../bertedu/widgets/static/shared.js";
 import { Model, openPage, pack } from "./page.mjs";
@@ -38,7 +38,7 @@ const DATA = unpack(data());
 
 function shown(options, change) {
   const model = new Model(
-    { text: "dog", pair: null, settings: { ...SETTINGS }, picture: "<svg/>", data: data(change) }, options);
+    { text: "dog", pair: null, settings: { ...SETTINGS }, data: data(change) }, options);
   const el = document.createElement("div");
   document.body.append(el);
   const end = widget.render({ model, el });
@@ -61,14 +61,14 @@ test("a combination is a number, the first switch its lowest bit", () => {
 
 test("the sum is made in single precision, in the model's order", () => {
   const exact = Math.fround(Math.fround(Math.fround(0.1) + Math.fround(0.01)) + 1);
-  assert.equal(summed(DATA, SETTINGS)[0], exact);
-  assert.equal(summed(DATA, { ...SETTINGS, position: false })[1], Math.fround(Math.fround(-0.2) + Math.fround(0.02)));
+  assert.equal(sumOf(DATA, SETTINGS)[0], exact);
+  assert.equal(sumOf(DATA, { ...SETTINGS, position: false })[1], Math.fround(Math.fround(-0.2) + Math.fround(0.02)));
 });
 
 test("LayerNorm gives mean 0 and deviation 1, then scales and shifts", () => {
   const two = states(DATA, SETTINGS); // of two numbers: always 1 and -1, times gain, plus shift
   assert.deepEqual([...two].map((v) => +v.toFixed(4)), [2, -0.5, -2, 1.5]);
-  assert.deepEqual(states(DATA, { ...SETTINGS, layer_norm: false }), summed(DATA, SETTINGS));
+  assert.deepEqual(states(DATA, { ...SETTINGS, layer_norm: false }), sumOf(DATA, SETTINGS));
 });
 
 test("attention is a head's, or the mean of all", () => {
@@ -85,11 +85,11 @@ test("a pixel has its value's colour", () => {
 test("numbers in words", () => {
   assert.equal(number(-0.03), "−0.0300");
   assert.equal(number(-0.00001), "0.0000");
-  assert.equal(describedCell(DATA, SETTINGS, 0, 1),
+  assert.equal(describeCell(DATA, SETTINGS, 0, 1),
     "dog (position 0, segment A), dimension 1: token −0.2000 + segment 0.0200 + position 1.0000 = 0.8200; after LayerNorm −0.5000");
-  assert.match(describedCell(DATA, { ...SETTINGS, segment: false, layer_norm: false }, 0, 1),
+  assert.match(describeCell(DATA, { ...SETTINGS, segment: false, layer_norm: false }, 0, 1),
     /token −0.2000 \+ segment off \+ position 1.0000 = 0.8000; LayerNorm off$/);
-  assert.equal(describedPair(DATA, { ...SETTINGS, token: false, head: 1 }, 0, 1).replaceAll("␣", " "),
+  assert.equal(describePair(DATA, { ...SETTINGS, token: false, head: 1 }, 0, 1).replaceAll("␣", " "),
     `dog (0) looks at ${HOSTILE} (1): 50.0 % with everything on, 75.0 % now, +25.0 points (layer 1, head 1)`);
 });
 
@@ -131,7 +131,7 @@ test("keys move from cell to cell, Enter pins, Escape lets go", () => {
   const sum = find(".be-heat").find((node) => node.ariaLabel?.startsWith("sum")
     ?? node.getAttribute("aria-label").startsWith("sum"));
   for (const key of ["ArrowRight", "ArrowRight", "ArrowDown", "ArrowUp", "Enter"]) press(sum, key);
-  assert.equal(line(), `Pinned: ${describedCell(DATA, SETTINGS, 0, 1)}`);
+  assert.equal(line(), `Pinned: ${describeCell(DATA, SETTINGS, 0, 1)}`);
   assert.equal(find(".be-map-cell .be-cursor:not([hidden])").length, 5);
   assert.equal(find(".be-map-pair .be-cursor:not([hidden])").length, 0);
   press(sum, "Escape");

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
 import widget, {
-  attention, columns, cosine, described, fateOf, guesses, largest, related, verdict,
+  attention, columns, cosine, describe, describeFate, describeRelation, describeVerdict, guesses, largest,
 } from "../../bertedu/widgets/static/journey.js";
 import { unpack } from "../../bertedu/widgets/static/shared.js";
 import { Model, openPage, pack } from "./page.mjs";
@@ -45,7 +45,7 @@ const DATA = unpack(data());
 
 function shown(options, change, settings = {}) {
   const model = new Model({
-    text: "dog", pair: "he", settings: { ...FIRST, ...settings }, picture: "<svg/>", data: data(change),
+    text: "dog", pair: "he", settings: { ...FIRST, ...settings }, data: data(change),
   }, options);
   const el = document.createElement("div");
   document.body.append(el);
@@ -83,17 +83,17 @@ test("cosines: to the input, to the layer before, to the lit token", () => {
 test("in words", () => {
   assert.deepEqual(largest([0.1, 0.7, 0.2], 2), [1, 2]);
   near(guesses(DATA, 1).map(([, p]) => p), [0.5, 0.25]);
-  assert.equal(fateOf(DATA, FIRST, 0), "chosen, becomes the random “moon”; there the model says “dog” 50.0 % ✓");
-  assert.equal(fateOf(DATA, FIRST, 1), "never chosen");
-  assert.equal(fateOf(DATA, FIRST, 2), "not chosen");
-  assert.match(fateOf(DATA, { ...FIRST, roll: 1 }, 2), /^chosen, becomes \[MASK\]; there the model says “.” 25.0 % ✗, and 12.5 % the true “<img/);
-  assert.equal(verdict(DATA), "✓ B follows A, says the next-sentence head: 75.0 % that it follows, 25.0 % that it is random.");
-  assert.match(verdict({ follows: 0.25, types: [0, 1] }), /^✗ B is random, .* 25.0 % that it follows/);
-  assert.match(verdict({ follows: null, types: [0, 1] }), /no next-sentence head/);
-  assert.match(verdict({ follows: null, types: [0] }), /all segment A/);
-  assert.equal(related(DATA, FIRST, 0, 1),
+  assert.equal(describeFate(DATA, FIRST, 0), "chosen, becomes the random “moon”; there the model says “dog” 50.0 % ✓");
+  assert.equal(describeFate(DATA, FIRST, 1), "never chosen");
+  assert.equal(describeFate(DATA, FIRST, 2), "not chosen");
+  assert.match(describeFate(DATA, { ...FIRST, roll: 1 }, 2), /^chosen, becomes \[MASK\]; there the model says “.” 25.0 % ✗, and 12.5 % the true “<img/);
+  assert.equal(describeVerdict(DATA), "✓ B follows A, says the next-sentence head: 75.0 % that it follows, 25.0 % that it is random.");
+  assert.match(describeVerdict({ follows: 0.25, types: [0, 1] }), /^✗ B is random, .* 25.0 % that it follows/);
+  assert.match(describeVerdict({ follows: null, types: [0, 1] }), /no next-sentence head/);
+  assert.match(describeVerdict({ follows: null, types: [0] }), /all segment A/);
+  assert.equal(describeRelation(DATA, FIRST, 0, 1),
     "“dog” asks “[MASK]”: 37.5 %; “[MASK]” asks “dog”: 0.0 % (layer 1, mean of 2 heads); cosine after layer 1: 0.10");
-  assert.equal(described(DATA, FIRST, 0),
+  assert.equal(describe(DATA, FIRST, 0),
     "dog: id 3899 · roll 1: chosen, becomes the random “moon”; there the model says “dog” 50.0 % ✓ · segment A · " +
     "position 0; lengths: token 1.00, segment 4.00, position 7.00, sum 10.00 · layer 1, mean of 2 heads: asks dog 62.5 %, " +
     "[MASK] 37.5 %, <img␣src=x␣onerror=alert(1)> 0.0 % · after layer 2: cosine 0.60 to its input, 0.95 to the layer before · " +
@@ -117,7 +117,7 @@ test("hovering a token lights it in all seven panels, and says its numbers", () 
     assert.ok(find(`.be-panel-${panel} .be-lit`).length || panel === 4, `panel ${panel}`);
   }
   assert.equal(find(".be-beam")[0].hidden, false); // it passes through the fourth, which is canvases
-  assert.equal(line(), described(DATA, FIRST, 0));
+  assert.equal(line(), describe(DATA, FIRST, 0));
   assert.deepEqual(find(".be-shares .be-cell").map((node) => node.textContent), ["62.5", "37.5", "0.0"]);
   assert.match(el.querySelector(".be-card").textContent, /“dog”, position 0dog90.0 %cat5.0 %/);
   el.querySelector(".be-rails").dispatchEvent(new window.Event("pointerleave"));
@@ -138,7 +138,7 @@ test("a click pins, the pinned follows the choices, another token is compared, E
   find('[aria-label="head 1"]')[0].click();
   assert.match(line(), /layer 2, head 1: asks dog 100.0 %/);
   over(token(1));
-  assert.equal(el.querySelector(".be-tooltip").textContent, related(DATA, { ...FIRST, layer: 2, head: 1 }, 0, 1));
+  assert.equal(el.querySelector(".be-tooltip").textContent, describeRelation(DATA, { ...FIRST, layer: 2, head: 1 }, 0, 1));
   assert.match(line(), /^\[MASK\]: id 103/);
   assert.equal(find(".be-held")[0].hidden, false);
   button("the lit token").click();

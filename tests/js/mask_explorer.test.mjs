@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  binomial, counted, fatesFromDraws, histogram, shared, total, wanted, words,
+  binomial, describeCount, histogram, moveShare, shareOfFate,
 } from "../../bertedu/widgets/static/mask_explorer.js";
+import { countToChoose, fatesFromDraws, wordsOf } from "../../bertedu/widgets/static/rules/masking.js";
 
 const PAPER = { rate: 15, mask: 80, random: 10, whole_words: false, roll: 0 };
 const data = (draws) => ({
@@ -16,7 +17,7 @@ const data = (draws) => ({
 });
 
 test("a half is rounded to the even neighbour, and at least one is chosen", () => {
-  assert.deepEqual([3, 10, 30, 50, 128].map((n) => wanted(n, 15)), [1, 2, 4, 8, 19]);
+  assert.deepEqual([3, 10, 30, 50, 128].map((n) => countToChoose(n, 15)), [1, 2, 4, 8, 19]);
 });
 
 test("the candidate with the smallest key meets the fate of its own draw", () => {
@@ -27,7 +28,7 @@ test("the candidate with the smallest key meets the fate of its own draw", () =>
 });
 
 test("whole words are chosen whole, and one that does not fit is passed over", () => {
-  assert.deepEqual(words(data([])), [[1, 2], [3]]);
+  assert.deepEqual(wordsOf(data([])), [[1, 2], [3]]);
   const fates = (rate) => [...fatesFromDraws(data([0, 0, 0, 0, 0]), { ...PAPER, rate, whole_words: true })];
   assert.deepEqual(fates(60), [0, 1, 1, 1, 0]);
   assert.deepEqual(fates(15), [0, 0, 0, 1, 0]);
@@ -35,12 +36,12 @@ test("whole words are chosen whole, and one that does not fit is passed over", (
 
 test("moving a share leaves 100 %, the others in proportion", () => {
   for (let value = 0; value <= 100; value++) {
-    const { mask, random, kept } = shared({ mask: 80, random: 10, kept: 10 }, "mask", value);
+    const { mask, random, kept } = moveShare({ mask: 80, random: 10, kept: 10 }, "mask", value);
     assert.equal(mask, value);
     assert.equal(mask + random + kept, 100);
     assert.ok(Math.abs(random - kept) <= 1);
   }
-  assert.deepEqual(shared({ mask: 100, random: 0, kept: 0 }, "mask", 50), { mask: 50, random: 25, kept: 25 });
+  assert.deepEqual(moveShare({ mask: 100, random: 0, kept: 0 }, "mask", 50), { mask: 50, random: 25, kept: 25 });
 });
 
 test("binomial probabilities sum to 1, also at the ends", () => {
@@ -58,11 +59,11 @@ test("counts, expectation and band", () => {
   const bars = histogram(fates, 3, 1, 0.5);
   assert.deepEqual(bars.map(({ count }) => count), [0, 2, 2, 0]);
   assert.deepEqual(bars.map(({ expected }) => +expected.toFixed(9)), [1, 2, 1, 0]);
-  const { count, chosen, low, high } = total(fates, 1, 0.5);
+  const { count, chosen, low, high } = shareOfFate(fates, 1, 0.5);
   assert.deepEqual([count, chosen], [6, 8]);
   assert.ok(Math.abs(high - low - 2 * 1.96 * Math.sqrt(0.25 / 8)) < 1e-12);
 });
 
 test("the count rule is told with its numbers", () => {
-  assert.equal(counted(data([]), PAPER, 1), "5 tokens, [CLS] and [SEP] counted, × 15 % = 0.75, rounded 1: 1 chosen");
+  assert.equal(describeCount(data([]), PAPER, 1), "5 tokens, [CLS] and [SEP] counted, × 15 % = 0.75, rounded 1: 1 chosen");
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
 import widget, {
-  changed, edited, keptTries, placed, wordsOf,
+  addTry, changeBetween, describeEdit, placeInTriangle, wordsOf,
 } from "../../bertedu/widgets/static/pair_explorer.js";
 import { Model, openPage, pack } from "./page.mjs";
 
@@ -19,7 +19,7 @@ function state({ tries = [], shares = [0.7, 0.2, 0.1], ...change } = {}) {
     labels: ["entailment", "contradiction", "neutral"], notes: ["true", "false", "unknown"], ...change,
   };
   return {
-    premise: header.asked[0], hypothesis: header.asked[1], tries, settings: { pinned: null }, picture: "<svg>",
+    premise: header.asked[0], hypothesis: header.asked[1], tries, settings: { pinned: null },
     data: pack(header, {
       probabilities: ["float64", [3], bytes(...shares)],
       alone: ["float64", [3], bytes(0.25, 0.5, 0.25)],
@@ -43,10 +43,10 @@ function shown(options, change) {
 }
 
 test("a probability of 1 lies in its corner, equal ones in the middle", () => {
-  const corners = [[1, 0, 0], [0, 1, 0], [0, 0, 1]].map(placed);
+  const corners = [[1, 0, 0], [0, 1, 0], [0, 0, 1]].map(placeInTriangle);
   assert.ok(corners[0].y < corners[1].y && corners[1].y === corners[2].y);
   assert.ok(corners[1].x < corners[0].x && corners[0].x < corners[2].x);
-  const middle = placed([1 / 3, 1 / 3, 1 / 3]);
+  const middle = placeInTriangle([1 / 3, 1 / 3, 1 / 3]);
   for (const axis of ["x", "y"]) {
     const mean = corners.reduce((sum, corner) => sum + corner[axis], 0) / 3;
     assert.ok(Math.abs(middle[axis] - mean) < 1e-9);
@@ -54,18 +54,18 @@ test("a probability of 1 lies in its corner, equal ones in the middle", () => {
 });
 
 test("an edit is told by the words that changed", () => {
-  assert.deepEqual(changed("a dog is outside", "a dog is inside now"), { from: "outside", to: "inside now" });
-  assert.deepEqual(changed("a a", "a a a"), { from: "", to: "a" });
-  assert.deepEqual(changed("a dog", "dog"), { from: "a", to: "" });
-  assert.equal(changed(" a  dog", "a dog"), null);
-  assert.equal(edited(["p", "a dog"], ["p", "a cat"]), "B: dog → cat");
-  assert.equal(edited(["p q", "a"], ["p", ""]), "A: q → (nothing); B: a → (nothing)");
-  assert.equal(edited(["p", "a"], ["p", "a"]), "the same words");
+  assert.deepEqual(changeBetween("a dog is outside", "a dog is inside now"), { from: "outside", to: "inside now" });
+  assert.deepEqual(changeBetween("a a", "a a a"), { from: "", to: "a" });
+  assert.deepEqual(changeBetween("a dog", "dog"), { from: "a", to: "" });
+  assert.equal(changeBetween(" a  dog", "a dog"), null);
+  assert.equal(describeEdit(["p", "a dog"], ["p", "a cat"]), "B: dog → cat");
+  assert.equal(describeEdit(["p q", "a"], ["p", ""]), "A: q → (nothing); B: a → (nothing)");
+  assert.equal(describeEdit(["p", "a"], ["p", "a"]), "the same words");
 });
 
 test("the trail has no doubles at its end, and an end", () => {
-  assert.deepEqual(keptTries([["a", "b"]], ["a", "b"], 3), [["a", "b"]]);
-  assert.deepEqual(keptTries([["1", ""], ["2", ""], ["3", ""]], ["4", ""], 3), [["2", ""], ["3", ""], ["4", ""]]);
+  assert.deepEqual(addTry([["a", "b"]], ["a", "b"], 3), [["a", "b"]]);
+  assert.deepEqual(addTry([["1", ""], ["2", ""], ["3", ""]], ["4", ""], 3), [["2", ""], ["3", ""], ["4", ""]]);
 });
 
 test("words know where they stand", () => {
@@ -110,9 +110,9 @@ test("the point, the trail and the hypothesis alone are drawn where their number
   const page = shown(undefined, { tries: [PAIR, [PAIR[0], "a cat"]] });
   const at = (selector) => page.one(selector).getAttribute("transform").match(/[\d.]+/g).map(Number);
   const near = ([x, y], point) => assert.ok(Math.hypot(x - point.x, y - point.y) < 0.1);
-  near(at('.be-mark[data-place="now"]'), placed([0.7, 0.2, 0.1]));
-  near(at('.be-mark[data-place="-1"]'), placed([0.25, 0.5, 0.25]));
-  near(at('.be-mark[data-place="1"]'), placed([0.1, 0.9, 0]));
+  near(at('.be-mark[data-place="now"]'), placeInTriangle([0.7, 0.2, 0.1]));
+  near(at('.be-mark[data-place="-1"]'), placeInTriangle([0.25, 0.5, 0.25]));
+  near(at('.be-mark[data-place="1"]'), placeInTriangle([0.1, 0.9, 0]));
   const rows = page.find("tbody tr").map((row) => [...row.children].map((cell) => cell.textContent));
   assert.deepEqual(rows, [
     ["1", "the first pair", "0.0 %", "100.0 %", "0.0 %"],

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  PALETTE, chip, contrast, debounce, diverging, element, hasKernel, inkOn, isDark, moved, percent,
-  roving, sequential, telling, unpack, visible,
+  PALETTE, chip, contrast, debounce, defineWidget, diverging, element, hasKernel, inkOn, isDark, placeByKey,
+  percent, pictureOf, roving, sequential, textFields, unpack, visible,
 } from "../../bertedu/widgets/static/shared.js";
-import { openPage, pack } from "./page.mjs";
+import { Model, openPage, pack } from "./page.mjs";
 
 const window = openPage();
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
@@ -114,10 +114,10 @@ test("listeners end with their signal", () => {
 
 test("the arrow keys move within a row and stop at its ends", () => {
   assert.deepEqual(
-    ["ArrowLeft", "ArrowRight", "Home", "End"].map((key) => moved(key, 0, 3)), [0, 1, 0, 2]);
-  assert.equal(moved("ArrowRight", 2, 3), 2);
-  assert.equal(moved("a", 0, 3), undefined);
-  assert.equal(moved("End", 0, 0), undefined);
+    ["ArrowLeft", "ArrowRight", "Home", "End"].map((key) => placeByKey(key, 0, 3)), [0, 1, 0, 2]);
+  assert.equal(placeByKey("ArrowRight", 2, 3), 2);
+  assert.equal(placeByKey("a", 0, 3), undefined);
+  assert.equal(placeByKey("End", 0, 0), undefined);
   const row = element("div", {}, ...["a", "b", "c"].map((name) => element("button", {}, name)));
   document.body.append(row);
   roving(row, new AbortController().signal);
@@ -159,35 +159,94 @@ test("only the last of many calls is run, and none after the end", async () => {
   assert.deepEqual(seen, ["c"]);
 });
 
+/** A widget with a setting, a pin and a text, and what it was told to do. */
+function opened(state = {}, options = {}) {
+  const done = [];
+  let view;
+  const { render } = defineWidget({
+    name: "be-tried", label: "Tried", picture: "tried", hint: "a hint", fields: () => textFields(),
+    pins: { token: ({ tokens }) => tokens.length },
+    build(given) {
+      view = given;
+      view.root.append(view.inputs(), view.status, view.foot());
+      return { receive: () => "told", paint: () => done.push({ ...view.settings }), release() {} };
+    },
+  });
+  const data = (text, tokens) => pack({ asked: [text, null], problem: "", tokens, first: { roll: 0, token: null } });
+  const model = state instanceof Model ? state
+    : new Model({ text: "dog", pair: null, settings: { roll: 0, token: null, ...state }, data: data("dog", ["my", "dog"]) }, options);
+  const el = document.createElement("div");
+  document.body.append(el);
+  const end = render({ model, el });
+  return { model, el, end, done, view, data, sent: () => model.saved.map(({ settings }) => settings) };
+}
+
 test("settings go to Python once they rest, and at once when the view goes", async () => {
-  const sent = [];
-  let set = null;
-  const model = {
-    widget_manager: { kernel: {} },
-    set: ({ settings }) => { set = settings; },
-    save_changes: () => sent.push(set.roll),
-  };
-  const view = () => {
-    const ending = new AbortController();
-    const settings = { roll: 0 };
-    const tell = telling(model, () => settings, ending.signal);
-    return { ending, choose: (roll) => { settings.roll = roll; tell(); } };
-  };
-  const [rested, left, untouched] = [view(), view(), view()];
-  [1, 2].forEach(rested.choose);
+  const [rested, left, untouched, still] = [opened(), opened(), opened(), opened({}, { kernel: false })];
+  [1, 2].forEach((roll) => rested.view.change({ roll }));
+  assert.deepEqual(rested.done.map(({ roll }) => roll), [0, 1, 2]);
   await sleep(80);
-  assert.deepEqual(sent, [2]);
-  left.choose(3);
-  [rested, left, untouched].forEach(({ ending }) => ending.abort());
-  assert.deepEqual(sent, [2, 3]);
-  left.choose(4);
+  assert.deepEqual(rested.sent(), [{ roll: 2, token: null }]);
+  for (const each of [left, still]) each.view.change({ roll: 3 });
+  [rested, left, untouched, still].forEach(({ end }) => end());
+  assert.deepEqual(left.sent(), [{ roll: 3, token: null }]);
+  left.view.change({ roll: 4 });
   await sleep(80);
-  assert.deepEqual(sent, [2, 3]);
-  const paper = { ...model, widget_manager: { kernel: null } };
-  const ending = new AbortController();
-  telling(paper, () => ({ roll: 5 }), ending.signal)();
-  ending.abort();
-  assert.deepEqual(sent, [2, 3]);
+  assert.deepEqual([rested, left, untouched, still].map(({ model }) => model.saved.length), [1, 1, 0, 0]);
+});
+
+test("a pin never goes to Python, but another view of the model has it, and Python can pin", async () => {
+  const page = opened();
+  page.view.change({ token: 1 });
+  await sleep(80);
+  const other = opened(page.model);
+  assert.equal(other.view.settings.token, 1);
+  page.model.answer("settings", { roll: 5, token: 0 });
+  for (const { view, done } of [page, other]) {
+    assert.deepEqual(view.settings, { roll: 5, token: 0 });
+    assert.deepEqual(done.at(-1), { roll: 5, token: 0 });
+  }
+  page.model.answer("settings", { roll: 6, token: 7 }); // there is no such place
+  assert.deepEqual(page.view.settings, { roll: 6, token: 0 });
+  [page, other].forEach(({ end }) => end());
+  assert.equal(page.model.saved.length, 0);
+  assert.equal(page.model.listening, 0);
+});
+
+test("with another text what was pinned goes, with the same one it stays", () => {
+  const page = opened({ token: 1 });
+  page.model.answer("data", page.data("dog", ["my", "dog"]));
+  assert.equal(page.view.settings.token, 1);
+  page.model.answer("data", page.data("cat", ["a", "cat"]));
+  assert.equal(page.view.settings.token, null);
+  assert.equal(page.model.get("settings").token, null);
+  page.model.state.settings = { roll: 0, token: 0 }; // Python sends both at once
+  page.model.answer("data", page.data("cow", ["a", "cow"]));
+  assert.equal(page.view.settings.token, 0);
+  page.end();
+});
+
+test("the saved picture is what is seen, as XML, without the button and the tooltip", () => {
+  for (const name of ["XMLSerializer", "getComputedStyle"]) globalThis[name] = window[name].bind?.(window) ?? window[name];
+  const page = opened();
+  const style = element("style", {}, ".be-tried {\n  & > p { color: red }\n}\n");
+  document.head.append(style);
+  const [box] = page.el.querySelectorAll("textarea");
+  box.value = "a <cat> & \u0001";
+  page.view.root.append(element("input", { type: "range" }), element("b", {}, "<script>"));
+  page.view.tip.show(box, "said at a place");
+  page.view.say("Pinned: dog");
+  const svg = pictureOf(page.view.root);
+  assert.match(svg, /^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
+  assert.match(svg, /<title>Tried\. Pinned: dog<\/title>/);
+  assert.match(svg, /a &lt;cat&gt; &amp; \ufffd<\/textarea>/);
+  assert.match(svg, /&lt;script&gt;/);
+  assert.match(svg, /\.be-tried \{/);
+  assert.doesNotMatch(svg, /Save picture|said at a place/);
+  const [button, tip] = [".be-save", ".be-tooltip"].map((kind) => page.el.querySelector(kind));
+  assert.deepEqual([button.hidden, tip.hidden], [false, false]); // both are still there in the page
+  style.remove();
+  page.end();
 });
 
 test("the theme is JupyterLab's, else the page's, else the system's", () => {

@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import widget, {
-  REASONS, judged, largestOf, logTotal, masses, products, softmax, windowAt,
-} from "../../bertedu/widgets/static/span_explorer.js";
+import { REASONS, judge, logTotal, masses, softmax } from "../../bertedu/widgets/static/rules/spans.js";
+import widget, { largestOf, products, windowAt } from "../../bertedu/widgets/static/span_explorer.js";
 import { Model, openPage, pack } from "./page.mjs";
 
 const window = openPage();
@@ -36,7 +35,7 @@ function state(change = {}) {
   const H = 20;
   const outputs = TOKENS.flatMap((_, place) => Array.from({ length: H }, (_, c) => (c === place ? 2 : 0.1)));
   return {
-    question: header.asked[0], document: header.asked[1], settings: { ...FIRST }, picture: "<svg>",
+    question: header.asked[0], document: header.asked[1], settings: { ...FIRST },
     data: pack(header, {
       starts: ["float64", [9], bytes(Float64Array, STARTS)], ends: ["float64", [9], bytes(Float64Array, ENDS)],
       outputs: ["float32", [9, H], bytes(Float32Array, outputs)],
@@ -58,7 +57,7 @@ function shown(options, change) {
 const pressed = ({ find }) => find('.be-cell[aria-pressed="true"]').map((node) => [node.dataset.start, node.dataset.end].map(Number))[0];
 
 test("a pair of places is legal, or it is told why not", () => {
-  const why = (start, end) => judged(DATA, start, end);
+  const why = (start, end) => judge(DATA, start, end);
   assert.equal(why(3, 5), "legal");
   assert.deepEqual([why(1, 4), why(3, 8), why(0, 0)], Array(3).fill(REASONS[0]));
   assert.equal(why(5, 4), REASONS[1]);

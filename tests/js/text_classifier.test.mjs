@@ -20,7 +20,7 @@ function state(change = {}) {
   const without = [0.6, 0.4, 0.05, 0.95, 0.2, 0.8].slice(0, 2 * words.length);
   const header = { asked: ["funny"], problem: "", first: FIRST, labels: ["bad", "good"], words, ...change };
   return {
-    text: header.asked[0], settings: { ...FIRST }, picture: "<svg>",
+    text: header.asked[0], settings: { ...FIRST },
     data: pack(header, {
       probabilities: ["float64", [2], bytes(0.2, 0.8)],
       without: ["float64", [words.length, 2], bytes(...without)],

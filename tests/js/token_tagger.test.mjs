@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import widget, { mend, reason, slotsOf } from "../../bertedu/widgets/static/token_tagger.js";
+import { mend, slotsOf } from "../../bertedu/widgets/static/rules/bio.js";
+import widget, { reason } from "../../bertedu/widgets/static/token_tagger.js";
 import { Model, openPage, pack } from "./page.mjs";
 
 const window = openPage();
@@ -24,7 +25,7 @@ function state(change = {}) {
   };
   const values = new Uint8Array(Float32Array.from(shares.slice(0, 5 * header.words.length)).buffer);
   return {
-    text, settings: { ...FIRST }, picture: "<svg>",
+    text, settings: { ...FIRST },
     data: pack(header, { probabilities: ["float32", [header.words.length, 5], values] }),
   };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import widget, {
-  described, duration, progress, range, thinned,
+  describe, duration, progress, range, thinOut,
 } from "../../bertedu/widgets/static/training_monitor.js";
 import { Model, openPage, pack } from "./page.mjs";
 
@@ -26,7 +26,7 @@ function data(change = {}) {
 }
 
 function shown(change, options) {
-  const model = new Model({ command: "run", picture: "<svg/>", data: data(change) }, options);
+  const model = new Model({ command: "run", data: data(change) }, options);
   const el = document.createElement("div");
   document.body.append(el);
   const end = widget.render({ model, el });
@@ -39,7 +39,7 @@ test("durations, ranges and rows", () => {
   const [low, high] = range([1, 3]);
   assert.ok(low < 1 && high > 3);
   assert.deepEqual(range([1, NaN, 3]), [low, high]); // a run that has diverged
-  assert.deepEqual(thinned([0, 1, 2, 3, 4, 5, 6], 3), [0, 3, 6]);
+  assert.deepEqual(thinOut([0, 1, 2, 3, 4, 5, 6], 3), [0, 3, 6]);
 });
 
 test("the time left is told while it runs only", () => {
@@ -50,7 +50,7 @@ test("the time left is told while it runs only", () => {
 
 test("a step is described by both losses", () => {
   const values = [6.5, 0.7, 6.25, 0.5];
-  assert.equal(described({
+  assert.equal(describe({
     at: { values: [1, 2] }, raw: { values }, smooth: { values }, smoothed_over: 20,
     curves: [{ name: "MLM" }, { name: "NSP" }],
   }, 1), "Step 2: MLM 6.25 nats, mean of the last 20 6.25; NSP 0.50 nats, mean of the last 20 0.50");

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
 import widget, {
-  changes, described, mostPieces, overlap, things, tries,
+  describe, describeChanges, doOverlap, mostPieces, thingsOf,
 } from "../../bertedu/widgets/static/wordpiece_explorer.js";
+import { candidatesTried } from "../../bertedu/widgets/static/rules/wordpiece.js";
 import { unpack } from "../../bertedu/widgets/static/shared.js";
 import { Model, openPage, pack } from "./page.mjs";
 
@@ -48,29 +49,29 @@ function shown(options, change) {
 }
 
 test("the candidates are the longest first, then go on behind each match", () => {
-  const all = tries({ text: "playing", matches: [["play", 2377], ["##ing", 2075]] });
+  const all = candidatesTried({ text: "playing", matches: [["play", 2377], ["##ing", 2075]] });
   assert.deepEqual(all.map(({ candidate }) => candidate),
     [..."playing"].map((_, i) => "playing".slice(0, 7 - i)).slice(0, 4).concat("##ing"));
   assert.deepEqual(all.filter(({ found }) => found).map(({ id }) => id), [2377, 2075]);
 });
 
 test("a word of unknown letters ends without a match", () => {
-  const all = tries({ text: "z☃", matches: [["z", 1062], ["##☃", null]] });
+  const all = candidatesTried({ text: "z☃", matches: [["z", 1062], ["##☃", null]] });
   assert.deepEqual(all.map(({ candidate, found }) => [candidate, found]),
     [["z☃", false], ["z", true], ["##☃", false]]);
 });
 
 test("things of one segment belong together where their characters meet", () => {
   const a = { segment: 0, start: 0, end: 4 };
-  assert.ok(overlap(a, { segment: 0, start: 3, end: 5 }));
-  assert.ok(!overlap(a, { segment: 0, start: 4, end: 5 }));
-  assert.ok(!overlap(a, { segment: 1, start: 0, end: 4 }));
+  assert.ok(doOverlap(a, { segment: 0, start: 3, end: 5 }));
+  assert.ok(!doOverlap(a, { segment: 0, start: 4, end: 5 }));
+  assert.ok(!doOverlap(a, { segment: 1, start: 0, end: 4 }));
 });
 
 test("what normalising changed is counted by step", () => {
   const steps = ["clean_text", "lowercase"];
-  assert.equal(changes([{ changed: { 0: [0], 3: [0, 1] } }], steps), "2 cleaned, 1 lower-cased");
-  assert.equal(changes([{ changed: {} }], steps), "nothing to change");
+  assert.equal(describeChanges([{ changed: { 0: [0], 3: [0, 1] } }], steps), "2 cleaned, 1 lower-cased");
+  assert.equal(describeChanges([{ changed: {} }], steps), "nothing to change");
 });
 
 test("the search shown first is the one with the most pieces", () => {
@@ -80,10 +81,10 @@ test("the search shown first is the one with the most pieces", () => {
 });
 
 test("a token's line of text names its id, place and characters", () => {
-  const { tokens } = things(unpack(data()));
-  assert.equal(described(tokens[2]),
+  const { tokens } = thingsOf(unpack(data()));
+  assert.equal(describe(tokens[2]),
     "token ##ing, id 2075, position 2, segment A, characters 4 to 7: “ing”");
-  assert.match(described(tokens[0]), /put there by the encoder$/);
+  assert.match(describe(tokens[0]), /put there by the encoder$/);
 });
 
 test("hostile text is shown as text", () => {

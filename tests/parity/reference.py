@@ -8,7 +8,7 @@ import transformers
 from torch import Tensor, nn
 
 from bertedu import BertConfig, BertForQuestionAnswering
-from bertedu.checkpoint import load_weights
+from bertedu.checkpoint import load_into
 
 OUTPUT_BAR = 1e-5  # largest absolute difference of any output
 GRADIENT_BAR = 1e-4  # largest difference of a gradient, relative to that parameter's largest
@@ -62,7 +62,7 @@ def twins(
     reference = getattr(transformers, theirs)(transformers.BertConfig(**values)).eval()
     randomize(reference, seed)
     model = ours(config).eval()
-    assert load_weights(model, reference.state_dict()) == []
+    assert load_into(model, reference.state_dict()) == []
     return model, reference
 
 

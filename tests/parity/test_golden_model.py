@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import bertedu
-from bertedu.checkpoint import load_weights
+from bertedu.checkpoint import load_into
 from bertedu.model import ACTIVATIONS
 from tests.parity.reference import GRADIENT_BAR, assert_close
 
@@ -31,7 +31,7 @@ def run(folder, head: str, model_class, **renamed: str):
     classes = {"sequence_classification": 3, "token_classification": 5}.get(head, 2)
     values = json.loads((folder / "config.json").read_text()) | {"num_labels": classes}
     model = model_class(bertedu.BertConfig.from_dict(values)).eval()
-    assert load_weights(model, groups["param"]) == []
+    assert load_into(model, groups["param"]) == []
     inputs = {renamed.get(name, name): tensor for name, tensor in groups["in"].items()}
     output = model(**inputs, output_hidden_states=True, output_attentions=True)
     output.loss.backward()

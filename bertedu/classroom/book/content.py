@@ -95,6 +95,16 @@ class Content:
         """
         self._blocks.append(text)
 
+    def add_png(self, picture: str, alt: str) -> None:
+        """Adds a picture.
+
+        Args:
+            picture: PNG, in base64.
+            alt: what it shows, in words.
+        """
+        image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{picture}">'
+        self.add_html(_picture(image))
+
     def add_cell(self, cell: Any, widgets: Mapping[str, Mapping[str, str]]) -> None:
         """Adds a notebook's cell, with its outputs.
 
@@ -130,9 +140,7 @@ class Content:
         elif "image/svg+xml" in data:
             self.add_html(_picture(as_image(data["image/svg+xml"], self._alt(data))))
         elif "image/png" in data:
-            png = "".join(data["image/png"].split())
-            alt = html.escape(self._alt(data))
-            self.add_html(_picture(f'<img alt="{alt}" src="data:image/png;base64,{png}">'))
+            self.add_png("".join(data["image/png"].split()), self._alt(data))
         elif "text/markdown" in data:
             self.add_markdown(data["text/markdown"])
         elif "text/plain" in data:

@@ -1,32 +1,72 @@
 """The course as a book of static pages, which open from a disk, without a kernel or a network.
 
 A host of our own rather than Sphinx: the widgets need one anyway (`widgets/static_page.py`), and
-what remains is Markdown, code and pictures, which packages of the lab's render already.
+what remains is Markdown, code and pictures, which packages of the lab's render already. A lesson
+is executed, its cells become a page's `Content`, and the pages get one frame.
 """
 
 import argparse
 import base64
+import hashlib
+import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
+import bertedu.widgets
 from bertedu.classroom.book.content import Content
-from bertedu.classroom.book.notebooks import executed_lesson
-from bertedu.classroom.book.page import Page, search_index, style, to_html
-from bertedu.classroom.lessons import APPENDICES, LESSONS, course_map
-from bertedu.classroom.notebook_editions import editions
-from bertedu.classroom.notebooks import CellError
+from bertedu.classroom.lessons import COURSE, course_map
+from bertedu.classroom.notebooks import CellError, Edition, editions, executed, unexecuted
 from bertedu.errors import InputError
+from bertedu.utils.files import replacing
+from bertedu.widgets.base import Widget
+from bertedu.widgets.palette import DARK, LIGHT
+from bertedu.widgets.static_page import fragment, host_script
 
 _STATIC = Path(__file__).with_name("static")
 _TEXTS = {  # file of the repository: (page, its title)
     "docs/glossary.md": ("glossary.html", "Glossary"),
     "docs/teaching.md": ("teaching.html", "Teaching"),
+    "docs/architecture.md": ("architecture.html", "Where everything lives"),
     "README.md": ("about.html", "About"),
 }
 MOST_BYTES = 25_000_000
+PACKAGE = Path(__file__).parents[2]
+WIDGETS = "application/vnd.bertedu.widgets+json"
+# Run after the lesson's last cell, so that a widget is stored as its reader would see it then.
+_STORE = f"""
+from IPython.display import display
+from bertedu.classroom.book.site import live_widgets
+display({{"{WIDGETS}": live_widgets()}}, raw=True)
+"""
+# Nothing from elsewhere, whatever a page asks for; `file:` is a page's neighbour on a disk.
+_POLICY = (
+    "default-src 'none'; script-src 'self' file: 'unsafe-inline' blob:; "
+    "style-src 'self' file: 'unsafe-inline'; img-src data: blob:; frame-src 'self' data: blob:"
+)
+# What the palette leaves open, because no widget needs it.
+_LIGHT = {"line": "#d8dee4", "quiet": "#f6f8fa"}
+_DARK = {"line": "#3a4049", "quiet": "#22252a"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that is ready to be written.
+
+    Args:
+        file: its name, as `05_self_attention.html`.
+        title: as it stands in the list of pages.
+        content: what is in it.
+    """
+
+    file: str
+    title: str
+    content: Content
 
 
 def write(
@@ -91,9 +131,6 @@ def _write(pages: Sequence[Page], out: Path) -> None:
 
 
 def _index(links: dict[str, str]) -> Content:
-    from bertedu.widgets import WordPieceExplorer
-    from bertedu.widgets.static_page import fragment
-
     content = Content(links)
     content.add_markdown(
         "# Where BERT is learned\n\n"
@@ -102,39 +139,200 @@ def _index(links: dict[str, str]) -> Content:
         "Python nor a network. What would need Python, such as a text of your own, is off here, "
         "and says so; the notebooks have it."
     )
-    content.add_html(f"{fragment(WordPieceExplorer('my dog is cute', 'he likes playing'))}\n")
+    content.add_html(
+        f"{fragment(bertedu.widgets.WordPieceExplorer('my dog is cute', 'he likes playing'))}\n"
+    )
     content.classes.add("WordPieceExplorer")
     content.add_markdown("## The map")
     drawing = course_map()
-    content.add_html(_png(drawing._repr_png_(), repr(drawing)))
+    content.add_png(base64.b64encode(drawing._repr_png_()).decode(), repr(drawing))
     content.add_markdown("## The lessons")
-    start = {"00_start_here": "What is all this, and does it run here?"}
-    items = [
-        f"<li>{_linked(name, links)}{_slides(name, links)}<span>{escape(question)}</span></li>"
-        for name, question in {**start, **LESSONS, **APPENDICES}.items()
-    ]
+    items = []
+    for lesson in COURSE:
+        title, page = escape(_title(lesson.name)), links.get(lesson.name)
+        slides = f' <small><a href="{page}?slides">slides</a></small>' if page else ""
+        linked = f'<a href="{page}">{title}</a>' if page else title
+        items.append(f"<li>{linked}{slides}<span>{escape(lesson.question)}</span></li>")
     content.add_html(f'<ul class="book-lessons">{"".join(items)}</ul>\n')
     return content
-
-
-def _linked(name: str, links: dict[str, str]) -> str:
-    title = escape(_title(name))
-    return f'<a href="{links[name]}">{title}</a>' if name in links else title
-
-
-def _slides(name: str, links: dict[str, str]) -> str:
-    return f' <small><a href="{links[name]}?slides">slides</a></small>' if name in links else ""
-
-
-def _png(picture: bytes, alt: str) -> str:
-    data = base64.b64encode(picture).decode()
-    image = f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
-    return f'<figure class="book-figure">{image}</figure>\n'
 
 
 def _title(stem: str) -> str:
     number, _, words = stem.replace("_", " ").partition(" ")
     return f"{number} · {words}"
+
+
+# ---- a lesson, executed
+
+
+def live_widgets() -> dict[str, dict[str, str]]:
+    """Returns the course's widgets in this process, each under the id that its views have.
+
+    Example:
+        >>> from bertedu.widgets import MaskExplorer
+        >>> widget = MaskExplorer("my dog")
+        >>> live_widgets()[widget.model_id]["class"]
+        'MaskExplorer'
+    """
+    from ipywidgets.widgets.widget import _instances
+
+    return {
+        key: {"class": type(widget).__name__, "html": fragment(widget)}
+        for key, widget in _instances.items()
+        if isinstance(widget, Widget)
+    }
+
+
+def executed_lesson(edition: Edition, cache: Path) -> Any:
+    """Returns a lesson's notebook with its outputs, and its widgets under `metadata["widgets"]`.
+
+    What was executed before is read from the cache, unless the lesson, the library or its
+    checkpoint has changed since.
+
+    Args:
+        edition: which lesson.
+        cache: a folder for executed notebooks.
+
+    Raises:
+        CellError: a cell that fails.
+    """
+    import nbformat
+
+    notebook = unexecuted(edition)
+    sources = json.dumps([cell.source for cell in notebook.cells])
+    key = hashlib.sha256((sources + _library()).encode()).hexdigest()[:16]
+    file = cache / f"{edition.source.stem}-{key}.ipynb"
+    if file.exists():
+        return nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
+    notebook.cells.append(nbformat.v4.new_code_cell(_STORE))  # type: ignore[no-untyped-call]
+    edition.path.parent.mkdir(parents=True, exist_ok=True)
+    notebook = executed(notebook, edition.path.parent, keep_views=True)
+    (output,) = notebook.cells.pop().outputs
+    notebook.metadata = {**notebook.metadata, "widgets": output.data[WIDGETS]}
+    cache.mkdir(parents=True, exist_ok=True)
+    for old in cache.glob(f"{edition.source.stem}-*.ipynb"):
+        old.unlink()
+    with replacing(file) as temporary:
+        nbformat.write(notebook, temporary)  # type: ignore[no-untyped-call]
+    return notebook
+
+
+def _library() -> str:
+    """A digest of what a lesson's outputs depend on: the library's code, its data, its model."""
+    digest = hashlib.sha256()
+    for file in _files():
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _files() -> Iterator[Path]:
+    other_model = os.environ.get("BERTEDU_CHECKPOINT")
+    if other_model:
+        yield from sorted(file for file in Path(other_model).iterdir() if file.is_file())
+    for file in sorted(PACKAGE.rglob("*")):
+        # Styles and scripts are added when a page is written, not when a lesson is executed.
+        book = Path(__file__).parent in file.parents
+        if file.is_file() and not book and file.suffix not in {".js", ".css", ".pyc"}:
+            yield file
+
+
+# ---- a page
+
+
+def style() -> str:
+    """Returns the colours of the book, light and dark, as CSS.
+
+    Example:
+        >>> "--be-paper:#ffffff" in style()
+        True
+    """
+    light, dark = (
+        f"color-scheme:{theme};"
+        + ";".join(f"--be-{name}:{color}" for name, color in {**colors, **extra}.items())
+        for theme, colors, extra in (("light", LIGHT, _LIGHT), ("dark", DARK, _DARK))
+    )
+    return (
+        f":root{{{light}}}\n@media(prefers-color-scheme:dark){{:root:not([data-theme]){{{dark}}}}}\n"
+        f':root[data-theme="dark"]{{{dark}}}\n'
+    )
+
+
+def to_html(page: Page, pages: Sequence[Page]) -> str:
+    """Returns a page as HTML.
+
+    Args:
+        page: the one.
+        pages: all of the book, in the order in which it is read.
+    """
+    widgets = [getattr(bertedu.widgets, name) for name in sorted(page.content.classes)]
+    host = host_script(widgets) if widgets else ""
+    title = escape(page.title)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<title>{title} · bertedu</title><link rel="stylesheet" href="book.css"></head>\n'
+        '<body><a class="book-skip" href="#book-main">Skip to the text</a>\n'
+        '<header class="book-bar"><a class="book-name" href="index.html">bertedu</a>'
+        '<div class="book-search" role="search"><input id="book-query" type="search" '
+        'placeholder="Search  ( / )" aria-label="Search the book" autocomplete="off">'
+        '<ul id="book-results" hidden></ul></div>'
+        '<button id="book-theme" type="button">Dark</button></header>\n'
+        '<script src="book.js"></script>\n'
+        f'<div class="book-page">{_contents(page, pages)}\n'
+        f'<main id="book-main">\n{page.content.html}{_turn(page, pages)}</main></div>\n'
+        f'<script src="deck.js"></script>\n{host}</body></html>\n'
+    )
+
+
+def search_index(pages: Sequence[Page]) -> str:
+    """Returns the script that the search reads: every section of every page, in plain text.
+
+    Args:
+        pages: all of the book.
+    """
+    sections = [
+        {
+            "page": page.file,
+            "lesson": page.title,
+            "anchor": section.anchor,
+            "title": section.title,
+            "text": " ".join(" ".join(section.text).split()),
+        }
+        for page in pages
+        for section in page.content.sections
+    ]
+    return f"window.BOOK_SECTIONS = {json.dumps(sections, ensure_ascii=False)};\n"
+
+
+def _contents(page: Page, pages: Sequence[Page]) -> str:
+    items = []
+    for other in pages:
+        here = ' aria-current="page"' if other is page else ""
+        inner = "".join(
+            f'<li><a href="#{section.anchor}">{escape(section.title)}</a></li>'
+            for section in page.content.sections
+            if other is page and section.level == 2
+        )
+        nested = f"<ul>{inner}</ul>" if inner else ""
+        items.append(f'<li><a href="{other.file}"{here}>{escape(other.title)}</a>{nested}</li>')
+    return (
+        '<nav class="book-contents" aria-label="Pages"><div tabindex="0"><ul>'
+        f"{''.join(items)}</ul></div></nav>"
+    )
+
+
+def _turn(page: Page, pages: Sequence[Page]) -> str:
+    place = pages.index(page)
+    links = "".join(
+        f'<a rel="{rel}" href="{other.file}"><small>{word}</small>{escape(other.title)}</a>'
+        for rel, word, others in (
+            ("prev", "Previous", pages[max(place - 1, 0) : place]),
+            ("next", "Next", pages[place + 1 : place + 2]),
+        )
+        for other in others
+    )
+    return f'<nav class="book-turn" aria-label="Previous and next">{links}</nav>\n'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

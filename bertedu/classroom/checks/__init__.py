@@ -19,36 +19,13 @@ from bertedu.classroom.checks.guessing import (
     guess as guess,  # for the course: checks.guess(mine, truth)
 )
 
-_HOMES = (
-    "predict_first",
-    "predict_learning",
-    "predict_inside",
-    "predict_tasks",
-    "lesson_00",
-    "lesson_01",
-    "lesson_02",
-    "lesson_03",
-    "lesson_04",
-    "lesson_05",
-    "lesson_06",
-    "lesson_07",
-    "lesson_08",
-    "lesson_09",
-    "lesson_10",
-    "lesson_11",
-    "museum_data",
-    "museum_masks",
-    "museum_model",
-    "museum_losses",
-    "museum_finetuning",
-    "museum_answers",
-)
+_LESSONS = range(13)  # whose checks are in lesson_00, lesson_01, ...
 
 
 def every_check() -> dict[str, Check]:
     """Returns all checks by name, in the order of the course."""
-    for home in _HOMES:  # when first asked for, so that the library itself stays light
-        import_module(f"{__name__}.{home}")
+    for number in _LESSONS:  # when first asked for, so that the library itself stays light
+        import_module(f"{__name__}.lesson_{number:02}")
     return dict(REGISTRY)
 
 

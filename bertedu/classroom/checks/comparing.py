@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import ItemsView, KeysView, ValuesView
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -12,10 +13,27 @@ MOST_CHARACTERS = 60
 
 
 class Raised(NamedTuple):
-    """An error instead of an answer."""
+    """An error instead of an answer: its kind and text, where it arose, and what it may mean."""
 
     kind: str
     text: str
+    place: str = ""
+    meaning: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Raised) and self[:2] == other[:2]
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def told(self) -> str:
+        """What is said of it."""
+        if self.kind == "TooLong":
+            return f"your function {self.text}: does every loop in it come to an end?"
+        where = f" in {self.place}" if self.place else ""
+        text = f": {shown(self.text, 100)}" if self.text else ""
+        meant = f" ({self.meaning})" if self.meaning else ""
+        return f"your function stops{where} with {self.kind}{text}{meant}"
 
 
 class Difference(NamedTuple):
@@ -63,7 +81,7 @@ def plain(result: Any) -> Any:
         return plain(result.tolist()) if result.dtype.names else result.tolist()
     if isinstance(result, Raised):
         return result
-    if isinstance(result, list | tuple | range):
+    if isinstance(result, list | tuple | range | ValuesView | KeysView | ItemsView):
         return [plain(item) for item in result]
     if isinstance(result, dict):
         return {key: plain(value) for key, value in result.items()}
@@ -79,7 +97,30 @@ def holds_stub(result: Any) -> bool:
     return result is ...
 
 
-def difference(yours: Any, truth: Any, place: str = "") -> Difference | None:
+_NUMBER = re.compile(r"\s*([-+]?[\d_,]*\.?\d+(?:e[-+]?\d+)?)\s*(?:%|\w+)?\s*", re.IGNORECASE)
+
+
+def numbers_in(value: Any) -> Any:
+    """Returns a value with numbers for the texts that say one, whatever unit stands behind it.
+
+    Args:
+        value: a guess or a prediction, or several of them.
+
+    Example:
+        >>> numbers_in(["14 %", "1,000 tokens", "0.5", "part"])
+        [14, 1000, 0.5, 'part']
+    """
+    if isinstance(value, list | tuple):
+        return [numbers_in(part) for part in value]
+    if isinstance(value, dict):
+        return {name: numbers_in(part) for name, part in value.items()}
+    if isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
+        number = float(found[1].replace(",", "").replace("_", ""))
+        return int(number) if math.isfinite(number) and number.is_integer() else number
+    return value
+
+
+def difference(yours: Any, truth: Any, place: str = "", within: float = 0.0) -> Difference | None:
     """Returns the first difference of two plain answers, or None.
 
     Whole numbers must be equal, others within 1e-4 of their size or 1e-5.
@@ -88,6 +129,7 @@ def difference(yours: Any, truth: Any, place: str = "") -> Difference | None:
         yours: the answer, as `plain` gives it.
         truth: what it should be.
         place: where in the whole answer these stand.
+        within: how far apart two numbers may be besides, where not both are whole.
 
     Example:
         >>> difference([0.5, 0.5], [0.5, 0.5000001]) is None
@@ -103,15 +145,15 @@ def difference(yours: Any, truth: Any, place: str = "") -> Difference | None:
             what = f"your result has the shape {shapes[0]}, where {shapes[1]} is right"
             return Difference(yours, truth, place, what if not place else "")
         pairs = enumerate(zip(yours, truth, strict=True))
-        found = (difference(y, t, f"{place}[{i}]") for i, (y, t) in pairs)
+        found = (difference(y, t, f"{place}[{i}]", within) for i, (y, t) in pairs)
         return next(filter(None, found), None)
     if isinstance(truth, dict) and isinstance(yours, dict):
         if yours.keys() != truth.keys():
             return Difference(yours, truth, place)
-        found = (difference(yours[k], truth[k], f"{place}[{k!r}]") for k in truth)
+        found = (difference(yours[k], truth[k], f"{place}[{k!r}]", within) for k in truth)
         return next(filter(None, found), None)
     if _is_number(truth) and _is_number(yours):
-        return _of_numbers(yours, truth, place)
+        return _of_numbers(yours, truth, place, within)
     try:
         equal = bool(yours == truth)
     except Exception:  # noqa: BLE001 (a reader's object may compare in any way)
@@ -119,11 +161,11 @@ def difference(yours: Any, truth: Any, place: str = "") -> Difference | None:
     return None if equal else Difference(yours, truth, place)
 
 
-def _of_numbers(yours: Any, truth: Any, place: str) -> Difference | None:
-    if isinstance(truth, int) or isinstance(yours, int):
+def _of_numbers(yours: Any, truth: Any, place: str, within: float) -> Difference | None:
+    if isinstance(truth, int) or isinstance(yours, bool):
         equal = yours == truth
     else:
-        equal = math.isclose(yours, truth, rel_tol=1e-4, abs_tol=1e-5)
+        equal = math.isclose(yours, truth, rel_tol=1e-4, abs_tol=max(1e-5, within))
     if equal or (math.isnan(yours) and math.isnan(truth)):
         return None
     if math.isnan(yours):
@@ -146,6 +188,8 @@ def shown(value: Any, most: int = MOST_CHARACTERS) -> str:
     if isinstance(value, torch.Tensor | np.ndarray) and math.prod(value.shape) > 8:
         kind = "a tensor" if isinstance(value, torch.Tensor) else "an array"
         return f"{kind} {list(value.shape)}"
+    if isinstance(value, torch.nn.Module):
+        return f"a {type(value).__name__}"
     if isinstance(value, Raised):
         return f"{value.kind}: {value.text}"[:most]
     text = value if isinstance(value, str) and most > MOST_CHARACTERS else _written(plain(value))

@@ -1,35 +1,42 @@
 """One check of one exercise: it judges an answer, and says what a mistake suggests.
 
-A check knows a naive oracle, several seeded inputs, and a catalogue of mistakes, each of which is
-a real wrong answer. An answer that differs from the oracle is compared with the catalogue: who
-gets what a known mistake gets reads its explanation; else the first difference is described.
+A check knows a naive oracle, legal inputs (some chosen, most drawn with fixed seeds), and a
+catalogue of mistakes, each of which is a real wrong answer. Who gets what a known mistake gets on
+*every* input, and what no other one gets, reads its explanation; everybody else reads the first
+input on which the answer differs, what it gave there, and what is right.
 """
 
-import contextlib
 import copy
+import functools
 import inspect
-import io
 import random
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-import torch
-
 from bertedu.classroom.checks import progress
 from bertedu.classroom.checks.comparing import (
+    MOST_CHARACTERS,
     Difference,
     Raised,
     difference,
     holds_stub,
+    numbers_in,
     plain,
     shown,
+)
+from bertedu.classroom.checks.running import (
+    NotDoneError,
+    NothingError,
+    Reader,
+    place,
+    raised,
+    undisturbed,
 )
 from bertedu.errors import InputError
 
 MOST_HINTS = 2
+DRAWN = 60  # legal inputs beside the chosen ones: what agrees on all of them is no coincidence
 REGISTRY: dict[str, "Check"] = {}
 
 
@@ -59,11 +66,17 @@ class Check:
     Args:
         oracle: computes the truth, as plainly as possible.
         lesson: its number, two digits.
-        cases: gives the inputs, a tuple of arguments each; always the same ones.
+        cases: gives chosen inputs, a tuple of arguments each; always the same ones.
+        drawn: makes one more legal input from a seeded `random.Random`, corners among them.
+        count: how many inputs are drawn.
         hints: at most two, the weaker first.
         through: runs an answer on a case where calling it is not enough, for example because
             it is random: `through(answer, *case)` gives what is compared.
         value: the answer is a value, not a function.
+        within: how far from the truth the numbers of a value may be: half a unit of the last
+            decimal that is asked for.
+        read: what is done with an answer before it is compared, where one thing has several names.
+        without: what the exercise forbids: names of functions, or modules (with a dot).
 
     Raises:
         InputError: more than two hints.
@@ -83,11 +96,17 @@ class Check:
 
     oracle: Callable[..., Any]
     lesson: str
-    cases: Callable[[], Sequence[tuple[Any, ...]]] = lambda: [()]
+    cases: Callable[[], Sequence[tuple[Any, ...]]] = list
+    drawn: Callable[[random.Random], tuple[Any, ...]] | None = None
+    count: int = DRAWN
     hints: Sequence[str] = ()
     through: Callable[..., Any] | None = None
     value: bool = False
+    within: float = 0.0
+    read: Callable[[Any], Any] = plain
+    without: Sequence[str] = ()
     mistakes: dict[str, Mistake] = field(default_factory=dict)
+    alternatives: dict[str, Any] = field(default_factory=dict)
     _hints_given: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +136,15 @@ class Check:
         """
         self.mistakes[name] = Mistake(answer, message)
 
+    def right(self, name: str, answer: Any) -> None:
+        """Adds another right answer, where the exercise leaves open which of several is given.
+
+        Args:
+            name: what it does otherwise, for the tests.
+            answer: a function (or a value, where `value` is set).
+        """
+        self.alternatives[name] = answer
+
     def __call__(self, answer: Any) -> None:
         """Prints "✓ right", "✗ not yet: ..." or "not done yet", and notes the progress."""
         verdict = self.judge(answer)
@@ -138,6 +166,14 @@ class Check:
         else:
             print("no more hints" if self.hints else "no hints here: the exercise says it all")
 
+    @functools.cached_property
+    def examples(self) -> list[tuple[Any, ...]]:
+        """All inputs: the chosen ones, then the drawn ones; for a value a single empty one."""
+        chosen = list(self.cases())
+        if self.drawn:
+            chosen += [self.drawn(random.Random(seed)) for seed in range(self.count)]
+        return chosen or [()]
+
     def judge(self, answer: Any) -> Verdict:
         """Returns the verdict on an answer; whatever the answer does, nothing is raised.
 
@@ -145,7 +181,7 @@ class Check:
             answer: the reader's function (or value, where `value` is set).
         """
         try:
-            with _undisturbed():
+            with undisturbed():
                 return self._judge(answer)
         except Exception as error:  # noqa: BLE001 (an answer that cannot even be compared)
             return Verdict("wrong", f"your answer cannot be compared ({type(error).__name__})")
@@ -156,169 +192,138 @@ class Check:
         if not self.value and not callable(answer):
             call = f"checks.{self.name}(your_function)"
             return Verdict("wrong", f"give the function itself, without calling it: {call}")
-        cases = self.cases()
         yours: list[Any] = []
-        for number, case in enumerate(cases):
-            result, touched = self._run(answer, case)
-            yours.append(result)
-            if holds_stub(result) or (isinstance(result, Raised) and "ellipsis" in result.text):
-                return Verdict("not done")
-            truth, _ = self._run(self.oracle, case)
-            found = difference(result, truth)
-            if found:
-                known = self._known(answer, cases, yours)
-                return Verdict("wrong", known or self._described(case, number, yours, found))
-            if touched:
-                return Verdict("wrong", f"the result is right, but you change {touched} itself; "
-                               "whoever gave it to you still needs it: work on a copy")  # fmt: skip
-        return Verdict("right")
+        first: int | None = None  # where it is not what the oracle says
+        rivals = [Mistake(answer, "") for answer in self.alternatives.values()]
+        rivals += self.mistakes.values()
+        constant = True
+        with Reader(answer, self._arguments, self.without) as reader:
+            for number, case in enumerate(self.examples):
+                result = self._run(reader, case)
+                if holds_stub(result):
+                    return Verdict("not done")
+                yours.append(result)
+                if first is None and self._apart(result, self._result(self.oracle, number)):
+                    first = number
+                rivals = [
+                    rival
+                    for rival in rivals
+                    if not self._apart(result, self._result(rival.answer, number))
+                ]
+                constant = constant and not self._apart(result, yours[0])
+                if first is not None and (reader.endless or not (rivals or constant)):
+                    break
+        if first is None or not all(rival.message for rival in rivals):  # another right answer
+            return self._manners(reader)
+        if len(rivals) == 1:
+            return Verdict("wrong", rivals[0].message)
+        return Verdict("wrong", self._described(first, yours, constant and len(yours) > 1))
 
-    def _run(self, answer: Any, case: tuple[Any, ...]) -> tuple[Any, str]:
-        """Returns what the answer makes of a case, and which of its arguments it changed."""
-        given = copy.deepcopy(case)
+    def _run(self, reader: Reader, case: tuple[Any, ...]) -> Any:
+        """Returns what the answer makes of a case."""
         try:
             if self.value:
-                result = answer() if answer is self.oracle else answer
-            elif self.through:
-                result = self.through(_guarded(answer), *given)
-            else:
-                result = answer(*given)
-        except _NotDoneError:
-            return ..., ""
-        except _NothingError:
-            return None, ""
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (a reader's code may do anything)
-            return Raised(type(error).__name__, " ".join(str(error).split())), ""
-        if self.through or self.value:
-            return plain(result), ""
-        pairs = zip(self._arguments(), given, case, strict=False)
-        return plain(result), next((name for name, *two in pairs if _changed(*two)), "")
-
-    def _known(self, answer: Any, cases: Sequence[Any], yours: list[Any]) -> str | None:
-        """Returns the message of the mistake that explains the first difference and half of all."""
-        first = len(yours) - 1
-        agreeing: dict[str, float] = {}
-        for name, mistake in self.mistakes.items():
-            theirs, _ = self._run(mistake.answer, cases[first])
-            if not difference(yours[first], theirs):
-                agreeing[name] = 0
-        if not agreeing:
+                return self.read(numbers_in(reader.answer))
+            given = copy.deepcopy(case)
+            if self.through:
+                return plain(self.through(reader, *given))
+            return self.read(reader(*given))
+        except NotDoneError:
+            return ...
+        except NothingError:
             return None
-        yours += [self._run(answer, case)[0] for case in cases[len(yours) :]]
-        truths = [self._run(self.oracle, case)[0] for case in cases]
-        for name in agreeing:
-            theirs = [self._run(self.mistakes[name].answer, case)[0] for case in cases]
-            three = list(zip(yours, theirs, truths, strict=True))
-            told = [
-                not difference(y, t) for y, t, r in three if difference(y, r) or difference(t, r)
-            ]
-            agreeing[name] = sum(told) / len(told)
-        best = max(agreeing, key=lambda name: agreeing[name])
-        # To agree once may be chance: a wrong explanation is worse than none.
-        return self.mistakes[best].message if agreeing[best] >= 0.5 else None
+        except Exception as error:  # noqa: BLE001 (a reader's code may do anything)
+            return reader.raised or self._unfit(reader, error)
 
-    def _described(self, case: tuple[Any, ...], number: int, yours: list[Any],
-                   found: Difference) -> str:  # fmt: skip
-        """Returns the first difference in words, for a mistake that nobody foresaw."""
-        result = yours[-1]
+    def _unfit(self, reader: Reader, error: Exception) -> Any:
+        """Returns what is said when not the answer stops, but whoever reads what it returned."""
         if self.value:
-            at = f" at {found.place}" if found.place else ""  # which one, but not what is right
-            close = ": nearly; mind the decimals that are asked for" if found.nearly else ""
-            return f"you have {shown(found.yours)}{at}{close}"
-        if isinstance(result, Raised):
-            return f"your function stops with {result.kind}: {shown(result.text, 150)}"
-        if result is None:
-            return "your function returns nothing (None): does it end with a `return`?"
-        same = number and all(not difference(result, earlier) for earlier in yours[:-1])
-        if same:
-            return (f"whatever it is given, your function returns {shown(result)}: compute the "
-                    "answer from the arguments")  # fmt: skip
-        given = ", ".join(f"{name} = {shown(x)}" for name, x in
-                          zip(self._arguments(), case, strict=False))  # fmt: skip
-        return f"with {given} {found}" if not self.through else f"{found}"
+            return plain(reader.answer)
+        if place(error):  # a reader's class, for example, whose method was called
+            return raised(error)
+        reason = shown(f"{type(error).__name__}: {error}", 120)
+        return Raised("", f"what your function returns ({shown(reader.last)}) is of another kind "
+                      f"than is asked for ({reason})")  # fmt: skip
 
+    def _result(self, answer: Any, number: int) -> Any:
+        """Returns what one of our own answers makes of a case; computed once."""
+        key = id(answer), number
+        if key not in self._kept:
+            if self.value:
+                self._kept[key] = self.read(answer() if answer is self.oracle else answer)
+            else:
+                self._kept[key] = self._run(Reader(answer, self._arguments), self.examples[number])
+        return self._kept[key]
+
+    @functools.cached_property
+    def _kept(self) -> dict[tuple[int, int], Any]:
+        return {}
+
+    def _apart(self, yours: Any, truth: Any) -> Difference | None:
+        return difference(yours, truth, within=self.within)
+
+    def _manners(self, reader: Reader) -> Verdict:
+        """Returns the verdict on an answer whose results are right."""
+        if reader.changed:
+            return Verdict("wrong", f"the result is right, but you change {reader.changed} itself; "
+                           "whoever gave it to you still needs it: work on a copy")  # fmt: skip
+        if reader.forbidden:
+            return Verdict("wrong", f"the result is right, but it comes from `{reader.forbidden}`, "
+                           "which this exercise does without: compute it yourself")  # fmt: skip
+        return Verdict("right")
+
+    def _described(self, number: int, yours: list[Any], constant: bool) -> str:
+        """Returns the first difference in words, for a mistake that nobody foresaw."""
+        result, truth = yours[number], self._result(self.oracle, number)
+        found = self._apart(result, truth)
+        if self.value:
+            at = f" at {found.place}" if found and found.place else ""  # but not what is right
+            close = ": nearly; mind the decimals that are asked for"
+            mine = found.yours if found else result
+            return f"you have {shown(mine)}{at}{close if self._nearly(found) else ''}"
+        each = MOST_CHARACTERS if len(self._arguments) < 4 else MOST_CHARACTERS // 2
+        given = ", ".join(f"{name} = {shown(x, each)}" for name, x in
+                          zip(self._arguments, self.examples[number], strict=False))  # fmt: skip
+        if isinstance(result, Raised):
+            return result.text if not result.kind else f"with {given} {result.told}"
+        if result is None and truth is not None:
+            ways = "is there a `return` on every way through it? (`x.sort()` gives None, too)"
+            return f"with {given} your function returns nothing (None): {ways}"
+        if constant and not self.through and found and not found.what:
+            return (f"whatever it is given, your function returns {shown(result)}; "
+                    f"with {given}, {shown(truth)} is right")  # fmt: skip
+        return f"with {given} {found}" if not self.through else self._seen(found)
+
+    def _seen(self, found: Difference | None) -> str:
+        """Returns what was found out about many calls, or about a block, in words."""
+        if found and found.truth is True and found.yours is False:
+            return f"this is not so yet: {found.place.strip(chr(91) + chr(93) + chr(39))}"
+        return str(found)
+
+    def _nearly(self, found: Difference | None) -> bool:
+        return bool(self.within and found and found.nearly)
+
+    @functools.cached_property
     def _arguments(self) -> list[str]:
         return list(inspect.signature(self.oracle).parameters)
 
 
-def check(
-    lesson: str,
-    *,
-    cases: Callable[[], Sequence[tuple[Any, ...]]] = lambda: [()],
-    hints: Sequence[str] = (),
-    through: Callable[..., Any] | None = None,
-    value: bool = False,
-) -> Callable[[Callable[..., Any]], Check]:
+def check(lesson: str, **options: Any) -> Callable[[Callable[..., Any]], Check]:
     """Returns a decorator that makes a check of a naive oracle and enters it in `checks`.
 
     Args:
         lesson: as in `Check`.
-        cases: as in `Check`.
-        hints: as in `Check`.
-        through: as in `Check`.
-        value: as in `Check`.
+        options: as in `Check`.
 
     Raises:
         InputError: a second check of the same name.
     """
 
     def enter(oracle: Callable[..., Any]) -> Check:
-        made = Check(oracle, lesson, cases, hints, through, value)
+        made = Check(oracle, lesson, **options)
         if made.name in REGISTRY:
             raise InputError(f"there are two checks called {made.name}; rename one")
         REGISTRY[made.name] = made
         return made
 
     return enter
-
-
-class _NothingError(Exception):
-    """A missing `return`, met on the way through."""
-
-
-class _NotDoneError(Exception):
-    """A stub's `...`, met on the way through."""
-
-
-def _guarded(answer: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the answer, that says when it is still a stub before somebody computes with it."""
-
-    def ask(*given: Any, **named: Any) -> Any:
-        result = answer(*given, **named)
-        if holds_stub(result):
-            raise _NotDoneError
-        if result is None:
-            raise _NothingError
-        return result
-
-    return ask
-
-
-def _changed(now: Any, before: Any) -> bool:
-    """Returns whether an argument is no longer what it was."""
-    if isinstance(before, torch.Tensor):
-        return not torch.equal(now, before)
-    if isinstance(before, np.ndarray | np.void):
-        return not np.array_equal(now, before)
-    return isinstance(before, list | dict) and difference(plain(now), plain(before)) is not None
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keeps a judged answer from printing, warning, and moving the notebook's random numbers."""
-    state, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with (
-        torch.set_grad_enabled(torch.is_grad_enabled()),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-        warnings.catch_warnings(),
-        torch.random.fork_rng(devices=[]),
-    ):
-        warnings.simplefilter("ignore")
-        torch.manual_seed(0)
-        random.seed(0)
-        try:
-            yield
-        finally:
-            random.setstate(state)
-            np.random.set_state(of_numpy)  # noqa: NPY002

@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bertedu.classroom.checks.comparing import MOST_CHARACTERS, holds_stub, plain, shown
+from bertedu.classroom.checks.comparing import (
+    MOST_CHARACTERS,
+    holds_stub,
+    numbers_in,
+    plain,
+    shown,
+)
 
 FIRST_GUESS = "not done yet: put your guess in place of `...`, then run this cell"
 
@@ -14,7 +20,8 @@ def guess(yours: Any, truth: Any, unit: str = "", within: float = 0.0) -> None:
     A guess is no exercise: none is wrong, and nothing is noted.
 
     Args:
-        yours: the guess, a number or a word; or several, by name.
+        yours: the guess, a number or a word; or several, by name. '14', '14 %' and, where the
+            truth is 1 % or more, .14 are all taken for 14 %.
         truth: what came out, in the same form.
         unit: written behind each number.
         within: how far from the truth a number may be to count as guessed.
@@ -40,13 +47,23 @@ def guess(yours: Any, truth: Any, unit: str = "", within: float = 0.0) -> None:
 
 
 def _beside(yours: Any, truth: Any, unit: str, within: float) -> str:
-    mine, real = plain(yours), plain(truth)
+    real = plain(truth)
+    mine = _meant(plain(yours), real, unit)
     try:
         right = bool(mine == real) or abs(mine - real) <= within
     except Exception:  # noqa: BLE001 (words have no distance; a reader's object may do anything)
         right = False
     mark = "✓ " if right else ""
     return f"{mark}you guessed {_written(mine, unit)}; it is {_written(real, unit)}"
+
+
+def _meant(mine: Any, real: Any, unit: str) -> Any:
+    """Returns a guess as the number that it says, a share as so many per cent."""
+    if isinstance(real, bool) or not isinstance(real, int | float):
+        return mine
+    mine = numbers_in(mine)
+    is_share = unit == "%" and isinstance(mine, float) and 0 < mine < 1 <= real
+    return 100 * mine if is_share else mine
 
 
 def _written(value: Any, unit: str) -> str:

@@ -1,9 +1,59 @@
 """Checks of lesson 00: a first look."""
 
+import random
 from typing import Any
 
+from bertedu.classroom.checks.drawing import some
 from bertedu.classroom.checks.framework import check
 from bertedu.classroom.checks.tokenizer import tokenizer
+
+# Predict
+
+
+@check("00", value=True)
+def embeddings_shape() -> list[int]:
+    """The shape of the embeddings of the pair good dog / yes, for the course's own BERT."""
+    return [1, len(["[CLS]", "good", "dog", "[SEP]", "yes", "[SEP]"]), 384]
+
+
+embeddings_shape.wrong(
+    "words only",
+    [1, 3, 384],
+    "the special tokens are tokens, too: [CLS], and a [SEP] behind each text",
+)
+embeddings_shape.wrong(
+    "one SEP", [1, 5, 384], "a [SEP] ends each of the two texts, so that there are two of them"
+)
+embeddings_shape.wrong(
+    "no batch", [6, 384], "the first number is the batch: how many inputs BERT reads at a time"
+)
+embeddings_shape.wrong(
+    "two inputs", [2, 6, 384], "the two texts are one input, in one row: the batch is 1"
+)
+embeddings_shape.wrong(
+    "attention",
+    [1, 12, 6, 6],
+    "that is an attention; the embeddings have one vector for each token",
+)
+
+
+@check("00", value=True)
+def times_as_many() -> int:
+    """How many times as many numbers an attention has when the text is twice as long."""
+    return 20 * 20 // (10 * 10)
+
+
+times_as_many.wrong(
+    "twice", 2, "twice as many rows, and each of them is twice as long: the attention is S × S"
+)
+times_as_many.wrong("cubed", 8, "an attention is S × S, a square, not a cube")
+times_as_many.wrong(
+    "the same", 1, "each token spreads its attention over *all* tokens: more of them, more numbers"
+)
+times_as_many.wrong(
+    "the numbers", 400, "that is how many there are for 20 tokens; how many times those for 10?"
+)
+
 
 # Complete
 
@@ -15,6 +65,7 @@ from bertedu.classroom.checks.tokenizer import tokenizer
         "one array of states has S rows of H numbers; how many arrays are there?",
         "the embeddings come first, and each of the L layers adds one",
     ),
+    drawn=lambda rng: (rng.randint(1, 40), rng.randint(1, 12), rng.randint(2, 99)),
 )
 def how_many_numbers(S: int, L: int, H: int) -> int:
     """How many numbers are in all the states together, embeddings included."""
@@ -54,10 +105,19 @@ def _texts() -> list[tuple[Any, ...]]:
     ]
 
 
+_WORDS = ["a", "dog", "information", "telecommunications", "Uhtceare", "nebbich", "ytterbium", "&",
+          "Rhododendron", "1234567", "!", "international", "congratulations"]  # fmt: skip
+
+
+def _few_texts(rng: random.Random) -> tuple[Any, ...]:
+    return ([" ".join(some(rng, _WORDS, 1, 5)) for _ in range(rng.randint(1, 4))],)
+
+
 @check(
     "00",
     cases=_texts,
     hints=("`bert.encode(text)` has a length", "max(texts, key=...) takes a function of a text"),
+    drawn=_few_texts,
 )
 def longest_for_bert(texts: list[str]) -> str:
     """The text with the most tokens."""

@@ -8,11 +8,85 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from bertedu.classroom.checks.drawing import some
 from bertedu.classroom.checks.framework import check
 from bertedu.classroom.checks.tokenizer import tokenizer
-from bertedu.utils.wordpiece import longest_matches
+from bertedu.wordpiece import longest_matches
 
 Splits = Mapping[str, Sequence[str]]
+
+# Predict
+
+
+@check("01", value=True)
+def how_many_pieces() -> dict[str, int]:
+    """Into how many pieces four words split."""
+    vocabulary = tokenizer().vocab
+    words = ["playing", "outplaying", "cuteness"]
+    split = {word: len(longest_matches(word, vocabulary)) for word in words}
+    return {
+        "playing": split["playing"],
+        "outplaying": split["outplaying"],
+        "dog🤗": 1,
+        "cuteness": split["cuteness"],
+    }
+
+
+how_many_pieces.wrong(
+    "play ##ing",
+    {"playing": 2, "outplaying": 3, "dog🤗": 1, "cuteness": 2},
+    "`playing` is in the vocabulary whole, and the longest match wins: see section 4",
+)
+how_many_pieces.wrong(
+    "emoji apart",
+    {"playing": 1, "outplaying": 3, "dog🤗": 2, "cuteness": 2},
+    "one character without a piece makes its whole word a single [UNK]: see section 6",
+)
+how_many_pieces.wrong(
+    "##outplaying",
+    {"playing": 1, "outplaying": 2, "dog🤗": 1, "cuteness": 2},
+    "after `out`, a piece must begin with ##, and there is no `##playing`: see section 4",
+)
+
+
+@check("01", value=True)
+def segment_ids() -> list[int]:
+    """The segment ids of the pair good dog / yes."""
+    return [0] * len(["[CLS]", "good", "dog", "[SEP]"]) + [1] * len(["yes", "[SEP]"])
+
+
+segment_ids.wrong(
+    "words only", [0, 0, 1], "special tokens have segment ids, too: each token gets one"
+)
+segment_ids.wrong(
+    "SEP into B",
+    [0, 0, 0, 1, 1, 1],
+    "the first [SEP] closes A, so that it still has A's segment id 0",
+)
+segment_ids.wrong(
+    "last SEP to A", [0, 0, 0, 0, 1, 0], "the last [SEP] closes B, so that it has B's segment id 1"
+)
+segment_ids.wrong("from one", [1, 1, 1, 1, 2, 2], "the segments are counted from 0: A is 0, B is 1")
+
+
+@check("01", value=True)
+def p_u_score() -> Fraction:
+    """The score of the pair (p, ##u), as a Fraction."""
+    return Fraction(17, 17 * 36)
+
+
+p_u_score.wrong("count", 17, "17 is how often the pair occurs; divide by the counts of both parts")
+p_u_score.wrong(
+    "each word once",
+    Fraction(2, 2 * 4),
+    "you count each word once; pug occurs 5 times in the text and pun 12",
+)
+p_u_score.wrong(
+    "divided by one part",
+    Fraction(17, 36),
+    "the score divides by the counts of both parts, of p as well",
+)
+
 
 # Complete
 
@@ -27,6 +101,12 @@ def _words_and_pieces() -> list[tuple[Any, ...]]:
     ]
 
 
+def _one_more(rng: random.Random) -> tuple[Any, ...]:
+    words = some(rng, ["out", "dogs", "em", "a", "#"], 0, 3)
+    pieces = ["play", "s", "embed", "#", "s"]
+    return words, rng.choice(pieces if not words else [*pieces, *(f"##{p}" for p in pieces)])
+
+
 @check(
     "01",
     cases=_words_and_pieces,
@@ -34,6 +114,7 @@ def _words_and_pieces() -> list[tuple[Any, ...]]:
         "is it a continuation? `piece.startswith('##')`",
         "then the last word becomes longer: `words[-1] + ...`; the others stay",
     ),
+    drawn=_one_more,
 )
 def with_piece(words: list[str], piece: str) -> list[str]:
     """The words so far and one more piece."""
@@ -84,6 +165,7 @@ def _piece_lists() -> list[tuple[Any, ...]]:
         "the number of a token's word: how many words began before or at it, minus one",
         "`sum(begins[: position + 1])` counts the words that began before or at a position",
     ),
+    drawn=lambda rng: (["w", *some(rng, ["w", "##p", "dog", "##s"], 0, 9)],),
 )
 def word_numbers(pieces: list[str]) -> list[int]:
     """For each token, the number of the word that it belongs to."""
@@ -132,6 +214,11 @@ def _small_texts() -> list[tuple[Any, ...]]:
     return texts
 
 
+def _small_text(rng: random.Random) -> tuple[Any, ...]:
+    counts = {"".join(some(rng, "abn", 1, 6)): rng.randint(1, 9) for _ in range(4)}
+    return {w: [w[0], *(f"##{c}" for c in w[1:])] for w in counts}, counts
+
+
 @check(
     "01",
     cases=_small_texts,
@@ -139,6 +226,7 @@ def _small_texts() -> list[tuple[Any, ...]]:
         "the helper returns the counts of the pieces and of the pairs; you need one of them",
         "`of_pair` already has what is asked for",
     ),
+    drawn=_small_text,
 )
 def frequency_scores(splits: Splits, counts: Mapping[str, int]) -> dict[tuple[str, str], int]:
     """The rule that counts: how often each pair of neighbours occurs."""
@@ -186,6 +274,14 @@ frequency_scores.wrong(
 # Build
 
 
+_GLUED = (  # where the longest match first needs more pieces, and where it does not
+    *("massifslayer", "fitsswords", "sampleedict", "dancecrank", "bowedlively", "birchjudged"),
+    *("guynudged", "liquidbrings", "acutepeabody", "emergeshah", "jokescribe", "dirkeeping"),
+    *("choirsystems", "goughgruff", "doedial", "promoshore", "bondedcases", "untofeared"),
+    *("tipdelay", "play", "a"),
+)
+
+
 @check(
     "01",
     cases=lambda: [
@@ -205,6 +301,7 @@ frequency_scores.wrong(
         "start with best = [0]: the empty beginning needs no piece",
         "for each end, try all starts; the piece is word[start:end], with ## unless start is 0",
     ),
+    drawn=lambda rng: (rng.choice(_GLUED),),
 )
 def fewest_pieces(word: str) -> int:
     """The smallest number of pieces of the vocabulary that make up a word."""
@@ -262,6 +359,17 @@ def _marks() -> list[tuple[Any, ...]]:
     return [*cases, (encoding, 0, len(text)), (encoding, space, space + 1)]
 
 
+@cache
+def _encoded(text: str) -> Any:
+    return tokenizer().encode(text)
+
+
+def _any_mark(rng: random.Random) -> tuple[Any, ...]:
+    text = rng.choice(["Our naïve Café 🤗 outplays 안", "embeddings, unaffable!", "a b  c"])
+    start = rng.randrange(len(text))
+    return _encoded(text), start, rng.randint(start + 1, len(text))
+
+
 @check(
     "01",
     cases=_marks,
@@ -269,6 +377,7 @@ def _marks() -> list[tuple[Any, ...]]:
         "two ranges share a character if each begins before the other ends",
         "`left < end and right > start`, for (left, right) in encoding.offsets",
     ),
+    drawn=_any_mark,
 )
 def touched(encoding: Any, start: int, end: int) -> list[int]:
     """The positions of the tokens that share a character with a part of the text."""

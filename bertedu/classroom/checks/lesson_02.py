@@ -8,9 +8,83 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import normal, whole
 from bertedu.classroom.checks.framework import check
 from bertedu.pretraining.masking import KEPT, MASKED, NOT_CHOSEN, RANDOM
 from bertedu.utils.validation import IGNORED
+
+# Predict
+
+
+@check("02", value=True)
+def chosen_of_128() -> list[int]:
+    """How many of 128 tokens are chosen, and how many labels are -100."""
+    chosen = max(1, round(0.15 * 128))
+    return [chosen, 128 - chosen]
+
+
+chosen_of_128.wrong(
+    "special tokens not counted",
+    [19, 106],
+    "19 is right; every token has a label, also [CLS] and [SEP]: the two numbers add up to 128",
+)
+chosen_of_128.wrong(
+    "rounded up", [20, 108], "15 % of 128 is 19.2, and that is rounded to the nearest number"
+)
+chosen_of_128.wrong(
+    "changed only",
+    [17, 111],
+    "kept tokens are chosen, too, though one does not see it: all of the 15 % count",
+)
+chosen_of_128.wrong(
+    "masked only",
+    [15, 113],
+    "80 % of the chosen ones become [MASK]; all the chosen ones have a label",
+)
+
+
+@check("02", value=True, within=0.007)  # with two decimals; and 10.33 / 2 is no worse than the log
+def blind_loss() -> list[float]:
+    """The loss of a model that knows nothing, and of one that knows half of the tokens."""
+    return [math.log(30_522), math.log(30_522) / 2]
+
+
+blind_loss.wrong(
+    "bits", [14.9, 7.45], "these are bits (log2); nats have the natural logarithm, `math.log`"
+)
+blind_loss.wrong(
+    "log of half as many",
+    [10.33, 9.63],
+    "at half of the places it is blind, among *all* tokens: the mean of 0 and 10.33",
+)
+blind_loss.wrong(
+    "adds log 2",
+    [10.33, 11.02],
+    "-log 1 is 0: where it is right with p = 1 the loss is 0, so that the mean goes down",
+)
+blind_loss.wrong(
+    "probability", [0.0, 0.5], "those are probabilities, not losses: the loss is the mean of -log p"
+)
+blind_loss.wrong("the other half", [10.33, 10.33], "half of the places cost nothing: -log 1 = 0")
+
+
+@check("02", value=True)
+def swapped_of_million() -> int:
+    """How many of a million tokens the model sees as another token."""
+    return 10_000 * round(0.15 * 100) // 10
+
+
+swapped_of_million.wrong(
+    "of all", 100_000, "a tenth of the *chosen* tokens become random, not a tenth of all"
+)
+swapped_of_million.wrong("all chosen", 150_000, "so many are chosen; a tenth of them become random")
+swapped_of_million.wrong(
+    "kept as well", 30_000, "the kept ones are not changed: only the random tenth is another token"
+)
+swapped_of_million.wrong(
+    "with [MASK]", 135_000, "[MASK] is not counted here: only another token in the word's place"
+)
+
 
 # Complete
 
@@ -24,6 +98,11 @@ def _ids_and_fates() -> list[tuple[Any, ...]]:
     ]
 
 
+def _any_fates(rng: random.Random) -> tuple[Any, ...]:
+    shape = rng.randint(1, 3), rng.randint(2, 9)
+    return whole(rng, 0, 99, *shape), whole(rng, 0, 4, *shape)
+
+
 @check(
     "02",
     cases=_ids_and_fates,
@@ -31,6 +110,7 @@ def _ids_and_fates() -> list[tuple[Any, ...]]:
         "where is the loss told to look away? There the label is -100",
         "torch.where(condition, value_if_true, value_if_false); the condition is about fates",
     ),
+    drawn=_any_fates,
 )
 def labels_of(ids: Tensor, fates: Tensor) -> list[list[int]]:
     """The labels, from the original ids and the fates."""
@@ -78,6 +158,13 @@ def _log_probs_and_labels() -> list[tuple[Any, ...]]:
     return cases
 
 
+def _any_labels(rng: random.Random) -> tuple[Any, ...]:
+    S, V = rng.randint(2, 7), rng.randint(3, 9)
+    labels = torch.where(whole(rng, 0, 2, S) == 0, whole(rng, 0, V, S), IGNORED)
+    labels[rng.randrange(S)] = rng.choice([0, V - 1])
+    return normal(rng, S, V).log_softmax(-1), labels
+
+
 @check(
     "02",
     cases=_log_probs_and_labels,
@@ -85,6 +172,8 @@ def _log_probs_and_labels() -> list[tuple[Any, ...]]:
         "pick one number from each counted row: the log-probability of its label",
         "`log_p[counted, labels[counted]]` picks them; the loss is minus their mean",
     ),
+    drawn=_any_labels,
+    without=("cross_entropy", "nll_loss"),
 )
 def masked_lm_loss(log_p: Tensor, labels: Tensor) -> float:
     """The loss from log-probabilities and labels."""
@@ -136,6 +225,7 @@ masked_lm_loss.wrong(
         "cut the line from 0 to 1 into three parts, as long as the shares",
         "masked below 0.8; the next part is 0.1 long, so it ends at 0.9",
     ),
+    drawn=lambda rng: (rng.choice([0.8, 0.9, rng.random(), rng.uniform(0.7, 1)]),),
 )
 def fate_of_draw(draw: float) -> str:
     """A fate from one draw between 0 and 1, by the rule of 80/10/10."""
@@ -215,6 +305,19 @@ def _within(fates: Tensor, deviations: float, which: tuple[int, ...] = (1, 2, 3)
     return True
 
 
+def _any_program(rng: random.Random) -> tuple[Any, ...]:
+    """Fates whose shares lie a chosen number of standard deviations from 80/10/10."""
+    N = rng.choice([900, 2_000, 5_000])
+    near, far = [0.0, 0.5, 1.5, 2.5, 3.5], [4.5, 6.0]
+    off = [
+        rng.choice((-1, 1)) * rng.choice(near if rng.random() < 0.6 else near + far) for _ in "12"
+    ]
+    counts = [round(N * p + z * math.sqrt(N * p * (1 - p)))
+              for p, z in zip((0.8, 0.1), off, strict=True)]  # fmt: skip
+    counts = [rng.choice([0, 1_000, 6_000]), *counts, N - sum(counts)]
+    return (torch.arange(4).repeat_interleave(torch.tensor(counts)),)
+
+
 @check(
     "02",
     cases=_programs,
@@ -222,6 +325,7 @@ def _within(fates: Tensor, deviations: float, which: tuple[int, ...] = (1, 2, 3)
         "N is how many tokens were chosen, not how many there are",
         "all three: `all(abs(share - p) <= 4 * (p * (1 - p) / N) ** 0.5 for ...)`",
     ),
+    drawn=_any_program,
 )
 def is_80_10_10(fates: Tensor) -> bool:
     """Whether all three shares lie within four standard deviations of 80/10/10."""

@@ -1,5 +1,7 @@
 """Checks of lesson 03: next-sentence prediction."""
 
+import math
+import random
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,90 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bertedu.classroom.checks.comparing import plain
+from bertedu.classroom.checks.drawing import normal, some
 from bertedu.classroom.checks.framework import check
-from bertedu.heads import FOLLOWS, RANDOM
+from bertedu.heads import IS_NEXT, NOT_NEXT
+
+# Predict
+
+
+@check("03", value=True)
+def row_of_pair() -> list[int]:
+    """The length of the row for a pair of 9 and 12 tokens, and how many segment ids are 1."""
+    a, b = 9, 12
+    return [1 + a + 1 + b + 1, b + 1]
+
+
+row_of_pair.wrong(
+    "SEP to A", [24, 12], "the last [SEP] closes B and has B's segment id, so there is one more"
+)
+row_of_pair.wrong(
+    "both SEPs to B",
+    [24, 14],
+    "the first [SEP] closes A and has A's segment id, so there is one less",
+)
+row_of_pair.wrong(
+    "no special tokens",
+    [21, 12],
+    "the special tokens are tokens: one [CLS], and a [SEP] behind each",
+)
+row_of_pair.wrong("one SEP", [23, 12], "each of the two texts ends with a [SEP]; you have one only")
+row_of_pair.wrong(
+    "one SEP, in B", [23, 13], "A ends with a [SEP] of its own: the row is one token longer"
+)
+
+
+@check("03", value=True)
+def best_of_100() -> float:
+    """The best possible accuracy in percent under the naive rule, in a text of 100 sentences."""
+    return 100 * (1 - 0.5 / 100)
+
+
+best_of_100.wrong(
+    "all pairs", 99.0, "1 in 100 of the *random* pairs is none; those are half of all pairs"
+)
+best_of_100.wrong("perfect", 100.0, "the same pair occurs with both labels: nobody can know which")
+best_of_100.wrong(
+    "the share", 0.5, "that is the share it must get wrong, in percent; what is left?"
+)
+best_of_100.wrong("not in percent", 0.995, "right as a share; the exercise asks for percent")
+
+
+def _boundless(answer: Any) -> Any:
+    """Infinity has several names."""
+    names = {"infinite", "infinity", "inf", "∞", "unbounded", "no bound", "without limit"}
+    return [
+        "without bound" if part == math.inf or str(part).lower() in names else part
+        for part in plain(answer)
+    ]
+
+
+@check("03", value=True, within=0.005, read=_boundless)
+def loss_of_guessing() -> list[float | str]:
+    """The loss of a model that gives every pair 50 %, and of one that is always certain."""
+    return [math.log(2), "without bound"]
+
+
+loss_of_guessing.wrong(
+    "certain is undecided",
+    [0.69, 0.69],
+    "0.69 is right for the first; the other gives p = 0 to the truth on every second pair: -log 0?",
+)
+loss_of_guessing.wrong(
+    "certain is half wrong",
+    [0.69, 1],
+    "1 would be bounded; -log p has no largest value, and here p of the truth is 0 at times",
+)
+loss_of_guessing.wrong(
+    "probability",
+    [0.5, "without bound"],
+    "0.5 is the probability; the loss is -log of it",
+)
+loss_of_guessing.wrong(
+    "bits", [1, "without bound"], "one *bit*: log2. In nats, with the natural logarithm, it is less"
+)
+
 
 # Complete
 
@@ -18,6 +102,12 @@ def _rows() -> list[tuple[Any, ...]]:
     return [(torch.tensor(row), row[-1]) for row in rows]
 
 
+def _any_row(rng: random.Random) -> tuple[Any, ...]:
+    a, b = (some(rng, [5, 6, 7, 9], 0, 4) for _ in "ab")
+    row = [2, *a, 3] if rng.random() < 0.2 else [2, *a, 3, *b, 3]
+    return torch.tensor([*row, *[0] * rng.choice([0, 0, 1, 3])]), 3
+
+
 @check(
     "03",
     cases=_rows,
@@ -25,6 +115,7 @@ def _rows() -> list[tuple[Any, ...]]:
         "a token is in B if a [SEP] stands *before* it",
         "`(ids == sep).cumsum(0)` counts up to and with each place; take the place itself away",
     ),
+    drawn=_any_row,
 )
 def segments_of(ids: Tensor, sep: int) -> list[int]:
     """Segment ids of a row: 0 up to and with the first [SEP], then 1."""
@@ -70,10 +161,11 @@ def _logits() -> list[tuple[Any, ...]]:
     "03",
     cases=_logits,
     hints=("which column is 'follows'? The constants say it", "compare the two columns of logits"),
+    drawn=lambda rng: (rng.choice([-3, 0, 3]) + normal(rng, rng.randint(1, 6), 2),),
 )
 def follows(logits: Tensor) -> list[bool]:
     """From logits [N, 2] to "does B follow?"."""
-    return [row[FOLLOWS] > row[RANDOM] for row in logits.tolist()]
+    return [row[IS_NEXT] > row[NOT_NEXT] for row in logits.tolist()]
 
 
 follows.wrong(
@@ -109,6 +201,9 @@ def _labels() -> list[tuple[Any, ...]]:
     hints=(
         "`np.flatnonzero(labels == 0)` gives the places of one kind",
         "keep the first `min(...)` of each kind; then sort",
+    ),
+    drawn=lambda rng: (
+        np.array(some(rng, rng.choice([[0, 1], [0, 1, 1], [0, 0, 1]]), 0, 12), dtype=np.int64),
     ),
 )
 def balanced(labels: NDArray[np.int64]) -> list[int]:
@@ -157,6 +252,13 @@ def _pairs() -> list[tuple[Any, ...]]:
     return [(np.array([row], dtype=kind)[0],) for row in rows]
 
 
+def _any_pair(rng: random.Random) -> tuple[Any, ...]:
+    ends = sorted(rng.sample(range(200), 3))
+    kind = [(name, np.int64) for name in ("a_start", "a_end", "b_start", "b_end")]
+    row = (ends[0], ends[1], ends[1], ends[2], 0)
+    return (np.array([row], dtype=[*kind, ("next_sentence_label", np.int64)])[0],)
+
+
 @check(
     "03",
     cases=_pairs,
@@ -164,13 +266,14 @@ def _pairs() -> list[tuple[Any, ...]]:
         "begin with `pair.copy()`, and read from `pair` while you write to the copy",
         "a_start and b_start change places, and a_end and b_end; then the label",
     ),
+    drawn=_any_pair,
 )
 def swap(pair: Any) -> list[int]:
     """A copy of a pair that follows, with A and B swapped and the label 1."""
     return [int(pair["b_start"]), int(pair["b_end"]), int(pair["a_start"]), int(pair["a_end"]), 1]
 
 
-def _swapped(pair: Any, names: dict[str, str], label: int | None = RANDOM) -> Any:
+def _swapped(pair: Any, names: dict[str, str], label: int | None = NOT_NEXT) -> Any:
     other = pair.copy()
     for new, old in names.items():
         other[new] = pair[old]
@@ -187,7 +290,7 @@ def _overwritten(pair: Any) -> Any:
     for end in ("start", "end"):
         other[f"a_{end}"] = other[f"b_{end}"]
         other[f"b_{end}"] = other[f"a_{end}"]
-    other["next_sentence_label"] = RANDOM
+    other["next_sentence_label"] = NOT_NEXT
     return other
 
 
@@ -219,9 +322,16 @@ def _triples() -> list[tuple[Any, ...]]:
     for sentences in (5, 20):
         a = rng.integers(0, sentences - 1, 400)
         label = rng.integers(0, 2, 400)
-        b = np.where(label == FOLLOWS, a + 1, rng.integers(0, sentences, 400))
+        b = np.where(label == IS_NEXT, a + 1, rng.integers(0, sentences, 400))
         cases.append(([tuple(map(int, row)) for row in zip(a, b, label, strict=True)],))
     return cases
+
+
+def _any_triples(rng: random.Random) -> tuple[Any, ...]:
+    n = rng.randint(3, 6)
+    pairs = [(rng.randrange(n - 1), rng.randrange(n), NOT_NEXT) for _ in range(rng.randint(2, 12))]
+    pairs += [(a := rng.randrange(n - 1), a + 1, IS_NEXT) for _ in range(rng.randint(1, 9))]
+    return (rng.sample(pairs, len(pairs)),)
 
 
 @check(
@@ -231,44 +341,45 @@ def _triples() -> list[tuple[Any, ...]]:
         "first gather the pairs whose label says random",
         "among those, count b == a + 1, and divide by how many there are",
     ),
+    drawn=_any_triples,
 )
 def false_negatives(pairs: list[tuple[int, int, int]]) -> float:
     """The share of random pairs in which B really follows A."""
-    random = [(a, b) for a, b, label in pairs if label == RANDOM]
+    random = [(a, b) for a, b, label in pairs if label == NOT_NEXT]
     return sum(b == a + 1 for a, b in random) / len(random)
 
 
 false_negatives.wrong(
     "of all pairs",
-    lambda pairs: sum(b == a + 1 and label == RANDOM for a, b, label in pairs) / len(pairs),
+    lambda pairs: sum(b == a + 1 and label == NOT_NEXT for a, b, label in pairs) / len(pairs),
     "you divide by all pairs; the share is of those that are called random",
 )
 false_negatives.wrong(
     "label 0",
     lambda pairs: (
-        sum(b == a + 1 for a, b, label in pairs if label == FOLLOWS)
-        / sum(label == FOLLOWS for _, _, label in pairs)
+        sum(b == a + 1 for a, b, label in pairs if label == IS_NEXT)
+        / sum(label == IS_NEXT for _, _, label in pairs)
     ),
     "you look at label 0; that is 'follows', and random is 1",
 )
 false_negatives.wrong(
     "of those that follow",
     lambda pairs: (
-        sum(label == RANDOM for a, b, label in pairs if b == a + 1)
+        sum(label == NOT_NEXT for a, b, label in pairs if b == a + 1)
         / sum(b == a + 1 for a, b, _ in pairs)
     ),
     "you divide by the pairs that follow; the question is how many of the random pairs do",
 )
 false_negatives.wrong(
     "count",
-    lambda pairs: sum(b == a + 1 for a, b, label in pairs if label == RANDOM),
+    lambda pairs: sum(b == a + 1 for a, b, label in pairs if label == NOT_NEXT),
     "that is how many there are; a share is between 0 and 1",
 )
 false_negatives.wrong(
     "same sentence",
     lambda pairs: (
-        sum(b == a for a, b, label in pairs if label == RANDOM)
-        / sum(label == RANDOM for _, _, label in pairs)
+        sum(b == a for a, b, label in pairs if label == NOT_NEXT)
+        / sum(label == NOT_NEXT for _, _, label in pairs)
     ),
     "b == a means that a sentence is paired with itself; B follows A when b == a + 1",
 )

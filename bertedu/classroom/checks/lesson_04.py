@@ -1,14 +1,102 @@
 """Checks of lesson 04: the input embeddings."""
 
 import math
+import random
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import normal, whole
 from bertedu.classroom.checks.framework import check
 from bertedu.config import BertConfig
 from bertedu.model import BertModel
+
+# Predict
+
+
+@check("04", value=True)
+def numbers_in_tables() -> list[int]:
+    """How many numbers are in BERT-base's position table and in its segment table."""
+    H = 768
+    return [512 * H, 2 * H]
+
+
+numbers_in_tables.wrong(
+    "this model's width",
+    [196_608, 768],
+    "that is for H = 384, the course's own model; BERT-base has H = 768",
+)
+numbers_in_tables.wrong("rows", [512, 2], "that is how many rows there are; each has H numbers")
+numbers_in_tables.wrong(
+    "one segment",
+    [393_216, 768],
+    "the position table is right; the segment table has two rows, one for A and one for B",
+)
+numbers_in_tables.wrong(
+    "three segments",
+    [393_216, 2_304],
+    "the position table is right; the segment ids are 0 and 1, so that there are two rows",
+)
+
+
+@check("04", value=True)
+def two_dogs() -> list[bool]:
+    """Are the input vectors of two equal words equal: in BERT, and without positions?"""
+    return [False, True]
+
+
+two_dogs.wrong(
+    "equal in both",
+    [True, True],
+    "the token's row is the same, but what is added to it: what differs between the two places?",
+)
+two_dogs.wrong(
+    "different in both",
+    [False, False],
+    "if the position table were all zeros, what could still differ? Token and segment are the same",
+)
+two_dogs.wrong(
+    "turned round",
+    [True, False],
+    "it is the other way round: in BERT the two positions add two different rows",
+)
+
+
+@check("04", value=True)
+def rows_read() -> list[int]:
+    """How many different rows are read for 20 tokens without a B, at least and at most."""
+    positions, segments = 20, 1
+    return [len({"[CLS]", "[SEP]", "a word"}) + positions + segments, 20 + positions + segments]
+
+
+rows_read.wrong(
+    "two segments",
+    [25, 42],
+    "there is no B, so that only one row of the segment table is read",
+)
+rows_read.wrong(
+    "one word only",
+    [22, 41],
+    "the most is right; for the least, [CLS] and [SEP] have rows of their own beside the one word",
+)
+rows_read.wrong(
+    "no segment",
+    [23, 40],
+    "the segment table is read, too, though always the same row: one more",
+)
+rows_read.wrong(
+    "each read",
+    [60, 60],
+    "so many times a row is read; but one row may be read many times: count the different ones",
+)
+rows_read.wrong(
+    "always all",
+    [41, 41],
+    "the most is right; for the least, let all eighteen words be the same",
+)
+
 
 # Complete
 
@@ -20,7 +108,18 @@ def _tables_and_ids() -> list[tuple[Any, ...]]:
             for V, H, S in shapes]  # fmt: skip
 
 
-@check("04", cases=_tables_and_ids, hints=("indexing with a tensor of numbers picks rows",))
+def _any_table(rng: random.Random) -> tuple[Any, ...]:
+    V = rng.randint(2, 9)
+    return normal(rng, V, rng.randint(1, 5)), whole(rng, 0, V, rng.randint(1, 7))
+
+
+@check(
+    "04",
+    cases=_tables_and_ids,
+    hints=("indexing with a tensor of numbers picks rows",),
+    drawn=_any_table,
+    without=("embedding",),
+)
 def look_up(table: Tensor, ids: Tensor) -> list[list[float]]:
     """The rows of a table [V, H] for ids [S]."""
     rows = table.tolist()
@@ -56,6 +155,11 @@ def _vectors() -> list[tuple[Any, ...]]:
     return [(torch.tensor([[1.0, 0, 0, 0]]),), (wide,), (odd,), (tiny, 1e-3)]
 
 
+def _any_vectors(rng: random.Random) -> tuple[Any, ...]:
+    x = rng.choice([-2, 0, 3]) + normal(rng, rng.randint(1, 4), rng.randint(2, 8))
+    return (x, rng.choice([1e-3, 0.1, 1.0])) if rng.random() < 0.6 else (x,)
+
+
 @check(
     "04",
     cases=_vectors,
@@ -63,6 +167,7 @@ def _vectors() -> list[tuple[Any, ...]]:
         "two steps for each row: take its mean away; divide by the root of (variance + eps)",
         "the variance is the mean of the squares, `.square().mean(dim=-1, keepdim=True)`",
     ),
+    drawn=_any_vectors,
 )
 def layer_norm(x: Tensor, eps: float = 1e-12) -> list[list[float]]:
     """LayerNorm without scale and shift, for vectors [S, H]."""
@@ -127,6 +232,7 @@ def _two_vectors() -> list[tuple[Any, ...]]:
     "04",
     cases=_two_vectors,
     hints=("the dot product, divided by both lengths", "`one @ other`, and `one.norm()`"),
+    drawn=lambda rng: tuple(normal(rng, 2, rng.randint(2, 8), scale=rng.choice([0.3, 1, 4]))),
 )
 def cosine(one: Tensor, other: Tensor) -> float:
     """The cosine of two vectors."""
@@ -165,29 +271,36 @@ cosine.wrong(
 # Build
 
 
-def _sums() -> list[tuple[Any, ...]]:
+@cache
+def _tables() -> dict[str, Tensor]:
+    """Small tables; there are more positions than the 64 that the exercise speaks of."""
     rng = torch.Generator().manual_seed(11)
-    sizes = {"token": 40, "segment": 2, "position": 12}
-    tables = {name: torch.randn(rows, 10, generator=rng) for name, rows in sizes.items()}
-    chosen = [(5, 0, 0), (17, 1, 11), (0, 1, 3), (39, 0, 7)]
-    return [(tables, tables["token"][t] + tables["segment"][s] + tables["position"][p], s)
-            for t, s, p in chosen]  # fmt: skip
+    sizes = {"token": 40, "segment": 2, "position": 80}
+    return {name: torch.randn(rows, 10, generator=rng) for name, rows in sizes.items()}
+
+
+def _any_sum(rng: random.Random) -> tuple[Any, ...]:
+    tables = _tables()
+    token, segment, place = rng.randrange(40), rng.randrange(2), rng.randrange(64)
+    parts = tables["token"][token], tables["segment"][segment], tables["position"][place]
+    return tables, parts[0] + parts[1] + parts[2], segment
 
 
 @check(
     "04",
-    cases=_sums,
     hints=(
         "take the segment and each position away in turn; one rest is a row of the token table",
         "`torch.cdist(rests, tables['token']).min(dim=1).values` is how near each rest comes",
     ),
+    drawn=_any_sum,
+    count=12,
 )
 def position_of(tables: dict[str, Tensor], vector: Tensor, segment_id: int) -> int:
     """The position of a token, from its vector token + segment + position."""
     nearest = []
     for position in tables["position"]:
         rest = vector - tables["segment"][segment_id] - position
-        nearest.append(min(float((rest - token).norm()) for token in tables["token"]))
+        nearest.append(float((rest - tables["token"]).norm(dim=1).min()))
     return nearest.index(min(nearest))
 
 
@@ -223,7 +336,8 @@ position_of.wrong(
 )
 
 
-def _models_and_ids() -> list[tuple[Any, ...]]:
+@cache
+def _model() -> BertModel:
     sizes = BertConfig(
         vocab_size=30,
         hidden_size=8,
@@ -234,17 +348,21 @@ def _models_and_ids() -> list[tuple[Any, ...]]:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(12)
-        model = BertModel(sizes).eval()
-        return [(model, torch.randint(1, 30, (S,)), shift) for S, shift in ((6, 5), (4, 2), (9, 3))]
+        return BertModel(sizes).eval()
+
+
+def _any_shift(rng: random.Random) -> tuple[Any, ...]:
+    return _model(), whole(rng, 1, 30, rng.randint(2, 9)), rng.randint(1, 9)
 
 
 @check(
     "04",
-    cases=_models_and_ids,
     hints=(
         "the attention mask is 0 for the padding; the words' states begin at `shift`",
         "`model(ids[None]).last_hidden_state[0]` is [S, H]; compare it with [shift:] of the moved",
     ),
+    drawn=_any_shift,
+    count=20,
 )
 def shift_difference(model: Any, ids: Tensor, shift: int) -> float:
     """How much the states change when a number of [PAD] stands in front of the sentence."""

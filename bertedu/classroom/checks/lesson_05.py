@@ -1,13 +1,107 @@
 """Checks of lesson 05: self-attention."""
 
 import math
+import random
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import normal, some, whole
 from bertedu.classroom.checks.framework import check
+
+# Predict
+
+
+@check(
+    "05", value=True, read=lambda names: set(names) if isinstance(names, list | tuple) else names
+)
+def is_attends_to() -> set[str]:
+    """To which tokens "is" attends most, when its query is (0, 2)."""
+    keys = {"dog": (1, 0), "is": (0, 1), "cute": (1, 1)}
+    scores = {token: 0 * key[0] + 2 * key[1] for token, key in keys.items()}
+    return {token for token, score in scores.items() if score == max(scores.values())}
+
+
+is_attends_to.wrong(
+    "itself",
+    {"is"},
+    "is any other key's second number as large? A token does not come first with itself by right",
+)
+is_attends_to.wrong(
+    "cute", {"cute"}, "a first number in the key counts nothing here: the query has 0 there"
+)
+is_attends_to.wrong(
+    "as before",
+    {"dog", "cute"},
+    "those two have the same *first* number; the query (0, 2) looks at the second one",
+)
+is_attends_to.wrong(
+    "all",
+    {"dog", "is", "cute"},
+    "only a query of zeros looks at all alike; here dog's score is 0 and the others' is not",
+)
+
+
+@check("05", value=True)
+def shares_after() -> list[str]:
+    """What becomes of a row's shares when its scores grow by 100, and when they grow 100 times."""
+    return ["nothing", "less even"]
+
+
+shares_after.wrong(
+    "adding evens out",
+    ["more even", "less even"],
+    "e^(s + 100) = e^s · e^100: what becomes of a factor that all of a row have?",
+)
+shares_after.wrong(
+    "adding sharpens",
+    ["less even", "less even"],
+    "the second is right; of a sum that all scores share nothing is left: e^100 cancels",
+)
+shares_after.wrong(
+    "nothing at all",
+    ["nothing", "nothing"],
+    "the first is right; times 100, the *differences* between the scores grow as well",
+)
+shares_after.wrong(
+    "multiplying evens out",
+    ["nothing", "more even"],
+    "the first is right; larger differences give the largest score more, not less",
+)
+
+
+@check("05", value=True)
+def how_many_shares() -> list[int]:
+    """How many attention probabilities BERT-base computes for 128 and for 512 tokens."""
+    return [12 * 12 * 128 * 128, 12 * 12 * 512 * 512]
+
+
+how_many_shares.wrong(
+    "one layer",
+    [196_608, 3_145_728],
+    "that is one layer with its 12 heads; there are 12 layers",
+)
+how_many_shares.wrong(
+    "one head each", [16_384, 262_144], "that is a single head; there are 12 in each of 12 layers"
+)
+how_many_shares.wrong(
+    "not squared",
+    [18_432, 73_728],
+    "every token looks at every token: S × S shares in each head, not S",
+)
+how_many_shares.wrong(
+    "four times",
+    [2_359_296, 9_437_184],
+    "the first is right; four times as long is four times as many rows *and* columns",
+)
+how_many_shares.wrong(
+    "times D",
+    [12 * 12 * 128 * 128 * 64, 12 * 12 * 512 * 512 * 64],
+    "one number for each pair of tokens: D is used up by the dot product",
+)
+
 
 # Complete
 
@@ -22,6 +116,12 @@ def _scores() -> list[tuple[Any, ...]]:
     ]
 
 
+def _any_scores(rng: random.Random) -> tuple[Any, ...]:
+    shape = some(rng, [1, 2, 3, 4], 1, 3)
+    rows = normal(rng, *shape[:-1], 1, scale=rng.choice([0, 0, 300, 800]))  # far apart, large
+    return (normal(rng, *shape, scale=rng.choice([1, 1, 5])) + rows,)
+
+
 @check(
     "05",
     cases=_scores,
@@ -29,6 +129,7 @@ def _scores() -> list[tuple[Any, ...]]:
         "e to the power of each score, divided by the row's sum of these powers",
         "take the row's maximum away first: no share changes, and no power is infinite",
     ),
+    drawn=_any_scores,
 )
 def softmax(scores: Tensor) -> list[Any]:
     """The softmax over the last dimension, safe for large scores."""
@@ -92,6 +193,14 @@ def _shares() -> list[tuple[Any, ...]]:
     return [(middle,), (extremes,), (torch.randn(2, 3, 3, generator=rng).softmax(-1),)]
 
 
+def _any_shares(rng: random.Random) -> tuple[Any, ...]:
+    shape = [*some(rng, [1, 2, 3], 0, 2), rng.randint(2, 5)]
+    kept = (whole(rng, 0, 3, *shape) > 0).float()  # some shares are 0
+    kept[..., rng.randrange(shape[-1])] = 1
+    powers = normal(rng, *shape).exp() * (kept if rng.random() < 0.5 else 1)
+    return (powers / powers.sum(-1, keepdim=True),)
+
+
 @check(
     "05",
     cases=_shares,
@@ -99,6 +208,7 @@ def _shares() -> list[tuple[Any, ...]]:
         "for each row: minus the sum of p · log p",
         "log 0 is -∞ and 0 · ∞ is nan: `probs.clamp(min=1e-30).log()` keeps the log finite",
     ),
+    drawn=_any_shares,
 )
 def entropy(probs: Tensor) -> Any:
     """The entropy of each row of shares, in nats."""
@@ -144,6 +254,11 @@ def _states() -> list[tuple[Any, ...]]:
     return [(torch.randn(S, A * D, generator=rng), A) for S, A, D in ((3, 2, 2), (5, 3, 4))]
 
 
+def _any_states(rng: random.Random) -> tuple[Any, ...]:
+    A = rng.randint(1, 4)
+    return normal(rng, rng.randint(1, 5), A * rng.randint(1, 4)), A
+
+
 @check(
     "05",
     cases=_states,
@@ -151,6 +266,7 @@ def _states() -> list[tuple[Any, ...]]:
         "first cut each token's vector: [S, H] becomes [S, A, D]",
         "then exchange the first two dimensions: `.transpose(0, 1)`",
     ),
+    drawn=_any_states,
 )
 def heads_of(states: Tensor, A: int) -> list[list[list[float]]]:
     """States [S, H] cut into heads [A, S, D]."""
@@ -189,6 +305,13 @@ def _queries() -> list[tuple[Any, ...]]:
     return [(*torch.randn(3, 2, len(mask), 4, generator=rng), torch.tensor(mask)) for mask in masks]
 
 
+def _any_queries(rng: random.Random) -> tuple[Any, ...]:
+    A, S, D = rng.randint(1, 2), rng.randint(2, 4), rng.randint(2, 3)
+    mask = whole(rng, 0, 2, S).bool()
+    mask[rng.randrange(S)] = True
+    return *normal(rng, 3, A, S, D, scale=1.5), mask
+
+
 @check(
     "05",
     cases=_queries,
@@ -196,6 +319,8 @@ def _queries() -> list[tuple[Any, ...]]:
         "scores, divided by √D; shut keys out; softmax; mix the values",
         "`scores.masked_fill(~mask, -math.inf)` *before* the softmax",
     ),
+    drawn=_any_queries,
+    without=("bertedu.attention", "scaled_dot_product_attention"),
 )
 def masked_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> list[Any]:
     """Attention with a mask, from q, k, v [A, S, D] to contexts [A, S, D]."""
@@ -268,6 +393,11 @@ def _two_attentions() -> list[tuple[Any, ...]]:
             for L, A, S in ((2, 3, 4), (3, 2, 5), (4, 4, 3))]  # fmt: skip
 
 
+def _any_attentions(rng: random.Random) -> tuple[Any, ...]:
+    shape = rng.randint(2, 3), rng.randint(2, 4), *[rng.randint(2, 4)] * 2
+    return tuple(normal(rng, 2, *shape, scale=2).softmax(-1))
+
+
 @check(
     "05",
     cases=_two_attentions,
@@ -275,6 +405,7 @@ def _two_attentions() -> list[tuple[Any, ...]]:
         "the largest change of each head: `(one - other).abs().amax(dim=(2, 3))`, [L, A]",
         "argmin counts through all heads; `divmod(number, A)` makes layer and head of it",
     ),
+    drawn=_any_attentions,
 )
 def steadiest_head(one: Tensor, other: Tensor) -> tuple[int, int]:
     """The (layer, head) whose attention changes least, of two attentions [L, A, S, S]."""
@@ -310,6 +441,13 @@ steadiest_head.wrong(
         (change := (one - other).abs().mean(dim=(2, 3))), change.flatten().argmin()
     ),
     "you take the mean change; the exercise asks for the largest change of any share",
+)
+steadiest_head.wrong(
+    "smallest change",
+    lambda one, other: _place(
+        (change := (one - other).abs().amin(dim=(2, 3))), change.flatten().argmin()
+    ),
+    "you compare each head's *smallest* change; it is its largest one that shall be small",
 )
 steadiest_head.wrong(
     "one number",

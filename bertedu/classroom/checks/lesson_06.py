@@ -1,12 +1,60 @@
 """Checks of lesson 06: the whole model."""
 
+import random
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bertedu.classroom.checks.drawing import padded, whole
 from bertedu.classroom.checks.framework import check
 from bertedu.config import BertConfig
+
+# Predict
+
+
+@check("06", value=True)
+def more_for_heads() -> int:
+    """How many parameters more BERT-base has with 24 heads instead of 12."""
+    return 0
+
+
+more_for_heads.wrong(
+    "twice the attention",
+    12 * 4 * (768 * 768 + 768),
+    "heads cut the width, they do not add to it: 24 heads are half as wide",
+)
+more_for_heads.wrong(
+    "queries, keys, values",
+    12 * 3 * (768 * 768 + 768),
+    "queries, keys and values have H numbers in all, however they are cut",
+)
+more_for_heads.wrong(
+    "fewer",
+    -12 * 2 * 768 * 768,
+    "narrower heads have smaller matrices each, but there are twice as many: the sum stays",
+)
+
+
+@check("06", value=True)
+def more_for_length() -> int:
+    """How many parameters more BERT-base has when it reads 1,024 tokens."""
+    return (1024 - 512) * 768
+
+
+more_for_length.wrong(
+    "nothing", 0, "one of the three tables has a row for each place of the text: which?"
+)
+more_for_length.wrong(
+    "all rows", 1024 * 768, "that is the whole new table; 512 of its rows were there before"
+)
+more_for_length.wrong("rows only", 512, "that is how many rows there are more; each has H numbers")
+more_for_length.wrong(
+    "rows in each layer",
+    12 * 512 * 768,
+    "positions are looked up once, before the first layer; the layers have no rows of their own",
+)
+
 
 # Complete
 
@@ -18,6 +66,7 @@ from bertedu.config import BertConfig
         "four square matrices with their biases; two matrices H × wide with theirs; two LayerNorms",
         "a dense layer from a to b numbers has a · b + b parameters; a LayerNorm has 2 H",
     ),
+    drawn=lambda rng: (rng.randint(2, 99), rng.randint(2, 399)),
 )
 def one_layer(H: int, wide: int) -> int:
     """The parameters of one layer, for width H and any feed-forward width."""
@@ -72,6 +121,7 @@ def _real() -> list[tuple[Any, ...]]:
         "the scores are [B, A, queries, keys]; a 1 in a shape stands for 'the same for all'",
         "the values stay in the last place; `[:, None, None, :]` puts two ones before it",
     ),
+    drawn=lambda rng: (padded(rng, rng.randint(1, 3), rng.randint(2, 5)).bool(),),
 )
 def mask_for_keys(real: Tensor) -> Tensor:
     """A mask [B, S] in the shape that shuts out keys."""
@@ -120,6 +170,18 @@ def _configs() -> list[tuple[Any, ...]]:
     return [(BertConfig(),), (small,), (BertConfig(num_hidden_layers=1, hidden_size=96),)]
 
 
+def _any_config(rng: random.Random) -> tuple[Any, ...]:
+    config = BertConfig(
+        vocab_size=rng.randint(9, 99),
+        hidden_size=2 * rng.randint(1, 20),
+        num_hidden_layers=rng.randint(1, 6),
+        num_attention_heads=2,
+        intermediate_size=rng.randint(2, 99),
+        max_position_embeddings=rng.randint(4, 50),
+    )
+    return (config,)
+
+
 @check(
     "06",
     cases=_configs,
@@ -127,6 +189,8 @@ def _configs() -> list[tuple[Any, ...]]:
         "`by_formula(c)` has the parts; which of them are there once for each layer?",
         "divide attention, feed-forward and LayerNorm by the number of layers",
     ),
+    drawn=_any_config,
+    count=20,
 )
 def with_shared_layers(c: BertConfig) -> int:
     """The parameters of a BERT whose layers are one and the same, encoder and pooler."""
@@ -196,6 +260,12 @@ def _models() -> list[tuple[Any, ...]]:
     return [(_Model(3), n, ids, segments, mask) for n in (0, 1, 3)]
 
 
+def _any_model(rng: random.Random) -> tuple[Any, ...]:
+    layers, shape = rng.randint(1, 4), (rng.randint(1, 3), rng.randint(2, 5))
+    mask, segments = padded(rng, *shape), whole(rng, 0, 2, *shape)
+    return _Model(layers), rng.randint(0, layers), whole(rng, 1, 9, *shape), segments, mask
+
+
 @check(
     "06",
     cases=_models,
@@ -203,6 +273,7 @@ def _models() -> list[tuple[Any, ...]]:
         "embeddings first; then the first n layers, one after the other",
         "`attention_mask.bool()[:, None, None, :]` is the mask that each layer takes",
     ),
+    drawn=_any_model,
 )
 def states_after(
     model: Any, n: int, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor

@@ -1,6 +1,7 @@
 """Checks of lesson 07: both tasks learned at once."""
 
 import math
+import random
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,70 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from bertedu.classroom.checks.drawing import normal, whole
 from bertedu.classroom.checks.framework import check
 from bertedu.utils.validation import IGNORED
+
+# Predict
+
+
+@check("07", value=True)
+def how_many_losses() -> list[int]:
+    """How many -log p go into the words' mean and into the pairs', for 32 rows of 128 tokens."""
+    return [32 * 19, 32]
+
+
+how_many_losses.wrong(
+    "all tokens", [4096, 32], "only the chosen tokens are asked: 19 in each row, not 128"
+)
+how_many_losses.wrong(
+    "one row", [19, 1], "that is one row; a batch has 32, and the mean runs over all of them"
+)
+how_many_losses.wrong(
+    "two sentences", [608, 64], "a row is one pair and one question: does B follow A?"
+)
+how_many_losses.wrong(
+    "masked only", [486, 32], "random and kept tokens are asked as well: all 19 of each row count"
+)
+
+
+@check("07", value=True, within=0.5)
+def billions() -> float:
+    """The tokens of the paper's pretraining, in billions."""
+    return 1_000_000 * 256 * 512 / 1e9
+
+
+billions.wrong(
+    "a corpus", 3, "3.3 billion words are in the text; it was read about forty times over"
+)
+billions.wrong("rows", 256, "256 is the number of rows in a step: steps × rows × tokens in a row")
+billions.wrong("thousands", 131_072, "right, but in millions: the exercise asks for billions")
+billions.wrong("one length", 128, "that is the paper's own rounding; 10⁶ · 256 · 512 is a bit more")
+
+
+@check("07", value=True, within=0.05)
+def knows_nothing() -> list[float | bool]:
+    """The joint loss of two heads that know nothing of 500 tokens; and has 6.9 learned?"""
+    return [math.log(500) + math.log(2), False]
+
+
+knows_nothing.wrong(
+    "words only", [6.2, True], "6.2 is for the words alone; the pairs' head knows nothing either"
+)
+knows_nothing.wrong(
+    "words only, no",
+    [6.2, False],
+    "6.2 is for the words alone; add what a coin costs on the pairs",
+)
+knows_nothing.wrong(
+    "learned all the same",
+    [6.9, True],
+    "the number is right; so is there anything left that it could have learned?",
+)
+knows_nothing.wrong(
+    "bits", [10.0, True], "these are bits (log2); nats have the natural logarithm, `math.log`"
+)
+
 
 # Complete
 
@@ -27,6 +90,13 @@ def _both_tasks() -> list[tuple[Any, ...]]:
     return cases
 
 
+def _any_tasks(rng: random.Random) -> tuple[Any, ...]:
+    B, S, V = rng.randint(1, 4), rng.randint(2, 6), rng.randint(3, 7)
+    labels = torch.where(whole(rng, 0, 2, B, S) == 0, whole(rng, 0, V, B, S), IGNORED)
+    labels[:, 0] = whole(rng, 0, 2, B)
+    return normal(rng, B, S, V), labels, normal(rng, B, 2), whole(rng, 0, 2, B)
+
+
 @check(
     "07",
     cases=_both_tasks,
@@ -34,6 +104,7 @@ def _both_tasks() -> list[tuple[Any, ...]]:
         "two means, added: one over the chosen tokens, one over the pairs",
         "`counted = word_labels != -100`; then cross_entropy of `[counted]` only",
     ),
+    drawn=_any_tasks,
 )
 def joint_loss(
     word_logits: Tensor, word_labels: Tensor, pair_logits: Tensor, pair_labels: Tensor
@@ -110,6 +181,15 @@ joint_loss.wrong(
 )
 
 
+def _any_step(rng: random.Random) -> tuple[Any, ...]:
+    warmup = rng.randint(1, 30)
+    steps = warmup + rng.randint(2, 60)
+    step = rng.choice(
+        [0, warmup - 1, warmup, steps - 1, rng.randrange(steps), rng.randrange(warmup)]
+    )
+    return step, warmup, steps
+
+
 @check(
     "07",
     cases=lambda: (
@@ -120,6 +200,7 @@ joint_loss.wrong(
         "two straight lines: up to `warmup`, then down to the end",
         "up: (step + 1) / warmup; down: what is left of the steps, divided by all after warm-up",
     ),
+    drawn=_any_step,
 )
 def share_of_peak(step: int, warmup: int, steps: int) -> float:
     """Linear warm-up and decay: the learning rate of a step, as a share of its peak."""
@@ -172,6 +253,12 @@ def _texts() -> list[tuple[Any, ...]]:
             for V, n, m in ((6, 40, 10), (20, 30, 15), (9, 200, 50))]  # fmt: skip
 
 
+def _any_texts(rng: random.Random) -> tuple[Any, ...]:
+    V = rng.randint(3, 12)
+    text, exam = (whole(rng, 0, V, rng.randint(2, 20)).numpy() for _ in "ab")
+    return text, exam, V
+
+
 @check(
     "07",
     cases=_texts,
@@ -179,6 +266,7 @@ def _texts() -> list[tuple[Any, ...]]:
         "`np.bincount(ids, minlength=V)` counts each token; add 1 to each count",
         "the exam's losses are `-np.log(shares)[exam_ids]`; take their mean",
     ),
+    drawn=_any_texts,
 )
 def unigram_loss(training_ids: NDArray[np.int64], exam_ids: NDArray[np.int64], V: int) -> float:
     """The mean of -log p of an exam's ids, p from the counts of a training text."""

@@ -1,6 +1,7 @@
 """Checks of lesson 08: one answer for a whole text."""
 
 import math
+import random
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,58 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import normal, padded, some, whole
 from bertedu.classroom.checks.framework import check
+
+# Predict
+
+
+@check("08", value=True)
+def numbers_in_head() -> int:
+    """How many parameters the classifier for 5 classes on BERT-base's pooled [CLS] has."""
+    return 5 * 768 + 5
+
+
+numbers_in_head.wrong(
+    "no bias", 5 * 768, "that is the matrix; each class also has a bias, a number of its own"
+)
+numbers_in_head.wrong(
+    "one bias", 5 * 768 + 1, "each of the five classes has a bias of its own, not all together"
+)
+numbers_in_head.wrong(
+    "with the pooler",
+    768 * 768 + 768 + 5 * 768 + 5,
+    "the pooler is there already: next sentence prediction trained it",
+)
+numbers_in_head.wrong(
+    "a row for each token",
+    5 * 512 * 768 + 5,
+    "only [CLS] is read, one vector of 768 numbers, however long the text is",
+)
+numbers_in_head.wrong(
+    "our size", 5 * 384 + 5, "384 is the width of the course's model; BERT-base is 768 wide"
+)
+
+
+@check("08", value=True, within=0.005)
+def loss_of_fresh_head() -> float:
+    """About how large the loss of a fresh head with 4 classes is, in nats with two decimals."""
+    return -math.log(1 / 4)
+
+
+loss_of_fresh_head.wrong(
+    "two classes", 0.69, "that is log 2, for two classes; here a guess is right one time in four"
+)
+loss_of_fresh_head.wrong(
+    "in bits", 2.0, "that is in bits, with the logarithm to base 2; nats have the natural one"
+)
+loss_of_fresh_head.wrong(
+    "the probability", 0.25, "that is the probability of the right class; the loss is its -log"
+)
+loss_of_fresh_head.wrong(
+    "the sign", -1.39, "the sign: the logarithm of 1/4 is negative, and the loss is minus that"
+)
+
 
 # Complete
 
@@ -21,6 +73,11 @@ def _pooled() -> list[tuple[Any, ...]]:
              torch.randn(K, generator=rng)) for B, H, K in sizes]  # fmt: skip
 
 
+def _any_pooled(rng: random.Random) -> tuple[Any, ...]:
+    B, H, K = rng.randint(1, 4), rng.randint(2, 6), rng.randint(2, 4)
+    return normal(rng, B, H), normal(rng, K, H), normal(rng, K)
+
+
 @check(
     "08",
     cases=_pooled,
@@ -28,6 +85,7 @@ def _pooled() -> list[tuple[Any, ...]]:
         "a class's logit is the dot product of the vector and the class's row, plus its bias",
         "`pooled @ weight.T + bias` has the shape [B, K]; the probabilities of a row sum to 1",
     ),
+    drawn=_any_pooled,
 )
 def class_probabilities(pooled: Tensor, weight: Tensor, bias: Tensor) -> list[list[float]]:
     """The probability of each class, from vectors [B, H], weight [K, H] and bias [K]."""
@@ -81,6 +139,11 @@ def _outputs() -> list[tuple[Any, ...]]:
     return cases
 
 
+def _any_outputs(rng: random.Random) -> tuple[Any, ...]:
+    B, S, H = rng.randint(1, 3), rng.randint(1, 5), rng.randint(2, 3)
+    return normal(rng, B, S, H), padded(rng, B, S), rng.randint(1, 5)
+
+
 @check(
     "08",
     cases=_outputs,
@@ -88,6 +151,7 @@ def _outputs() -> list[tuple[Any, ...]]:
         "three things: zeros at the padding, cut to `positions`, zeros where the batch is shorter",
         "`F.pad(x, (0, 0, 0, more))` adds rows of zeros; `.flatten(1)` lays all rows end to end",
     ),
+    drawn=_any_outputs,
 )
 def concatenated(states: Tensor, attention_mask: Tensor, positions: int) -> list[list[float]]:
     """The first outputs of each text, one after the other: [B, S, H] to [B, positions * H]."""
@@ -177,6 +241,10 @@ def _negates(text: str) -> float:
         "ask once with the whole text, and once without each word; subtract",
         "without word i: `words[:i] + words[i + 1:]`, joined by blanks",
     ),
+    drawn=lambda rng: (
+        rng.choice([_likes, _negates]),
+        " ".join(some(rng, ["not", "good", "so", "food", "and"], 1, 7)),
+    ),
 )
 def word_effects(probability: Callable[[str], float], text: str) -> list[float]:
     """For each word, the text's probability minus the one without that word."""
@@ -240,6 +308,12 @@ def _exams() -> list[tuple[Any, ...]]:
     return cases
 
 
+def _any_exam(rng: random.Random) -> tuple[Any, ...]:
+    N, D = rng.randint(8, 30), rng.choice([50, 101, 150])
+    right = whole(rng, 0, 10, 2, N) < torch.tensor([[rng.randint(3, 9)], [rng.randint(3, 9)]])
+    return *right.numpy(), whole(rng, 0, N, D, N).numpy()
+
+
 @check(
     "08",
     cases=_exams,
@@ -247,6 +321,8 @@ def _exams() -> list[tuple[Any, ...]]:
         "`right_a[draws]` is [D, N]: its mean over the last axis is an accuracy for each draw",
         "subtract the two accuracies draw by draw; then `np.percentile(..., [2.5, 97.5])`",
     ),
+    drawn=_any_exam,
+    count=20,
 )
 def paired_interval(right_a: Any, right_b: Any, draws: Any) -> list[float]:
     """Between which two numbers 95 % of the draws' differences in accuracy, a minus b, lie."""

@@ -1,6 +1,7 @@
 """Checks of lesson 09: slot filling."""
 
 import math
+import random
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Any
@@ -8,11 +9,89 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import normal, some
 from bertedu.classroom.checks.framework import check
 from bertedu.finetuning.bio import mend
 
 Span = tuple[str, int, int]
 Spans = Sequence[Sequence[Span]]
+
+# Predict
+
+
+@check("09", value=True)
+def counted_labels() -> dict[str, int]:
+    """Words, tokens and counted labels of the request with the ukulele."""
+    pieces = {"ukulele": ["uk", "##ule", "##le"]}
+    words = ["remind", "me", "to", "tune", "the", "ukulele"]
+    tokens = ["[CLS]", *(p for word in words for p in pieces.get(word, [word])), "[SEP]"]
+    return {"words": len(words), "tokens": len(tokens), "counted": len(words)}
+
+
+counted_labels.wrong(
+    "every piece",
+    {"words": 6, "tokens": 10, "counted": 8},
+    "you count a label for every piece: a word answers once, at its first piece",
+)
+counted_labels.wrong(
+    "every token",
+    {"words": 6, "tokens": 10, "counted": 10},
+    "[CLS] and [SEP] belong to no word, and later pieces have -100: none of them counts",
+)
+counted_labels.wrong(
+    "no special tokens",
+    {"words": 6, "tokens": 8, "counted": 6},
+    "the input also has [CLS] in front and [SEP] behind",
+)
+counted_labels.wrong(
+    "words for tokens",
+    {"words": 6, "tokens": 8, "counted": 5},
+    "the split word still answers, with its first piece; and [CLS] and [SEP] are tokens, too",
+)
+
+
+@check("09", value=True, within=0.005)
+def table_for_four() -> dict[str, float]:
+    """Tag accuracy, precision, recall and F1 of one prediction, by hand."""
+    words = 12
+    gold = {("party_size", 4, 4), ("restaurant", 6, 8), ("date", 9, 9), ("time", 11, 11)}
+    found = {("party_size", 4, 4), ("restaurant", 7, 8), ("date", 9, 9)}
+    wrong_tags = {6, 7, 11}  # B- and I- are other tags; and an O for a B-
+    right = len(gold & found)
+    return {
+        "tag accuracy": (words - len(wrong_tags)) / words,
+        "precision": right / len(found),
+        "recall": right / len(gold),
+        "f1": 2 * right / (len(found) + len(gold)),
+    }
+
+
+table_for_four.wrong(
+    "half right",
+    {"tag accuracy": 9 / 12, "precision": 2.5 / 3, "recall": 2.5 / 4, "f1": 5 / 7},
+    "you count the restaurant as half right: a slot is right as a whole, or not at all",
+)
+table_for_four.wrong(
+    "overlap",
+    {"tag accuracy": 9 / 12, "precision": 1.0, "recall": 3 / 4, "f1": 6 / 7},
+    "“golden dragon” only overlaps “the golden dragon”: its first word is wrong, so the slot is",
+)
+table_for_four.wrong(
+    "turned round",
+    {"tag accuracy": 9 / 12, "precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7},
+    "precision and recall are exchanged: precision is a share of what was *found*",
+)
+table_for_four.wrong(
+    "arithmetic mean",
+    {"tag accuracy": 9 / 12, "precision": 2 / 3, "recall": 2 / 4, "f1": 7 / 12},
+    "F1 is not the ordinary mean of the two: it is 2 · right / (found + true)",
+)
+table_for_four.wrong(
+    "golden is right",
+    {"tag accuracy": 10 / 12, "precision": 2 / 3, "recall": 2 / 4, "f1": 4 / 7},
+    "“golden” has B-restaurant where I-restaurant is right: these are two different tags",
+)
+
 
 # Complete
 
@@ -35,6 +114,7 @@ Spans = Sequence[Sequence[Span]]
         "a slot begins at a B-, and at an I- whose `before[2:] != tag[2:]`; else an I- goes on",
         "at a beginning append [label, i, i]; at any other I- set the last one's third number to i",
     ),
+    drawn=lambda rng: (some(rng, ["O", "O", "B-time", "I-time", "B-date", "I-date"], 0, 7),),
 )
 def tags_to_slots(tags: Sequence[str]) -> list[list[Any]]:
     """The slots that tags mark, [label, first word, last word]; an I- in the wrong place begins."""
@@ -120,6 +200,14 @@ def _judged() -> list[tuple[Any, ...]]:
     ]
 
 
+def _any_slots(rng: random.Random) -> tuple[Any, ...]:
+    slots = [(label, a, b) for label in ("time", "date") for a, b in ((0, 0), (0, 1), (2, 3))]
+    requests = rng.randint(1, 4)
+    gold = [rng.sample(slots, rng.randint(0, 3)) for _ in range(requests)]
+    found = [rng.sample([*slots, *true], rng.randint(0, 3)) for true in gold]
+    return gold, [list(dict.fromkeys(some_found)) for some_found in found]
+
+
 @check(
     "09",
     cases=_judged,
@@ -127,6 +215,7 @@ def _judged() -> list[tuple[Any, ...]]:
         "a slot is right if the *same sentence* has one with the same label, first and last word",
         "over all sentences add up `len(set(a) & set(b))`; then divide, with 0 for 0 / 0",
     ),
+    drawn=_any_slots,
 )
 def slot_f1(gold: Spans, found: Spans) -> list[float]:
     """Precision, recall and F1 of whole slots over all sentences."""
@@ -240,6 +329,13 @@ def _legal(path: Sequence[str]) -> bool:
     return not mend(path)[1]
 
 
+def _any_path(rng: random.Random) -> tuple[Any, ...]:
+    tags = rng.choice([["O", "B-time", "I-time"], ["O", "B-time", "I-time", "B-date", "I-date"]])
+    words = rng.randint(1, 3 if len(tags) > 3 else 4)
+    scale = rng.choice([0.5, 1.5, 4])
+    return normal(rng, words, len(tags), scale=scale).log_softmax(-1), tags
+
+
 @check(
     "09",
     cases=_paths,
@@ -247,6 +343,7 @@ def _legal(path: Sequence[str]) -> bool:
         "keep, for each tag, the best legal way that ends in it and its score; then add a word",
         "`I-x` may follow only `B-x` and `I-x`, so it is never first; any other tag may follow all",
     ),
+    drawn=_any_path,
 )
 def best_legal(log_p: Tensor, tags: Sequence[str]) -> list[str]:
     """The legal sequence of tags with the largest sum of log-probabilities [W, K]."""

@@ -1,15 +1,64 @@
 """Checks of lesson 10: natural language inference."""
 
+import math
+import random
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.drawing import normal, some
 from bertedu.classroom.checks.framework import check
 
 Triple = tuple[str, str, str]  # premise, hypothesis, label
+
+# Predict
+
+
+@check("10", value=True, within=0.005)
+def loss_of_ignorance() -> float:
+    """The loss of a model that gives three labels the same probability, nats, two decimals."""
+    return -math.log(1 / 3)
+
+
+loss_of_ignorance.wrong("two labels", 0.69, "ln 2 is for two labels; here each of three gets 1/3")
+loss_of_ignorance.wrong("a share", 0.33, "1/3 is the probability; the loss is -log of it")
+loss_of_ignorance.wrong("bits", 1.58, "that is in bits (log to base 2); the loss is in nats: ln")
+loss_of_ignorance.wrong("base 10", 0.48, "that is the logarithm to base 10; nats need ln")
+loss_of_ignorance.wrong("no loss", 0.0, "a loss of 0 would be certain, and right, each time")
+
+
+@check("10", value=True, within=0.005)
+def lazy_scores() -> dict[str, Fraction]:
+    """What "always neutral" scores, with three labels and when only "true or not" is asked."""
+    labels = ("entailment", "contradiction", "neutral")
+    true = [label == "entailment" for label in labels]
+    return {
+        "three labels": Fraction(labels.count("neutral"), len(labels)),
+        "true or not": Fraction(true.count(False), len(true)),
+    }
+
+
+_THIRD, _HALF, _MOST = Fraction(1, 3), Fraction(1, 2), Fraction(2, 3)
+lazy_scores.wrong(
+    "a half",
+    {"three labels": _THIRD, "true or not": _HALF},
+    "two labels are not two halves: contradiction and neutral both become “not true”",
+)
+lazy_scores.wrong(
+    "nothing changes",
+    {"three labels": _THIRD, "true or not": _THIRD},
+    "“neutral” also counts as right for a contradiction, once only “not true” is asked",
+)
+lazy_scores.wrong(
+    "turned round",
+    {"three labels": _MOST, "true or not": _THIRD},
+    "turned round: with fewer labels it is easier to be right by doing nothing",
+)
+
 
 # Complete
 
@@ -21,6 +70,13 @@ def _probabilities() -> list[tuple[Any, ...]]:
     return [(close,), *((rows,) for rows in drawn)]
 
 
+def _any_probabilities(rng: random.Random) -> tuple[Any, ...]:
+    rows = normal(rng, rng.randint(1, 5), 3, scale=rng.choice([0.5, 2])).softmax(-1)
+    if rng.random() < 0.4:
+        rows[rng.randrange(len(rows))] = torch.tensor([0.25, 0.5, 0.25])  # exactly a half
+    return (rows,)
+
+
 @check(
     "10",
     cases=_probabilities,
@@ -28,6 +84,7 @@ def _probabilities() -> list[tuple[Any, ...]]:
         "with two labels left, which probabilities belong to “not true”?",
         "column 1 against the sum of columns 0 and 2",
     ),
+    drawn=_any_probabilities,
 )
 def says_true(probabilities: Tensor) -> list[bool]:
     """Whether "entailment" is likelier than not, from probabilities [N, 3]."""
@@ -58,6 +115,11 @@ says_true.wrong(
     "turned round: you answer whether it is not true",
 )
 says_true.wrong(
+    "at least a half",
+    lambda p: p[:, 1] >= 0.5,
+    "at exactly a half, entailment is as likely as the rest together, and not likelier",
+)
+says_true.wrong(
     "the other is only contradiction",
     lambda p: p[:, 1] > p[:, 0],
     "you forget neutral: what is left open is not true either",
@@ -75,6 +137,13 @@ def _words() -> list[tuple[Any, ...]]:
     return [(premise.split(), hypothesis.split()) for premise, hypothesis in texts]
 
 
+_NEAR = ["cat", "concatenation", "on", "one", "no", "not", "the", "a"]  # some within others
+
+
+def _any_words(rng: random.Random) -> tuple[Any, ...]:
+    return some(rng, _NEAR, 0, 6), some(rng, _NEAR, 1, 6)
+
+
 @check(
     "10",
     cases=_words,
@@ -82,6 +151,7 @@ def _words() -> list[tuple[Any, ...]]:
         "make sets of both lists: then a word counts once",
         "the words in both sets, divided by the words of the hypothesis's set",
     ),
+    drawn=_any_words,
 )
 def overlap(premise: Sequence[str], hypothesis: Sequence[str]) -> float:
     """The share of the hypothesis's different words that the premise has, too."""
@@ -108,6 +178,13 @@ overlap.wrong(
     "a word that stands there twice counts twice: take the different words",
 )
 overlap.wrong(
+    "letters",
+    lambda premise, hypothesis: (
+        sum(word in " ".join(premise) for word in {*hypothesis}) / len({*hypothesis})
+    ),
+    "you look for the letters of a word: `cat` is in `concatenation`. Compare whole words",
+)
+overlap.wrong(
     "a count",
     lambda premise, hypothesis: len({*premise} & {*hypothesis}),
     "you count the common words; a share is asked, from 0 to 1",
@@ -132,6 +209,14 @@ def _data_sets() -> list[tuple[Any, ...]]:
     return [(careless,), (square,), (mixed,), (careless + square,), (mixed + square,)]
 
 
+_LABELS = ("entailment", "contradiction", "neutral")
+
+
+def _any_data_set(rng: random.Random) -> tuple[Any, ...]:
+    row = lambda: (rng.choice("pqr"), rng.choice("abc"), rng.choice(_LABELS))  # noqa: E731
+    return ([row() for _ in range(rng.randint(1, 12))],)
+
+
 @check(
     "10",
     cases=_data_sets,
@@ -139,6 +224,7 @@ def _data_sets() -> list[tuple[Any, ...]]:
         "whoever sees only the hypothesis must say the same label each time it occurs: which one?",
         "count the labels of each hypothesis; add up each one's largest count; divide by all pairs",
     ),
+    drawn=_any_data_set,
 )
 def best_alone(pairs: Sequence[Triple]) -> float:
     """The best accuracy that anybody can reach on these pairs who sees the hypotheses alone."""
@@ -181,6 +267,11 @@ best_alone.wrong(
     "each hypothesis weighs the same in yours; one that occurs often must weigh more",
 )
 best_alone.wrong(
+    "the last label",
+    lambda pairs: sum({h: y for _, h, y in pairs}[h] == y for _, h, y in pairs) / len(pairs),
+    "a dict keeps each hypothesis's *last* label; the best answer is its most frequent one",
+)
+best_alone.wrong(
     "a right count",
     lambda pairs: sum(max(count.values()) for count in _by(pairs, 1)),
     "that is the number of right answers; divide it by all pairs",
@@ -207,6 +298,22 @@ def _two_files() -> list[tuple[Any, ...]]:
     return [*((train, exam) for exam in exams), (clean, crossed)]
 
 
+def _any_files(rng: random.Random) -> tuple[Any, ...]:
+    said = [
+        "it rains",
+        "it rains a lot",
+        "we go",
+        "we wait",
+        "a dog",
+        "a boat",
+        "the cat",
+        "neutral",
+    ]
+    row = lambda: (*rng.choices(said, k=2), rng.choice(["neutral", "entailment"]))  # noqa: E731
+    train, test = ([row() for _ in range(rng.randint(1, 4))] for _ in "ab")
+    return train, [*test, *rng.sample(train, rng.choice([0, 0, 1]))]
+
+
 @check(
     "10",
     cases=_two_files,
@@ -214,6 +321,7 @@ def _two_files() -> list[tuple[Any, ...]]:
         "put all sentences of a file into one set, premises and hypotheses alike",
         "the intersection of the two sets (`&`), sorted",
     ),
+    drawn=_any_files,
 )
 def in_both(train: Sequence[Triple], test: Sequence[Triple]) -> list[str]:
     """The sentences that stand in both files, no matter in which column, sorted."""

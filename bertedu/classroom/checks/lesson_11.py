@@ -1,14 +1,89 @@
 """Checks of lesson 11: question answering, an answer as two positions."""
 
+import random
 import re
 import string
+from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bertedu.classroom.checks.drawing import normal, some
 from bertedu.classroom.checks.framework import check
+
+# Predict
+
+
+@check("11", value=True)
+def head_sizes() -> list[int]:
+    """How many parameters the head has, in this model and in BERT-base."""
+    vectors = 2  # start and end, each with a bias
+    return [vectors * (width + 1) for width in (384, 768)]
+
+
+head_sizes.wrong("no biases", [768, 1536], "the two vectors are there; each dot product has a bias")
+head_sizes.wrong(
+    "one vector", [385, 769], "that is one vector and its bias; the start has one, and the end"
+)
+head_sizes.wrong(
+    "one a position",
+    [512 * 385, 512 * 769],
+    "the same two vectors are used at every position: the number of positions plays no part",
+)
+
+
+@check("11", value=True, hints=("choose the start, then count the ends that are left",))
+def how_many_spans() -> list[int]:
+    """How many spans 5 tokens have: all of them, and those of at most 2 tokens."""
+    spans = [(i, j) for i in range(5) for j in range(i, 5)]
+    return [len(spans), sum(j - i < 2 for i, j in spans)]
+
+
+how_many_spans.wrong(
+    "all pairs", [25, 10], "5 x 5 are all pairs; those whose end comes before the start are no span"
+)
+how_many_spans.wrong(
+    "no single tokens",
+    [10, 4],
+    "a span of one token is one, too: `gravity` begins and ends in the same place",
+)
+how_many_spans.wrong(
+    "beyond the end",
+    [15, 10],
+    "right without a limit; with it, the last token has one span only: there is nothing behind it",
+)
+
+
+@check(
+    "11",
+    value=True,
+    within=0.005,
+    hints=("articles and case do not count: which words are left of each?",),
+)
+def official_scores() -> list[float]:
+    """Exact match and F1 of "Within a cloud" where "the cloud" is right, with two decimals."""
+    found, gold = ["within", "cloud"], ["cloud"]
+    precision, recall = len(gold) / len(found), 1
+    return [0.0, 2 * precision * recall / (precision + recall)]
+
+
+official_scores.wrong(
+    "articles count",
+    [0.0, 0.4],
+    "you count the articles as words; a, an and the are taken away before comparing",
+)
+official_scores.wrong(
+    "precision", [0.0, 0.5], "that is the precision, 1 of 2 words; F1 joins it with the recall"
+)
+official_scores.wrong(
+    "recall", [0.0, 1.0], "that is the recall: all words of the right answer are in yours"
+)
+official_scores.wrong(
+    "exact", [1.0, 0.67], "the F1 is right; but `within` is one word too many for an exact match"
+)
+
 
 # Complete
 
@@ -21,6 +96,12 @@ def _logits_and_ends() -> list[tuple[Any, ...]]:
     ]
 
 
+def _any_logits(rng: random.Random) -> tuple[Any, ...]:
+    S = rng.randint(2, 8)
+    start = rng.randrange(S)
+    return *normal(rng, 2, S, scale=2), start, rng.randrange(start, S)
+
+
 @check(
     "11",
     cases=_logits_and_ends,
@@ -28,6 +109,7 @@ def _logits_and_ends() -> list[tuple[Any, ...]]:
         "two questions, each with S possible answers: two cross-entropies",
         "`-start_logits.log_softmax(0)[start]` is one half",
     ),
+    drawn=_any_logits,
 )
 def span_loss(start_logits: Tensor, end_logits: Tensor, start: int, end: int) -> float:
     """The loss of one answer: the mean of -log p of its start and of its end."""
@@ -74,6 +156,14 @@ def _documents() -> list[tuple[Any, ...]]:
             (text, offsets, 0, len(offsets) - 1)]  # fmt: skip
 
 
+def _any_document(rng: random.Random) -> tuple[Any, ...]:
+    words = some(rng, ["Rain", "falls", "GRAVITY", "water-vapor", '"ice"', " a", "(hail)"], 2, 6)
+    text = " ".join(words) + "."
+    offsets = [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
+    first = rng.randrange(len(offsets))
+    return text, offsets, first, rng.randrange(first, len(offsets))
+
+
 @check(
     "11",
     cases=_documents,
@@ -81,6 +171,7 @@ def _documents() -> list[tuple[Any, ...]]:
         "a token's offsets say where it begins, and where the text behind it begins",
         "the document from the first one's beginning to the last one's end",
     ),
+    drawn=_any_document,
 )
 def answer_text(document: str, offsets: list[tuple[int, int]], first: int, last: int) -> str:
     """The answer from token `first` to token `last`, exactly as the document has it."""
@@ -121,6 +212,10 @@ def _few_logits() -> list[tuple[Any, ...]]:
             for D, n in ((4, 3), (6, 4), (3, 6), (8, 5))]  # fmt: skip
 
 
+def _few(rng: random.Random) -> tuple[Any, ...]:
+    return *normal(rng, 2, rng.randint(1, 6), scale=2), rng.randint(1, 6)
+
+
 @check(
     "11",
     cases=_few_logits,
@@ -128,6 +223,7 @@ def _few_logits() -> list[tuple[Any, ...]]:
         "score every pair with end >= start; one softmax over all these scores",
         "`(start[:, None] + end).triu()` has the scores, and zeros that must not take part",
     ),
+    drawn=_few,
 )
 def n_best(start: Tensor, end: Tensor, n: int) -> list[tuple[int, int, float]]:
     """The n likeliest spans as (first, last, probability), of one softmax over all legal spans."""
@@ -185,18 +281,30 @@ n_best.wrong(
 )
 
 
+_SAID = ["rain", "Rain", "snow.", "snow", "ice", "the", "The", "a", "an", "cloud!", "theory"]
+
+
+def _any_answers(rng: random.Random) -> tuple[Any, ...]:
+    return " ".join(some(rng, _SAID, 0, 5)), " ".join([*some(rng, _SAID, 0, 4), "rain"])
+
+
 @check(
     "11",
     cases=lambda: [
-        ("within a cloud", "the cloud"), ("Gravity.", "gravity"), ("rain rain snow", "rain snow"),
-        ("drizzle", "graupel"), ("ice crystals in cold air", "cold ice crystals"),
-        ("a dog", "Dog!"), ("rain rain snow", "rain rain"),
+        ("within a cloud", "the cloud"),
+        ("Gravity.", "gravity"),
+        ("rain rain snow", "rain snow"),
+        ("drizzle", "graupel"),
+        ("ice crystals in cold air", "cold ice crystals"),
+        ("a dog", "Dog!"),
+        ("rain rain snow", "rain rain"),
     ],
     hints=(
         "`collections.Counter(a) & collections.Counter(b)` has the words that both have",
         "2 * common / (words of the one + words of the other); 0 if nothing is common",
     ),
-)  # fmt: skip
+    drawn=_any_answers,
+)
 def word_f1(prediction: str, gold: str) -> float:
     """F1 of the words that two answers share; case, punctuation, a, an, the do not count."""
     found, right = _kept(prediction), _kept(gold)
@@ -210,6 +318,10 @@ def word_f1(prediction: str, gold: str) -> float:
 def _kept(text: str, articles: bool = False) -> list[str]:
     plain = text.lower().translate(str.maketrans("", "", string.punctuation))
     return [word for word in plain.split() if articles or word not in {"a", "an", "the"}]
+
+
+def _common(prediction: str, gold: str) -> int:
+    return (Counter(_kept(prediction)) & Counter(_kept(gold))).total()
 
 
 def _f1(found: list[str], right: list[str]) -> float:
@@ -240,6 +352,13 @@ word_f1.wrong(
     "sets",
     lambda prediction, gold: _f1([*set(_kept(prediction))], [*set(_kept(gold))]),
     "a word that is there twice counts twice: a set forgets that, a Counter does not",
+)
+word_f1.wrong(
+    "Jaccard",
+    lambda prediction, gold: (
+        (both := _common(prediction, gold)) / (len(_kept(prediction) + _kept(gold)) - both)
+    ),
+    "you divide by the words of both together, each once; F1 is 2 · common / (words + words)",
 )
 word_f1.wrong(
     "precision",

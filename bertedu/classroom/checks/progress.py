@@ -1,15 +1,20 @@
 """What a reader has done so far: a small file on their own machine, and a board that shows it."""
 
+import contextlib
 import html
 import json
 import os
-import sys
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+from filelock import FileLock
+
+from bertedu.utils.files import replacing
+
+PATIENCE = 10.0  # seconds in which the other notebooks have written, however slow the disk
 VARIABLE = "BERTEDU_PROGRESS"
 _said: set[str] = set()
 
@@ -21,14 +26,7 @@ def path() -> Path | None:
     """
     if VARIABLE in os.environ:
         return Path(os.environ[VARIABLE]) if os.environ[VARIABLE] else None
-    home = Path.home()
-    if sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        folder = home / "Library" / "Application Support"
-    else:
-        folder = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return folder / "bertedu" / "progress.json"
+    return platformdirs.user_data_path("bertedu", appauthor=False) / "progress.json"
 
 
 def load() -> dict[str, dict[str, Any]]:
@@ -58,13 +56,16 @@ def record(name: str, *, right: bool) -> str | None:
         file = path()
         if file is None:
             return None
-        kept = load()
-        before = kept.get(name, {})
-        kept[name] = {
-            "tries": int(before.get("tries", 0)) + 1,
-            "right": right or bool(before.get("right")),
-        }
-        _write(file, json.dumps(kept, indent=1, sort_keys=True))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(file):
+            kept = load()
+            before = kept.get(name, {})
+            kept[name] = {
+                "tries": int(before.get("tries", 0)) + 1,
+                "right": right or bool(before.get("right")),
+            }
+            with replacing(file, mode=0o600) as scratch:
+                scratch.write_text(json.dumps(kept, indent=1, sort_keys=True), "utf-8")
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}"
         if reason in _said:
@@ -74,17 +75,15 @@ def record(name: str, *, right: bool) -> str | None:
     return None
 
 
-def _write(file: Path, text: str) -> None:
-    """Writes all or nothing: two notebooks may do so at once."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as scratch:
-            scratch.write(text)
-        Path(name).replace(file)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+@contextlib.contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Keeps other notebooks from writing between reading and writing, on every system."""
+    lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=PATIENCE)
+    with contextlib.ExitStack() as held:
+        # On a disk without locks (some network homes), a last writer that wins is all there is.
+        with contextlib.suppress(OSError):
+            held.enter_context(lock)
+        yield
 
 
 @dataclass(frozen=True)

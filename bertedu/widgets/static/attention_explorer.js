@@ -1,7 +1,7 @@
 import {
-  PALETTE, asking, chip, clean, diverging, element, followTheme, hasKernel, inkOn, labelled, legend,
-  moved, percent, plain, plural, roving, saveButton, sequential, telling, textFields, tooltip,
-  unpack, withSign,
+  PALETTE, chip, clean, contextOf, defineWidget, diverging, element, heading, inkOn, legend, placeByKey,
+  percent, plain, plural, productBars, roving, sequential, stage, textField, textFields, unpack,
+  withSign,
 } from "./shared.js";
 
 const KEPT_HEADS = 24; // exact heads that came on demand and are not thrown away
@@ -12,6 +12,7 @@ const MANY = 64; // tokens; of more than that only the chips in sight are shaded
 const NAMES = 92; // px for the names beside the large map
 const FONT = '12px "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const HINT = "Hover shows, a click pins, Escape lets go; the arrow keys move between heads and tokens.";
+const NOTHING = { token: null, target: null }; // is pinned
 const [, CLS, SEP] = [0, 1, 2];
 export const NUMBERS = ["entropy", "to [CLS]", "to [SEP]", "to itself", "to next", "to previous"];
 
@@ -73,7 +74,7 @@ export function largest(row, kept, count = 4) {
 }
 
 const about = ({ exact }, share) => (exact ? percent(share) : `≈ ${(100 * share).toFixed(0)} %`);
-export const named = ({ layer, head }) => `layer ${layer} · head ${head}`;
+export const nameOf = ({ layer, head }) => `layer ${layer} · head ${head}`;
 
 // ---- pictures -----------------------------------------------------------------------------------
 
@@ -96,23 +97,8 @@ function bitmap(size, levelAt, shades) {
   return canvas;
 }
 
-/** A canvas's context in CSS pixels, sharp on every screen. */
-function sized(canvas, width, height) {
-  const context = canvas.getContext?.("2d");
-  if (!context) return null;
-  const ratio = globalThis.devicePixelRatio || 1;
-  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== w || canvas.height !== h) {
-    Object.assign(canvas, { width: w, height: h });
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-  }
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
-  return context;
-}
-
-function fitted(context, text, room) {
+/** A text cut short to the room there is. */
+function shorten(context, text, room) {
   if (context.measureText(text).width <= room) return text;
   let short = text;
   while (short.length > 1 && context.measureText(`${short}…`).width > room) short = short.slice(0, -1);
@@ -121,34 +107,22 @@ function fitted(context, text, room) {
 
 // ---- the widget ---------------------------------------------------------------------------------
 
-function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", {
-    class: "bertedu be-attention-explorer",
-    "aria-label": "Attention explorer",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
-  });
-  el.append(root);
-  followTheme(root, signal);
+export default defineWidget({
+  name: "be-attention-explorer", label: "Attention explorer", picture: "attention", hint: HINT, build,
+  fixed: "the texts are",
+  fields: () => [...textFields(), textField("other", "Compare with", "another text", {
+    placeholder: "optional: shown beside", optional: true,
+  })],
+  pins: { token: countOfTokens, target: countOfTokens },
+});
 
-  const live = hasKernel(model);
-  const status = element("p", { class: "be-status", role: "status" });
-  const third = element("textarea", {
-    rows: 1, placeholder: "optional: shown beside", spellcheck: "false", autocomplete: "off", dir: "auto",
-    class: "be-input",
-  });
-  const fields = [...textFields(), {
-    name: "other", box: third, label: labelled("Compare with", "another text", third),
-    read: () => third.value.toWellFormed() || null,
-    write: (text) => { third.value = text ?? ""; },
-  }];
-  const button = (text, click) => element("button", { type: "button", class: "be-button", on: { click }, signal }, text);
-  const check = (text, changed) => {
-    const box = element("input", { type: "checkbox", on: { change: () => changed(box.checked) }, signal });
-    return { box, label: element("label", { class: "be-check" }, box, ` ${text}`) };
-  };
-  const views = ["matrix", "lines"].map((view) => ({ view, node: button(view, () => change({ view })) }));
+function countOfTokens({ texts }) {
+  return texts[0].tokens.length;
+}
+
+function build(view) {
+  const { model, root, signal, data, settings, change, tip, live, button, check, soon } = view;
+  const views = ["matrix", "lines"].map((name) => ({ name, node: button(name, () => change({ view: name })) }));
   const special = check("[CLS] and [SEP]", (on) => change({ special: on, renormalise: on ? false : settings.renormalise }));
   const renormalise = check("renormalise rows", (on) => change({ renormalise: on }));
   const beside = button("", () => change({
@@ -167,11 +141,7 @@ function render({ model, el }) {
   const asks = element("div", { class: "be-chips be-scroll", role: "toolbar", "aria-label": "Tokens that ask" });
   const answers = element("div");
   const product = element("div", { class: "be-stage be-product" });
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
-  const save = saveButton(() => model.get("picture"), "attention.svg", signal);
-  if (!live) save.title = "as Python drew it, before another head was chosen";
   const title = element("h4", {});
-  const heading = (text, note) => element("h4", {}, text, element("span", { class: "be-note" }, note));
   const body = element("div", { class: "be-explored" },
     element("div", { class: "be-stage be-left" },
       element("div", {}, heading("All heads", "click one; the arrow keys move"), overview, overviewNote),
@@ -182,22 +152,16 @@ function render({ model, el }) {
         special.label, renormalise.label, beside, difference.label),
       maps));
   root.append(
-    element("div", { class: "be-inputs be-inputs-texts" }, fields.map(({ label }) => label)),
-    status, body,
-    element("div", { class: "be-stage" }, heading("Which token asks?", "its query is compared with every key"), asks),
-    answers, product, element("div", { class: "be-foot" }, line, save),
+    view.inputs("be-inputs-texts"), view.status, body,
+    stage("Which token asks?", "its query is compared with every key", asks),
+    answers, product, view.foot(),
   );
-  const tip = tooltip(root);
 
-  let data;
-  let settings;
+  let version; // of the answer that is shown
   let exact = new Map(); // "text,layer,head" -> what Python sent of it
   let hover = {}; // token and target under the pointer
   let shown = []; // what each large map shows
-  let settleAsks;
-  let picturing = new AbortController();
-  let frame;
-  const settled = asking({ model, root, status, fields, fixed: "the texts are", signal });
+  let updateAsks;
 
   const layers = () => data.averages0.shape[0];
   const heads = () => data.averages0.shape[1];
@@ -225,23 +189,13 @@ function render({ model, el }) {
 
   // ---- what Python sends ----
 
-  function answered() {
-    const before = data;
-    data = unpack(model.get("data"));
-    settings = { ...data.first, ...model.get("settings") };
-    for (const name of ["token", "target"]) {
-      if (settings[name] >= data.texts[0].tokens.length) {
-        settings[name] = null; // pinned on the picture before
-        tell();
-      }
-    }
-    if (before?.version !== data.version) exact = new Map();
-    const empty = data.texts[0].kinds.every((kind) => kind === CLS || kind === SEP);
-    settled(data, empty ? "No word yet: type one." : "");
+  function receive() {
+    if (version !== data.version) exact = new Map();
+    version = data.version;
     hover = {};
     absorb();
-    build();
-    paint();
+    drawTexts();
+    return data.texts[0].kinds.every((kind) => kind === CLS || kind === SEP) ? "No word yet: type one." : "";
   }
 
   /** Keeps the exact numbers that have come. */
@@ -270,32 +224,10 @@ function render({ model, el }) {
     }
   }
 
-  function arrived() {
-    absorb();
-    paint();
-  }
-
-  const tell = telling(model, () => settings, signal);
-
-  function change(some) {
-    settings = { ...settings, ...some };
-    tell();
-    paint();
-  }
-
-  function followed() {
-    const theirs = model.get("settings");
-    if (Object.keys(theirs).every((name) => String(theirs[name]) === String(settings[name]))) return;
-    settings = { ...settings, ...theirs };
-    paint();
-  }
-
   // ---- what changes with the text only ----
 
-  function build() {
-    picturing.abort();
-    picturing = new AbortController();
-    tip.hide();
+  function drawTexts() {
+    view.renew();
     const canvas = element("canvas", { class: "be-mosaic", "aria-hidden": "true" });
     const cells = [];
     const put = (row, column) => `grid-area:${row} / ${column}`;
@@ -308,7 +240,7 @@ function render({ model, el }) {
         cells.push(element("button", {
           type: "button", class: "be-head", style: put(layer + 1, head + 1),
           "data-layer": layer, "data-head": head,
-          "aria-label": `${named({ layer, head })}: ${told(averaged({ text: 0, layer, head }))}`,
+          "aria-label": `${nameOf({ layer, head })}: ${describeNumbers(averagesOf({ text: 0, layer, head }))}`,
         }));
       }
     }
@@ -322,7 +254,7 @@ function render({ model, el }) {
       legend(PALETTE.sequential, "0 %", `${(100 * data.darkest).toFixed(0)} % or more`),
       ` of one row; ${all}${coarse(0) ? `, drawn as ${data.maps0.shape[2]} × ${data.maps0.shape[2]} dots, each the largest of its block` : ""}`);
     asks.replaceChildren(...tokenChips(0, (i) => ({ "data-token": i, "aria-pressed": "false" })));
-    settleAsks = roving(asks, picturing.signal);
+    updateAsks = roving(asks, view.painting);
     shown = [];
   }
 
@@ -352,12 +284,12 @@ function render({ model, el }) {
 
   // ---- what changes with a choice ----
 
-  function averaged({ text, layer, head }) {
+  function averagesOf({ text, layer, head }) {
     const start = place(layer, head) * NUMBERS.length;
     return [...data[`averages${text}`].values.subarray(start, start + NUMBERS.length)];
   }
 
-  const told = ([entropy, ...shares]) =>
+  const describeNumbers = ([entropy, ...shares]) =>
     `entropy ${entropy.toFixed(2)} nats, ${shares.map((share, i) => `${NUMBERS[i + 1]} ${number(share)}`).join(", ")}`;
   const number = (share, head = { exact: true }) => (Number.isNaN(share) ? "–" : about(head, share));
   const pieceAt = (i, text = 0) => clean(data.texts[text].tokens[i]);
@@ -374,9 +306,9 @@ function render({ model, el }) {
       node.classList.toggle("be-beside", Boolean(settings.beside) && second.layer === layer && second.head === head);
     }
     const length = data.texts[0].tokens.length;
-    for (const { view, node } of views) {
-      node.setAttribute("aria-pressed", view === viewed());
-      node.disabled = view === "lines" && length > LONGEST_LINES;
+    for (const { name, node } of views) {
+      node.setAttribute("aria-pressed", name === viewShown());
+      node.disabled = name === "lines" && length > LONGEST_LINES;
       node.title = node.disabled ? `lines are for up to ${LONGEST_LINES} tokens; this text has ${length}` : "";
     }
     special.box.checked = settings.special;
@@ -384,34 +316,34 @@ function render({ model, el }) {
     renormalise.box.disabled = settings.special;
     renormalise.label.classList.toggle("be-off", settings.special);
     renormalise.label.title = settings.special ? "first leave out [CLS] and [SEP]" : "";
-    beside.textContent = settings.beside ? `Let go of ${named(second)}` : "Keep this head beside";
+    beside.textContent = settings.beside ? `Let go of ${nameOf(second)}` : "Keep this head beside";
     const comparable = Boolean(second) && kept(second.text).length === kept(0).length;
     difference.label.hidden = !second;
     difference.box.disabled = !comparable;
     difference.box.checked = settings.difference && comparable;
     difference.label.title = comparable ? "" : "the two texts differ in length";
     body.classList.toggle("be-two", Boolean(second));
-    title.textContent = `What ${named(first)} does`;
-    truth.textContent = truthTold();
+    title.textContent = `What ${nameOf(first)} does`;
+    truth.textContent = describeTruth();
 
-    shown = two.map((panel) => prepared(panel));
+    shown = two.map(prepare);
     const highest = Math.max(...shown.map((each) => each.highest));
     for (const each of shown) Object.assign(each, { highest });
-    if (difference.box.checked && shown.every(({ head }) => head)) shown[1] = { ...shown[1], ...differing() };
-    for (const each of shown) each.image = picture(each);
+    if (difference.box.checked && shown.every(({ head }) => head)) shown[1] = { ...shown[1], ...differences() };
+    for (const each of shown) each.image = imageOf(each);
     maps.replaceChildren(...shown.map(figure));
     answers.replaceChildren(...shown.map(answerStage));
     [...asks.children].forEach((node, i) => { node.hidden = !shown[0].kept.includes(i); });
-    settleAsks();
-    for (const { row } of shown) if (row.children.length) roving(row, picturing.signal);
+    updateAsks();
+    for (const { row } of shown) if (row.children.length) roving(row, view.painting);
     const again = focused && answers.querySelector(`[data-panel="${focused.panel}"][data-target="${focused.target}"]`);
     again?.focus();
     point();
   }
 
-  const viewed = () => (data.texts[0].tokens.length > LONGEST_LINES ? "matrix" : settings.view);
+  const viewShown = () => (data.texts[0].tokens.length > LONGEST_LINES ? "matrix" : settings.view);
 
-  function truthTold() {
+  function describeTruth() {
     if (settings.special) return "Shown: the model's own probabilities; each row sums to 100 %.";
     if (settings.renormalise) {
       return "Shown: renormalised. What [CLS] and [SEP] leave of each row is made to sum to 100 %; the model does not compute with these numbers.";
@@ -419,10 +351,10 @@ function render({ model, el }) {
     return "Shown: the model's own probabilities with [CLS] and [SEP] out of sight; rows sum to less than 100 %.";
   }
 
-  function prepared(panel) {
+  function prepare(panel) {
     const head = headOf(panel);
     const positions = kept(panel.text);
-    const row = element("div", { class: "be-chips be-scroll", role: "toolbar", "aria-label": `Tokens that answer, ${named(panel)}` });
+    const row = element("div", { class: "be-chips be-scroll", role: "toolbar", "aria-label": `Tokens that answer, ${nameOf(panel)}` });
     if (!head) return { panel, head, kept: positions, rows: [], row, highest: data.darkest };
     let highest = 0;
     const rows = [];
@@ -430,13 +362,13 @@ function render({ model, el }) {
       rows[i] = rowOf(head, i, positions, settings.renormalise);
       for (const j of positions) if (rows[i][j] > highest) highest = rows[i][j];
     }
-    const own = averaged(panel);
+    const own = averagesOf(panel);
     const means = settings.special ? own : averages(head, data.texts[panel.text], positions, settings.renormalise);
     return { panel, head, kept: positions, rows, row, highest: highest || 1, means };
   }
 
   /** The first map minus the second, in percentage points. */
-  function differing() {
+  function differences() {
     const [one, other] = shown;
     let extreme = 0;
     const gaps = one.kept.map((i, a) => one.kept.map((j, b) => {
@@ -447,7 +379,7 @@ function render({ model, el }) {
     return { gaps, extreme: extreme || 1 };
   }
 
-  function picture({ panel, head, kept: positions, rows, highest, gaps, extreme }) {
+  function imageOf({ panel, head, kept: positions, rows, highest, gaps, extreme }) {
     if (gaps) return bitmap(positions.length, (a, b) => (STEPS * (gaps[a][b] / extreme + 1)) / 2, SIGNED);
     if (head) return bitmap(positions.length, (a, b) => (STEPS * rows[positions[a]][positions[b]]) / highest, SHADES);
     const { values, shape } = data[`maps${panel.text}`];
@@ -458,13 +390,13 @@ function render({ model, el }) {
   function figure(each, n) {
     const { panel, gaps, extreme, highest } = each;
     each.canvas = element("canvas", { role: "img", class: "be-map", "data-panel": n });
-    const whose = data.texts.length > 1 && !settings.beside ? `${named(panel)} on the ${n ? "other" : "first"} text` : named(panel);
-    const name = gaps ? `${named(shown[0].panel)} − ${whose}` : whose;
+    const whose = data.texts.length > 1 && !settings.beside ? `${nameOf(panel)} on the ${n ? "other" : "first"} text` : nameOf(panel);
+    const name = gaps ? `${nameOf(shown[0].panel)} − ${whose}` : whose;
     each.canvas.setAttribute("aria-label", `${name}: the same numbers stand beneath the tokens`);
     return element("figure", { class: "be-figure" },
       element("figcaption", {}, element("b", {}, name), " ", gaps
         ? legend(PALETTE.diverging, `−${(100 * extreme).toFixed(0)}`, `+${(100 * extreme).toFixed(0)} percentage points`)
-        : viewed() === "lines" && each.head
+        : viewShown() === "lines" && each.head
           ? element("span", { class: "be-note" }, `the thicker and stronger a line, the more, up to ${percent(highest)}`)
           : legend(PALETTE.sequential, "0 %", percent(highest))),
       element("div", { class: "be-scroll-map" }, each.canvas),
@@ -475,12 +407,12 @@ function render({ model, el }) {
     each.heading = element("h4", { "aria-live": "off" });
     if (!each.head) {
       return element("div", { class: "be-stage" }, each.heading, element("p", { class: "be-status" }, live
-        ? `The numbers of ${named(each.panel)} are on their way.`
-        : `This page holds only a coarse map of ${named(each.panel)}: with Python, AttentionExplorer(…, complete=True) stores all.`));
+        ? `The numbers of ${nameOf(each.panel)} are on their way.`
+        : `This page holds only a coarse map of ${nameOf(each.panel)}: with Python, AttentionExplorer(…, complete=True) stores all.`));
     }
     each.row.append(...tokenChips(each.panel.text, (j) => ({ "data-target": j, "data-panel": n })));
     each.chips = [...each.row.children];
-    each.row.addEventListener("scroll", () => each.shade?.(), { signal: picturing.signal, passive: true });
+    each.row.addEventListener("scroll", () => each.shade?.(), { signal: view.painting, passive: true });
     each.chips.forEach((node, j) => {
       node.hidden = !each.kept.includes(j);
       node.lastChild.textContent = "\u00a0";
@@ -494,14 +426,7 @@ function render({ model, el }) {
   const other = (position, { panel }) => (position == null || panel.text === 0
     ? position : counterpart(position, data.texts[0].tokens, data.texts[1].tokens));
 
-  /** At most once a frame, however fast the pointer is. */
-  function soon() {
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(point);
-  }
-
   function point() {
-    cancelAnimationFrame(frame);
     const { token, target } = at();
     for (const node of asks.querySelectorAll('.be-lit, [aria-pressed="true"]')) {
       node.classList.remove("be-lit");
@@ -512,15 +437,14 @@ function render({ model, el }) {
     for (const each of shown) answer(each, other(token, each), other(target, each));
     tabulate(token);
     multiply(token, target);
-    line.textContent = settings.token === null ? HINT : `Pinned: ${described(settings.token, settings.target)}`;
-    line.classList.toggle("be-pinned", settings.token !== null);
+    view.say(settings.token === null ? null : `Pinned: ${describe(settings.token, settings.target)}`);
     draw();
   }
 
   /** Shades the answering tokens by what the asking one gives them, or all of them on average. */
   function answer(each, token, target) {
     const { panel, head, chips } = each;
-    const where = `${named(panel)}${panel.text ? " on the other text" : ""}`;
+    const where = `${nameOf(panel)}${panel.text ? " on the other text" : ""}`;
     if (!head) {
       each.heading.textContent = where;
       return;
@@ -572,9 +496,9 @@ function render({ model, el }) {
     for (const each of shown) {
       const { panel, head, means, rows } = each;
       const text = panel.text ? "other text" : "first text";
-      const whose = shown.length > 1 ? `${settings.beside ? named(panel) : text}: ` : "";
+      const whose = shown.length > 1 ? `${settings.beside ? nameOf(panel) : text}: ` : "";
       const counted = settings.special ? undefined : head; // Python's own averages are exact
-      lines.push([`${whose}average of ${plural(each.kept.length, "row")}`, means ?? averaged(panel), counted]);
+      lines.push([`${whose}average of ${plural(each.kept.length, "row")}`, means ?? averagesOf(panel), counted]);
       const position = other(token, each);
       if (head && position !== null && rows[position]) {
         lines.push([`${whose}“${pieceAt(position, panel.text)}” asks`, rowNumbers(rows[position], position, data.texts[panel.text]), head]);
@@ -590,17 +514,17 @@ function render({ model, el }) {
     );
   }
 
-  function described(token, target) {
+  function describe(token, target) {
     const [{ head, rows, kept: positions, panel }] = shown;
-    const who = `${named(panel)}, “${pieceAt(token)}” (position ${token}) asks`;
+    const who = `${nameOf(panel)}, “${pieceAt(token)}” (position ${token}) asks`;
     if (!head || !rows[token]) return who;
     const row = rows[token];
-    if (target !== null) return `${who} “${pieceAt(target)}” (position ${target}): ${about(head, row[target])}${scored(head, token, target)}`;
+    if (target !== null) return `${who} “${pieceAt(target)}” (position ${target}): ${about(head, row[target])}${describeScore(head, token, target)}`;
     const best = largest(row, positions, 3).map((j) => `${pieceAt(j)} ${about(head, row[j])}`).join(", ");
     return `${who}: ${best}; entropy ${rowNumbers(row, token, data.texts[0])[0].toFixed(2)} nats`;
   }
 
-  const scored = (head, i, j) => (head.query
+  const describeScore = (head, i, j) => (head.query
     ? `, score ${plain(products(head, i, j).reduce((sum, value) => sum + value, 0))}` : "");
 
   /** Query times key, component by component: why the score is what it is. */
@@ -617,7 +541,7 @@ function render({ model, el }) {
     if (!head?.query) {
       product.replaceChildren(heading(title, names), element("p", { class: "be-status" }, live
         ? "Queries and keys are on their way."
-        : `This page does not hold the queries and keys of ${named(panel)}: with Python, AttentionExplorer(…, complete=True) stores all.`));
+        : `This page does not hold the queries and keys of ${nameOf(panel)}: with Python, AttentionExplorer(…, complete=True) stores all.`));
       return;
     }
     const parts = products(head, token, target);
@@ -625,22 +549,11 @@ function render({ model, el }) {
     const score = parts.reduce((sum, value) => sum + value, 0);
     const share = head.values[token * head.size + target];
     const { width } = head;
-    product.replaceChildren(heading(title, `${names} in ${named(panel)}`),
-      element("div", {
-        class: "be-products", role: "img",
-        "aria-label": `${width} products, the largest ${withSign(extreme * Math.sign(parts.find((value) => Math.abs(value) === extreme) ?? 1))}; their sum is ${plain(score)}`,
-      }, parts.map((value, c) => {
-        const q = head.query[token * width + c];
-        const k = head.key[target * width + c];
-        const height = (50 * Math.abs(value)) / extreme;
-        return element("span", {
-          class: "be-part",
-          "data-told": `component ${c + 1}: query ${plain(q)} × key ${plain(k)} / √${width} = ${withSign(value)}`,
-        }, element("span", {
-          class: "be-part-bar",
-          style: `height:${height}%;${value < 0 ? "top" : "bottom"}:50%;background:rgb(${diverging(value, extreme)})`,
-        }));
-      })),
+    product.replaceChildren(heading(title, `${names} in ${nameOf(panel)}`),
+      productBars(parts.map((value, c) => {
+        const [q, k] = [head.query[token * width + c], head.key[target * width + c]];
+        return [value, `component ${c + 1}: query ${plain(q)} × key ${plain(k)} / √${width} = ${withSign(value)}`];
+      }), extreme, `${width} products, the largest ${withSign(extreme * Math.sign(parts.find((value) => Math.abs(value) === extreme) ?? 1))}; their sum is ${plain(score)}`),
       element("p", { class: "be-key" }, legend(PALETTE.diverging, withSign(-extreme), `${withSign(extreme)} (no unit)`),
         " up: adds to the score, down: takes away"),
       element("p", { class: "be-verdict" },
@@ -652,12 +565,11 @@ function render({ model, el }) {
   // ---- the large maps ----
 
   function draw() {
-    if (!data) return;
     const { ink, dim, ring } = PALETTE[root.dataset.theme];
     const look = { ink, dim, ring, font: FONT };
     const room = Math.max(260, (maps.clientWidth || 600) / Math.max(1, columns()) - 4);
     for (const each of shown) {
-      if (viewed() === "lines" && each.head && !each.gaps) drawLines(each, look, Math.min(room, 620));
+      if (viewShown() === "lines" && each.head && !each.gaps) drawLines(each, look, Math.min(room, 620));
       else drawMatrix(each, look, room);
     }
   }
@@ -670,7 +582,7 @@ function render({ model, el }) {
     const cell = Math.min(MOST, (room - NAMES - 4) / count);
     const side = cell * count;
     Object.assign(each, { cell, lines: false });
-    const context = sized(canvas, Math.ceil(NAMES + side + 4), Math.ceil(NAMES + side + 4));
+    const context = contextOf(canvas, Math.ceil(NAMES + side + 4), Math.ceil(NAMES + side + 4));
     if (!context) return;
     const { token, target } = at();
     const [row, column] = [other(token, each), other(target, each)].map((p) => positions.indexOf(p));
@@ -689,7 +601,7 @@ function render({ model, el }) {
       context.textAlign = sideways ? "left" : "right";
       context.fillStyle = lit ? look.ink : look.dim;
       if (lit) context.font = `bold ${look.font}`;
-      context.fillText(fitted(context, pieceAt(positions[n], panel.text), NAMES - 22), 0, 0);
+      context.fillText(shorten(context, pieceAt(positions[n], panel.text), NAMES - 22), 0, 0);
       context.restore();
     };
     for (let n = 0; n < count; n++) {
@@ -714,7 +626,7 @@ function render({ model, el }) {
     const side = cell * positions.length;
     const [left, right] = [NAMES + 40, room - NAMES - 40];
     Object.assign(each, { cell, lines: true, middle: room / 2 });
-    const context = sized(canvas, Math.floor(room), Math.ceil(side + 24));
+    const context = contextOf(canvas, Math.floor(room), Math.ceil(side + 24));
     if (!context) return;
     const { token, target } = at();
     const [row, column] = [other(token, each), other(target, each)];
@@ -742,7 +654,7 @@ function render({ model, el }) {
     });
     context.globalAlpha = 1;
     positions.forEach((i, n) => {
-      const piece = fitted(context, pieceAt(i, panel.text), NAMES + 20);
+      const piece = shorten(context, pieceAt(i, panel.text), NAMES + 20);
       for (const [x, align, lit] of [[left - 8, "right", i === row], [right + 8, "left", i === column]]) {
         context.textAlign = align;
         context.font = lit ? `bold ${look.font}` : look.font;
@@ -770,104 +682,75 @@ function render({ model, el }) {
   // ---- hover shows, click pins, Escape lets go ----
 
   /** What a chip, a head or a place in a map stands for. */
-  function meant(event) {
+  function thingAt(event) {
     const node = event.target.closest?.("[data-token], [data-target], [data-layer], canvas.be-map, [data-told]");
-    if (!node) return null;
+    if (!node) return undefined;
     if (node.matches("canvas")) {
       const found = under(event);
-      if (!found || found.each.panel.text !== 0) return null; // positions are the first text's
+      if (!found || found.each.panel.text !== 0) return undefined; // positions are the first text's
       return { node, token: found.token, target: found.target, each: found.each };
     }
     const { token, target, panel, layer, head, told: text } = node.dataset;
     if (text) return { node, text };
     if (layer) return { node, layer: Number(layer), head: Number(head) };
     if (token) return { node, token: Number(token) };
-    return shown[Number(panel)].panel.text === 0 ? { node, target: Number(target) } : null;
+    return shown[Number(panel)].panel.text === 0 ? { node, target: Number(target) } : undefined;
   }
 
-  function hovered(event) {
-    const thing = meant(event);
-    if (!thing) return leave();
+  function show(thing) {
     if (thing.text) return tip.show(thing.node, thing.text);
     if (thing.layer) return tip.show(thing.node, thing.node.getAttribute("aria-label"));
     const before = hover;
     hover = { token: thing.token, target: thing.target };
     if (before.token === hover.token && before.target === hover.target) return;
     tip.hide();
-    soon();
+    soon(point);
   }
 
-  function leave() {
-    tip.hide();
+  function hide() {
     if (hover.token === undefined && hover.target === undefined) return;
     hover = {};
-    soon();
+    soon(point);
   }
 
-  function clicked(event) {
-    const thing = meant(event);
-    if (!thing) return;
-    if (thing.layer) {
-      thing.node.focus();
-      return change({ layer: thing.layer, head: thing.head });
+  function choose({ node, layer, head, token, target }) {
+    if (layer) {
+      node.focus();
+      return change({ layer, head });
     }
-    const { token, target } = thing;
-    hover = {};
     if (token !== undefined && target !== undefined) {
       const again = token === settings.token && target === settings.target;
-      return pin(again ? { token: null, target: null } : { token, target });
+      return pin(again ? NOTHING : { token, target });
     }
-    if (token !== undefined) return pin(token === settings.token ? { token: null, target: null } : { token });
+    if (token !== undefined) return pin(token === settings.token ? NOTHING : { token });
     if (target !== undefined) pin({ target: target === settings.target ? null : target });
   }
 
   function pin(places) {
-    settings = { ...settings, ...places };
-    tell();
+    hover = {};
+    view.set(places);
     point();
   }
 
   overview.addEventListener("keydown", (event) => {
     const { layer, head } = event.target.dataset;
     if (!layer) return;
-    const sideways = moved(event.key, Number(head) - 1, heads());
+    const sideways = placeByKey(event.key, Number(head) - 1, heads());
     const down = { ArrowUp: "ArrowLeft", ArrowDown: "ArrowRight" }[event.key];
-    const up = down && moved(down, Number(layer) - 1, layers());
+    const up = down && placeByKey(down, Number(layer) - 1, layers());
     if (sideways === undefined && up === undefined) return;
     event.preventDefault();
     event.stopPropagation();
     change({ layer: (up ?? Number(layer) - 1) + 1, head: (sideways ?? Number(head) - 1) + 1 });
     overview.querySelector(`[data-layer="${settings.layer}"][data-head="${settings.head}"]`).focus();
   }, { signal });
-  for (const [type, listener] of Object.entries({
-    pointerover: hovered, pointermove: hovered, pointerleave: leave, focusin: hovered, focusout: leave, click: clicked,
-  })) root.addEventListener(type, listener, { signal });
-  root.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    hover = {};
-    tip.hide();
-    pin({ token: null, target: null });
-  }, { signal });
-
-  const widths = globalThis.ResizeObserver && new ResizeObserver(() => draw());
-  widths?.observe(maps);
-  const themes = new MutationObserver(() => draw());
-  themes.observe(root, { attributeFilter: ["data-theme"] });
-  model.on("change:data", answered);
-  model.on("change:heads", arrived);
-  model.on("change:settings", followed);
-  answered();
-  return () => {
-    ending.abort();
-    picturing.abort();
-    cancelAnimationFrame(frame);
-    widths?.disconnect();
-    themes.disconnect();
-    model.off("change:data", answered);
-    model.off("change:heads", arrived);
-    model.off("change:settings", followed);
-    root.remove();
+  view.listen(root, { find: thingAt, show, hide, pin: choose, moves: true });
+  view.whenResized(maps, draw);
+  const arrive = () => {
+    absorb();
+    paint();
+  };
+  return {
+    receive, paint, release: () => pin(NOTHING), recolor: draw, on: { "change:heads": arrive },
   };
 }
-
-export default { render };

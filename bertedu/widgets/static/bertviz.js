@@ -11,7 +11,7 @@ const HINTS = {
 };
 
 /** The bytes that Python compressed and wrote as base64. */
-export async function opened(packed) {
+export async function unzip(packed) {
   const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
@@ -33,13 +33,13 @@ export function parameters({ tokens, second, settings, attention, query, key }) 
       name,
       left_text: tokens.slice(...rows),
       right_text: tokens.slice(...columns),
-      attn: nested(attention, rows, columns),
-      ...(query && { queries: nested(query, rows), keys: nested(key, columns) }),
+      attn: nest(attention, rows, columns),
+      ...(query && { queries: nest(query, rows), keys: nest(key, columns) }),
     })),
   };
 }
 
-function nested({ shape: [layers, heads, size, width], values }, [top, bottom], columns) {
+function nest({ shape: [layers, heads, size, width], values }, [top, bottom], columns) {
   const [left, right] = columns ?? [0, width];
   const list = (length, item) => Array.from({ length }, (_, index) => item(index));
   return list(layers, (layer) => list(heads, (head) => list(bottom - top, (row) => {
@@ -53,26 +53,26 @@ export function jquery(what) {
   const node = what.startsWith("<")
     ? document.createElement(what.match(/\w+/)[0])
     : document.querySelector(what);
-  const chained = (act) => (...values) => {
+  const chain = (act) => (...values) => {
     if (node) act(...values);
     return wrapped;
   };
   const wrapped = {
     node,
-    append: chained((other) => node.append(other.node)),
-    attr: chained((name, value) => node.setAttribute(name, value)),
-    change: chained(() => node.dispatchEvent(new Event("change"))),
-    empty: chained(() => node.replaceChildren()),
-    on: chained((name, listener) => node.addEventListener(name, listener)),
-    text: chained((text) => { node.textContent = text; }),
-    val: chained((value) => { node.value = value; }),
+    append: chain((other) => node.append(other.node)),
+    attr: chain((name, value) => node.setAttribute(name, value)),
+    change: chain(() => node.dispatchEvent(new Event("change"))),
+    empty: chain(() => node.replaceChildren()),
+    on: chain((name, listener) => node.addEventListener(name, listener)),
+    text: chain((text) => { node.textContent = text; }),
+    val: chain((value) => { node.value = value; }),
   };
   return wrapped;
 }
 
 /** Shows what Python packed, in a document of its own. */
 export async function draw(packed) {
-  const { scripts, view, ...content } = unpack(await opened(packed));
+  const { scripts, view, ...content } = unpack(await unzip(packed));
   const params = parameters(content);
   const chooser = (name, id, ...options) =>
     element("label", {}, `${name} `, element("select", { id }, ...options));

@@ -1,6 +1,6 @@
 import {
-  PALETTE, SEGMENTS, asking, clean, diverging, element, followTheme, hasKernel, percent, saveButton,
-  sequential, telling, textFields, tooltip, unpack,
+  PALETTE, SEGMENTS, clean, defineWidget, diverging, element, heading, percent, same, sequential,
+  textFields,
 } from "./shared.js";
 
 const HINT = "Hover shows the numbers of a cell, a click pins them, Escape lets go.";
@@ -23,14 +23,14 @@ export function term({ terms: { values, shape: [, S, H] } }, which, settings) {
 }
 
 /** token + segment + position in single precision and the model's order: equal to the bit. */
-export function summed(data, settings) {
+export function sumOf(data, settings) {
   const [token, segment, position] = TERMS.map((_, which) => term(data, which, settings));
   return token.map((value, i) => Math.fround(value + segment[i]) + position[i]);
 }
 
 /** What the first layer reads: each token's sum, with mean 0 and deviation 1, then scaled. */
 export function states(data, settings) {
-  const sums = summed(data, settings);
+  const sums = sumOf(data, settings);
   if (!settings.layer_norm) return sums;
   const H = data.gain.values.length;
   const output = new Float32Array(sums.length);
@@ -62,7 +62,7 @@ export const shareMoved = (now, before, rows) =>
   now.reduce((sum, value, i) => sum + Math.abs(value - before[i]), 0) / 2 / rows;
 
 /** What a combination teaches, in one sentence, or nothing. */
-export function remark({ token, segment, position, layer_norm }) {
+export function describeSwitches({ token, segment, position, layer_norm }) {
   if (!token && !segment && !position) return "Nothing tells the tokens apart: every token looks at all of them equally.";
   if (!position && !token) return "Only the segment is left: all tokens of a segment are the same to BERT.";
   if (!position) return "Without positions the same token in the same segment is the same vector, wherever it stands.";
@@ -75,7 +75,7 @@ export function remark({ token, segment, position, layer_norm }) {
 const COLORS = Array.from({ length: 2001 }, (_, i) => diverging(i - 1000, 1000));
 
 /** The colour of a signed value, looked up: a repaint asks for thousands. */
-const signed = (value, extreme) =>
+const colorOf = (value, extreme) =>
   COLORS[extreme ? Math.round(1000 * (1 + Math.min(Math.max(value / extreme, -1), 1))) : 1000];
 
 /** RGBA of a matrix, a pixel a value. */
@@ -92,18 +92,18 @@ export const number = (value, digits = 4) =>
   value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
 
 /** One cell: what is added, the sum, and what LayerNorm makes of it. */
-export function describedCell(data, settings, row, dimension) {
+export function describeCell(data, settings, row, dimension) {
   const H = data.terms.shape[2];
   const at = row * H + dimension;
   const parts = TERMS.map((name, i) =>
     `${name} ${settings[name] ? number(term(data, i, settings)[at]) : "off"}`).join(" + ");
   const after = settings.layer_norm ? `after LayerNorm ${number(states(data, settings)[at])}` : "LayerNorm off";
   return `${clean(data.tokens[row])} (position ${row}, segment ${SEGMENTS[data.types[row]]}), ` +
-    `dimension ${dimension}: ${parts} = ${number(summed(data, settings)[at])}; ${after}`;
+    `dimension ${dimension}: ${parts} = ${number(sumOf(data, settings)[at])}; ${after}`;
 }
 
 /** One pair of tokens: how much one looks at the other, with everything on and now. */
-export function describedPair(data, settings, row, column) {
+export function describePair(data, settings, row, column) {
   const at = row * data.tokens.length + column;
   const before = attention(data, EVERYTHING, settings.head)[at];
   const now = attention(data, combination(settings), settings.head)[at];
@@ -113,7 +113,7 @@ export function describedPair(data, settings, row, column) {
     `${sign}${(100 * Math.abs(now - before)).toFixed(1)} points (${headName(data, settings)})`;
 }
 
-export function describedPositions({ positions: { values, shape: [, , P] } }, settings, row, column) {
+export function describePositions({ positions: { values, shape: [, , P] } }, settings, row, column) {
   const cosine = (table) => values[((settings.centred ? 2 : 0) + table) * P * P + row * P + column];
   return `positions ${row} and ${column}, ${Math.abs(row - column)} apart: ` +
     `cosine ${number(cosine(0), 2)} learned, ${number(cosine(1), 2)} sinusoidal`;
@@ -124,35 +124,24 @@ const headName = ({ attention: { shape: [, A] } }, { head }) =>
 
 // ---- the widget ---------------------------------------------------------------------------------
 
-function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", {
-    class: "bertedu be-embedding-sum",
-    "aria-label": "Embedding sum",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
-  });
-  el.append(root);
-  followTheme(root, signal);
+export default defineWidget({
+  name: "be-embedding-sum", label: "Embedding sum", picture: "embeddings", hint: HINT, build,
+  fields: () => textFields(),
+});
 
-  let data;
-  let settings;
+function build(view) {
+  const { root, signal, data, settings, change, tip } = view;
   let pinned = null; // { group, row, column }
   let compared; // which tables of positions are painted
   const maps = []; // every matrix of colour
-  const live = hasKernel(model);
-  const status = element("p", { class: "be-status", role: "status" });
-  const fields = textFields();
-  const settled = asking({ model, root, status, fields, signal });
 
   // ---- the parts, made once; `paint` fills them ----
 
   const boxes = {};
-  const toggle = (name, text, key = name) => {
-    boxes[key] = element("input", {
-      type: "checkbox", on: { change: ({ target }) => change({ [key]: target.checked }) }, signal,
-    });
-    return element("label", { class: "be-check" }, boxes[key], " ", text);
+  const toggle = (text, key) => {
+    const { box, label } = view.check(text, (on) => change({ [key]: on }));
+    boxes[key] = box;
+    return label;
   };
   const choice = (label, change) => {
     const box = element("select", { class: "be-select", on: { change: () => change(box.value) }, signal });
@@ -187,7 +176,7 @@ function render({ model, el }) {
     };
     return map;
   }
-  const legend = (stops) => {
+  const scaleOf = (stops) => {
     const ends = [0, 1, 2].map(() => element("span", {}));
     const title = element("span", { class: "be-dim" });
     const node = element("div", { class: "be-legend" }, title,
@@ -200,18 +189,16 @@ function render({ model, el }) {
   };
 
   const notes = {};
-  const block = (name, heading) => {
+  const block = (name, title) => {
     notes[name] = element("span", { class: "be-note" });
     blocks[name] = heat("cell", { layer_norm: "what the first layer reads" }[name] ?? name);
     return element("div", { class: `be-stage be-block be-of-${name}` },
-      element("h4", {}, heading, notes[name]), blocks[name].node);
+      element("h4", {}, title, notes[name]), blocks[name].node);
   };
   const blocks = {};
-  const scales = { cell: legend(PALETTE.diverging), normed: legend(PALETTE.diverging) };
-  const everything = element("button", {
-    type: "button", class: "be-button",
-    on: { click: () => change(Object.fromEntries(SWITCHES.map((name) => [name, true]))) }, signal,
-  }, "Everything on");
+  const scales = { cell: scaleOf(PALETTE.diverging), normed: scaleOf(PALETTE.diverging) };
+  const everything = view.button("Everything on",
+    () => change(Object.fromEntries(SWITCHES.map((name) => [name, true]))));
 
   const squares = {
     before: heat("pair", "attention with everything on"), now: heat("pair", "attention now"),
@@ -220,29 +207,25 @@ function render({ model, el }) {
   };
   const square = (name, title, scale) => element("figure", { class: "be-square" },
     element("figcaption", {}, title), squares[name].node, scale);
-  const shares = [legend(PALETTE.sequential), legend(PALETTE.sequential)];
-  const difference = legend(PALETTE.diverging);
-  const cosines = [legend(PALETTE.diverging), legend(PALETTE.diverging)];
+  const shares = [scaleOf(PALETTE.sequential), scaleOf(PALETTE.sequential)];
+  const difference = scaleOf(PALETTE.diverging);
+  const cosines = [scaleOf(PALETTE.diverging), scaleOf(PALETTE.diverging)];
   const verdict = element("p", { class: "be-verdict", role: "status" });
   const placeNote = element("span", { class: "be-note" });
 
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
-  const save = saveButton(() => model.get("picture"), "embeddings.svg", signal);
-  if (!live) save.title = "as Python drew it, before a switch was moved";
   const picture = element("div", { class: "be-picture" },
     element("div", { class: "be-sum" },
       element("div", {},
         block("token", toggle("token", "token")),
-        block("segment", toggle("segment", "+ segment")),
-        block("position", toggle("position", "+ position"))),
+        block("segment", toggle("+ segment", "segment")),
+        block("position", toggle("+ position", "position"))),
       element("div", {},
         block("sum", "= sum"),
-        block("layer_norm", toggle("layer_norm", "LayerNorm")),
+        block("layer_norm", toggle("LayerNorm", "layer_norm")),
         element("div", { class: "be-side" }, dimensions.label, everything,
           scales.cell.node, scales.normed.node))),
     element("div", { class: "be-stage" },
-      element("h4", {}, "The first layer's attention", element("span", { class: "be-note" },
-        "rows ask, columns answer; each row sums to 100 %"), head.label),
+      heading("The first layer's attention", "rows ask, columns answer; each row sums to 100 %", head.label),
       verdict,
       element("div", { class: "be-squares" },
         square("before", "with everything on", shares[0].node),
@@ -250,21 +233,13 @@ function render({ model, el }) {
         square("change", "change", difference.node))),
     element("div", { class: "be-stage" },
       element("h4", {}, "How alike are two positions?", placeNote),
-      toggle("centred", "take the mean row away first, which all positions share"),
+      toggle("take the mean row away first, which all positions share", "centred"),
       element("div", { class: "be-squares" },
         square("learned", "learned by BERT", cosines[0].node),
         square("waves", "sinusoidal (the first Transformer's; not in BERT)", cosines[1].node))));
-  root.append(
-    element("div", { class: "be-inputs" }, fields.map(({ label }) => label)), status, picture,
-    element("div", { class: "be-foot" }, line, save),
-  );
-  const tip = tooltip(root);
+  root.append(view.inputs(), view.status, picture, view.foot());
 
-  // ---- Python answers ----
-
-  function answered() {
-    data = unpack(model.get("data"));
-    settings = { ...model.get("settings") };
+  function receive() {
     const [, A] = data.attention.shape;
     const H = data.terms.shape[2];
     const views = [];
@@ -276,10 +251,9 @@ function render({ model, el }) {
     head.box.replaceChildren(option("0", `mean of ${A}`),
       ...Array.from({ length: A }, (_, i) => option(String(i + 1), String(i + 1))));
     for (const map of maps) if (map.group !== "place") label(map);
-    settled(data, data.own === null ? ""
-      : `A piece typed with its ## is kept as typed. BERT's own tokenizer would write ${clean(data.own)} here.`);
     if (pinned?.group !== "place") pinned = null;
-    paint();
+    return data.own === null ? ""
+      : `A piece typed with its ## is kept as typed. BERT's own tokenizer would write ${clean(data.own)} here.`;
   }
 
   function label({ group, node, rows, columns }) {
@@ -290,23 +264,6 @@ function render({ model, el }) {
     }, element("bdi", {}, clean(token))));
     rows.replaceChildren(...(few ? names() : []));
     columns.replaceChildren(...(few && group === "pair" ? names() : []));
-  }
-
-  // ---- switches: at once here, later to Python for the saved picture ----
-
-  const tell = telling(model, () => settings, signal);
-
-  function change(some) {
-    settings = { ...settings, ...some };
-    tell();
-    paint();
-  }
-
-  function followed() {
-    const theirs = model.get("settings");
-    if (JSON.stringify(theirs) === JSON.stringify(settings)) return;
-    settings = { ...theirs };
-    paint();
   }
 
   // ---- the picture ----
@@ -325,7 +282,7 @@ function render({ model, el }) {
       for (let row = 0; row < S; row++) {
         shown.set(values.subarray(row * H + start, row * H + stop), row * (stop - start));
       }
-      blocks[name].fill(shown, stop - start, (value) => signed(value, scale));
+      blocks[name].fill(shown, stop - start, (value) => colorOf(value, scale));
     };
     const about = {
       token: "one row of the table for each token", segment: "one row for A, one for B",
@@ -335,7 +292,7 @@ function render({ model, el }) {
       strip(name, term(data, i, settings), plain);
       notes[name].textContent = settings[name] ? about[name] : "off: zeros";
     });
-    strip("sum", summed(data, settings), plain);
+    strip("sum", sumOf(data, settings), plain);
     notes.sum.textContent = TERMS.filter((name) => settings[name]).join(" + ") || "nothing";
     strip("layer_norm", states(data, settings), settings.layer_norm ? normed : plain);
     notes.layer_norm.textContent = settings.layer_norm
@@ -346,24 +303,24 @@ function render({ model, el }) {
 
     const before = attention(data, EVERYTHING, settings.head);
     const now = attention(data, combination(settings), settings.head);
-    const change = now.map((value, i) => value - before[i]);
+    const moved = now.map((value, i) => value - before[i]);
     const highest = Math.max(...before, ...now);
-    const most = Math.max(...change.map(Math.abs));
+    const most = Math.max(...moved.map(Math.abs));
     squares.before.fill(before, S, (value) => sequential(value, highest));
     squares.now.fill(now, S, (value) => sequential(value, highest));
-    squares.change.fill(change, S, (value) => signed(value, most));
+    squares.change.fill(moved, S, (value) => colorOf(value, most));
     for (const scale of shares) scale.fill("probability", "0 %", "", percent(highest));
     difference.fill("change, in percentage points", ...(most
       ? [`−${(100 * most).toFixed(1)}`, "0", `+${(100 * most).toFixed(1)}`] : ["", "0: no change", ""]));
     const share = shareMoved(now, before, S);
     verdict.textContent = combination(settings) === EVERYTHING
       ? "Switch a term off, and see here what changes."
-      : `${percent(share)} of a token's attention goes elsewhere now (${headName(data, settings)}). ${remark(settings)}`;
+      : `${percent(share)} of a token's attention goes elsewhere now (${headName(data, settings)}). ${describeSwitches(settings)}`;
 
     const P = data.positions.shape[2];
     if (compared !== settings.centred) [squares.learned, squares.waves].forEach((map, table) => {
       const from = ((settings.centred ? 2 : 0) + table) * P * P;
-      map.fill(data.positions.values.subarray(from, from + P * P), P, (value) => signed(value, 1));
+      map.fill(data.positions.values.subarray(from, from + P * P), P, (value) => colorOf(value, 1));
       cosines[table].fill("cosine", "−1", "0", "1");
     });
     compared = settings.centred;
@@ -376,9 +333,9 @@ function render({ model, el }) {
   // ---- hover shows, click pins, Escape lets go ----
 
   const first = ({ group }) => (group === "cell" ? settings.dimensions[0] : 0);
-  const placed = (map) => ({ group: map.group, row: map.at[0], column: map.at[1] + first(map) });
-  const described = ({ group, row, column }) =>
-    ({ cell: describedCell, pair: describedPair, place: describedPositions })[group](data, settings, row, column);
+  const placeOn = (map) => ({ group: map.group, row: map.at[0], column: map.at[1] + first(map) });
+  const describe = ({ group, row, column }) =>
+    ({ cell: describeCell, pair: describePair, place: describePositions })[group](data, settings, row, column);
 
   function light(place) {
     for (const map of maps) {
@@ -396,14 +353,13 @@ function render({ model, el }) {
 
   function pin(place) {
     pinned = place;
-    line.textContent = place ? `Pinned: ${described(place)}` : HINT;
-    line.classList.toggle("be-pinned", Boolean(place));
+    view.say(place ? `Pinned: ${describe(place)}` : null);
     light(place);
   }
 
   function show(map) {
-    light(placed(map));
-    tip.show(map.cursor, described(placed(map)));
+    light(placeOn(map));
+    tip.show(map.cursor, describe(placeOn(map)));
   }
 
   function leave() {
@@ -411,8 +367,7 @@ function render({ model, el }) {
     light(pinned);
   }
 
-  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-  const pinOrLetGo = (map) => pin(same(pinned, placed(map)) ? null : placed(map));
+  const pinOrLetGo = (map) => pin(same(pinned, placeOn(map)) ? null : placeOn(map));
 
   /** The cell under the pointer. */
   function point(map, { clientX, clientY }) {
@@ -444,24 +399,9 @@ function render({ model, el }) {
       },
     })) map.box.addEventListener(type, listener, { signal });
   }
-  root.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") {
-      pin(null);
-      leave();
-    } else if (event.target.matches("select, .be-heat")) {
-      event.stopPropagation(); // JupyterLab takes the arrow keys and Enter
-    }
+  root.addEventListener("keydown", (event) => { // JupyterLab takes the arrow keys and Enter
+    if (event.key !== "Escape" && event.target.matches("select, .be-heat")) event.stopPropagation();
   }, { signal });
 
-  model.on("change:data", answered);
-  model.on("change:settings", followed);
-  answered();
-  return () => {
-    ending.abort();
-    model.off("change:data", answered);
-    model.off("change:settings", followed);
-    root.remove();
-  };
+  return { receive, paint, release: () => pin(null) };
 }
-
-export default { render };

@@ -1,7 +1,7 @@
 // Gives widgets what a notebook front end gives them, in a page without a kernel: each a model with
 // the values that were stored. A classic script, so that it also runs in a page opened from a disk.
 (() => {
-  const decoded = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const decode = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
   /** The model that anywidget hands to `render`; there is no Python behind it. */
   class StoredModel {
@@ -11,7 +11,7 @@
 
     constructor(stored) {
       for (const [name, { bytes, value }] of Object.entries(stored)) {
-        this.#values.set(name, bytes === undefined ? value : new DataView(decoded(bytes).buffer));
+        this.#values.set(name, bytes === undefined ? value : new DataView(decode(bytes).buffer));
       }
     }
     get(name) {
@@ -43,7 +43,7 @@
   const loading = {};
   const load = (name) => {
     loading[name] ??= (async () => {
-      const url = URL.createObjectURL(new Blob([decoded(modules[name])], { type: "text/javascript" }));
+      const url = URL.createObjectURL(new Blob([decode(modules[name])], { type: "text/javascript" }));
       try {
         const { default: exported } = await import(url);
         return typeof exported === "function" ? await exported() : exported;

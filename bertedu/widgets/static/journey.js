@@ -1,8 +1,8 @@
 import {
-  FATES, PALETTE, SEGMENTS, asking, chip, clean, diverging, element, followTheme, hasKernel, inkOn,
-  legend, percent, plain, plural, readable, roving, saveButton, sequential, telling, textFields,
-  tooltip, unpack,
+  FATES, PALETTE, SEGMENTS, chip, clean, contextOf, defineWidget, diverging, element, heading, inkOn,
+  legend, percent, plain, plural, readable, roving, sequential, textFields,
 } from "./shared.js";
+import { MASKED, RANDOM } from "./rules/masking.js";
 
 const HINT = "Point at a token, or move to one with the arrow keys: it lights up in all seven panels. A click or Enter pins it, Escape lets go.";
 const GUTTER = 76; // px before the first token's column
@@ -13,18 +13,17 @@ const LINES = 116; // px of the lines between who answers and who asks
 const FAINT = 0.04; // of one row; smaller shares get no line
 const TERMS = ["token", "+ segment", "+ position", "= sum", "LayerNorm"];
 const COMPARISONS = { input: "its own input", before: "the layer before", token: "the lit token" };
-const [, MASKED, RANDOM] = FATES.keys();
 
 // ---- numbers ------------------------------------------------------------------------------------
 
-const cells = (text) => Array.from(text).reduce((sum, c) => sum + (c.codePointAt(0) > 0x2e7f ? 2 : 1), 0);
+const cellsOf = (text) => Array.from(text).reduce((sum, c) => sum + (c.codePointAt(0) > 0x2e7f ? 2 : 1), 0);
 
 /**
  * A column for each token, in `room` px: large where all pieces fit, small where they fit in small
  * type; upright, all of one width, where they do not.
  */
 export function columns(tokens, room) {
-  const lengths = tokens.map((token) => cells(clean(token)));
+  const lengths = tokens.map((token) => cellsOf(clean(token)));
   for (const [mode, advance, pad, least] of [["large", 9.1, 14, 46], ["small", 7.3, 9, 36]]) {
     const needed = lengths.map((length) => Math.max(least, length * advance + pad));
     const left = (room - needed.reduce((sum, width) => sum + width, 0)) / tokens.length;
@@ -74,7 +73,7 @@ const headName = ({ attention: { shape: [, A] } }, { layer, head }) =>
   `layer ${layer}, ${head ? `head ${head}` : `mean of ${A} heads`}`;
 
 /** What befell a place in a roll, and what the model says there. */
-export function fateOf(data, settings, i) {
+export function describeFate(data, settings, i) {
   const place = data.rolls[settings.roll].find(({ position }) => position === i);
   if (data.special[i]) return "never chosen";
   if (!place) return "not chosen";
@@ -86,7 +85,7 @@ export function fateOf(data, settings, i) {
 }
 
 /** A token's numbers at all seven stations, in one line. */
-export function described(data, settings, i) {
+export function describe(data, settings, i) {
   const S = data.tokens.length;
   const row = attention(data, settings).subarray(i * S, (i + 1) * S);
   const asked = largest(row, 3).map((j) => `${clean(data.tokens[j])} ${percent(row[j])}`).join(", ");
@@ -95,7 +94,7 @@ export function described(data, settings, i) {
   const said = guesses(data, i).slice(0, 3).map(([word, p]) => `${clean(word)} ${percent(p)}`).join(", ");
   return [
     `${clean(data.tokens[i])}: id ${data.ids[i]}`,
-    `roll ${settings.roll + 1}: ${fateOf(data, settings, i)}`,
+    `roll ${settings.roll + 1}: ${describeFate(data, settings, i)}`,
     `segment ${SEGMENTS[data.types[i]]}`,
     `position ${i}; lengths: token ${token}, segment ${segment}, position ${position}, sum ${sum}`,
     `${headName(data, settings)}: asks ${asked}`,
@@ -105,7 +104,7 @@ export function described(data, settings, i) {
 }
 
 /** How two tokens stand to each other. */
-export function related(data, settings, one, other) {
+export function describeRelation(data, settings, one, other) {
   const S = data.tokens.length;
   const probs = attention(data, settings);
   const [a, b] = [quoted(data.tokens[one]), quoted(data.tokens[other])];
@@ -115,7 +114,7 @@ export function related(data, settings, one, other) {
 }
 
 /** The verdict on a pair, in one sentence. */
-export function verdict({ follows, types }) {
+export function describeVerdict({ follows, types }) {
   if (!types.includes(1)) return "One text is all segment A. Type a second one, and BERT judges whether it follows.";
   if (follows === null) return "This checkpoint has no next-sentence head.";
   const yes = follows >= 0.5;
@@ -127,55 +126,31 @@ export function verdict({ follows, types }) {
 
 const STEPS = 1000;
 const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
-const looked = (scale) => Array.from({ length: STEPS + 1 }, (_, i) => {
+const tableOf = (scale) => Array.from({ length: STEPS + 1 }, (_, i) => {
   const color = scale(i / STEPS);
   return [css(color), inkOn(color)];
 });
-const SHARES = looked((share) => sequential(share));
-const SIGNED = looked((share) => diverging(2 * share - 1, 1));
+const SHARES = tableOf((share) => sequential(share));
+const SIGNED = tableOf((share) => diverging(2 * share - 1, 1));
 const shade = (table, share) => table[Math.round(STEPS * Math.min(Math.max(share, 0), 1))];
-
-/** A canvas's context in CSS pixels, sharp on every screen. */
-function sized(canvas, width, height) {
-  const context = canvas.getContext?.("2d");
-  if (!context) return null; // a page that draws nothing
-  const ratio = globalThis.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return context;
-}
 
 // ---- the widget ---------------------------------------------------------------------------------
 
-function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", {
-    class: "bertedu be-journey",
-    "aria-label": "Journey",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
-  });
-  el.append(root);
-  followTheme(root, signal);
+export default defineWidget({
+  name: "be-journey", label: "Journey", picture: "journey", hint: HINT, build,
+  fields: () => textFields(),
+  pins: { token: ({ tokens }) => tokens.length },
+});
 
-  let data;
-  let settings;
+function build(view) {
+  const { root, data, settings, change, tip, button, soon } = view;
   let hover = null; // the position under the pointer or the focus
   let layout = { mode: "large", widths: [] };
-  let frame;
-  let picturing = new AbortController();
   let stateCells = []; // [stage][position]
   let shareCells = [];
   let lighted = []; // for each position, what lights up with it
   let rollShown; // in the second panel
   let compareShown; // in the sixth
-  const live = hasKernel(model);
-  const status = element("p", { class: "be-status", role: "status" });
-  const fields = textFields();
-  const settled = asking({ model, root, status, fields, signal });
 
   // ---- the parts, made once ----
 
@@ -183,23 +158,19 @@ function render({ model, el }) {
   const panel = (title, note, ...content) => {
     panels += 1;
     return element("div", { class: `be-stage be-panel be-panel-${panels}` },
-      element("h4", {}, element("span", { class: "be-number" }, String(panels)), title,
-        element("span", { class: "be-note" }, note)), ...content);
+      heading([element("span", { class: "be-number" }, String(panels)), title], note), ...content);
   };
   const row = (label, attributes = {}) => {
     const node = element("div", { ...attributes, class: `be-row ${attributes.class ?? ""}` });
     return { node, fill: (...content) => node.replaceChildren(element("span", { class: "be-row-name" }, label), ...content.flat()) };
   };
-  const button = (text, click, attributes = {}) => element("button",
-    { type: "button", class: "be-button", on: { click }, signal, ...attributes }, text);
-
   const pieces = row("piece, id", { role: "toolbar", "aria-label": "Pieces" });
   const masks = row("model sees");
   const truths = row("it says there, %", { class: "be-says" });
   const reroll = button("Another roll", () => change({ roll: (settings.roll + 1) % data.rolls.length }));
   const rollNote = element("span", { class: "be-dim" });
   const spans = row("segment");
-  const judged = element("p", { class: "be-verdict" });
+  const verdict = element("p", { class: "be-verdict" });
   const strips = TERMS.map((name) => {
     const canvas = element("canvas", { class: "be-strip", role: "img", "aria-label": `${name}, as colours` });
     const line = row(name, { class: "be-strip-row" });
@@ -222,7 +193,7 @@ function render({ model, el }) {
     panel("Pieces", "the text as entries of the vocabulary", pieces.node),
     panel("Masks", "were it a training example: which tokens are chosen, and their three fates",
       masks.node, truths.node, element("p", { class: "be-actions" }, reroll, rollNote)),
-    panel("Pair", "which text a token belongs to, and whether B follows A", spans.node, judged),
+    panel("Pair", "which text a token belongs to, and whether B follows A", spans.node, verdict),
     panel("Summed embeddings", "three vectors become one", strips.map(({ node }) => node), stripKey),
     panel("Attention", "below, a token asks; above, all tokens answer",
       element("p", { class: "be-actions" }, element("span", {}, "Layer ", layers), element("span", {}, "Head ", heads)),
@@ -235,41 +206,13 @@ function render({ model, el }) {
     track.append(node);
     return node;
   });
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
-  const save = saveButton(() => model.get("picture"), "journey.svg", signal);
-  if (!live) save.title = "as Python drew it, before anything was chosen";
-  root.append(element("div", { class: "be-inputs" }, fields.map(({ label }) => label)), status,
-    element("div", {}, track, detail, element("div", { class: "be-foot" }, line, save)));
-  const tip = tooltip(root);
+  root.append(view.inputs(), view.status, element("div", {}, track, detail, view.foot()));
 
-  // ---- Python answers ----
-
-  function answered() {
-    data = unpack(model.get("data"));
-    settings = { ...data.first, ...model.get("settings") };
-    if (settings.token >= data.tokens.length) {
-      settings.token = null; // pinned on the picture before
-      tell();
-    }
-    const empty = data.special.every(Boolean) && !data.ids.includes(data.mask_id);
-    settled(data, empty ? "No word yet: type one, and watch it travel." : "");
+  function receive() {
     hover = null;
-    build();
-  }
-
-  const tell = telling(model, () => settings, signal);
-
-  function change(some) {
-    settings = { ...settings, ...some };
-    tell();
-    paint();
-  }
-
-  function followed() {
-    const theirs = { ...data.first, ...model.get("settings") };
-    if (JSON.stringify(theirs) === JSON.stringify(settings)) return;
-    settings = theirs;
-    paint();
+    drawText();
+    return data.special.every(Boolean) && !data.ids.includes(data.mask_id)
+      ? "No word yet: type one, and watch it travel." : "";
   }
 
   // ---- what changes with the text only ----
@@ -277,7 +220,7 @@ function render({ model, el }) {
   const small = (text) => element("span", { class: "be-small" }, text);
   const cell = (i, ...content) => element("span", { class: "be-cell", "data-token": i }, content);
   /** A guess beneath its token: a tick where it is that token, the word where it is another. */
-  const guessed = (i, [word, probability], token, asked) => {
+  const guessCell = (i, [word, probability], token, asked) => {
     const right = word === token;
     return cell(i, element("span", { class: `be-guess${asked ? " be-masked" : ""}` },
       asked ? "" : element("span", { class: "be-mark" }, right ? "✓" : "✗"),
@@ -288,26 +231,24 @@ function render({ model, el }) {
     box.replaceChildren(...options.map(([value, text]) => button(text, () => change({ [name]: value }), {
       "data-value": value, ...(label && { "aria-label": `${label} ${text}` }),
     })));
-    roving(box, picturing.signal);
+    roving(box, view.painting);
   };
 
-  function build() {
+  function drawText() {
     const focused = pieces.node.contains(document.activeElement);
-    picturing.abort();
-    picturing = new AbortController();
-    tip.hide();
+    view.renew();
     const { tokens, ids, types, special } = data;
     const [L, A] = data.attention.shape;
-    const counted = (n) => Array.from({ length: n }, (_, i) => [i + 1, String(i + 1)]);
-    choose(layers, "layer", counted(L), "layer");
-    choose(heads, "head", [[0, "mean"], ...counted(A)], "head");
+    const numbersTo = (n) => Array.from({ length: n }, (_, i) => [i + 1, String(i + 1)]);
+    choose(layers, "layer", numbersTo(L), "layer");
+    choose(heads, "head", [[0, "mean"], ...numbersTo(A)], "head");
     choose(compare, "compare", Object.entries(COMPARISONS));
 
     const chips = tokens.map((token, i) => chip(
       { token, id: ids[i], segment: types[i], special: special[i] },
       { "data-token": i, "aria-pressed": "false" }));
     pieces.fill(chips);
-    roving(pieces.node, picturing.signal);
+    roving(pieces.node, view.painting);
     if (focused) chips[0].focus();
 
     const second = types.indexOf(1);
@@ -316,7 +257,7 @@ function render({ model, el }) {
       "data-segment": segment,
     }, element("span", { class: "be-span-name" }, `${SEGMENTS[segment]} · ${plural(to - from, "token")}, segment id ${segment}`));
     spans.fill(span(0, 0, second < 0 ? tokens.length : second), second < 0 ? "" : span(1, second, tokens.length));
-    judged.replaceChildren(verdict(data), data.follows === null ? "" : element("span", {
+    verdict.replaceChildren(describeVerdict(data), data.follows === null ? "" : element("span", {
       class: "be-balance", role: "img", "aria-label": `${percent(data.follows)} follows`,
     }, element("span", { style: `width:${100 * data.follows}%` })));
     stripKey.replaceChildren(legend(PALETTE.diverging, `≤ −${two(data.scales[0])}`, `≥ ${two(data.scales[0])}`),
@@ -337,11 +278,10 @@ function render({ model, el }) {
 
     answers.fill(tokens.map((token, i) => {
       const [best] = guesses(data, i);
-      return best ? guessed(i, best, token, ids[i] === data.mask_id) : cell(i, small("–"));
+      return best ? guessCell(i, best, token, ids[i] === data.mask_id) : cell(i, small("–"));
     }));
     lay();
     [rollShown, compareShown] = [null, null];
-    paint();
   }
 
   /** Gives the columns their widths. */
@@ -362,8 +302,8 @@ function render({ model, el }) {
     for (const [box, name] of [[layers, "layer"], [heads, "head"], [compare, "compare"]]) {
       for (const node of box.children) node.setAttribute("aria-pressed", node.dataset.value === String(settings[name]));
     }
-    if (settings.roll !== rollShown) rolled();
-    if (settings.compare !== "token" && settings.compare !== compareShown) stated(0);
+    if (settings.roll !== rollShown) drawRoll();
+    if (settings.compare !== "token" && settings.compare !== compareShown) drawStates(0);
     compareShown = settings.compare;
     point();
   }
@@ -372,7 +312,7 @@ function render({ model, el }) {
   function drawStrips() {
     const { terms: { values, shape: [, S, D] } } = data;
     strips.forEach(({ canvas }, term) => {
-      const context = sized(canvas, left(S) - GUTTER, STRIP);
+      const context = contextOf(canvas, left(S) - GUTTER, STRIP);
       if (!context) return;
       const scale = data.scales[term === 4 ? 1 : 0];
       for (let i = 0; i < S; i++) for (let d = 0; d < D; d++) {
@@ -383,7 +323,7 @@ function render({ model, el }) {
   }
 
   /** The roll that is shown: which tokens the model sees, and what it says where it is asked. */
-  function rolled() {
+  function drawRoll() {
     rollShown = settings.roll;
     const places = new Map(data.rolls[settings.roll].map((place) => [place.position, place]));
     masks.fill(data.tokens.map((token, i) => {
@@ -398,7 +338,7 @@ function render({ model, el }) {
     truths.fill(data.tokens.map((token, i) => {
       const place = places.get(i);
       if (!place || place.guess === null) return cell(i, "");
-      return guessed(i, [place.guess, place.probability], token, false);
+      return guessCell(i, [place.guess, place.probability], token, false);
     }));
     const chosen = plural(places.size, "token");
     rollNote.textContent = `roll ${settings.roll + 1} of ${data.rolls.length}: ${chosen} chosen. These are the rolls of ${data.drawn} ` +
@@ -448,14 +388,13 @@ function render({ model, el }) {
       : ` what ${quoted(data.tokens[lit])} asks of each token (${headName(data, settings)}); the row sums to 100 %`);
     drawLines(probs, lit);
 
-    if (settings.compare === "token") stated(lit ?? 0);
-    detailed(lit);
-    line.textContent = lit === null ? HINT : `${lit === settings.token ? "Pinned: " : ""}${described(data, settings, lit)}`;
-    line.classList.toggle("be-pinned", lit !== null);
+    if (settings.compare === "token") drawStates(lit ?? 0);
+    drawCards(lit);
+    view.say(lit === null ? null : `${lit === settings.token ? "Pinned: " : ""}${describe(data, settings, lit)}`);
   }
 
   /** The hidden states' cells. */
-  function stated(lit) {
+  function drawStates(lit) {
     stateCells.forEach((all, stage) => all.forEach((node, i) => {
       const value = cosine(data, settings.compare, stage, i, lit);
       const [color, ink] = value === null ? ["transparent", "inherit"] : shade(SIGNED, 0.5 + value / 2);
@@ -467,7 +406,7 @@ function render({ model, el }) {
 
   function drawLines(probs, lit) {
     const S = data.tokens.length;
-    const context = sized(lines, left(S), LINES);
+    const context = contextOf(lines, left(S), LINES);
     if (!context) return;
     const { ring, dim } = PALETTE[root.dataset.theme];
     const middle = (i) => left(i) + layout.widths[i] / 2;
@@ -492,7 +431,7 @@ function render({ model, el }) {
   }
 
   /** The last panel's cards: the masked-LM head at one place, NSP, and each fine-tuned case. */
-  function detailed(lit) {
+  function drawCards(lit) {
     const mask = data.ids.indexOf(data.mask_id);
     const at = lit ?? (mask < 0 ? 0 : mask);
     const bar = (name, share, kind = "") => element("li", { class: kind },
@@ -516,28 +455,28 @@ function render({ model, el }) {
   // ---- hover shows, click pins, Escape lets go ----
 
   /** The token under the pointer, and what its place in that panel has to say. */
-  function meant(event) {
+  function thingAt(event) {
     const node = event.target.closest?.("[data-token], canvas");
-    if (!node || !track.contains(node)) return null;
+    if (!node || !track.contains(node)) return undefined;
     if (!node.matches("canvas")) {
       const i = Number(node.dataset.token);
-      return { i, node, text: told(node, i) };
+      return { i, node, text: describePlace(node, i) };
     }
     const x = event.offsetX + (node === lines ? 0 : GUTTER);
     const i = data.tokens.findIndex((_, n) => x >= left(n) && x < left(n) + layout.widths[n]);
-    if (i < 0) return null;
-    return { i, node, text: node === lines ? "" : dimensionAt(node, i, event.offsetY) };
+    if (i < 0) return undefined;
+    return { i, node, text: node === lines ? "" : describeDimension(node, i, event.offsetY) };
   }
 
-  function dimensionAt(node, i, y) {
+  function describeDimension(node, i, y) {
     const { values, shape: [, S, D] } = data.terms;
     const d = Math.min(D - 1, Math.max(0, Math.floor((y * D) / STRIP)));
     const [token, segment, position, sum, normed] = TERMS.map((_, term) => two(values[(term * S + i) * D + d]));
     return `${quoted(data.tokens[i])}, dimension ${d}: token ${token} + segment ${segment} + position ${position} = ${sum}; after LayerNorm ${normed}`;
   }
 
-  function told(node, i) {
-    if (settings.token !== null && settings.token !== i) return related(data, settings, settings.token, i);
+  function describePlace(node, i) {
+    if (settings.token !== null && settings.token !== i) return describeRelation(data, settings, settings.token, i);
     const piece = quoted(data.tokens[i]);
     if (node.dataset.stage) {
       const stage = Number(node.dataset.stage);
@@ -545,73 +484,43 @@ function render({ model, el }) {
       return value === null ? `${piece}: nothing comes before the input`
         : `${piece} ${stage ? `after layer ${stage}` : "as the layers' input"}: cosine ${two(value)} to ${COMPARISONS[settings.compare]}`;
     }
-    if (masks.node.contains(node) || truths.node.contains(node)) return `${piece}: ${fateOf(data, settings, i)}`;
+    if (masks.node.contains(node) || truths.node.contains(node)) return `${piece}: ${describeFate(data, settings, i)}`;
     if (answers.node.contains(node)) {
       return `${piece}: the model's guesses are ${guesses(data, i).map(([word, p]) => `${clean(word)} ${percent(p)}`).join(", ") || "none"}`;
     }
     return "";
   }
 
-  const soon = () => {
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(point);
-  };
-
-  function hovered(event) {
-    const thing = meant(event);
-    if (!thing) return leave();
-    if (thing.text) tip.show(thing.node, thing.text);
-    else tip.hide();
-    if (hover === thing.i) return;
-    hover = thing.i;
-    soon();
-  }
-
-  function leave() {
-    tip.hide();
+  function hide() {
     if (hover === null) return;
     hover = null;
-    soon();
+    soon(point);
   }
 
-  for (const [type, listener] of Object.entries({
-    pointerover: hovered, pointermove: hovered, pointerleave: leave, focusin: hovered, focusout: leave,
-    click: (event) => {
-      const thing = meant(event);
-      if (!thing) return;
-      hover = null;
-      change({ token: settings.token === thing.i ? null : thing.i });
+  view.listen(track, {
+    find: thingAt, hide, moves: true,
+    show: ({ i, node, text }) => {
+      if (text) tip.show(node, text);
+      else tip.hide();
+      if (hover === i) return;
+      hover = i;
+      soon(point);
     },
-  })) track.addEventListener(type, listener, { signal });
-  root.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    leave(); // also where nothing was pinned
-    change({ token: null });
-  }, { signal });
+    pin: ({ i }) => pin(settings.token === i ? null : i),
+  });
+
+  function pin(token) {
+    hover = null;
+    view.set({ token });
+    point();
+  }
 
   let width = 0;
-  const widths = globalThis.ResizeObserver && new ResizeObserver(() => {
+  view.whenResized(root, () => {
     if (width === track.clientWidth) return; // only the numbers at the foot became longer
     width = track.clientWidth;
     lay();
     paint();
   });
-  const themes = new MutationObserver(() => data && point());
-  themes.observe(root, { attributeFilter: ["data-theme"] });
-  model.on("change:data", answered);
-  model.on("change:settings", followed);
-  answered();
-  widths?.observe(root);
-  return () => {
-    ending.abort();
-    picturing.abort();
-    cancelAnimationFrame(frame);
-    widths?.disconnect();
-    themes.disconnect();
-    model.off("change:data", answered);
-    model.off("change:settings", followed);
-    root.remove();
-  };
+  return { receive, paint, release: () => pin(null), recolor: point };
 }
-
-export default { render };

@@ -1,56 +1,16 @@
 import {
-  FATES, SEGMENTS, asking, chip, clean, element, followTheme, hasKernel, labelled, percent, plural,
-  roving, saveButton, telling, textFields, tooltip, unpack,
+  FATES, SEGMENTS, chip, clean, defineWidget, element, labelBox, percent, plural, roving,
+  stage, textFields,
 } from "./shared.js";
+import { KEPT, MASKED, NOT_CHOSEN, RANDOM, countToChoose, fatesFromDraws } from "./rules/masking.js";
 
 const HINT = "Hover shows how a token was decided, a click pins it, Escape lets go.";
-const [NOT_CHOSEN, MASKED, RANDOM, KEPT] = FATES.keys();
 const IGNORED = -100;
 
-// ---- the rule, as in bertedu/masking.py ---------------------------------------------------------
-
-/** How many tokens are chosen: a share of all, a half rounded to the even neighbour, at least 1. */
-export function wanted(length, rate) {
-  const exact = length * (rate / 100);
-  const low = Math.floor(exact);
-  const rounded = exact - low === 0.5 ? low + (low % 2) : Math.round(exact);
-  return Math.max(1, rounded);
-}
-
-/** Positions of each word: pieces with ## belong to the ordinary token right before them. */
-export function words({ tokens, special }) {
-  const all = [];
-  tokens.forEach((token, i) => {
-    if (special[i]) return;
-    if (token.startsWith("##") && i > 0 && !special[i - 1]) all.at(-1).push(i);
-    else all.push([i]);
-  });
-  return all;
-}
-
-/** The fate of each token in each roll, one after the other, from the numbers Python drew. */
-export function fatesFromDraws({ tokens, special, order, draws }, { rate, mask, random, whole_words }) {
-  const length = tokens.length;
-  const units = whole_words ? words({ tokens, special }) : tokens.map((_, i) => (special[i] ? [] : [i]));
-  const fates = new Uint8Array(draws.values.length);
-  const [masked, replaced] = [mask / 100, mask / 100 + random / 100];
-  for (let start = 0; start < fates.length; start += length) {
-    let room = wanted(length, rate);
-    for (let rank = 0; rank < length && room; rank++) {
-      const unit = units[order.values[start + rank]] ?? [];
-      if (unit.length > room) continue;
-      room -= unit.length;
-      for (const position of unit) {
-        const draw = draws.values[start + position];
-        fates[start + position] = draw < masked ? MASKED : draw < replaced ? RANDOM : KEPT;
-      }
-    }
-  }
-  return fates;
-}
+// ---- numbers ------------------------------------------------------------------------------------
 
 /** What the model sees of one roll, and what it is asked: a token, an id and a label each. */
-export function seen(data, fates, roll) {
+export function tokensSeen(data, fates, roll) {
   const start = roll * data.tokens.length;
   return data.tokens.map((token, position) => {
     const fate = fates[start + position];
@@ -63,12 +23,12 @@ export function seen(data, fates, roll) {
     return {
       ...now, position, was, fate, segment: data.types[position], special: data.special[position],
       label: fate === NOT_CHOSEN ? IGNORED : was.id, draw: data.draws.values[start + position],
-      };
+    };
   });
 }
 
 /** The shares when one is moved: what it leaves goes to the others as they stood to each other. */
-export function shared(shares, which, value) {
+export function moveShare(shares, which, value) {
   const [one, other] = Object.keys(shares).filter((name) => name !== which);
   const left = 100 - value;
   const sum = shares[one] + shares[other];
@@ -109,7 +69,7 @@ export function histogram(fates, length, fate, share) {
 }
 
 /** The share of the chosen tokens that met this fate, and where it should lie 19 times of 20. */
-export function total(fates, fate, share) {
+export function shareOfFate(fates, fate, share) {
   let [count, chosen] = [0, 0];
   for (const each of fates) {
     count += each === fate;
@@ -122,7 +82,7 @@ export function total(fates, fate, share) {
 // ---- in words -----------------------------------------------------------------------------------
 
 /** How one token was decided, as one line of text. */
-export function described(thing, settings) {
+export function describe(thing, settings) {
   const { was, position, segment, fate, special, draw, label } = thing;
   const place = `${clean(was.token)}, id ${was.id}, position ${position}, segment ${SEGMENTS[segment]}`;
   if (special) return `${place}: a special token, never chosen; label ${IGNORED}`;
@@ -137,10 +97,10 @@ export function described(thing, settings) {
 }
 
 /** The count rule with its numbers. */
-export function counted(data, settings, chosen) {
+export function describeCount(data, settings, chosen) {
   const length = data.tokens.length;
   const exact = length * (settings.rate / 100);
-  const goal = wanted(length, settings.rate);
+  const goal = countToChoose(length, settings.rate);
   const rule = `${plural(length, "token")}, [CLS] and [SEP] counted, × ${settings.rate} % = ${exact.toFixed(2)}`;
   const half = exact % 1 === 0.5 ? " (a half to the even neighbour)" : "";
   const rounded = exact <= 0.5 ? "at least 1" : `rounded ${goal}${half}`;
@@ -151,26 +111,21 @@ export function counted(data, settings, chosen) {
 
 // ---- the widget ---------------------------------------------------------------------------------
 
-function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", {
-    class: "bertedu be-mask-explorer",
-    "aria-label": "Mask explorer",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
-  });
-  el.append(root);
-  followTheme(root, signal);
+export default defineWidget({
+  name: "be-mask-explorer", label: "Mask explorer", picture: "masks", hint: HINT, build,
+  fixed: "text and seed are", first: ({ paper }) => paper,
+  fields: ({ data, model }) => {
+    const seed = element("input", { type: "number", value: model.get("seed"), min: 0, max: 2 ** 31 - 1, step: 1, class: "be-number" });
+    return [...textFields(), {
+      name: "seed", box: seed, label: labelBox("Seed", "of all rolls", seed),
+      read: () => (Number.isSafeInteger(seed.valueAsNumber) ? seed.valueAsNumber : data.asked[2]),
+      write: (number) => { seed.value = number; },
+    }];
+  },
+});
 
-  const live = hasKernel(model);
-  const status = element("p", { class: "be-status", role: "status" });
-  const seed = element("input", { type: "number", value: model.get("seed"), min: 0, max: 2 ** 31 - 1, step: 1, class: "be-number" });
-  const fields = [...textFields(), {
-    name: "seed", box: seed, label: labelled("Seed", "of all rolls", seed),
-    read: () => (Number.isSafeInteger(seed.valueAsNumber) ? seed.valueAsNumber : data.asked[2]),
-    write: (number) => { seed.value = number; },
-  }];
-
+function build(view) {
+  const { root, signal, data, settings, change, tip, button } = view;
   const slider = (name, title, lowest) => {
     const value = element("output", { class: "be-value" });
     const box = element("input", {
@@ -185,88 +140,54 @@ function render({ model, el }) {
     slider("random", "random token", 0),
     slider("kept", "kept", 0),
   ];
-  const whole = element("input", {
-    type: "checkbox", on: { change: () => change({ whole_words: whole.checked }) }, signal,
-  });
-  const button = (text, click) => element("button", { type: "button", class: "be-button", on: { click }, signal }, text);
+  const whole = view.check("whole words", (on) => change({ whole_words: on }));
   const reroll = button("Reroll", () => change({ roll: (settings.roll + 1) % rolls() }));
   const back = button("The paper's shares", () => change({ ...data.paper, roll: settings.roll }));
   const which = element("span", { class: "be-roll" });
 
   const picture = element("div", { class: "be-picture" });
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
-  const save = saveButton(() => model.get("picture"), "masks.svg", signal);
-  if (!live) save.title = "as Python drew it, before a slider was moved";
   root.append(
-    element("div", { class: "be-inputs be-inputs-3" }, fields.map(({ label }) => label)),
-    status,
+    view.inputs("be-inputs-3"), view.status,
     element("div", { class: "be-panel" },
       element("div", { class: "be-sliders", role: "group", "aria-label": "Shares" }, sliders.map(({ label }) => label)),
       element("div", { class: "be-actions" },
-        reroll, which, element("label", { class: "be-check" }, whole, " whole words"), back)),
-    picture, element("div", { class: "be-foot" }, line, save),
+        reroll, which, whole.label, back)),
+    picture, view.foot(),
   );
-  const tip = tooltip(root);
 
-  let data;
-  let settings;
   let things = []; // what each chip stands for
   let pinned = null; // a position
-  let picturing = new AbortController();
-  const settled = asking({ model, root, status, fields, fixed: "text and seed are", signal });
 
   const rolls = () => data.draws.shape[0];
   const isEmpty = () => data.special.every(Boolean);
   const shares = () => ({ mask: settings.mask, random: settings.random, kept: 100 - settings.mask - settings.random });
 
-  function answered() {
-    data = unpack(model.get("data"));
-    settings = { ...data.paper, ...model.get("settings") };
+  function receive() {
     if (settings.roll >= rolls()) settings.roll = 0;
-    settled(data, isEmpty() ? "Nothing to mask yet: type a word." : "");
     pinned = null;
-    paint();
+    return isEmpty() ? "Nothing to mask yet: type a word." : "";
   }
-
-  // ---- sliders: at once here, later to Python for the saved picture ----
-
-  const tell = telling(model, () => settings, signal);
 
   function move(name, value) {
     if (name === "rate") return change({ rate: value });
-    const { mask, random } = shared(shares(), name, value);
+    const { mask, random } = moveShare(shares(), name, value);
     return change({ mask, random });
-  }
-
-  function change(some) {
-    settings = { ...settings, ...some };
-    tell();
-    paint();
-  }
-
-  function followed() {
-    const theirs = model.get("settings");
-    if (Object.keys(theirs).every((key) => theirs[key] === settings[key])) return;
-    settings = { ...settings, ...theirs };
-    paint();
   }
 
   // ---- the picture ----
 
   function paint() {
     const focused = picture.contains(document.activeElement);
-    picturing.abort();
-    picturing = new AbortController();
-    tip.hide();
+    view.renew();
     const fates = fatesFromDraws(data, settings);
-    things = seen(data, fates, settings.roll);
+    things = tokensSeen(data, fates, settings.roll);
     const chosen = things.filter(({ fate }) => fate !== NOT_CHOSEN).length;
     for (const { name, value, box } of sliders) {
       box.value = name === "rate" ? settings.rate : shares()[name];
       value.textContent = `${box.value} %`;
       box.setAttribute("aria-valuetext", value.textContent);
     }
-    whole.checked = settings.whole_words;
+    whole.box.checked = settings.whole_words;
     which.textContent = `roll ${(settings.roll + 1).toLocaleString("en")} of ${rolls().toLocaleString("en")}`;
 
     const row = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Tokens" },
@@ -277,18 +198,16 @@ function render({ model, el }) {
         was: thing.fate === RANDOM ? thing.was.token : null,
         note: [String(thing.label), thing.fate === NOT_CHOSEN ? "\u00a0" : FATES[thing.fate]],
       }, {
-        "aria-description": described(thing, settings),
+        "aria-description": describe(thing, settings),
         "aria-pressed": String(thing.position === pinned),
       })));
-    roving(row, picturing.signal);
+    roving(row, view.painting);
     picture.replaceChildren(
-      element("div", { class: "be-stage" },
-        element("h4", {}, "What the model sees, and what it is asked",
-          element("span", { class: "be-note" }, "beneath: the id it sees, its label (−100: not counted), its fate")),
-        row, element("p", { class: "be-verdict" }, counted(data, settings, chosen))),
-      fates.every((fate) => fate === NOT_CHOSEN) ? "" : element("div", { class: "be-stage" },
-        element("h4", {}, `Over ${rolls().toLocaleString("en")} rolls`,
-          element("span", { class: "be-note" }, "how many tokens of a roll met each fate")),
+      stage("What the model sees, and what it is asked",
+        "beneath: the id it sees, its label (−100: not counted), its fate",
+        row, element("p", { class: "be-verdict" }, describeCount(data, settings, chosen))),
+      fates.every((fate) => fate === NOT_CHOSEN) ? "" : stage(
+        `Over ${rolls().toLocaleString("en")} rolls`, "how many tokens of a roll met each fate",
         element("div", { class: "be-histograms" }, [MASKED, RANDOM, KEPT].map((fate) => counts(fates, fate))),
         element("p", { class: "be-key" },
           element("span", { class: "be-key-bar" }), "rolls counted ",
@@ -308,7 +227,7 @@ function render({ model, el }) {
     const columns = all.slice(shown[0].k, shown.at(-1).k + 1);
     const highest = Math.max(...columns.map(({ count, high }) => Math.max(count, high)));
     const up = (value) => `${(100 * value) / highest}%`;
-    const { count, chosen, share: found, low, high } = total(fates, fate, share);
+    const { count, chosen, share: found, low, high } = shareOfFate(fates, fate, share);
     const text = `${count.toLocaleString("en")} of ${chosen.toLocaleString("en")} chosen tokens: ${percent(found)}`;
     const band = `expected ${(100 * share).toFixed(0)} %, 95 % band ${(100 * low).toFixed(1)} to ${percent(high)}`;
     const within = found >= low - 1e-9 && found <= high + 1e-9;
@@ -330,9 +249,9 @@ function render({ model, el }) {
   // ---- hover shows, click pins, Escape lets go ----
 
   const chips = () => [...picture.querySelectorAll(".be-chip")];
-  const positionAt = (target) => {
+  const positionAt = ({ target }) => {
     const position = chips().indexOf(target.closest?.("button"));
-    return position < 0 ? null : position;
+    return position < 0 ? undefined : position;
   };
 
   function light(position) {
@@ -342,50 +261,18 @@ function render({ model, el }) {
   function pin(position) {
     pinned = position;
     chips().forEach((node, i) => node.setAttribute("aria-pressed", i === position));
-    line.textContent = position === null ? HINT : `Pinned: ${described(things[position], settings)}`;
-    line.classList.toggle("be-pinned", position !== null);
+    view.say(position === null ? null : `Pinned: ${describe(things[position], settings)}`);
     light(position);
   }
 
-  function point({ target }) {
-    const position = positionAt(target);
-    if (position === null) return leave();
-    light(position);
-    tip.show(chips()[position], described(things[position], settings));
-  }
-
-  function leave() {
-    tip.hide();
-    light(pinned);
-  }
-
-  for (const [type, listener] of Object.entries({
-    pointerover: point,
-    pointerleave: leave,
-    focusin: point,
-    focusout: leave,
-    click: ({ target }) => {
-      const position = positionAt(target);
-      if (position !== null) pin(position === pinned ? null : position);
+  view.listen(picture, {
+    find: positionAt,
+    show: (position) => {
+      light(position);
+      tip.show(chips()[position], describe(things[position], settings));
     },
-  })) picture.addEventListener(type, listener, { signal });
-  root.addEventListener("keydown", (event) => {
-    if (event.target.type === "range") event.stopPropagation(); // JupyterLab takes its arrow keys
-    if (event.key !== "Escape") return;
-    pin(null);
-    leave();
-  }, { signal });
-
-  model.on("change:data", answered);
-  model.on("change:settings", followed);
-  answered();
-  return () => {
-    ending.abort();
-    picturing.abort();
-    model.off("change:data", answered);
-    model.off("change:settings", followed);
-    root.remove();
-  };
+    hide: () => light(pinned),
+    pin: (position) => pin(position === pinned ? null : position),
+  });
+  return { receive, paint, release: () => pin(null) };
 }
-
-export default { render };

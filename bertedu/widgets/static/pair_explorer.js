@@ -1,6 +1,5 @@
 import {
-  asking, element, followTheme, hasKernel, labelled, percent, probabilityRow, readable, roving,
-  saveButton, svgElement, tooltip, unpack,
+  defineWidget, element, heading, percent, probabilityRow, readable, roving, svgElement, textField,
 } from "./shared.js";
 
 const REST = 1500; // ms without typing after which a pair counts as a try
@@ -13,12 +12,12 @@ const LEFT = (WIDTH - SIDE) / 2;
 // ---- numbers ------------------------------------------------------------------------------------
 
 /** Where three probabilities lie in the triangle: the nearer to a corner, the more probable. */
-export function placed([top, left, right]) {
+export function placeInTriangle([top, left, right]) {
   return { x: LEFT + SIDE * (0.5 * top + right), y: TOP + HEIGHT * (left + right) };
 }
 
 /** What was replaced by what between two texts, in words: all but the beginning and end they share. */
-export function changed(before, after) {
+export function changeBetween(before, after) {
   const [a, b] = [before, after].map((text) => text.split(/\s+/u).filter(Boolean));
   let start = 0;
   while (start < Math.min(a.length, b.length) && a[start] === b[start]) start += 1;
@@ -29,12 +28,12 @@ export function changed(before, after) {
 }
 
 /** What was edited from one pair to the next, as text. */
-export function edited(before, after) {
-  const told = ["A", "B"].map((name, n) => {
-    const change = changed(before[n], after[n]);
+export function describeEdit(before, after) {
+  const changes = ["A", "B"].map((name, n) => {
+    const change = changeBetween(before[n], after[n]);
     return change && `${name}: ${change.from || "(nothing)"} → ${change.to || "(nothing)"}`;
   });
-  return told.filter(Boolean).join("; ") || "the same words";
+  return changes.filter(Boolean).join("; ") || "the same words";
 }
 
 /** The words of a text and where they stand in it. */
@@ -42,7 +41,7 @@ export const wordsOf = (text) =>
   [...text.matchAll(/\S+/gu)].map(({ 0: word, index }) => ({ word, start: index, end: index + word.length }));
 
 /** The tries when one more pair is left behind: neither a double at the end, nor more than so many. */
-export function keptTries(tries, pair, most) {
+export function addTry(tries, pair, most) {
   const last = tries.at(-1);
   if (last && last[0] === pair[0] && last[1] === pair[1]) return tries;
   return [...tries, pair].slice(-most);
@@ -52,71 +51,37 @@ const likeliest = (shares) => shares.indexOf(Math.max(...shares));
 
 // ---- the widget ---------------------------------------------------------------------------------
 
-function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", {
-    class: "bertedu be-pair-explorer",
-    "aria-label": "Pair explorer",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
-  });
-  el.append(root);
-  followTheme(root, signal);
+export default defineWidget({
+  name: "be-pair-explorer", label: "Pair explorer", picture: "pair", hint: HINT, build,
+  fields: () => [
+    textField("premise", "Premise", "Segment A"), textField("hypothesis", "Hypothesis", "Segment B"),
+  ],
+  pins: { pinned: ({ tries }) => tries.length },
+});
 
-  const live = hasKernel(model);
-  const status = element("p", { class: "be-status", role: "status" });
-  const field = (name, label, segment) => {
-    const box = element("textarea", {
-      rows: 1, spellcheck: "false", autocomplete: "off", dir: "auto", placeholder: "type a text",
-      class: `be-input be-segment-${segment.toLowerCase()}`,
-    });
-    return {
-      name, box, segment, read: () => box.value.toWellFormed(), write: (text) => { box.value = text; },
-      label: labelled(label, `Segment ${segment}`, box),
-    };
-  };
-  const fields = [field("premise", "Premise", "A"), field("hypothesis", "Hypothesis", "B")];
-  const words = fields.map(({ segment, label }) => element("div", {
-    class: `be-words be-words-${segment.toLowerCase()}`, role: "toolbar",
-    "aria-label": `Words of the ${label.firstChild.firstChild.textContent.toLowerCase()}`,
+function build(view) {
+  const { model, root, signal, data, settings, tip, live, fields } = view;
+  const hint = live ? `${HINT} Click a word to change it.` : HINT;
+  const words = ["premise", "hypothesis"].map((name, n) => element("div", {
+    class: `be-words be-words-${"ab"[n]}`, role: "toolbar", "aria-label": `Words of the ${name}`,
   }));
   const triangle = element("div", { class: "be-triangle" });
   const now = element("div", { class: "be-now" });
   const trail = element("div", { class: "be-trail" });
-  const hint = live ? `${HINT} Click a word to change it.` : HINT;
-  const line = element("p", { class: "be-line", role: "status" }, hint);
-  const back = element("button", {
-    type: "button", class: "be-button", on: { click: () => takeBack() }, signal,
-  }, "Put these words back");
-  const save = saveButton(() => model.get("picture"), "pair.svg", signal);
+  const back = view.button("Put these words back", () => takeBack());
   root.append(
     element("div", { class: "be-inputs be-pair" }, fields.map(({ label }, n) => element("div", {}, label, words[n]))),
-    status,
+    view.status,
     element("div", { class: "be-stage be-beside" },
       element("figure", { class: "be-figure" }, triangle),
       element("div", {}, now, trail)),
-    element("div", { class: "be-foot" }, line, back, save),
+    view.foot(back),
   );
-  const tip = tooltip(root);
 
-  let data;
-  let pinned = null; // the place of a try, or ALONE
   let resting = true; // the pair that is shown was looked at, not only passed while typing
-  let picturing = new AbortController();
-  const settled = asking({ model, root, status, fields, signal });
 
-  function answered() {
-    data = unpack(model.get("data"));
-    pinned = model.get("settings").pinned ?? null;
-    if (pinned >= data.tries.length) pinned = null;
-    settled(data, data.asked.some((text) => !text.trim()) ? "One side is empty: the model judges the other alone." : "");
-    paint();
-  }
-
-  function followed() {
-    const theirs = model.get("settings").pinned ?? null;
-    if (theirs !== pinned && !(theirs >= data.tries.length)) pin(theirs);
-  }
+  const receive = () => (data.asked.some((text) => !text.trim())
+    ? "One side is empty: the model judges the other alone." : "");
 
   /** The three probabilities of a point: of the pair (null), of a try, of the hypothesis alone. */
   const sharesOf = (place) => {
@@ -135,7 +100,7 @@ function render({ model, el }) {
 
   function typing() {
     if (resting) {
-      const kept = keptTries(data.tries, [...data.shown], data.most_tries);
+      const kept = addTry(data.tries, [...data.shown], data.most_tries);
       resting = false;
       // Goes to Python with the text that is typed.
       if (kept !== data.tries) model.set({ tries: kept });
@@ -157,8 +122,8 @@ function render({ model, el }) {
   signal.addEventListener("abort", () => clearTimeout(clock));
 
   function takeBack() {
-    if (pinned === null || pinned === ALONE) return;
-    const pair = data.tries[pinned];
+    const pair = data.tries[settings.pinned];
+    if (!pair) return;
     rest();
     fields.forEach(({ box, write }, n) => {
       if (box.value === pair[n]) return;
@@ -166,36 +131,34 @@ function render({ model, el }) {
       box.dispatchEvent(new (root.ownerDocument.defaultView.Event)("input", { bubbles: true }));
     });
     rest();
-    pin(null);
+    choose(null);
   }
 
   // ---- the picture ----
 
   function paint() {
     const focused = root.contains(document.activeElement) ? document.activeElement.dataset?.place : undefined;
-    picturing.abort();
-    picturing = new AbortController();
-    tip.hide();
+    view.renew();
     words.forEach((row, n) => {
       const all = wordsOf(data.shown[n]);
       row.replaceChildren(...all.map(({ word, start, end }) => element("button", {
         type: "button", class: "be-word", disabled: !live, "aria-label": `change “${readable(word)}”`,
-        on: { click: () => select(fields[n].box, start, end) }, signal: picturing.signal,
+        on: { click: () => select(fields[n].box, start, end) }, signal: view.painting,
       }, element("bdi", {}, readable(word)))));
-      if (all.length) roving(row, picturing.signal);
+      if (all.length) roving(row, view.painting);
     });
-    triangle.replaceChildren(drawn());
+    triangle.replaceChildren(drawTriangle());
     const shares = sharesOf(null);
     now.replaceChildren(
-      element("h4", {}, "What the model says of the pair", element("span", { class: "be-note" }, "the three sum to 100 %")),
-      ...data.labels.map((label, k) => probabilityRow("div", {}, named(k), shares[k])));
+      heading("What the model says of the pair", "the three sum to 100 %"),
+      ...data.labels.map((label, k) => probabilityRow("div", {}, nameOfLabel(k), shares[k])));
     trail.replaceChildren(...table());
     const again = focused !== undefined && trail.querySelector(`[data-place="${focused}"]`);
     if (again) again.focus();
-    pin(pinned);
+    point();
   }
 
-  const named = (k) => (data.notes[k] ? `${data.labels[k]} (${data.notes[k]})` : data.labels[k]);
+  const nameOfLabel = (k) => (data.notes[k] ? `${data.labels[k]} (${data.notes[k]})` : data.labels[k]);
 
   /** Clicked: the word is chosen in its box, so that typing replaces it. */
   function select(box, start, end) {
@@ -203,13 +166,13 @@ function render({ model, el }) {
     box.setSelectionRange(start, end);
   }
 
-  function drawn() {
-    const corners = [[1, 0, 0], [0, 1, 0], [0, 0, 1]].map(placed);
-    const middle = placed([1 / 3, 1 / 3, 1 / 3]);
+  function drawTriangle() {
+    const corners = [[1, 0, 0], [0, 1, 0], [0, 0, 1]].map(placeInTriangle);
+    const middle = placeInTriangle([1 / 3, 1 / 3, 1 / 3]);
     const at = ({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`;
     const svg = svgElement("svg", {
       viewBox: `0 0 ${WIDTH} ${TOP + HEIGHT + 42}`, class: "be-ternary", role: "group",
-      "aria-label": `Triangle of three probabilities: ${told(null)}`,
+      "aria-label": `Triangle of three probabilities: ${describe(null)}`,
     });
     const text = (words, x, y, attributes) => svgElement("text", { x, y, "text-anchor": "middle", ...attributes }, words);
     svg.append(svgElement("path", { class: "be-edge", d: `M${corners.map(at).join("L")}Z` }));
@@ -219,7 +182,7 @@ function render({ model, el }) {
           const point = [0, 0, 0];
           point[k] = share;
           point[(k + other) % 3] = 1 - share;
-          return placed(point);
+          return placeInTriangle(point);
         });
         svg.append(svgElement("path", { class: "be-grid", d: `M${ends.map(at).join("L")}` }));
       }
@@ -236,10 +199,10 @@ function render({ model, el }) {
         svg.append(text(`(${data.notes[k]})`, k ? x + shift[k][0] : x + 74, y + (k ? 36 : -12), { class: "be-corner-note" }));
       }
     });
-    const points = [...data.tries.keys(), null].map((place) => placed(sharesOf(place)));
+    const points = [...data.tries.keys(), null].map((place) => placeInTriangle(sharesOf(place)));
     svg.append(svgElement("path", { class: "be-path", d: `M${points.map(at).join("L")}` }));
     const mark = (place, ...shapes) => {
-      const { x, y } = placed(sharesOf(place));
+      const { x, y } = placeInTriangle(sharesOf(place));
       return svgElement("g", {
         class: `be-mark ${place === null ? "be-mark-now" : place === ALONE ? "be-mark-alone" : "be-mark-try"}`,
         transform: `translate(${at({ x, y })})`, "data-place": place ?? "now",
@@ -259,7 +222,7 @@ function render({ model, el }) {
       const best = likeliest(shares);
       const before = place === null ? data.tries.at(-1) : data.tries[place - 1];
       const what = place === ALONE ? "the hypothesis alone, without a premise"
-        : before ? edited(before, place === null ? next(data.tries.length - 1) : data.tries[place])
+        : before ? describeEdit(before, place === null ? next(data.tries.length - 1) : data.tries[place])
           : place === null ? "the pair as it stands" : "the first pair";
       const sign = place === null ? "●" : place === ALONE ? "◆" : String(place + 1);
       return element("tr", { class: place === null ? "be-row-now" : place === ALONE ? "be-row-alone" : null },
@@ -270,9 +233,9 @@ function render({ model, el }) {
         shares.map((share, k) => element("td", { class: k === best ? "be-best" : null }, percent(share))));
     });
     return [
-      element("h4", {}, "The trail", element("span", { class: "be-note" },
-        data.tries.length ? `${data.tries.length} earlier ${data.tries.length === 1 ? "try" : "tries"}, then the pair, then the hypothesis alone`
-          : live && "edit a word: the point that you leave stays")),
+      heading("The trail", data.tries.length
+        ? `${data.tries.length} earlier ${data.tries.length === 1 ? "try" : "tries"}, then the pair, then the hypothesis alone`
+        : live && "edit a word: the point that you leave stays"),
       element("table", { class: "be-tried" },
         element("thead", {}, element("tr", {}, element("td"), element("th", { scope: "col" }, "what changed"),
           data.labels.map((label) => element("th", { scope: "col" }, readable(label))))),
@@ -281,7 +244,7 @@ function render({ model, el }) {
   }
 
   /** A point as one line of text. */
-  function told(place) {
+  function describe(place) {
     const shares = sharesOf(place).map((share, k) => `${data.labels[k]} ${percent(share)}`).join(", ");
     if (place === ALONE) return `the hypothesis alone: ${shares}. What the model says without knowing the premise.`;
     const [premise, hypothesis] = place === null ? data.shown : data.tries[place];
@@ -290,9 +253,10 @@ function render({ model, el }) {
 
   // ---- hover shows, click pins, Escape lets go ----
 
-  const placeOf = (target) => {
-    const named = target.closest?.("[data-place]")?.dataset.place;
-    return named === undefined ? undefined : named === "now" ? null : Number(named);
+  const placeAt = ({ target }) => {
+    const node = target.closest?.("[data-place]");
+    if (!node) return undefined;
+    return { node, place: node.dataset.place === "now" ? null : Number(node.dataset.place) };
   };
 
   function light(place) {
@@ -301,60 +265,32 @@ function render({ model, el }) {
     }
   }
 
-  function pin(place) {
-    pinned = place;
+  /** Shows which place is pinned. */
+  function point() {
+    const { pinned } = settings;
     for (const node of trail.querySelectorAll("[data-place]")) {
-      node.setAttribute("aria-pressed", String(place !== null && node.dataset.place === String(place)));
+      node.setAttribute("aria-pressed", String(pinned !== null && node.dataset.place === String(pinned)));
     }
-    back.hidden = place === null || place === ALONE || !live;
-    line.textContent = place === null ? hint : `Pinned: ${told(place)}`;
-    line.classList.toggle("be-pinned", place !== null);
-    light(place ?? undefined);
-  }
-
-  function choose(place) {
-    pin(place);
-    if (!live) return;
-    model.set({ settings: { pinned: place } });
-    model.save_changes();
-  }
-
-  function point({ target }) {
-    const place = placeOf(target);
-    if (place === undefined) return leave();
-    light(place);
-    const node = target.closest("[data-place]");
-    tip.show(node, told(place));
-  }
-
-  function leave() {
-    tip.hide();
+    back.hidden = pinned === null || pinned === ALONE || !live;
+    view.say(pinned === null ? hint : `Pinned: ${describe(pinned)}`, pinned !== null);
     light(pinned ?? undefined);
   }
 
-  for (const [type, listener] of Object.entries({
-    pointerover: point, pointerleave: leave, focusin: point, focusout: leave,
-    click: ({ target }) => {
-      const place = placeOf(target);
-      if (place !== undefined && place !== null) choose(place === pinned ? null : place);
+  function choose(place) {
+    view.set({ pinned: place });
+    point();
+  }
+
+  view.listen(root, {
+    find: placeAt,
+    show: ({ place, node }) => {
+      light(place);
+      tip.show(node, describe(place));
     },
-  })) root.addEventListener(type, listener, { signal });
-  root.addEventListener("keydown", ({ key }) => {
-    if (key !== "Escape") return;
-    if (pinned !== null) choose(null);
-    leave();
-  }, { signal });
-
-  model.on("change:data", answered);
-  model.on("change:settings", followed);
-  answered();
-  return () => {
-    ending.abort();
-    picturing.abort();
-    model.off("change:data", answered);
-    model.off("change:settings", followed);
-    root.remove();
-  };
+    hide: () => light(settings.pinned ?? undefined),
+    pin: ({ place }) => {
+      if (place !== null) choose(place === settings.pinned ? null : place);
+    },
+  });
+  return { receive, paint, follow: point, release: () => choose(null) };
 }
-
-export default { render };

@@ -1,222 +1,38 @@
 import {
-  PALETTE, SEGMENTS, chip, element, followTheme, moved, percent, plural, roving, saveButton,
-  tooltip, unpack, visible,
+  SEGMENTS, chip, defineWidget, element, placeByKey, percent, plural, readable, roving, stage,
 } from "./shared.js";
+import {
+  FOLLOWS, RANDOM, continues, count, documentOf, endOf, gather, generator, input, nextLabel,
+  nothingMade, placeOf, randomPair, spans, textOf, tokensIn, withB,
+} from "./rules/pairs.js";
 
-export const FOLLOWS = 0;
-export const RANDOM = 1;
 const NAMES = ["B follows A", "B is random"];
 const IN_THE_NOTES = ["“false”, not random", "“true”, random"];
 const HINT = "Hover shows which tokens a sentence became, a click on a token pins it, Escape lets go.";
-
-// ---- pairs: `text` holds starts (of sentences among the tokens), documents (their starts among
-// the sentences), ids and room (tokens for A and B together); a `pair` holds sentence numbers
-
-export function textOf({ ids, sentence_starts, document_starts, max_length }) {
-  return {
-    ids: ids.values, starts: sentence_starts.values, documents: document_starts.values,
-    room: max_length - 3, // [CLS] and two [SEP]
-  };
-}
-
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-export function generator(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const below = (rng, count) => Math.floor(rng() * count);
-
-/** The place of the last entry of an ascending list that is not above a value. */
-export function placeOf(starts, value) {
-  let [low, high] = [0, starts.length - 1];
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (starts[middle] <= value) low = middle;
-    else high = middle;
-  }
-  return low;
-}
-
-const documentOf = (text, sentence) => placeOf(text.documents, sentence);
-const endOf = (text, sentence) => text.documents[documentOf(text, sentence) + 1];
-const tokensIn = (text, first, end) => text.starts[end] - text.starts[first];
-
-/** The end of the sentences that reach so many tokens, as few as possible, in one document. */
-export function gather(text, first, tokens) {
-  const stop = endOf(text, first);
-  let end = first + 1;
-  while (end < stop && tokensIn(text, first, end) < tokens) end += 1;
-  return end;
-}
-
-export function sameSentence(text, one, other) {
-  const length = tokensIn(text, one, one + 1);
-  if (length !== tokensIn(text, other, other + 1)) return false;
-  const [from, to] = [text.starts[one], text.starts[other]];
-  for (let i = 0; i < length; i++) if (text.ids[from + i] !== text.ids[to + i]) return false;
-  return true;
-}
-
-/** Whether B, whatever its label, opens with the sentence that truly follows A. */
-export const continues = (text, { first, split, b }) =>
-  split < endOf(text, first) && sameSentence(text, b, split);
-
-/** With which sentences a random B may begin, by the rule that is chosen. */
-export function candidates(text, { first, split }, { pool, everywhere }) {
-  const own = documentOf(text, first);
-  const all = Array.from({ length: text.documents[pool] }, (_, sentence) => sentence);
-  if (everywhere) return all;
-  const elsewhere = all.filter((s) => s < text.documents[own] || s >= text.documents[own + 1]);
-  return elsewhere.filter((b) => !continues(text, { first, split, b }));
-}
-
-/** The pair with B's beginning, as its label asks; null when no sentence will do. */
-export function withB(text, { first, split, label }, rules, rng) {
-  if (label === FOLLOWS) return split < endOf(text, first) ? { first, split, label, b: split } : null;
-  const possible = candidates(text, { first, split }, rules);
-  return possible.length ? { first, split, label, b: possible[below(rng, possible.length)] } : null;
-}
-
-/** The label of the next pair: the one that is behind, or a coin's. */
-export function nextLabel({ made }, { coin }, rng) {
-  const ahead = made[RANDOM] - made[FOLLOWS];
-  if (coin || !ahead) return below(rng, 2);
-  return ahead > 0 ? FOLLOWS : RANDOM;
-}
-
-/** A pair from a random place of a random document. */
-export function randomPair(text, label, rules, rng) {
-  const document = below(rng, rules.pool);
-  const [start, stop] = [text.documents[document], text.documents[document + 1]];
-  const first = start + below(rng, stop - start - 1);
-  const end = Math.max(gather(text, first, text.room), first + 2);
-  const split = first + 1 + below(rng, end - first - 1);
-  return withB(text, { first, split, label }, rules, rng);
-}
-
-export const nothingMade = () => ({ made: [0, 0], sameDocument: 0, wrong: 0, caught: null });
-
-/** Counts a pair, and keeps it when its label is wrong. */
-export function count(counts, text, pair) {
-  counts.made[pair.label] += 1;
-  if (pair.label === FOLLOWS) return;
-  if (documentOf(text, pair.b) === documentOf(text, pair.first)) counts.sameDocument += 1;
-  if (continues(text, pair)) {
-    counts.wrong += 1;
-    counts.caught = pair;
-  }
-}
-
-/** How many tokens of A and of B stay: the longer one loses, on a tie B. */
-export function kept(a, b, room) {
-  const half = Math.floor(room / 2);
-  const keepA = Math.min(a, b <= half ? room - b : Math.min(a, room - half));
-  return [keepA, Math.min(b, room - keepA)];
-}
-
-/** [start, end] of A and of B among the tokens, cut to length at random ends, as the library cuts. */
-export function spans(text, { first, split, b }, rng) {
-  const ends = [split, gather(text, b, text.room - tokensIn(text, first, split))];
-  const whole = [first, b].map((start, i) => [text.starts[start], text.starts[ends[i]]]);
-  const lengths = kept(...whole.map(([start, end]) => end - start), text.room);
-  return whole.map(([start, end], i) => {
-    const surplus = end - start - lengths[i];
-    let front = 0;
-    for (let token = 0; token < surplus; token++) front += below(rng, 2);
-    return [start + front, end - (surplus - front)];
-  });
-}
-
-/** The model's input, a token at a time, and which sentence each token is from. */
-export function input(text, [a, b], special) {
-  const body = ([start, end], segment) => Array.from({ length: end - start }, (_, i) => ({
-    id: text.ids[start + i], segment, sentence: placeOf(text.starts, start + i),
-  }));
-  const mark = (id, segment) => ({ id, segment, special: true });
-  return [
-    mark(special.cls, 0), ...body(a, 0), mark(special.sep, 0), ...body(b, 1), mark(special.sep, 1),
-  ].map((token, position) => ({ ...token, position }));
-}
-
-// ---- the saved picture --------------------------------------------------------------------------
-
-const escaped = (text) => text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
-const seen = (text) => Array.from(text, (c) => (c === " " ? c : visible(c))).join("");
-
-/** Lines of text, each with a colour's name, and chips, as one SVG element. */
-export function drawn(title, lines, tokens) {
-  const { light } = PALETTE;
-  const [width, margin, advance] = [760, 16, 9.2];
-  const parts = [];
-  let [left, top] = [margin, margin];
-  const words = (x, y, size, color, text, rest = "") =>
-    parts.push(`<text x="${x}" y="${y}" font-size="${size}" fill="${light[color]}"${rest}>${escaped(text)}</text>`);
-  for (const [text, color] of lines) {
-    top += 20;
-    words(margin, top, 14, color, text.length > 84 ? `${text.slice(0, 83)}…` : text);
-  }
-  top += 12;
-  for (const { token, id, segment, special } of tokens) {
-    const side = Math.max(seen(token).length * advance + 16, 44);
-    left += token.startsWith("##") || left === margin ? 0 : 8;
-    if (left > margin && left + side > width - margin) [left, top] = [margin, top + 66];
-    const line = light[`segment-${SEGMENTS[segment].toLowerCase()}`];
-    parts.push(
-      `<rect x="${left}" y="${top}" width="${side}" height="25" rx="4" fill="${special ? "none" : light.chip}" stroke="${light.outline}"/>`,
-      `<rect x="${left}" y="${top + 23}" width="${side}" height="4" fill="${line}"/>`,
-    );
-    const middle = left + side / 2;
-    words(middle, top + 17, 15, special ? "dim" : "ink", seen(token), ' text-anchor="middle"');
-    [id, segment].forEach((number, i) =>
-      words(middle, top + 42 + 16 * i, 12, "dim", String(number), ' text-anchor="middle"'));
-    left += side;
-  }
-  const height = top + 66 + margin;
-  return `<svg xmlns="http://www.w3.org/2000/svg" role="img" width="${width}" height="${height}" ` +
-    `viewBox="0 0 ${width} ${height}" font-family="DejaVu Sans Mono, Menlo, Consolas, monospace">` +
-    `<title>${escaped(title)}</title><rect width="${width}" height="${height}" rx="8" fill="${light.paper}"/>` +
-    `${parts.join("")}</svg>`;
-}
 
 // ---- the widget ---------------------------------------------------------------------------------
 
 let widgets = 0; // names of radio groups must differ between widgets of one page
 
-function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", {
-    class: "bertedu be-pairs",
-    "aria-label": "Sentence pair builder",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
-  });
-  el.append(root);
-  followTheme(root, signal);
+export default defineWidget({
+  name: "be-pairs", label: "Sentence pair builder", picture: "sentence_pair", hint: HINT, build,
+});
 
-  const data = unpack(model.get("data"));
+function build(view) {
+  const { root, signal, data, tip, button } = view;
   const text = textOf(data);
   const rng = generator(data.seed);
   const group = `be-pairs-${widgets++}`;
   const rules = { pool: data.names.length, everywhere: false, coin: false };
-  const names = data.names.map(seen);
+  const names = data.names.map(readable);
   let counts = nothingMade();
   let pair;
   let tokens = [];
   let rows = []; // [button, sentence] of the document that is shown
   let chips = []; // [button, token]
   let pinned = null;
-  let picturing = new AbortController();
 
   // ---- parts ----
-
-  const button = (label, click) =>
-    element("button", { type: "button", class: "be-button", on: { click }, signal }, label);
 
   function choice(legend, options, chosen, choose) {
     const inputs = options.map((option, value) => {
@@ -233,9 +49,6 @@ function render({ model, el }) {
     };
   }
 
-  const stage = (title, note, ...content) => element("div", { class: "be-stage" },
-    element("h4", {}, title, note && element("span", { class: "be-note" }, note)), content);
-
   const chooser = element("select", {
     "aria-label": "Document of A",
     on: { change: () => pickSplit(text.documents[chooser.value] + 1) }, signal,
@@ -249,8 +62,6 @@ function render({ model, el }) {
   const verdict = element("p", { class: "be-verdict", role: "status" });
   const chipRow = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Tokens" });
   const length = element("span", { class: "be-note" });
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
-
   const bFrom = choice("A random B comes from",
     ["another document", "all sentences, as faulty published code does"], 0,
     (value) => change({ everywhere: value === 1 }));
@@ -265,17 +76,11 @@ function render({ model, el }) {
   const bars = [FOLLOWS, RANDOM].map((which) => element("span", { class: `be-bar be-bar-${which}` }));
   const tally = element("p", { class: "be-tally", role: "status" });
   const catchOne = button("Show a pair with a wrong label", () => show(counts.caught));
-  const save = saveButton(() => drawn(verdict.textContent, [
-    ...[0, 1].map((s) => [`${SEGMENTS[s]}, from ${names[documentOf(text, s ? pair.b : pair.first)]}`, `segment-${SEGMENTS[s].toLowerCase()}`]),
-    [verdict.textContent, verdict.classList.contains("be-problem") ? "wrong" : "ink"],
-  ], tokens), "sentence_pair.svg", signal);
-
   root.append(
     stage("Document", "A ends with the sentence you click; several sentences may be one “sentence” of the task",
       element("div", { class: "be-row" }, chooser, button("Pick a random place", pickAnywhere)), list),
     stage("B", null, element("div", { class: "be-row" }, label.node, another), source),
-    element("div", { class: "be-stage" },
-      element("h4", {}, "Input and label", length), verdict, chipRow),
+    element("div", { class: "be-stage" }, element("h4", {}, "Input and label", length), verdict, chipRow),
     stage("Pairs made", "a changed rule starts the count anew",
       element("div", { class: "be-row" }, bFrom.node, labels.node,
         element("span", {}, element("span", { class: "be-dim" }, "Documents "), pool)),
@@ -283,9 +88,8 @@ function render({ model, el }) {
         [1, 100, 1000].map((many) => button(`Make ${many.toLocaleString("en")}`, () => make(many))),
         button("Start over", () => change({}))),
       element("div", { class: "be-bars", "aria-hidden": "true" }, bars), tally, catchOne),
-    element("div", { class: "be-foot" }, line, save),
+    view.foot(),
   );
-  const tip = tooltip(root);
 
   // ---- choosing ----
 
@@ -337,19 +141,18 @@ function render({ model, el }) {
   }
 
   function listSentences(index) {
-    picturing.abort();
-    picturing = new AbortController();
+    view.renew();
     rows = [];
     for (let s = text.documents[index]; s < text.documents[index + 1]; s++) {
       const row = element("button", {
-        type: "button", class: "be-sentence", on: { click: () => pickSplit(s + 1) }, signal: picturing.signal,
-      }, element("span", { class: "be-role" }), element("bdi", {}, seen(data.sentences[s])));
+        type: "button", class: "be-sentence", on: { click: () => pickSplit(s + 1) }, signal: view.painting,
+      }, element("span", { class: "be-role" }), element("bdi", {}, readable(data.sentences[s])));
       rows.push([row, s]);
     }
     list.replaceChildren(...rows.map(([row]) => row));
     list.dataset.document = index;
     list.setAttribute("aria-label", `Sentences of ${names[index]}`);
-    roving(list, picturing.signal);
+    roving(list, view.painting);
   }
 
   function show(next) {
@@ -384,7 +187,7 @@ function render({ model, el }) {
     const from = documentOf(text, pair.b);
     source.replaceChildren(
       element("span", { class: "be-role" }, "B"),
-      element("bdi", {}, seen(data.sentences.slice(pair.b, bEnd).join(" "))),
+      element("bdi", {}, readable(data.sentences.slice(pair.b, bEnd).join(" "))),
       element("span", { class: "be-dim" }, ` from ${names[from]}, sentence ${pair.b - text.documents[from] + 1}` +
         (from === own && pair.label === RANDOM ? ", A’s own document" : "")),
     );
@@ -397,13 +200,12 @@ function render({ model, el }) {
     length.textContent = `${plural(tokens.length, "token")} of at most ${data.max_length}` +
       `${cut ? `, ${cut} cut off to fit` : ""}; beneath: id and segment id, 0 in A, 1 in B`;
     chips = tokens.map((token) => [
-      chip({ ...token, note: String(token.segment) }, { "aria-description": described(token), "aria-pressed": "false" }),
+      chip({ ...token, note: String(token.segment) }, { "aria-description": describe(token), "aria-pressed": "false" }),
       token,
     ]);
     chipRow.replaceChildren(...chips.map(([node]) => node));
-    roving(chipRow, picturing.signal);
-    line.textContent = HINT;
-    line.classList.remove("be-pinned");
+    roving(chipRow, view.painting);
+    view.say(null);
   }
 
   const whole = (segment) => segment
@@ -427,7 +229,7 @@ function render({ model, el }) {
     catchOne.hidden = !counts.caught;
   }
 
-  function described({ token, id, position, segment, special, sentence }) {
+  function describe({ token, id, position, segment, special, sentence }) {
     const place = `token ${token}, id ${id}, position ${position}, segment ${SEGMENTS[segment]} (${segment})`;
     if (special) return `${place}, put there by the encoder`;
     const from = documentOf(text, sentence);
@@ -446,58 +248,41 @@ function render({ model, el }) {
   function pin(thing) {
     pinned = thing;
     for (const [node, token] of chips) node.setAttribute("aria-pressed", token === thing);
-    line.textContent = thing ? `Pinned: ${described(thing)}` : HINT;
-    line.classList.toggle("be-pinned", Boolean(thing));
+    view.say(thing ? `Pinned: ${describe(thing)}` : null);
     light(thing?.sentence, thing);
   }
 
-  function point({ target }) {
-    const node = target.closest?.("button");
-    const [, token] = chips.find(([item]) => item === node) ?? [];
-    const [, sentence] = rows.find(([item]) => item === node) ?? [];
-    if (!token && sentence === undefined) return leave();
-    light(token?.sentence ?? sentence, token);
-    if (token) tip.show(node, described(token));
-    else tip.hide();
-  }
-
-  function leave() {
-    tip.hide();
-    light(pinned?.sentence, pinned);
-  }
-
-  for (const node of [list, chipRow]) {
-    for (const [type, listener] of Object.entries({
-      pointerover: point, pointerleave: leave, focusin: point, focusout: leave,
-    })) node.addEventListener(type, listener, { signal });
-  }
-  chipRow.addEventListener("click", ({ target }) => {
-    const [, token] = chips.find(([item]) => item === target.closest("button")) ?? [];
-    if (token) pin(token === pinned ? null : token);
-  }, { signal });
+  const hovering = {
+    find: ({ target }) => {
+      const node = target.closest?.("button");
+      const [, token] = chips.find(([item]) => item === node) ?? [];
+      const [, sentence] = rows.find(([item]) => item === node) ?? [];
+      return token || sentence !== undefined ? { node, token, sentence } : undefined;
+    },
+    show: ({ node, token, sentence }) => {
+      light(token?.sentence ?? sentence, token);
+      if (token) tip.show(node, describe(token));
+      else tip.hide();
+    },
+    hide: () => light(pinned?.sentence, pinned),
+  };
+  view.listen(list, hovering);
+  view.listen(chipRow, { ...hovering, pin: ({ token }) => pin(token === pinned ? null : token) });
   list.addEventListener("keydown", (event) => {
     const key = { ArrowUp: "ArrowLeft", ArrowDown: "ArrowRight" }[event.key];
     const here = rows.findIndex(([row]) => row === event.target.closest("button"));
-    const next = moved(key, here, rows.length);
+    const next = placeByKey(key, here, rows.length);
     if (next === undefined) return;
     event.preventDefault();
     rows[next][0].focus();
   }, { signal });
-  root.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    pin(null);
-    leave();
-  }, { signal });
 
-  const [first, b] = data.first;
-  listDocuments();
-  show({ first, split: b, b, label: FOLLOWS });
-  report();
-  return () => {
-    ending.abort();
-    picturing.abort();
-    root.remove();
-  };
+  function paint() {
+    const [first, b] = data.first;
+    listDocuments();
+    show({ first, split: b, b, label: FOLLOWS });
+    report();
+  }
+
+  return { paint, release: () => pin(null) };
 }
-
-export default { render };

@@ -114,6 +114,14 @@ export function svgElement(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** A heading with a note beside it. */
+export const heading = (text, note, ...more) =>
+  element("h4", {}, text, note && element("span", { class: "be-note" }, note), ...more);
+
+/** A part of a picture under its heading. */
+export const stage = (text, note, ...content) =>
+  element("div", { class: "be-stage" }, heading(text, note), ...content);
+
 /** What the colours from `low` to `high` mean. */
 export function legend(stops, low, high) {
   return element("span", { class: "be-legend" }, low,
@@ -178,18 +186,21 @@ export function chip({ token, id, segment, special = false, note, fate, was }, a
 }
 
 /** Light or dark, as JupyterLab, the book's theme or the system says; follows every change. */
-export function followTheme(root, signal) {
+function followTheme(root, signal, repaint) {
   const system = matchMedia("(prefers-color-scheme: dark)");
-  const paint = () => {
-    root.dataset.theme = isDark(document, system.matches) ? "dark" : "light";
+  const follow = () => {
+    const theme = isDark(document, system.matches) ? "dark" : "light";
+    if (root.dataset.theme === theme) return;
+    root.dataset.theme = theme;
+    repaint();
   };
-  const observer = new MutationObserver(paint);
+  const observer = new MutationObserver(follow);
   for (const node of [document.documentElement, document.body]) {
     observer.observe(node, { attributeFilter: ["data-jp-theme-light", "data-theme"] });
   }
-  system.addEventListener("change", paint, { signal });
+  system.addEventListener("change", follow, { signal });
   signal.addEventListener("abort", () => observer.disconnect());
-  paint();
+  follow();
 }
 
 export function isDark({ documentElement, body }, systemIsDark) {
@@ -199,10 +210,10 @@ export function isDark({ documentElement, body }, systemIsDark) {
 }
 
 /** One tooltip for a widget; `show` puts a text over a target, within the widget's width. */
-export function tooltip(root) {
+function tooltip(root) {
   const box = element("div", { class: "be-tooltip", role: "tooltip", hidden: true });
-  root.append(box);
   return {
+    box,
     show(target, text) {
       box.textContent = text;
       box.hidden = false;
@@ -218,19 +229,33 @@ export function tooltip(root) {
   };
 }
 
-/** A button that saves the picture which `svg()` gives as text. */
-export function saveButton(svg, filename, signal) {
-  const save = () => {
-    const url = URL.createObjectURL(new Blob([svg()], { type: "image/svg+xml" }));
-    element("a", { href: url, download: filename }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 0);
-  };
-  return element(
-    "button",
-    { type: "button", class: "be-button", on: { click: save }, signal },
-    "Save picture",
-  );
+/** A canvas's context in CSS pixels, cleared and sharp on every screen; null where nothing draws. */
+export function contextOf(canvas, width, height) {
+  const context = canvas.getContext?.("2d");
+  if (!context) return null;
+  const ratio = globalThis.devicePixelRatio || 1;
+  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== w || canvas.height !== h) {
+    Object.assign(canvas, { width: w, height: h });
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+  context.reset();
+  context.scale(ratio, ratio);
+  return context;
 }
+
+/**
+ * Products that add up to a score, as bars up and down from a line; what each has to say is shown
+ * by a tooltip. `parts`: [value, text] each; `name`: of the whole, for screen readers.
+ */
+export const productBars = (parts, extreme, name) => element("div", {
+  class: "be-products", role: "img", "aria-label": name,
+}, parts.map(([value, text]) => element("span", { class: "be-part", "data-told": text },
+  element("span", {
+    class: "be-part-bar",
+    style: `height:${(50 * Math.abs(value)) / extreme}%;${value < 0 ? "top" : "bottom"}:50%;background:rgb(${diverging(value, extreme)})`,
+  }))));
 
 /** Makes a row one stop of the Tab key; the arrow keys, Home and End move within it.
     Returns what to call once other items of it are hidden. */
@@ -248,7 +273,7 @@ export function roving(row, signal) {
     (event) => {
       const all = items();
       const here = all.indexOf(event.target.closest("button"));
-      const next = moved(event.key, here, all.length);
+      const next = placeByKey(event.key, here, all.length);
       if (next === undefined) return;
       event.preventDefault();
       all[next].focus();
@@ -259,7 +284,7 @@ export function roving(row, signal) {
 }
 
 /** Where a key leads from place `here` of `count`, or undefined when it leads nowhere. */
-export function moved(key, here, count) {
+export function placeByKey(key, here, count) {
   const target = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: count - 1 }[key];
   return target === undefined || !count ? undefined : Math.min(Math.max(target, 0), count - 1);
 }
@@ -279,22 +304,19 @@ export function debounce(action, wait, signal) {
 const QUIET = 30;
 
 /**
- * Sends a widget's settings to Python, for the saved picture, once they rest; when the view goes
- * before that, at once: what the reader has set is not lost.
+ * Sends what was set in the model to Python, once that rests; when the view goes before that, at
+ * once: what the reader has set is not lost.
  */
-export function telling(model, settings, signal) {
-  const live = hasKernel(model);
+export function sendingLater(model, signal) {
   let due = false;
   const send = () => {
-    if (!due) return;
+    if (due) model.save_changes();
     due = false;
-    model.set({ settings: { ...settings() } });
-    model.save_changes();
   };
   const later = debounce(send, QUIET, signal);
   signal.addEventListener("abort", send);
   return () => {
-    due = live;
+    due = hasKernel(model);
     later();
   };
 }
@@ -310,27 +332,28 @@ export function hasKernel(model) {
 
 const PATIENCE = 3000; // ms without an answer until the reader is told
 
-/** The fields of a text (segment A) and of a second one (segment B), for `asking`. */
-export function textFields() {
-  const field = (name, label, segment, placeholder, read) => {
-    const box = element("textarea", {
-      rows: 1, placeholder, spellcheck: "false", autocomplete: "off", dir: "auto",
-      class: `be-input be-segment-${segment.toLowerCase()}`,
-    });
-    return {
-      name, box, read: () => read(box.value.toWellFormed()),
-      write: (text) => { box.value = text ?? ""; },
-      label: labelled(label, `Segment ${segment}`, box),
-    };
+/** A field of a text for `askPython`; an optional one that is empty is null. */
+export function textField(name, title, note, { placeholder = "type a text", optional = false } = {}) {
+  const segment = note.match(/^Segment ([AB])$/)?.[1];
+  const box = element("textarea", {
+    rows: 1, placeholder, spellcheck: "false", autocomplete: "off", dir: "auto",
+    class: `be-input${segment ? ` be-segment-${segment.toLowerCase()}` : ""}`,
+  });
+  return {
+    name, box, label: labelBox(title, note, box),
+    read: () => box.value.toWellFormed() || (optional ? null : ""),
+    write: (text) => { box.value = text ?? ""; },
   };
-  return [
-    field("text", "Text", "A", "type a text", (text) => text),
-    field("pair", "Second text", "B", "optional: makes it a pair", (text) => text || null),
-  ];
 }
 
+/** The fields of a text and of a second one. */
+export const textFields = () => [
+  textField("text", "Text", "Segment A"),
+  textField("pair", "Second text", "Segment B", { placeholder: "optional: makes it a pair", optional: true }),
+];
+
 /** A box under its name. */
-export const labelled = (name, note, box) => element("label", {},
+export const labelBox = (name, note, box) => element("label", {},
   element("span", { class: "be-label" }, name, " ", element("span", { class: "be-dim" }, note)), box);
 
 /**
@@ -339,7 +362,7 @@ export const labelled = (name, note, box) => element("label", {},
  * `write`. Call what is returned with each answer's data (`asked`, `problem`), and with what to say
  * when there is no problem. `fixed`: what nobody can change in a page without Python.
  */
-export function asking({ model, root, status, fields, fixed = "the text is", signal }) {
+function askPython({ model, root, status, fields, fixed = "the text is", signal }) {
   const live = hasKernel(model);
   let [shown, hint, waiting] = [null, "", undefined];
   const same = (values) => fields.every(({ read }, i) => read() === values[i]);
@@ -353,7 +376,7 @@ export function asking({ model, root, status, fields, fixed = "the text is", sig
     model.save_changes();
   }, QUIET, signal);
 
-  function typed() {
+  function hearTyping() {
     root.setAttribute("aria-busy", "true");
     clearTimeout(waiting);
     waiting = setTimeout(() => {
@@ -376,11 +399,244 @@ export function asking({ model, root, status, fields, fixed = "the text is", sig
 
   for (const { box } of fields) {
     box.toggleAttribute("readonly", !live);
-    box.addEventListener("input", typed, { signal });
+    box.addEventListener("input", hearTyping, { signal });
   }
   signal.addEventListener("abort", () => clearTimeout(waiting));
   return (data, otherwise = "") => {
     [shown, hint] = [data, otherwise];
     if (!root.hasAttribute("aria-busy") || same(data.asked)) settle();
+  };
+}
+
+// ---- the saved picture --------------------------------------------------------------------------
+
+const NOT_XML = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
+
+/**
+ * A widget as it is seen now, as the text of an SVG that needs nothing else: its elements with what
+ * was typed, chosen, drawn and scrolled to, and its style sheet, within a `foreignObject`.
+ */
+export function pictureOf(root) {
+  const left = [...root.querySelectorAll(".be-save, .be-tooltip")];
+  const wereHidden = left.map(({ hidden }) => hidden);
+  for (const node of left) node.hidden = true; // the others take their places, before the next frame
+  const { width, height } = root.getBoundingClientRect();
+  const copy = root.cloneNode(true);
+  const copies = [...copy.querySelectorAll("*")];
+  [...root.querySelectorAll("*")].forEach((node, i) => keepState(node, copies[i]));
+  left.forEach((node, i) => { node.hidden = wereHidden[i]; });
+  for (const node of copy.querySelectorAll(".be-save, .be-tooltip")) node.remove();
+  const look = getComputedStyle(root);
+  for (const name of ["--jp-ui-font-family", "--jp-code-font-family"]) {
+    copy.style.setProperty(name, look.getPropertyValue(name) || null);
+  }
+  Object.assign(copy.style, { width: `${width}px`, maxWidth: "none", margin: "0" });
+  const mine = `.${root.classList[1]} {`; // one style sheet a widget: see `style_sheet` in base.py
+  const style = [...document.querySelectorAll("style")].find((node) => node.textContent.includes(mine));
+  const rules = style?.textContent.replace(/\bcanvas\b/g, ":is(canvas, img)"); // see `keepState`
+  const size = { width: Math.ceil(width), height: Math.ceil(height) };
+  const picture = svgElement("svg", { ...size, viewBox: `0 0 ${size.width} ${size.height}` },
+    svgElement("title", {}, `${root.getAttribute("aria-label")}. ${root.querySelector(".be-foot .be-line")?.textContent}`),
+    svgElement("foreignObject", size, element("style", {}, rules), copy));
+  return new XMLSerializer().serializeToString(picture).replace(NOT_XML, "\ufffd");
+}
+
+/** Writes into a copied element what its original's attributes do not say. */
+function keepState(node, copy) {
+  const { scrollLeft, scrollTop } = node;
+  if (node.matches("textarea")) {
+    copy.textContent = node.value;
+    copy.style.height = `${node.offsetHeight}px`;
+  } else if (node.matches("input")) {
+    copy.setAttribute("value", node.value);
+    copy.toggleAttribute("checked", node.checked);
+  } else if (node.matches("option")) {
+    copy.toggleAttribute("selected", node.selected);
+  } else if (node.matches("canvas")) {
+    // A canvas where no scripts run is empty.
+    const look = { class: node.className, style: copy.getAttribute("style") };
+    copy.replaceWith(element("img", { ...look, src: node.toDataURL(), alt: node.getAttribute("aria-label") ?? "" }));
+  } else if (scrollLeft || scrollTop) { // nothing scrolls in a picture
+    copy.style.overflow = "hidden";
+    for (const child of copy.children) child.style.translate = `${-scrollLeft}px ${-scrollTop}px`;
+  }
+}
+
+function save(text, filename) {
+  const url = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+  element("a", { href: url, download: filename }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 0);
+}
+
+// ---- a widget -----------------------------------------------------------------------------------
+
+export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+/**
+ * What a front end loads, from what a widget has of its own:
+ *
+ * - `name`, the class of its root element, `label`, its name for screen readers, `picture`, the name
+ *   of the file that is saved, and `hint`, the line at its foot while nothing is pinned;
+ * - `fields(view)`, what the reader types (see `askPython`), and `fixed`, what of it is so without
+ *   Python;
+ * - `first(data)`, the settings to begin with;
+ * - `pins`, the settings that Python need not know, each with how many places there are for it:
+ *   they stay in the browser, for all views of the model, and go when another text comes;
+ * - `build(view)`, which makes the parts once, appends them, and returns what the widget does:
+ *   `receive()`, new data have come: returns what to say of them; `paint()`, data or settings have
+ *   changed; `follow()`, in its place when they were changed elsewhere; `release()`, Escape;
+ *   `recolor()`, another theme; `on`, other events of the model; `end()`.
+ */
+export function defineWidget(definition) {
+  return { render: ({ model, el }) => render(definition, model, el) };
+}
+
+function render({ name, label, picture, hint, fields, fixed, first = ({ first: own }) => own, pins = {}, build }, model, el) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const root = element("section", {
+    class: `bertedu ${name}`, "aria-label": label,
+    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
+  });
+  el.append(root);
+  const [data, settings] = [{}, {}]; // the same objects for ever, so that a widget can keep them
+  const line = element("p", { class: "be-line", role: "status" }, hint);
+  const tip = tooltip(root);
+  let painting = new AbortController();
+  let frame;
+  let parts = {};
+
+  const button = (text, click, attributes) => element("button",
+    { type: "button", class: "be-button", on: { click }, signal, ...attributes }, text);
+  const saving = button("Save picture", () => save(pictureOf(root), `${picture}.svg`), { class: "be-button be-save" });
+  const send = sendingLater(model, signal);
+
+  const view = {
+    model, root, signal, data, settings, tip, button, line, live: hasKernel(model),
+    status: element("p", { class: "be-status", role: "status" }),
+    /** A switch with its name. */
+    check(text, change, attributes) {
+      const box = element("input", { type: "checkbox", on: { change: () => change(box.checked) }, signal, ...attributes });
+      return { box, label: element("label", { class: "be-check" }, box, ` ${text}`) };
+    },
+    inputs: (kind) => element("div", { class: `be-inputs${kind ? ` ${kind}` : ""}` }, view.fields.map((field) => field.label)),
+    foot: (...buttons) => element("div", { class: "be-foot" }, line, buttons, saving),
+    /** Says at the foot what is pinned, or how to pin. */
+    say(text, kept = text !== null) {
+      line.textContent = text ?? hint;
+      line.classList.toggle("be-pinned", kept);
+    },
+    /** The signal of what is painted last; `renew` ends it. */
+    get painting() {
+      return painting.signal;
+    },
+    renew() {
+      painting.abort();
+      painting = new AbortController();
+      tip.hide();
+    },
+    /** Hover and focus show what `find(event)` finds at a place, leaving hides it, a click pins it. */
+    listen(node, { find, show, hide, pin = () => {}, moves = false }) {
+      const leave = () => {
+        tip.hide();
+        hide();
+      };
+      const point = (event) => {
+        const thing = find(event);
+        if (thing === undefined) leave();
+        else show(thing);
+      };
+      const click = (event) => {
+        const thing = find(event);
+        if (thing !== undefined) pin(thing);
+      };
+      const listeners = { pointerover: point, pointerleave: leave, focusin: point, focusout: leave, click };
+      if (moves) listeners.pointermove = point;
+      for (const [type, listener] of Object.entries(listeners)) node.addEventListener(type, listener, { signal });
+    },
+    /** Runs an action once in the next frame, however often it is asked for. */
+    soon(action) {
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(action);
+    },
+    whenResized(node, action) {
+      const observer = globalThis.ResizeObserver && new ResizeObserver(action);
+      observer?.observe(node);
+      signal.addEventListener("abort", () => observer?.disconnect());
+    },
+    /** Changes settings; Python hears of those that are no pins. */
+    set(some) {
+      const changed = Object.keys(some).filter((key) => !same(settings[key], some[key]));
+      Object.assign(settings, some);
+      if (!changed.length) return;
+      model.set({ settings: { ...settings } });
+      if (changed.some((key) => !(key in pins))) send();
+    },
+    change(some) {
+      view.set(some);
+      parts.paint();
+    },
+  };
+  view.fields = fields?.(view) ?? [];
+  const settle = view.fields.length ? askPython({ ...view, fixed }) : () => {};
+
+  /** The settings in the model, but `instead` of a pin where there is no such place. */
+  function settingsInModel(instead) {
+    const theirs = { ...first(data), ...model.get("settings") };
+    for (const [pin, count] of Object.entries(pins)) {
+      if (theirs[pin] >= count(data)) theirs[pin] = instead[pin] ?? null;
+    }
+    return theirs;
+  }
+
+  function read() {
+    for (const key of Object.keys(data)) delete data[key];
+    Object.assign(data, unpack(model.get("data")));
+  }
+
+  function receive() {
+    const { asked } = data;
+    read();
+    show(asked);
+  }
+
+  function show(asked = data.asked) {
+    const theirs = settingsInModel({});
+    if (!same(asked, data.asked)) { // of another text; what was pinned since stays
+      for (const pin of Object.keys(pins)) if (same(theirs[pin], settings[pin])) theirs[pin] = null;
+    }
+    Object.assign(settings, theirs);
+    if (Object.keys(pins).some((pin) => model.get("settings")[pin] !== settings[pin])) model.set({ settings: { ...settings } });
+    settle(data, parts.receive?.() ?? "");
+    parts.paint();
+  }
+
+  function follow() {
+    const theirs = settingsInModel(settings);
+    if (Object.keys(theirs).every((key) => same(theirs[key], settings[key]))) return;
+    Object.assign(settings, theirs);
+    (parts.follow ?? parts.paint)();
+  }
+
+  followTheme(root, signal, () => parts.recolor?.());
+  read();
+  parts = build(view);
+  root.append(tip.box);
+  root.addEventListener("keydown", (event) => {
+    if (event.target.type === "range") event.stopPropagation(); // JupyterLab takes its arrow keys
+    if (event.key !== "Escape") return;
+    tip.hide();
+    parts.release();
+  }, { signal });
+  const events = { "change:data": receive, "change:settings": follow, ...parts.on };
+  for (const [event, listener] of Object.entries(events)) model.on(event, listener);
+  show();
+  return () => {
+    ending.abort();
+    painting.abort();
+    if (frame) cancelAnimationFrame(frame);
+    for (const [event, listener] of Object.entries(events)) model.off(event, listener);
+    parts.end?.();
+    root.remove();
   };
 }

@@ -1,61 +1,18 @@
 import {
-  PALETTE, asking, clean, diverging, element, followTheme, inkOn, labelled, legend, moved, percent,
-  plain, readable, roving, saveButton, sequential, svgElement, telling, tooltip, unpack, withSign,
+  PALETTE, clean, defineWidget, element, inkOn, legend, placeByKey, percent, plain, productBars,
+  readable, roving, sequential, stage, svgElement, textField, withSign,
 } from "./shared.js";
+import { LEGAL, REASONS, judge, logTotal, masses, softmax } from "./rules/spans.js";
 
 const LARGEST = 16; // products that are drawn; the others are added up
+const NOTHING = { start: null, end: null }; // is pinned
 const NEAR = 11; // tokens a side of the pairs that are shown large
 const HINT = "Hover shows, a click pins: a token for the start, a second one for the end. Escape lets go.";
-const LEGAL = "legal";
-export const REASONS = ["outside the document", "end before start", "too long"];
 
 // ---- numbers ------------------------------------------------------------------------------------
 
 const STEPS = 255;
 const SHADES = Array.from({ length: STEPS + 1 }, (_, i) => sequential(i / STEPS));
-
-export function softmax(logits) {
-  const highest = Math.max(...logits);
-  const powers = Array.from(logits, (logit) => Math.exp(logit - highest));
-  const sum = powers.reduce((total, power) => total + power, 0);
-  return powers.map((power) => power / sum);
-}
-
-/** Why a start and an end are no answer, one of REASONS, or "legal". */
-export function judged({ begin, most, tokens }, start, end) {
-  const inside = (place) => place >= begin && place < tokens.length - 1;
-  if (!inside(start) || !inside(end)) return REASONS[0];
-  if (end < start) return REASONS[1];
-  return end - start + 1 > most ? REASONS[2] : LEGAL;
-}
-
-/** The log of the sum over all choices: every legal span, and no answer where that is one. */
-export function logTotal(data) {
-  const { begin, most, tokens, starts, ends, no_answer, null_score } = data;
-  let highest = no_answer ? null_score : -Infinity;
-  const scores = no_answer ? [null_score] : [];
-  for (let s = begin; s < tokens.length - 1; s++) {
-    for (let e = s; e < Math.min(s + most, tokens.length - 1); e++) {
-      const score = starts.values[s] + ends.values[e];
-      scores.push(score);
-      if (score > highest) highest = score;
-    }
-  }
-  return highest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - highest), 0));
-}
-
-/** How much of the product of both softmaxes lies on legal spans, and on what is none, by reason. */
-export function masses(data, startShares, endShares) {
-  const last = data.tokens.length - 1;
-  const sums = { [LEGAL]: 0 };
-  for (const reason of REASONS) sums[reason] = 0;
-  for (let s = data.begin; s < last; s++) {
-    for (let e = data.begin; e < last; e++) sums[judged(data, s, e)] += startShares[s] * endShares[e];
-  }
-  const inside = sums[LEGAL] + sums[REASONS[1]] + sums[REASONS[2]];
-  sums[REASONS[0]] = Math.max(0, 1 - inside);
-  return sums;
-}
 
 /** A vector times a token's output, component by component: the largest first, the others together. */
 export function products({ vectors, outputs }, which, place, most = LARGEST) {
@@ -77,29 +34,19 @@ export const windowAt = (place, count, size) =>
 
 // ---- the widget ---------------------------------------------------------------------------------
 
-function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", {
-    class: "bertedu be-span-explorer",
-    "aria-label": "Span explorer",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
-  });
-  el.append(root);
-  followTheme(root, signal);
+export default defineWidget({
+  name: "be-span-explorer", label: "Span explorer", picture: "answer", hint: HINT, build,
+  fixed: "the texts are",
+  fields: () => [textField("question", "Question", "Segment A"), textField("document", "Document", "Segment B")],
+  pins: { start: countOfTokens, end: countOfTokens },
+});
 
-  const status = element("p", { class: "be-status", role: "status" });
-  const field = (name, label, segment) => {
-    const box = element("textarea", {
-      rows: 1, spellcheck: "false", autocomplete: "off", dir: "auto", placeholder: "type a text",
-      class: `be-input be-segment-${segment.toLowerCase()}`,
-    });
-    return {
-      name, box, read: () => box.value.toWellFormed(), write: (text) => { box.value = text; },
-      label: labelled(label, `Segment ${segment}`, box),
-    };
-  };
-  const fields = [field("question", "Question", "A"), field("document", "Document", "B")];
+function countOfTokens({ tokens }) {
+  return tokens.length;
+}
+
+function build(view) {
+  const { root, signal, data, settings, change, tip, soon } = view;
   const reply = element("p", { class: "be-verdict be-reply", "aria-live": "polite" });
   const profile = svgElement("svg", { class: "be-profile", preserveAspectRatio: "none", role: "img" });
   const profileKey = element("p", { class: "be-key" });
@@ -109,9 +56,7 @@ function render({ model, el }) {
   const near = element("div", { class: "be-near", role: "group", "aria-label": "Pairs of places around the chosen one" });
   const planeKey = element("p", { class: "be-key" });
   const cellLine = element("p", { class: "be-verdict" });
-  const views = [["joint", "one softmax over legal spans"], ["product", "product of two softmaxes"]].map(([view, name]) => ({
-    view, node: element("button", { type: "button", class: "be-button", on: { click: () => change({ view }) }, signal }, name),
-  }));
+  const views = [["joint", "one softmax over legal spans"], ["product", "product of two softmaxes"]].map(([which, name]) => ({ which, node: view.button(name, () => change({ view: which })) }));
   const compared = element("p", { class: "be-verdict" });
   const answers = element("div", { class: "be-answers", role: "toolbar", "aria-label": "Best answers" });
   const slider = element("input", { type: "range", step: 0.1, on: { input: () => change({ threshold: Number(slider.value) }) }, signal });
@@ -120,22 +65,15 @@ function render({ model, el }) {
   const decided = element("p", { class: "be-key" });
   const dots = element("div", { class: "be-dots" });
   const dotsNote = element("span", { class: "be-note" });
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
-  const save = saveButton(() => model.get("picture"), "answer.svg", signal);
-  const heading = (text, note) => element("h4", {}, text, element("span", { class: "be-note" }, note));
   root.append(
-    element("div", { class: "be-inputs be-qa" }, fields.map(({ label }) => label)),
-    status, reply,
-    element("div", { class: "be-stage" },
-      heading("Where could it start, where could it end?", "a softmax over all positions each"),
+    view.inputs("be-qa"), view.status, reply,
+    stage("Where could it start, where could it end?", "a softmax over all positions each",
       profile, profileKey, tokens),
-    element("div", { class: "be-stage" },
-      heading("The best answers", "words counted from 1; click one to see where it comes from"),
+    stage("The best answers", "words counted from 1; click one to see where it comes from",
       element("div", { class: "be-answers-head" }, element("span"), element("bdi", {}, "answer"),
         ["words", "joint", "product"].map((name) => element("span", {}, name))),
       answers, sliding, decided),
-    element("div", { class: "be-stage" },
-      heading("Start × end: every pair of places", "a row is a start, a column an end; grey is no answer"),
+    stage("Start × end: every pair of places", "a row is a start, a column an end; grey is no answer",
       element("div", { class: "be-views", role: "group", "aria-label": "Probability" }, views.map(({ node }) => node)),
       element("div", { class: "be-planes" },
         element("div", {}, element("div", { class: "be-axis" }, "start ↓", element("span", {}, "end →")),
@@ -144,19 +82,14 @@ function render({ model, el }) {
       compared),
     element("div", { class: "be-stage" },
       element("h4", {}, "Why that much? Each vector times the token's output", dotsNote), dots),
-    element("div", { class: "be-foot" }, line, save),
+    view.foot(),
   );
-  const tip = tooltip(root);
 
-  let data;
-  let settings;
   let shares = { start: [], end: [] }; // of each position, from a softmax each
   let total = 0; // the log of the sum over all choices
   let highest = 1; // share in the plane
   let hover = null; // the pair under the pointer
-  let picturing = new AbortController();
-  let frame;
-  const settled = asking({ model, root, status, fields, fixed: "the texts are", signal });
+  let planeView; // of the plane that is drawn
 
   const size = () => data.tokens.length;
   const best = () => data.spans[0];
@@ -168,7 +101,7 @@ function render({ model, el }) {
     return { start, end: end ?? start };
   }
   const product = ({ start, end }) => shares.start[start] * shares.end[end];
-  const joint = ({ start, end }) => (judged(data, start, end) === LEGAL
+  const joint = ({ start, end }) => (judge(data, start, end) === LEGAL
     ? Math.exp(data.starts.values[start] + data.ends.values[end] - total) : 0);
   const shareOf = (cell) => (settings.view === "joint" ? joint(cell) : product(cell));
   const threshold = () => settings.threshold ?? data.threshold;
@@ -179,44 +112,21 @@ function render({ model, el }) {
 
   // ---- what Python sends ----
 
-  function answered() {
-    data = unpack(model.get("data"));
-    settings = { ...data.first, ...model.get("settings") };
-    for (const name of ["start", "end"]) if (settings[name] >= size()) settings[name] = null;
+  function receive() {
     shares = { start: softmax(data.starts.values), end: softmax(data.ends.values) };
     total = logTotal(data);
     hover = null;
-    settled(data, data.windows > 1
-      ? `The document was read in ${data.windows} overlapping windows; each token's numbers are from the one where it has most context.` : "");
-    build();
+    drawTexts();
     comparePaths();
-    drawPlane();
-    paint();
-  }
-
-  const tell = telling(model, () => settings, signal);
-
-  function change(some) {
-    settings = { ...settings, ...some };
-    tell();
-    if (some.view) drawPlane();
-    paint();
-  }
-
-  function followed() {
-    const theirs = model.get("settings");
-    if (Object.keys(theirs).every((name) => theirs[name] === settings[name])) return;
-    settings = { ...settings, ...theirs };
-    drawPlane();
-    paint();
+    planeView = null;
+    return data.windows > 1
+      ? `The document was read in ${data.windows} overlapping windows; each token's numbers are from the one where it has most context.` : "";
   }
 
   // ---- what changes with the texts only ----
 
-  function build() {
-    picturing.abort();
-    picturing = new AbortController();
-    tip.hide();
+  function drawTexts() {
+    view.renew();
     const most = Math.max(...shares.start, ...shares.end);
     drawProfile(most);
     profileKey.replaceChildren(
@@ -224,11 +134,11 @@ function render({ model, el }) {
       element("span", { class: "be-swatch be-of-end" }), `down: end, the highest ${percent(most)}. Grey: `,
       "question and special tokens. Beneath a piece: its word's number.");
     tokens.replaceChildren(...data.tokens.map((token, place) => tokenNode(token, place, most)));
-    roving(tokens, picturing.signal);
+    roving(tokens, view.painting);
     const rows = data.spans.map((span, n) => ({ probability: span[5], node: answerNode(span, n) }));
     if (data.no_answer) rows.push({ probability: data.no_answer_probability, node: noneNode() });
     answers.replaceChildren(...rows.sort((a, b) => b.probability - a.probability).map(({ node }) => node));
-    roving(answers, picturing.signal);
+    roving(answers, view.painting);
     const reach = Math.ceil(Math.max(10, Math.abs(lead()) + 2));
     Object.assign(slider, { min: -reach, max: reach });
     sliding.hidden = !data.no_answer;
@@ -238,7 +148,7 @@ function render({ model, el }) {
     const half = 50;
     profile.setAttribute("viewBox", `0 0 ${size()} 100`);
     profile.setAttribute("aria-label",
-      `start: most at ${told(largestOf(shares.start), "start")}; end: most at ${told(largestOf(shares.end), "end")}`);
+      `start: most at ${describeShare(largestOf(shares.start), "start")}; end: most at ${describeShare(largestOf(shares.end), "end")}`);
     const bars = (name, up) => shares[name].flatMap((share, i) => {
       const height = (half * share) / most;
       return height < 0.15 ? [] : [svgElement("rect", {
@@ -253,7 +163,7 @@ function render({ model, el }) {
       svgElement("path", { class: "be-zero", d: `M0 ${half}H${size()}` }));
   }
 
-  const told = (place, name) => `“${piece(place)}” ${percent(shares[name][place])}`;
+  const describeShare = (place, name) => `“${piece(place)}” ${percent(shares[name][place])}`;
 
   function tokenNode(token, place, most) {
     const special = place === 0 || place === size() - 1 || place === data.begin - 1;
@@ -289,7 +199,8 @@ function render({ model, el }) {
   // ---- what changes with a choice ----
 
   function paint() {
-    for (const { view, node } of views) node.setAttribute("aria-pressed", view === settings.view);
+    if (planeView !== settings.view) drawPlane();
+    for (const { which, node } of views) node.setAttribute("aria-pressed", which === settings.view);
     slider.value = threshold();
     value.textContent = plain(threshold(), 1);
     slider.setAttribute("aria-valuetext", value.textContent);
@@ -307,12 +218,12 @@ function render({ model, el }) {
   /** Each maximum for itself, against the best pair. */
   function comparePaths() {
     const apart = { start: largestOf(shares.start), end: largestOf(shares.end) };
-    const why = judged(data, apart.start, apart.end);
+    const why = judge(data, apart.start, apart.end);
     const found = masses(data, shares.start, shares.end);
     const lost = REASONS.map((reason) => `${reason} ${percent(found[reason])} (${data.illegal[reason].toLocaleString("en")} pairs)`);
     const words = (place) => (wordOf(place) ? `word ${wordOf(place)}` : "no word of the document");
     compared.textContent =
-      `Each maximum for itself: start ${told(apart.start, "start")} (${words(apart.start)}), end ${told(apart.end, "end")} (${words(apart.end)}): ${
+      `Each maximum for itself: start ${describeShare(apart.start, "start")} (${words(apart.start)}), end ${describeShare(apart.end, "end")} (${words(apart.end)}): ${
         why === LEGAL ? (apart.start === best()[1] && apart.end === best()[2] ? "the same pair as the best legal span." : "legal, but not the best legal span.")
           : `no answer, ${why}.`} `
       + `The product of the two softmaxes puts ${percent(found[LEGAL])} on legal spans; the rest is lost: ${lost.join(", ")}. `
@@ -330,6 +241,7 @@ function render({ model, el }) {
   }
 
   function drawPlane() {
+    planeView = settings.view;
     const n = size();
     const all = planeShares();
     highest = all.reduce((most, share) => Math.max(most, share), 0) || 1;
@@ -343,7 +255,7 @@ function render({ model, el }) {
     for (let s = 0, at = 0; s < n; s++) {
       for (let e = 0; e < n; e++, at++) {
         const color = SHADES[Math.round((STEPS * all[at]) / highest)];
-        const mixed = judged(data, s, e) === LEGAL ? color
+        const mixed = judge(data, s, e) === LEGAL ? color
           : settings.view === "joint" ? grey : color.map((c, i) => 0.5 * c + 0.5 * grey[i]);
         image.data.set(mixed, 4 * at);
         image.data[4 * at + 3] = 255;
@@ -354,13 +266,7 @@ function render({ model, el }) {
 
   // ---- what changes under the pointer ----
 
-  function soon() {
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(point);
-  }
-
   function point() {
-    cancelAnimationFrame(frame);
     const cell = pair();
     const { start, end } = cell;
     const [low, high] = [Math.min(start, end), Math.max(start, end)];
@@ -386,15 +292,14 @@ function render({ model, el }) {
     });
     enlarge(cell);
     multiply(cell);
-    cellLine.textContent = described(cell);
-    line.textContent = pinned ? `Pinned: ${described({ start: settings.start, end: settings.end ?? settings.start })}` : HINT;
-    line.classList.toggle("be-pinned", pinned);
+    cellLine.textContent = describe(cell);
+    view.say(pinned ? `Pinned: ${describe({ start: settings.start, end: settings.end ?? settings.start })}` : null);
   }
 
   /** A pair as one line of text. */
-  function described(cell) {
+  function describe(cell) {
     const { start, end } = cell;
-    const why = judged(data, start, end);
+    const why = judge(data, start, end);
     const words = wordOf(start) && wordOf(end) ? ` (${wordOf(start)}, ${wordOf(end)})` : "";
     const score = data.starts.values[start] + data.ends.values[end];
     const both = `start ${percent(shares.start[start])} × end ${percent(shares.end[end])} = ${percent(product(cell))}`;
@@ -423,13 +328,13 @@ function render({ model, el }) {
   }
 
   function cellNode(cell, here) {
-    const legal = judged(data, cell.start, cell.end) === LEGAL;
+    const legal = judge(data, cell.start, cell.end) === LEGAL;
     const share = shareOf(cell);
     const color = sequential(share, highest);
     const text = share >= 0.01 ? (100 * share).toFixed(0) : "";
     const node = element("button", {
       type: "button", class: `be-cell${legal ? "" : " be-illegal"}`, "data-start": cell.start, "data-end": cell.end,
-      "aria-pressed": String(here), tabindex: here ? 0 : -1, "aria-label": described(cell),
+      "aria-pressed": String(here), tabindex: here ? 0 : -1, "aria-label": describe(cell),
     }, text);
     if (legal) Object.assign(node.style, { background: `rgb(${color})`, color: inkOn(color) });
     return node;
@@ -442,21 +347,14 @@ function render({ model, el }) {
     dots.replaceChildren(...[["start", 0, start], ["end", 1, end]].map(([name, which, place]) => {
       const { largest, rest, others } = products(data, which, place);
       const extreme = Math.max(...largest.map(({ value: v }) => Math.abs(v)), Math.abs(rest), 1e-9);
-      const bar = (amount, text) => element("span", { class: "be-part", "data-told": text },
-        element("span", {
-          class: "be-part-bar",
-          style: `height:${(50 * Math.abs(amount)) / extreme}%;${amount < 0 ? "top" : "bottom"}:50%;background:rgb(${diverging(amount, extreme)})`,
-        }));
       const logit = (which ? data.ends : data.starts).values[place];
       return element("div", { class: `be-of-${name}` },
         element("h5", {}, element("span", { class: "be-swatch" }), `${name} vector · output of “${piece(place)}”`),
-        element("div", {
-          class: "be-products", role: "img",
-          "aria-label": `${largest.length} products, the largest ${withSign(largest[0].value)}; with the others they add up to ${plain(logit)}`,
-        },
-        largest.map(({ component, weight, output, value: v }) =>
-          bar(v, `component ${component}: ${plain(weight)} × ${plain(output)} = ${withSign(v)}`)),
-        others > 0 && bar(rest, `the other ${others} products together: ${withSign(rest)}`)),
+        productBars([
+          ...largest.map(({ component, weight, output, value: v }) =>
+            [v, `component ${component}: ${plain(weight)} × ${plain(output)} = ${withSign(v)}`]),
+          ...(others > 0 ? [[rest, `the other ${others} products together: ${withSign(rest)}`]] : []),
+        ], extreme, `${largest.length} products, the largest ${withSign(largest[0].value)}; with the others they add up to ${plain(logit)}`),
         element("p", { class: "be-key" }, legend(PALETTE.diverging, withSign(-extreme), withSign(extreme))),
         element("p", { class: "be-verdict" },
           `${plain(largest.reduce((sum, { value: v }) => sum + v, 0))} from these`,
@@ -475,11 +373,12 @@ function render({ model, el }) {
     return node === plane ? { start: place(offsetY, height), end: place(offsetX, width) } : { place: place(offsetX, width) };
   }
 
-  function meant(event) {
+  function thingAt(event) {
+    if (event.type === "focusin" && !event.target.matches?.(":focus-visible")) return null; // a click does more
     if (event.target === plane) return { node: plane, cell: under(event, plane) };
     if (profile.contains(event.target)) return { node: profile, place: under(event, profile).place };
     const node = event.target.closest?.("[data-place], [data-answer], [data-start], [data-told]");
-    if (!node) return null;
+    if (!node) return undefined;
     const { place, answer, start, end, told: text } = node.dataset;
     if (text) return { node, text };
     if (answer) return { node, cell: { start: data.spans[answer][1], end: data.spans[answer][2] } };
@@ -487,9 +386,8 @@ function render({ model, el }) {
     return { node, place: Number(place) };
   }
 
-  function hovered(event) {
-    const thing = meant(event);
-    if (!thing) return leave();
+  function show(thing) {
+    if (!thing) return undefined;
     if (thing.text) return tip.show(thing.node, thing.text);
     if (thing.place !== undefined) {
       const { place } = thing;
@@ -498,40 +396,34 @@ function render({ model, el }) {
         return tip.show(thing.node, `“${piece(place)}”, position ${place}${word}: start ${percent(shares.start[place])}, end ${percent(shares.end[place])}`);
       }
       hover = { start: place, end: place };
-      return soon();
+      return soon(point);
     }
     tip.hide();
     if (thing.node.matches(".be-cell")) { // redrawn under the pointer, it would run away
-      return tip.show(thing.node, described(thing.cell));
+      return tip.show(thing.node, describe(thing.cell));
     }
     if (hover?.start === thing.cell.start && hover?.end === thing.cell.end) return undefined;
     hover = thing.cell;
-    return soon();
+    return soon(point);
   }
 
-  function leave() {
-    tip.hide();
+  function hide() {
     if (!hover) return;
     hover = null;
-    soon();
+    soon(point);
   }
 
-  function clicked(event) {
-    const thing = meant(event);
-    if (!thing || thing.text) return;
-    hover = null;
-    if (thing.cell) {
-      const again = settings.start === thing.cell.start && settings.end === thing.cell.end;
-      return pin(again ? { start: null, end: null } : thing.cell);
-    }
+  function choose({ text, cell, place }) {
     const { start, end } = settings;
-    if (start === null || end !== null) return pin({ start: thing.place, end: null });
-    return pin({ start, end: thing.place });
+    if (text) return;
+    if (cell) pin(start === cell.start && end === cell.end ? NOTHING : cell);
+    else if (start === null || end !== null) pin({ start: place, end: null });
+    else pin({ start, end: place });
   }
 
   function pin(places) {
-    settings = { ...settings, start: places.start, end: places.end };
-    tell();
+    hover = null;
+    view.set({ start: places.start, end: places.end });
     tip.hide();
     point();
   }
@@ -540,40 +432,14 @@ function render({ model, el }) {
     const { start, end } = event.target.dataset;
     if (start === undefined) return;
     const down = { ArrowUp: "ArrowLeft", ArrowDown: "ArrowRight" }[event.key];
-    const across = moved(event.key, Number(end), size());
-    const along = down && moved(down, Number(start), size());
+    const across = placeByKey(event.key, Number(end), size());
+    const along = down && placeByKey(down, Number(start), size());
     if (across === undefined && along === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    hover = null;
     pin({ start: along ?? Number(start), end: across ?? Number(end) });
     near.querySelector('[aria-pressed="true"]')?.focus();
   }, { signal });
-  for (const [type, listener] of Object.entries({
-    pointerover: hovered, pointermove: hovered, pointerleave: leave, focusout: leave, click: clicked,
-  })) root.addEventListener(type, listener, { signal });
-  root.addEventListener("focusin", (event) => { if (event.target.matches?.(":focus-visible")) hovered(event); }, { signal });
-  root.addEventListener("keydown", (event) => {
-    if (event.target === slider) event.stopPropagation(); // JupyterLab takes its arrow keys
-    if (event.key !== "Escape") return;
-    hover = null;
-    pin({ start: null, end: null });
-  }, { signal });
-
-  const themes = new MutationObserver(() => drawPlane());
-  themes.observe(root, { attributeFilter: ["data-theme"] });
-  model.on("change:data", answered);
-  model.on("change:settings", followed);
-  answered();
-  return () => {
-    ending.abort();
-    picturing.abort();
-    cancelAnimationFrame(frame);
-    themes.disconnect();
-    model.off("change:data", answered);
-    model.off("change:settings", followed);
-    root.remove();
-  };
+  view.listen(root, { find: thingAt, show, hide, pin: choose, moves: true });
+  return { receive, paint, release: () => pin(NOTHING), recolor: drawPlane };
 }
-
-export default { render };

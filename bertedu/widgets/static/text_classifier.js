@@ -1,6 +1,6 @@
 import {
-  PALETTE, asking, chip, clean, diverging, element, followTheme, hasKernel, inkOn, legend, percent,
-  probabilityRow, roving, saveButton, telling, textFields, tooltip, unpack,
+  PALETTE, chip, clean, defineWidget, diverging, element, inkOn, legend, percent,
+  probabilityRow, roving, stage, textFields,
 } from "./shared.js";
 
 const HINT = "Hover shows a word's effect, a click pins it, Escape lets go.";
@@ -43,88 +43,45 @@ export function spearman(one, other) {
 
 // ---- the widget ---------------------------------------------------------------------------------
 
-function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", {
-    class: "bertedu be-text-classifier",
-    "aria-label": "Text classifier",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
-  });
-  el.append(root);
-  followTheme(root, signal);
+export default defineWidget({
+  name: "be-text-classifier", label: "Text classifier", picture: "classified", hint: HINT, build,
+  fields: () => textFields().slice(0, 1),
+  pins: { word: ({ words }) => words.length },
+});
 
-  const live = hasKernel(model);
-  const status = element("p", { class: "be-status", role: "status" });
-  const fields = textFields().slice(0, 1);
+function build(view) {
+  const { root, data, settings, change, tip } = view;
   const labels = element("div", { class: "be-labels", role: "toolbar", "aria-label": "Labels" });
   const words = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Words" });
   const title = element("h4", {});
   const scale = element("p", { class: "be-key" });
   const verdict = element("p", { class: "be-verdict" });
-  const attention = element("input", {
-    type: "checkbox", on: { change: () => change({ attention: attention.checked }) }, signal,
-  });
+  const attention = view.check("compare with attention from [CLS]", (on) => change({ attention: on }));
   const compared = element("p", { class: "be-verdict" });
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
-  const save = saveButton(() => model.get("picture"), "classified.svg", signal);
-  if (!live) save.title = "as Python drew it, before another label was chosen";
   root.append(
-    element("div", { class: "be-inputs be-one" }, fields.map(({ label }) => label)),
-    status,
-    element("div", { class: "be-stage" },
-      element("h4", {}, "What the text is taken for",
-        element("span", { class: "be-note" }, "choose the label that is to be explained")),
-      labels),
-    element("div", { class: "be-stage" }, title, words, scale, verdict,
-      element("label", { class: "be-check" }, attention, " compare with attention from [CLS]"), compared),
-    element("div", { class: "be-foot" }, line, save),
+    view.inputs("be-one"), view.status,
+    stage("What the text is taken for", "choose the label that is to be explained", labels),
+    element("div", { class: "be-stage" }, title, words, scale, verdict, attention.label, compared),
+    view.foot(),
   );
-  const tip = tooltip(root);
 
-  let data;
-  let settings;
   let effects = []; // of each word, on the label that is explained
-  let picturing = new AbortController();
-  const settled = asking({ model, root, status, fields, signal });
 
   const K = () => data.labels.length;
-  const explained = () => {
+  const labelToExplain = () => {
     const chosen = data.labels.indexOf(settings.label);
     return chosen < 0 ? largest(data.probabilities.values) : chosen;
   };
 
-  function answered() {
-    data = unpack(model.get("data"));
-    settings = { ...data.first, ...model.get("settings") };
-    if (settings.word >= data.words.length) settings.word = null;
-    settled(data, data.words.length ? "" : "No word yet: type one. The label is what the model says of nothing.");
-    paint();
-  }
-
-  const tell = telling(model, () => settings, signal);
-
-  function change(some) {
-    settings = { ...settings, ...some };
-    tell();
-    paint();
-  }
-
-  function followed() {
-    const theirs = model.get("settings");
-    if (Object.keys(theirs).every((name) => theirs[name] === settings[name])) return;
-    settings = { ...settings, ...theirs };
-    paint();
-  }
+  const receive = () => (data.words.length ? ""
+    : "No word yet: type one. The label is what the model says of nothing.");
 
   // ---- the picture ----
 
   function paint() {
     const focused = [labels, words].map((row) => [...row.querySelectorAll("button")].indexOf(document.activeElement));
-    picturing.abort();
-    picturing = new AbortController();
-    tip.hide();
-    const label = explained();
+    view.renew();
+    const label = labelToExplain();
     effects = effectsOf(data, label);
     const extreme = Math.max(0, ...effects.map(Math.abs));
     labels.replaceChildren(...data.labels.map((name, k) => bar(name, k, label)));
@@ -133,41 +90,41 @@ function render({ model, el }) {
     words.replaceChildren(...data.words.map((word, w) => {
       const node = chip({
         token: word, segment: 0, note: [points(effects[w]), settings.attention && percent(data.attention.values[w])].filter(Boolean),
-      }, { "aria-description": told(w) });
+      }, { "aria-description": describe(w) });
       const color = diverging(effects[w], extreme);
       Object.assign(node.firstChild.style, { backgroundColor: `rgb(${color})`, color: inkOn(color) });
       return node;
     }));
-    for (const row of [labels, words]) if (row.children.length) roving(row, picturing.signal);
+    for (const row of [labels, words]) if (row.children.length) roving(row, view.painting);
     [labels, words].forEach((row, n) => row.querySelectorAll("button")[focused[n]]?.focus());
     scale.replaceChildren(
       legend(PALETTE.diverging, points(-extreme || -NOTHING), `${points(extreme)} percentage points`),
       "; red, +: the word speaks for the label; blue, −: against it");
-    verdict.textContent = summed(effects, label);
-    attention.checked = settings.attention;
+    verdict.textContent = describeExtremes(effects, label);
+    attention.box.checked = settings.attention;
     compared.hidden = !settings.attention || !data.words.length;
-    compared.textContent = compared.hidden ? "" : comparison();
-    for (const node of [scale, verdict, attention.parentNode]) node.hidden = !data.words.length;
+    compared.textContent = compared.hidden ? "" : describeComparison();
+    for (const node of [scale, verdict, attention.label]) node.hidden = !data.words.length;
     pin(settings.word);
   }
 
   const bar = (name, k, label) => probabilityRow("button", {
     type: "button", "aria-pressed": String(k === label),
-    on: { click: () => change({ label: name }) }, signal: picturing.signal,
+    on: { click: () => change({ label: name }) }, signal: view.painting,
   }, name, data.probabilities.values[k]);
 
-  function summed(all, label) {
+  function describeExtremes(all, label) {
     const name = clean(data.labels[label]);
     const most = all.indexOf(Math.max(...all));
     const least = all.indexOf(Math.min(...all));
     const of = (w) => `“${clean(data.words[w])}” ${points(all[w])}`;
-    const told = [];
-    if (all[most] >= NOTHING) told.push(`Most for “${name}”: ${of(most)}.`);
-    if (all[least] <= -NOTHING) told.push(`Most against it: ${of(least)}.`);
-    return told.join(" ") || `No word alone changes the probability of “${name}” by 0.1 points.`;
+    const found = [];
+    if (all[most] >= NOTHING) found.push(`Most for “${name}”: ${of(most)}.`);
+    if (all[least] <= -NOTHING) found.push(`Most against it: ${of(least)}.`);
+    return found.join(" ") || `No word alone changes the probability of “${name}” by 0.1 points.`;
   }
 
-  function comparison() {
+  function describeComparison() {
     const shares = [...data.attention.values];
     const rest = 1 - shares.reduce((sum, share) => sum + share, 0);
     const rho = spearman(effects.map(Math.abs), shares);
@@ -179,21 +136,21 @@ function render({ model, el }) {
   }
 
   /** One word's effect on every label, as one line of text. */
-  function told(w) {
+  function describe(w) {
     const each = data.labels.map((name, k) => {
       const [p, q] = [data.probabilities.values[k], data.without.values[w * K() + k]];
       return `${clean(name)} ${percent(q)} instead of ${percent(p)}`;
     });
     const seen = settings.attention ? `; attention from [CLS] ${percent(data.attention.values[w])}` : "";
-    const more = each.length > 4 ? [each[explained()]] : each;
+    const more = each.length > 4 ? [each[labelToExplain()]] : each;
     return `without “${clean(data.words[w])}” (word ${w + 1}): ${more.join(", ")}${seen}`;
   }
 
   // ---- hover shows, click pins, Escape lets go ----
 
-  const placeOf = (target) => {
+  const wordAt = ({ target }) => {
     const place = [...words.children].indexOf(target.closest?.(".be-chip"));
-    return place < 0 ? null : place;
+    return place < 0 ? undefined : place;
   };
 
   function light(word) {
@@ -202,52 +159,23 @@ function render({ model, el }) {
 
   function pin(word) {
     [...words.children].forEach((node, w) => node.setAttribute("aria-pressed", w === word));
-    line.textContent = word === null ? HINT : `Pinned: ${told(word)}`;
-    line.classList.toggle("be-pinned", word !== null);
+    view.say(word === null ? null : `Pinned: ${describe(word)}`);
     light(word);
   }
 
   function choose(word) {
-    settings = { ...settings, word };
-    tell();
+    view.set({ word });
     pin(word);
   }
 
-  function point({ target }) {
-    const word = placeOf(target);
-    if (word === null) return leave();
-    light(word);
-    tip.show(words.children[word], told(word));
-  }
-
-  function leave() {
-    tip.hide();
-    light(settings.word);
-  }
-
-  for (const [type, listener] of Object.entries({
-    pointerover: point, pointerleave: leave, focusin: point, focusout: leave,
-    click: ({ target }) => {
-      const word = placeOf(target);
-      if (word !== null) choose(word === settings.word ? null : word);
+  view.listen(words, {
+    find: wordAt,
+    show: (word) => {
+      light(word);
+      tip.show(words.children[word], describe(word));
     },
-  })) words.addEventListener(type, listener, { signal });
-  root.addEventListener("keydown", ({ key }) => {
-    if (key !== "Escape") return;
-    choose(null);
-    leave();
-  }, { signal });
-
-  model.on("change:data", answered);
-  model.on("change:settings", followed);
-  answered();
-  return () => {
-    ending.abort();
-    picturing.abort();
-    model.off("change:data", answered);
-    model.off("change:settings", followed);
-    root.remove();
-  };
+    hide: () => light(settings.word),
+    pin: (word) => choose(word === settings.word ? null : word),
+  });
+  return { receive, paint, release: () => choose(null) };
 }
-
-export default { render };

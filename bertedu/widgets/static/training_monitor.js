@@ -1,6 +1,4 @@
-import {
-  element, followTheme, hasKernel, plural, saveButton, unpack,
-} from "./shared.js";
+import { defineWidget, element, heading, plural, stage, svgElement } from "./shared.js";
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [440, 190, 44, 112, 10, 24];
 const HINT = "Hover a curve, or move along it with the arrow keys; a click pins the step, Escape lets go.";
@@ -21,13 +19,13 @@ export function range(values) {
 }
 
 /** At most so many of the rows, evenly spread, the first and the last among them. */
-export function thinned(rows, most) {
+export function thinOut(rows, most) {
   if (rows.length <= most) return rows;
   return Array.from({ length: most }, (_, i) => rows[Math.round((i * (rows.length - 1)) / (most - 1))]);
 }
 
 /** One step's losses in words. */
-export function described({ at, raw, smooth, curves, smoothed_over }, place) {
+export function describe({ at, raw, smooth, curves, smoothed_over }, place) {
   const both = curves.map(({ name }, column) => {
     const [batch, mean] = [raw, smooth].map(({ values }) => values[2 * place + column].toFixed(2));
     return `${name} ${batch} nats, mean of the last ${smoothed_over} ${mean}`;
@@ -40,13 +38,6 @@ export function progress({ state, done, steps, seconds_left }) {
   const count = `${done.toLocaleString("en")} of ${plural(steps.toLocaleString("en"), "step")}`;
   const going = state === "running" || state === "paused";
   return `${count}, ${state}${going && seconds_left != null ? `, about ${duration(seconds_left)} left` : ""}`;
-}
-
-function drawn(tag, attributes, text) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text != null) node.textContent = text;
-  return node;
 }
 
 const across = (step, steps) => LEFT + ((WIDTH - LEFT - RIGHT) * step) / steps;
@@ -69,35 +60,34 @@ function curvePicture({ at, raw, smooth, steps, curves }, column) {
   const last = held_out.at(-1)?.[1];
   const title = `${name}: baseline ${baseline.toFixed(2)} nats`
     + (last === undefined ? "" : `, held-out loss ${last.toFixed(2)} nats`);
-  const picture = drawn("svg", {
+  const picture = svgElement("svg", {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "be-curve", role: "img", "aria-label": title, tabindex: 0,
   });
   const text = (words, left, top, anchor = "start") =>
-    drawn("text", { x: left, y: top, "text-anchor": anchor }, words);
+    svgElement("text", { x: left, y: top, "text-anchor": anchor }, words);
   let label = last === undefined ? 0 : y(last) + 4;
   const base = y(baseline) + 4;
   if (Math.abs(label - base) < 14) label = base + (label >= base ? 15 : -15);
   picture.append(
-    drawn("path", { d: `M${LEFT} ${TOP}V${foot}H${right}` }),
-    drawn("path", { d: path(own(raw)), class: "be-raw" }),
-    drawn("path", { d: path(thick), class: "be-smooth" }),
-    drawn("path", { d: `M${LEFT} ${y(baseline)}H${right}`, class: "be-baseline" }),
-    ...held_out.map(([step, value]) => drawn("circle", { cx: x(step), cy: y(value), r: 4 })),
-    drawn("path", { d: "", class: "be-cursor" }),
+    svgElement("path", { d: `M${LEFT} ${TOP}V${foot}H${right}` }),
+    svgElement("path", { d: path(own(raw)), class: "be-raw" }),
+    svgElement("path", { d: path(thick), class: "be-smooth" }),
+    svgElement("path", { d: `M${LEFT} ${y(baseline)}H${right}`, class: "be-baseline" }),
+    ...held_out.map(([step, value]) => svgElement("circle", { cx: x(step), cy: y(value), r: 4 })),
+    svgElement("path", { d: "", class: "be-cursor" }),
     text(high.toFixed(2), LEFT - 5, TOP + 10, "end"), text(low.toFixed(2), LEFT - 5, foot, "end"),
     text("0", LEFT, HEIGHT - 7, "middle"), text(plural(steps, "step"), right, HEIGHT - 7, "end"),
     text(`${baseline_name} ${baseline.toFixed(2)}`, right + 9, base),
     ...(last === undefined ? [] : [text(`held out ${last.toFixed(2)}`, right + 9, label)]),
   );
   return element("figure", { class: "be-stage" },
-    element("h4", {}, name, element("span", { class: "be-note" }, "loss in nats")), picture);
+    heading(name, "loss in nats"), picture);
 }
 
 function answers(predictions) {
   if (!predictions.length) return "";
-  const rows = thinned(predictions, MOST_ROWS);
-  return element("div", { class: "be-stage" },
-    element("h4", {}, "What it says for [MASK]", element("span", { class: "be-note" }, "the likeliest first")),
+  const rows = thinOut(predictions, MOST_ROWS);
+  return stage("What it says for [MASK]", "the likeliest first",
     element("table", {},
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "after step"),
         rows.at(-1)[1].map(([text]) => element("th", { scope: "col" }, text)))),
@@ -107,37 +97,31 @@ function answers(predictions) {
     ));
 }
 
-export function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", { class: "bertedu be-training", "aria-label": "Training monitor" });
-  el.append(root);
-  followTheme(root, signal);
-  const live = hasKernel(model);
+export default defineWidget({
+  name: "be-training", label: "Training monitor", picture: "training", hint: HINT, build,
+});
 
-  const button = (text, click) => element("button", { type: "button", class: "be-button", on: { click }, signal }, text);
-  let asked = null; // of Python, which has not answered yet
+function build({ model, root, data, live, button, signal, say, foot }) {
+  let asked = null; // of Python, which has not hearAnswer yet
   const command = () => asked ?? model.get("command");
-  const tell = (wish) => {
+  const send = (wish) => {
     // A message of its own: changes of the model's state wait for each other until the cell ends.
     model.send({ command: (asked = wish) });
     paintButtons();
   };
-  const pause = button("Pause", () => tell(command() === "pause" ? "run" : "pause"));
-  const stop = button("Stop", () => tell("stop"));
+  const pause = button("Pause", () => send(command() === "pause" ? "run" : "pause"));
+  const stop = button("Stop", () => send("stop"));
   const bar = element("progress", { "aria-label": "Steps done" });
-  const said = element("span", { role: "status" });
+  const state = element("span", { role: "status" });
   const curves = element("div", { class: "be-curves" });
   const table = element("div", { class: "be-answers" });
-  const line = element("p", { class: "be-line" }, HINT);
   root.append(
-    element("div", { class: "be-controls" }, pause, stop, bar, said), curves,
+    element("div", { class: "be-controls" }, pause, stop, bar, state), curves,
     element("p", { class: "be-line" },
       "Thin: each batch. Thick: the mean of the last batches. ○ held-out documents. Dashed: the baseline."),
-    table, element("div", { class: "be-foot" }, line, saveButton(() => model.get("picture"), "training.svg", signal)),
+    table, foot(),
   );
 
-  let data;
   let pinned = null; // a step
   let hovered = null; // another, or none
 
@@ -146,11 +130,10 @@ export function render({ model, el }) {
     const waits = going && command() === "stop";
     pause.disabled = stop.disabled = !going || waits;
     pause.textContent = command() === "pause" ? "Continue" : "Pause";
-    said.textContent = waits ? "stopping after this step …" : progress(data);
+    state.textContent = waits ? "stopping after this step …" : progress(data);
   }
 
   function paint() {
-    data = unpack(model.get("data"));
     bar.max = data.steps;
     bar.value = data.done;
     paintButtons();
@@ -181,8 +164,7 @@ export function render({ model, el }) {
       const left = known ? across(data.at.values[place], data.steps) : 0;
       cursor.setAttribute("d", known ? `M${left} ${TOP}V${HEIGHT - BOTTOM}` : "");
     }
-    line.textContent = known ? `${step === pinned ? "Pinned: " : ""}${described(data, place)}` : HINT;
-    line.classList.toggle("be-pinned", known && step === pinned);
+    say(known ? `${step === pinned ? "Pinned: " : ""}${describe(data, place)}` : null, known && step === pinned);
   }
 
   const stepAt = (event) => {
@@ -211,23 +193,10 @@ export function render({ model, el }) {
       point((pinned = steps[Math.min(Math.max(here, 0), steps.length - 1)]));
     },
   })) curves.addEventListener(type, listener, { signal });
-  root.addEventListener("keydown", ({ key }) => {
-    if (key === "Escape") point((pinned = null));
-  }, { signal });
 
-  const answered = () => {
+  const hearAnswer = () => {
     asked = null;
     paintButtons();
   };
-  model.on("change:data", paint);
-  model.on("change:command", answered);
-  paint();
-  return () => {
-    ending.abort();
-    model.off("change:data", paint);
-    model.off("change:command", answered);
-    root.remove();
-  };
+  return { paint, release: () => point((pinned = null)), on: { "change:command": hearAnswer } };
 }
-
-export default { render };

@@ -1,7 +1,7 @@
 import {
-  SEGMENTS, asking, chip, codePoint, element, followTheme, moved, plural, roving, saveButton,
-  textFields, tooltip, unpack, visible,
+  SEGMENTS, chip, codePoint, defineWidget, element, placeByKey, plural, roving, stage, textFields, visible,
 } from "./shared.js";
+import { candidatesTried } from "./rules/wordpiece.js";
 
 const HINT = "Hover shows what belongs together, a click pins it, Escape lets go.";
 const STEP_NAMES = {
@@ -11,30 +11,12 @@ const STEP_NAMES = {
   lowercase: ["lower-cased", "lower-cased"],
 };
 
-/** Every candidate tried for a word, in order: longest first, then on behind each match. */
-export function tries({ text, matches }) {
-  const letters = Array.from(text);
-  const all = [];
-  let start = 0;
-  matches.forEach(([last, id], piece) => {
-    const marks = piece ? "##" : "";
-    const stop = start + Array.from(last).length - marks.length;
-    for (let end = letters.length; end >= stop; end--) {
-      const found = end === stop && id !== null;
-      const candidate = marks + letters.slice(start, end).join("");
-      all.push({ candidate, piece, start, end, found, id: found ? id : null });
-    }
-    start = stop;
-  });
-  return all;
-}
-
 /** What belongs together: two things of one segment that share characters. */
-export const overlap = (a, b) =>
+export const doOverlap = (a, b) =>
   a === b || (a.segment === b.segment && a.start < b.end && b.start < a.end);
 
 /** How many characters each step changed, as one line. */
-export function changes(segments, steps) {
+export function describeChanges(segments, steps) {
   const counts = steps.map(() => 0);
   for (const { changed } of segments) {
     for (const step of Object.values(changed).flat()) counts[step] += 1;
@@ -52,7 +34,7 @@ export function mostPieces(segments) {
 const quoted = (characters) => `“${characters.map(visible).join("")}”`;
 
 /** Widget-ready things from Python's data: characters, words and tokens with their spans. */
-export function things(data) {
+export function thingsOf(data) {
   const segments = data.segments.map(({ text, normalized, changed, words }, segment) => {
     const original = Array.from(text);
     return {
@@ -81,7 +63,7 @@ export function things(data) {
 }
 
 /** The numbers of a token, a word or a character as one line of text. */
-export function described(thing) {
+export function describe(thing) {
   const two = `segment ${SEGMENTS[thing.segment]}`;
   if (thing.token) {
     const place = `token ${thing.token}, id ${thing.id}, position ${thing.position}, ${two}`;
@@ -100,57 +82,36 @@ export function described(thing) {
   return `${named}: ${why}${normalized ? ` → ${Array.from(normalized.trim() || " ", visible).join("")}` : ""}`;
 }
 
-function render({ model, el }) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element("section", {
-    class: "bertedu be-wordpiece",
-    "aria-label": "WordPiece explorer",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours, not the notebook's
-  });
-  el.append(root);
-  followTheme(root, signal);
+export default defineWidget({
+  name: "be-wordpiece", label: "WordPiece explorer", picture: "wordpiece", hint: HINT, build,
+  fields: () => textFields(),
+});
 
-  const status = element("p", { class: "be-status", role: "status" });
-  const fields = textFields();
+function build(view) {
+  const { root, data, tip } = view;
   const picture = element("div", { class: "be-picture" });
-  const line = element("p", { class: "be-line", role: "status" }, HINT);
-  const save = saveButton(() => data.picture.values, "wordpiece.svg", signal);
-  root.append(
-    element("div", { class: "be-inputs" }, fields.map(({ label }) => label)),
-    status, picture, element("div", { class: "be-foot" }, line, save),
-  );
-  const tip = tooltip(root);
+  root.append(view.inputs(), view.status, picture, view.foot());
 
-  let data;
   let shown = []; // [element, thing] of all that can be lit
   let pinned = null;
   let word = null;
-  let picturing = new AbortController();
-  const settled = asking({ model, root, status, fields, signal });
 
-  function answered() {
-    data = unpack(model.get("data"));
-    const empty = data.added.every(Boolean);
-    settled(data, empty ? "Nothing to split yet: type a word and watch it become pieces." : "");
-    paint();
-  }
+  const receive = () => (data.added.every(Boolean)
+    ? "Nothing to split yet: type a word and watch it become pieces." : "");
 
   // ---- the picture ----
 
   function paint() {
-    picturing.abort();
-    picturing = new AbortController();
+    view.renew();
     shown = [];
     pinned = null;
-    tip.hide();
-    const { segments, tokens } = things(data);
+    const { segments, tokens } = thingsOf(data);
     const before = word;
     const words = segments.flatMap((segment) => segment.words);
     word = words.find((w) => before && w.text === before.text && w.segment === before.segment)
       ?? mostPieces(segments);
     picture.replaceChildren(
-      stage("Characters", `top: as typed, bottom: normalised (${changes(segments, data.steps)})`,
+      stage("Characters", `top: as typed, bottom: normalised (${describeChanges(segments, data.steps)})`,
         segments.map(({ characters }) => row("Characters", "be-glyphs", characters, glyph))),
       stage("Words", "split at spaces; each punctuation mark is a word of its own",
         segments.map((segment) => row("Words", "be-chips", segment.words, wordChip))),
@@ -158,12 +119,7 @@ function render({ model, el }) {
       stage("Tokens", `${plural(tokens.length, "token")} (BERT reads at most 512); beneath: id, and characters from-to`,
         [row("Tokens", "be-chips", tokens, tokenChip)]),
     );
-    line.textContent = HINT;
-  }
-
-  function stage(title, note, rows) {
-    return element("div", { class: "be-stage" },
-      element("h4", {}, title, element("span", { class: "be-note" }, note)), rows);
+    view.say(null);
   }
 
   function row(label, kind, all, draw) {
@@ -179,7 +135,7 @@ function render({ model, el }) {
       }
       whole.append(item);
     }
-    if (all.length) roving(node, picturing.signal);
+    if (all.length) roving(node, view.painting);
     return all.length ? node : null;
   }
 
@@ -189,7 +145,7 @@ function render({ model, el }) {
     const seen = visible(character);
     return element("button", {
       type: "button", class: `be-glyph${steps.length ? " be-changed" : ""}`,
-      "aria-label": described(thing), "aria-pressed": "false",
+      "aria-label": describe(thing), "aria-pressed": "false",
     },
     element("span", { class: seen.length > 2 ? "be-code" : null }, seen),
     element("span", { class: result.length > 2 ? "be-code" : null }, result));
@@ -197,14 +153,14 @@ function render({ model, el }) {
 
   function wordChip(thing) {
     return chip({ token: thing.text, segment: thing.segment, special: thing.special }, {
-      "aria-label": described(thing), "aria-pressed": "false",
+      "aria-label": describe(thing), "aria-pressed": "false",
       "aria-current": thing === word ? "true" : null,
     });
   }
 
   function tokenChip(thing) {
     return chip({ ...thing, note: thing.added ? "\u00a0" : `${thing.start}–${thing.end}` }, {
-      "aria-label": described(thing), "aria-pressed": "false",
+      "aria-label": describe(thing), "aria-pressed": "false",
     });
   }
 
@@ -213,7 +169,7 @@ function render({ model, el }) {
   function search() {
     const box = element("div", { class: "be-stage be-search" });
     if (!word) return null;
-    const all = tries(word);
+    const all = candidatesTried(word);
     const title = element("h4", {}, "Longest match first: ", element("bdi", { class: "be-word" }, Array.from(word.text, visible).join("")));
     if (!all.length) {
       box.append(title, element("p", { class: "be-verdict" }, word.special
@@ -245,11 +201,11 @@ function render({ model, el }) {
       ["Next try", "▶", "ArrowRight"], ["Last try", "▶|", "End"],
     ].map(([label, sign, key]) => element("button", {
       type: "button", class: "be-button", "aria-label": label, title: label,
-      on: { click: () => go(key) }, signal: picturing.signal,
+      on: { click: () => go(key) }, signal: view.painting,
     }, sign));
 
     function go(key) {
-      here = moved(key, here, all.length);
+      here = placeByKey(key, here, all.length);
       const { candidate, start, end, found, id } = all[here];
       items.forEach((item, i) => {
         item.classList.toggle("be-later", i > here);
@@ -276,12 +232,12 @@ function render({ model, el }) {
         "aria-label": "Steps of the search: the arrow keys, Home and End step",
         on: {
           keydown: (event) => {
-            if (moved(event.key, here, all.length) === undefined) return;
+            if (placeByKey(event.key, here, all.length) === undefined) return;
             event.preventDefault();
             go(event.key);
           },
         },
-        signal: picturing.signal,
+        signal: view.painting,
       },
       element("div", { class: "be-controls" }, buttons, element("div", { class: "be-letters", "aria-hidden": "true" }, letters)),
       verdict, scroller));
@@ -302,63 +258,35 @@ function render({ model, el }) {
 
   // ---- hover shows, click pins, Escape lets go ----
 
-  const thingAt = (target) => {
+  const pairAt = ({ target }) => {
     const node = target.closest?.("button");
-    return shown.find(([item]) => item === node) ?? [];
+    return shown.find(([item]) => item === node);
   };
 
   function light(thing) {
     for (const [node, other] of shown) {
-      node.classList.toggle("be-lit", Boolean(thing) && overlap(thing, other));
+      node.classList.toggle("be-lit", Boolean(thing) && doOverlap(thing, other));
     }
   }
 
   function pin(thing) {
     pinned = thing;
     for (const [node, other] of shown) node.setAttribute("aria-pressed", other === thing);
-    line.textContent = thing ? `Pinned: ${described(thing)}` : HINT;
-    line.classList.toggle("be-pinned", Boolean(thing));
+    view.say(thing ? `Pinned: ${describe(thing)}` : null);
     light(thing);
   }
 
-  function point({ target }) {
-    const [node, thing] = thingAt(target);
-    if (!thing) return leave();
-    light(thing);
-    tip.show(node, described(thing));
-  }
-
-  function leave() {
-    tip.hide();
-    light(pinned);
-  }
-
-  for (const [type, listener] of Object.entries({
-    pointerover: point,
-    pointerleave: leave,
-    focusin: point,
-    focusout: leave,
-    click: ({ target }) => {
-      const [, thing] = thingAt(target);
-      if (!thing) return;
-      pin(thing === pinned ? null : thing);
-      walk(shown.map(([, other]) => other).find((other) => other.pieces && overlap(other, thing)));
+  view.listen(picture, {
+    find: pairAt,
+    show: ([node, thing]) => {
+      light(thing);
+      tip.show(node, describe(thing));
     },
-  })) picture.addEventListener(type, listener, { signal });
-  root.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    pin(null);
-    leave();
-  }, { signal });
-
-  model.on("change:data", answered);
-  answered();
-  return () => {
-    ending.abort();
-    picturing.abort();
-    model.off("change:data", answered);
-    root.remove();
-  };
+    hide: () => light(pinned),
+    pin: ([, thing]) => {
+      pin(thing === pinned ? null : thing);
+      walk(shown.map(([, other]) => other).find((other) => other.pieces && doOverlap(other, thing)));
+    },
+  });
+  return { receive, paint, release: () => pin(null) };
 }
-
-export default { render };
