@@ -293,7 +293,7 @@ def main() -> None:
             questions = question_answering.read(args.data / "squad_dev" / "dev-v1.1.rebuilt.json")
         else:
             sentences = classification.read(DATA / "sentiment" / "train.tsv")
-            requests = slot_filling.read(DATA / "slots" / "train.jsonl")
+            requests = slot_filling.read(DATA / "slots" / "train")
             questions = question_answering.read(DATA / "questions" / "train.json")
         size = 64 if args.quick else 960
         folder = Path(scratch)

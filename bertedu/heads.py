@@ -244,12 +244,18 @@ class BertForQuestionAnswering(nn.Module):
 
     `qa_outputs.weight[0]` is the start vector, `qa_outputs.weight[1]` the end vector.
 
+    Args:
+        config: the sizes.
+        ignore_padding: whether the loss's softmax leaves padding out, so that an input's loss is
+            the same whatever else is in its batch. The reference's runs over padding, too.
+
     Source: Devlin et al. 2019, section 4.2; google-research/bert run_squad.py.
     """
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: BertConfig, ignore_padding: bool = False) -> None:
         super().__init__()
         self.config = replace(config, labels=("start", "end"))  # the rows of qa_outputs
+        self.ignore_padding = ignore_padding
         self.bert = BertModel(config, add_pooling_layer=False)
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
         initialize(self.qa_outputs, config)
@@ -266,9 +272,7 @@ class BertForQuestionAnswering(nn.Module):
     ) -> HeadOutput:
         """Returns logits [B, S, 2], and with positions int64 [B] the mean of both losses.
 
-        A position outside the input (a window that does not hold the answer) is not counted. As
-        in the reference, the softmax runs over padding too; under `skip_padding` it does not, and
-        the loss of an input is the same whatever else is in its batch.
+        A position outside the input (a window that does not hold the answer) is not counted.
 
         Raises:
             InputError: one of the two positions without the other.
@@ -280,7 +284,7 @@ class BertForQuestionAnswering(nn.Module):
         loss = None
         if start_positions is not None and end_positions is not None:
             length, scored = logits.shape[1], logits
-            if options.get("skip_padding") and attention_mask is not None:
+            if self.ignore_padding and attention_mask is not None:
                 scored = logits.masked_fill(attention_mask[:, :, None] == 0, -torch.inf)
             positions = torch.stack([start_positions, end_positions], dim=1)  # [B, 2]
             positions = positions.masked_fill((positions < 0) | (positions >= length), IGNORED)

@@ -1,8 +1,7 @@
 """BERT's encoder: embeddings, then L layers of self-attention and feed-forward network.
 
 Attribute names mirror Hugging Face's, so that a published checkpoint loads as it is.
-Shapes: B batch, S sequence, L layers, A heads, H hidden size, D = H / A, V vocabulary,
-N real tokens of a batch (padding not counted).
+Shapes: B batch, S sequence, L layers, A heads, H hidden size, D = H / A, V vocabulary.
 """
 
 from collections.abc import Callable
@@ -76,27 +75,24 @@ class BertSelfAttention(nn.Module):
         self.head_size = config.head_size
         self.dropout_prob = config.attention_probs_dropout_prob
 
-    def heads(self, states: Tensor, real: Tensor | None) -> Tensor:
-        """Returns [B, S, H], or packed [N, H], cut into heads: [B, A, S, D]."""
-        if real is not None:
-            states = unpack(states, real)
+    def heads(self, states: Tensor) -> Tensor:
+        """Returns [B, S, H] cut into heads: [B, A, S, D]."""
         return states.view(*states.shape[:2], -1, self.head_size).transpose(1, 2)
 
     def forward(
-        self, states: Tensor, mask: Tensor | None, real: Tensor | None, want_probs: bool
+        self, states: Tensor, mask: Tensor | None, want_probs: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Returns the heads' contexts side by side, shaped as `states`, and the probabilities."""
-        query = self.heads(self.query(states), real)  # [B, A, S, D]
-        key = self.heads(self.key(states), real)
-        value = self.heads(self.value(states), real)
+        """Returns the heads' contexts side by side, [B, S, H], and the probabilities."""
+        query = self.heads(self.query(states))  # [B, A, S, D]
+        key = self.heads(self.key(states))
+        value = self.heads(self.value(states))
         dropout = self.dropout_prob if self.training else 0.0
         probs = None
         if want_probs:
             context, probs = attend(query, key, value, mask, dropout)
         else:  # the same, fused; a test holds the two equal
             context = F.scaled_dot_product_attention(query, key, value, mask, dropout)
-        context = context.transpose(1, 2).flatten(2)  # [B, S, H]
-        return (context if real is None else context[real]), probs
+        return context.transpose(1, 2).flatten(2), probs
 
 
 class BertResidual(nn.Module):
@@ -123,10 +119,10 @@ class BertAttention(nn.Module):
         self.output = BertResidual(config, config.hidden_size)
 
     def forward(
-        self, states: Tensor, mask: Tensor | None, real: Tensor | None, want_probs: bool
+        self, states: Tensor, mask: Tensor | None, want_probs: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Returns the new states and the attention probabilities."""
-        context, probs = self.self(states, mask, real, want_probs)
+        context, probs = self.self(states, mask, want_probs)
         return self.output(context, states), probs
 
 
@@ -153,10 +149,10 @@ class BertLayer(nn.Module):
         self.output = BertResidual(config, config.intermediate_size)
 
     def forward(
-        self, states: Tensor, mask: Tensor | None, real: Tensor | None, want_probs: bool
+        self, states: Tensor, mask: Tensor | None, want_probs: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Returns the new states and the attention probabilities."""
-        states, probs = self.attention(states, mask, real, want_probs)
+        states, probs = self.attention(states, mask, want_probs)
         return self.output(self.intermediate(states), states), probs
 
 
@@ -213,7 +209,6 @@ class BertModel(nn.Module):
         *,
         output_hidden_states: bool = False,
         output_attentions: bool = False,
-        skip_padding: bool = False,
     ) -> BertOutput:
         """Returns the encoder's output.
 
@@ -223,8 +218,6 @@ class BertModel(nn.Module):
             attention_mask: [B, S], 1 = real token, 0 = padding; None means no padding.
             output_hidden_states: also return the states before and after every layer.
             output_attentions: also return every layer's attention probabilities.
-            skip_padding: leave padded positions out of the dense layers: the same numbers at
-                every real token for less work, and zeros at the padded ones.
 
         Raises:
             InputError: ids out of range, too many tokens, or shapes that do not agree.
@@ -233,34 +226,19 @@ class BertModel(nn.Module):
             self.config, input_ids, token_type_ids, attention_mask
         )
         mask = None if real is None else real[:, None, None, :]  # [B, 1, 1, S], True = look
-        packed = real if skip_padding else None  # None: every position takes part
-
-        def placed(states: Tensor) -> Tensor:
-            return states if packed is None else unpack(states, packed)
-
         states = self.embeddings(input_ids, token_type_ids)  # [B, S, H]
-        if packed is not None:
-            states = states[packed]  # [N, H]
-        hidden_states, attention_probs = [placed(states)] if output_hidden_states else [], []
+        hidden_states, attention_probs = [states], []
         for layer in self.encoder.layer:
-            states, probs = layer(states, mask, packed, output_attentions)
+            states, probs = layer(states, mask, output_attentions)
             if output_hidden_states:
-                hidden_states.append(placed(states))
+                hidden_states.append(states)
             attention_probs.append(probs)
-        states = placed(states)  # [B, S, H]
         return BertOutput(
             states,
             self.pooler(states) if self.pooler is not None else None,
             tuple(hidden_states) if output_hidden_states else None,
             tuple(attention_probs) if output_attentions else None,
         )
-
-
-def unpack(states: Tensor, real: Tensor) -> Tensor:
-    """Returns packed states [N, H] at their places in [B, S, H], zeros at the padding."""
-    padded = states.new_zeros(*real.shape, states.shape[-1])
-    padded[real] = states
-    return padded
 
 
 def initialize(module: nn.Module, config: BertConfig) -> None:

@@ -321,7 +321,7 @@ right = {"lengths": right_answers([0, 1]), "shared words": right_answers([2]),
 def pair_logits(batch):
     """[B, 2], by the pair's head alone: scores of every word at every place would fill memory."""
     inputs = {name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")}
-    pooled = bert.model.bert(**inputs, skip_padding=True).pooler_output  # [B, H]
+    pooled = bert.model.bert(**inputs).pooler_output  # [B, H]
     return bert.model.cls.seq_relationship(pooled)
 
 

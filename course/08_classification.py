@@ -489,7 +489,7 @@ assert counted == {"cls": 2 * H, "mean": 2 * H, "concat": 2 * 32 * H}
 @torch.inference_mode()
 def pooled_outputs(encoder, examples):
     batch = bertedu.collate([tokenizer.encode(example.text) for example in examples])
-    output = encoder(**batch, skip_padding=True)
+    output = encoder(**batch)
     real = batch["attention_mask"][:, :, None]  # [N, S, 1]
     states = output.last_hidden_state * real  # [N, S, H], zeros at the padding
     filled = torch.nn.functional.pad(states, (0, 0, 0, 32 - states.shape[1]))

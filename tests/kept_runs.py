@@ -16,15 +16,16 @@ def _keep_runs() -> None:
 
     import torch
 
-    from bertedu.finetuning import FinetuningRun, StepReport
+    from bertedu.finetuning import FinetuningRun, FinetuningStep
+    from bertedu.training.step import OneProcess
 
     folder = os.environ.get("BERTEDU_KEPT_RUNS")
     if not folder:  # read by something else, such as a search for examples to test
         return
     train = FinetuningRun.__iter__
 
-    def train_once(run: FinetuningRun) -> Generator[StepReport, None, None]:
-        if run.folder or run.accelerator:
+    def train_once(run: FinetuningRun) -> Generator[FinetuningStep, None, None]:
+        if run.folder or not isinstance(run.accelerator, OneProcess):
             yield from train(run)
             return
         key = (run.task, run.model.config, run.max_length, run.recipe, run._identity())

@@ -29,16 +29,16 @@ from bertedu.finetuning import (
     Classification,
     FinetuningRecipe,
     FinetuningRun,
+    FinetuningStep,
     Inference,
     QuestionAnswering,
-    StepReport,
     classification,
     finetune,
     inference,
     load,
     question_answering,
 )
-from bertedu.finetuning.recipe import batches_of
+from bertedu.finetuning.run import batches_of
 from bertedu.training.checkpoints import checkpoints
 from tests.cases import CASES, CONFIG, TOKENIZER, questions, sentences
 
@@ -55,7 +55,7 @@ def make_run(name: str, train: int = 40, dev: int = 12, **options) -> Finetuning
     )  # fmt: skip
 
 
-def told(reports: list[StepReport]) -> list[tuple]:
+def told(reports: list[FinetuningStep]) -> list[tuple]:
     """What a step says, but for the time it took."""
     return [report._replace(seconds=0.0) for report in reports]
 

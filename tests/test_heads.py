@@ -14,6 +14,7 @@ from bertedu import (
     InputError,
     collate,
 )
+from bertedu.finetuning import QuestionAnswering
 from tests.tiny import TOKENIZER, build
 
 IDS = torch.tensor([[2, 5, 4, 7, 3], [2, 9, 4, 4, 3]])
@@ -121,18 +122,20 @@ def test_unusable_labels_are_named(model_class, labels, message) -> None:
         build(model_class)(IDS, **labels)
 
 
-def test_under_skip_padding_a_question_costs_the_same_in_any_batch() -> None:
-    model = build(BertForQuestionAnswering)
+def test_a_question_costs_the_same_in_any_batch_where_padding_is_ignored() -> None:
+    model = build(QuestionAnswering().head)  # as fine-tuning makes it
     short, long = (
         TOKENIZER.encode("my dog", "is cute"),
         TOKENIZER.encode("he likes", "playing " * 3),
     )
     ends = {"start_positions": torch.tensor([4, 5]), "end_positions": torch.tensor([5, 6])}
-    together = model(**collate([short, long]), **ends, skip_padding=True).loss
+    together = model(**collate([short, long]), **ends).loss
     alone = [
-        model(**collate([e]), **{n: p[i : i + 1] for n, p in ends.items()}, skip_padding=True).loss
+        model(**collate([e]), **{n: p[i : i + 1] for n, p in ends.items()}).loss
         for i, e in enumerate((short, long))
     ]
     torch.testing.assert_close(together, torch.stack(alone).mean())
-    whole = model(**collate([short, long]), **ends).loss
+    reference = build(BertForQuestionAnswering)
+    reference.load_state_dict(model.state_dict())
+    whole = reference(**collate([short, long]), **ends).loss
     assert not torch.allclose(whole, together, atol=1e-4), "the reference counts padding, too"

@@ -68,27 +68,26 @@ def test_order_and_segment_matter(model) -> None:
 @given(
     st.lists(st.lists(st.booleans(), min_size=6, max_size=6).filter(any), min_size=1, max_size=4)
 )
-def test_fast_paths_equal_the_readable_formula(rows) -> None:
+def test_the_fast_path_equals_the_readable_formula(rows) -> None:
     model = build(BertModel)
     mask = torch.tensor(rows)
     ids = torch.randint(5, 13, mask.shape, generator=torch.Generator().manual_seed(0))
     readable = model(ids, attention_mask=mask, output_attentions=True).last_hidden_state
     fused = model(ids, attention_mask=mask).last_hidden_state
-    packed = model(ids, attention_mask=mask, skip_padding=True).last_hidden_state
     torch.testing.assert_close(fused, readable, atol=1e-5, rtol=0)
-    torch.testing.assert_close(packed[mask], readable[mask], atol=1e-5, rtol=0)
-    assert not packed[~mask].any()
 
 
-def test_gradients_with_skipped_padding_are_equal(model) -> None:
+def test_gradients_of_the_fast_path_are_equal(model) -> None:
     gradients = []
-    for skip in (False, True):
+    for readable in (False, True):
         model.zero_grad()
-        states = model(IDS, attention_mask=MASK, skip_padding=skip).last_hidden_state
+        states = model(IDS, attention_mask=MASK, output_attentions=readable).last_hidden_state
         states[MASK.bool()].square().mul(torch.arange(16)).sum().backward()
         gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
+        if name.endswith("key.bias"):  # 0 but for rounding: it shifts a row's scores all alike
+            continue
         scale = float(gradient.abs().max()) + 1e-3
         torch.testing.assert_close(gradients[1][name], gradient, atol=1e-5 * scale, rtol=1e-4)
 

@@ -15,19 +15,28 @@ import numpy as np
 import pytest
 import torch
 
-from bertedu import BertConfig, BertForPreTraining, BertTokenizer, CheckpointError, InputError
+from bertedu import (
+    BertConfig,
+    BertForPreTraining,
+    BertTokenizer,
+    CheckpointError,
+    InputError,
+    load,
+)
 from bertedu.pretraining import (
     PretrainingData,
+    PretrainingStep,
     Recipe,
-    StepReport,
     evaluate,
+    kept,
     pretrain,
     set_token_frequencies,
     unigram_log_probs,
 )
 from bertedu.pretraining.corpus import Corpus
 from bertedu.tokenizer import SPECIAL_TOKENS
-from bertedu.training.checkpoints import checkpoints, make_optimizer
+from bertedu.training.checkpoints import checkpoints
+from bertedu.training.step import make_optimizer
 
 TOKENIZER = BertTokenizer([*SPECIAL_TOKENS, *(f"w{i}" for i in range(40))])
 CONFIG = BertConfig(
@@ -38,6 +47,8 @@ CONFIG = BertConfig(
     intermediate_size=32,
     max_position_embeddings=32,
 )
+WSD = Recipe(steps=10, tokens_per_batch=128, warmup_steps=2, max_length=32, learning_rate=1e-2,
+             schedule="wsd", decay_share=0.4)  # it falls from step 6  # fmt: skip
 RECIPE = Recipe(steps=8, tokens_per_batch=128, warmup_steps=2, max_length=32, learning_rate=1e-2)
 
 
@@ -61,7 +72,7 @@ def fresh_model() -> BertForPreTraining:
     return BertForPreTraining(CONFIG)
 
 
-def losses(reports: list[StepReport]) -> list[tuple[float, float]]:
+def losses(reports: list[PretrainingStep]) -> list[tuple[float, float]]:
     return [(report.mlm_loss, report.nsp_loss) for report in reports]
 
 
@@ -72,6 +83,26 @@ def test_learning_rate_rises_then_falls_to_nearly_nothing() -> None:
     assert max(rates) == rates[9] == rates[10] == 2.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] == pytest.approx(2.0 / 90)
+
+
+def test_under_wsd_the_learning_rate_stays_and_falls_at_the_end() -> None:
+    recipe = Recipe(steps=100, warmup_steps=10, learning_rate=2.0, schedule="wsd")
+    rates = [recipe.learning_rate_at(step) for step in range(100)]
+    assert rates[:10] == [pytest.approx(0.2 * (step + 1)) for step in range(10)]
+    assert set(rates[9:80]) == {2.0}
+    assert rates[80:] == [pytest.approx(2.0 * (100 - step) / 20) for step in range(80, 100)]
+    longer = replace(recipe, steps=777)
+    assert rates[:80] == [longer.learning_rate_at(step) for step in range(80)], "to the last bit"
+    assert replace(recipe, decay_share=0.5).learning_rate_at(75) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [({"schedule": "cosine"}, "choose linear or wsd"), ({"decay_share": 1.0}, "less than 1")],
+)
+def test_a_schedule_that_cannot_be_run_is_refused(setting: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(RECIPE, **setting)
 
 
 def test_biases_and_layer_norms_do_not_decay() -> None:
@@ -116,6 +147,164 @@ def test_a_continued_run_is_bit_identical(corpus: Corpus, tmp_path: Path) -> Non
     rest = losses(list(pretrain(BertForPreTraining(CONFIG), data, RECIPE, folder=tmp_path)))
     assert first + rest == whole
     assert [folder.name for folder in checkpoints(tmp_path)] == ["step-0000008"]
+    assert [path.name for path in tmp_path.iterdir()] == ["step-0000008"], "nothing is kept unasked"
+
+
+@pytest.mark.parametrize(("stopped", "goes_on_from"), [(4, 4), (6, 6), (8, 6), (10, 6)])
+def test_a_run_that_is_given_more_steps_is_as_if_it_had_been_planned_so(
+    corpus: Corpus, tmp_path: Path, stopped: int, goes_on_from: int
+) -> None:
+    data, longer = PretrainingData(corpus, TOKENIZER, WSD), replace(WSD, steps=15)
+    planned = fresh_model()
+    whole = losses(list(pretrain(planned, data, longer)))
+    steps = pretrain(fresh_model(), data, WSD, folder=tmp_path, save_every=100, keep=1)
+    assert losses(list(itertools.islice(steps, stopped)))[:6] == whole[: min(stopped, 6)]
+    steps.close()
+    given_more = BertForPreTraining(CONFIG)
+    rest = list(pretrain(given_more, data, longer, folder=tmp_path, save_every=100))
+    assert not (tmp_path / "unfinished").exists()
+    assert rest[0].step == goes_on_from
+    assert losses(rest) == whole[goes_on_from:]
+    for one, other in zip(given_more.parameters(), planned.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-0000015"]
+    assert [folder.name for folder in checkpoints(tmp_path / "decay")] == ["step-0000009"]
+
+
+def test_more_steps_begin_where_the_fall_began_even_when_killed_at_once(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    data = PretrainingData(corpus, TOKENIZER, WSD)
+    whole = losses(list(pretrain(fresh_model(), data, WSD, folder=tmp_path)))
+    steps = pretrain(fresh_model(), data, replace(WSD, steps=15), folder=tmp_path)
+    next(steps)
+    assert not checkpoints(tmp_path), "what fell is undone, and nothing saved: steps is not closed"
+    again = losses(list(pretrain(fresh_model(), data, WSD, folder=tmp_path)))
+    assert again == whole[6:], "the old number still holds"
+
+
+def test_steps_that_a_run_cannot_be_given_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+    data = PretrainingData(corpus, TOKENIZER, WSD)
+
+    def asked(recipe: Recipe, **settings: object) -> None:
+        next(pretrain(fresh_model(), data, replace(recipe, **settings), folder=out))
+
+    out = tmp_path / "linear"
+    list(pretrain(fresh_model(), data, RECIPE, folder=out))
+    with pytest.raises(CheckpointError, match=r"steps = 8, not 9: .*schedule wsd can be given"):
+        asked(RECIPE, steps=9)
+    with pytest.raises(CheckpointError, match="schedule = linear, not wsd"):
+        asked(WSD)
+
+    out = tmp_path / "stopped"
+    steps = pretrain(fresh_model(), data, WSD, folder=out)
+    list(itertools.islice(steps, 5))
+    steps.close()
+    with pytest.raises(CheckpointError, match=r"5 steps behind it, more than 4"):
+        asked(WSD, steps=4)
+    with pytest.raises(CheckpointError, match=r"fall from step 4, .* ask for 9 steps or more"):
+        asked(WSD, steps=6)
+    with pytest.raises(CheckpointError, match=r"decay_share = 0\.4, not 0\.5"):
+        asked(WSD, steps=20, decay_share=0.5)
+    list(pretrain(fresh_model(), data, replace(WSD, steps=9), folder=out))
+    assert [folder.name for folder in checkpoints(out / "decay")] == ["step-0000005"]
+
+    (out / "decay").rename(tmp_path / "lost")
+    with pytest.raises(CheckpointError, match="keeps no checkpoint from before"):
+        asked(WSD, steps=20)
+
+
+def test_a_run_from_before_there_were_schedules_is_continued(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    data = PretrainingData(corpus, TOKENIZER, RECIPE)
+    whole = losses(list(pretrain(fresh_model(), data, RECIPE)))
+    steps = pretrain(fresh_model(), data, RECIPE, folder=tmp_path)
+    list(itertools.islice(steps, 5))
+    steps.close()
+    file = tmp_path / "step-0000005" / "recipe.json"
+    recipe = json.loads(file.read_text())
+    assert recipe.pop("schedule") == "linear"
+    assert recipe.pop("decay_share") == 0.2
+    file.write_text(json.dumps(recipe))
+    with pytest.raises(CheckpointError, match="schedule = linear, not wsd"):
+        next(pretrain(fresh_model(), data, replace(RECIPE, schedule="wsd"), folder=tmp_path))
+    rest = losses(list(pretrain(fresh_model(), data, RECIPE, folder=tmp_path)))
+    assert rest == whole[5:]
+
+
+def test_checkpoints_are_kept_evenly_in_the_logarithm_of_the_steps() -> None:
+    steps = kept.marks(20_000, 10)
+    assert (len(steps), steps[0], steps[-1]) == (10, 16, 20_000)
+    ratios = np.diff(np.log(steps))
+    assert ratios.min() == pytest.approx(ratios.max(), rel=0.05)
+    assert kept.marks(20_000, 1) == [20_000]
+    assert kept.marks(20_000, 0) == []
+    assert kept.marks(3, 10) == [1, 2, 3]
+    with pytest.raises(InputError, match="-1 checkpoints"):
+        kept.marks(20_000, -1)
+
+
+def test_kept_checkpoints_have_answers_and_do_not_touch_the_training(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    data = PretrainingData(corpus, TOKENIZER, WSD)
+    whole = list(pretrain(fresh_model(), data, WSD))
+    keeping = list(pretrain(fresh_model(), data, WSD, folder=tmp_path, keep=3))
+    assert losses(keeping) == losses(whole)
+    folders = checkpoints(tmp_path / "kept")
+    assert [folder.name for folder in folders] == ["step-0000001", "step-0000003", "step-0000010"]
+    for folder, done in zip(folders, (1, 3, 10), strict=True):
+        assert json.loads((folder / "config.json").read_text())["dtype"] == "float16"
+        answers, bert = json.loads((folder / "answers.json").read_text()), load(folder)
+        assert (answers["steps"], answers["of_steps"]) == (done, 10)
+        assert answers["tokens"] == sum(report.tokens for report in whole[:done])
+        assert answers["learning_rate"] == whole[done - 1].learning_rate
+        assert [(gap["text"], gap["pair"]) for gap in answers["gaps"]] == list(kept.GAPS)
+        for gap in answers["gaps"]:
+            guesses = bert.fill_mask(gap["text"], gap["pair"], top_k=5)
+            assert gap["guesses"] == [[[g.token, round(g.probability, 4)] for g in gs]
+                                      for gs in guesses]  # fmt: skip
+        assert [pair["follows"] for pair in answers["pairs"]] == [
+            round(bert.next_sentence(*pair), 4) for pair in kept.PAIRS
+        ]
+        attention = answers["attention"]
+        assert (attention["layer"], attention["head"]) == (2, 2), "the last of a model that small"
+        assert attention["tokens"] == bert.encode(*kept.ATTENTION).tokens
+        probs = bert.attention(*kept.ATTENTION)[1, 1]
+        np.testing.assert_allclose(attention["probs"], probs, atol=0.0005 + 1e-6)
+        assert all(p == round(p, 3) for row in attention["probs"] for p in row)
+
+
+def test_more_steps_keep_what_was_kept(corpus: Corpus, tmp_path: Path) -> None:
+    data = PretrainingData(corpus, TOKENIZER, WSD)
+    list(pretrain(fresh_model(), data, WSD, folder=tmp_path, keep=3))
+    before = {f: (f / "answers.json").read_bytes() for f in checkpoints(tmp_path / "kept")}
+    list(pretrain(fresh_model(), data, replace(WSD, steps=30), folder=tmp_path, keep=4))
+    after = checkpoints(tmp_path / "kept")
+    assert [int(folder.name[5:]) for folder in after] == [1, 3, 10, 30]  # by the new total, 10 too
+    assert {f: (f / "answers.json").read_bytes() for f in before} == before
+    assert json.loads((after[-1] / "answers.json").read_text())["of_steps"] == 30
+
+
+def test_a_disk_that_is_full_when_a_checkpoint_is_to_be_kept(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = PretrainingData(corpus, TOKENIZER, WSD)
+    whole = losses(list(pretrain(fresh_model(), data, WSD)))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kept, "write_json", full)
+    done = []
+    with pytest.raises(CheckpointError, match=r"kept/step-0000010 could not .*make room"):
+        done.extend(pretrain(fresh_model(), data, WSD, folder=tmp_path, save_every=4, keep=1))
+    monkeypatch.undo()
+    assert list((tmp_path / "kept").iterdir()) == []
+    rest = pretrain(fresh_model(), data, WSD, folder=tmp_path, keep=1)
+    assert losses(list(rest)) == whole[8:]
+    assert (tmp_path / "kept" / "step-0000010" / "answers.json").is_file()
 
 
 def test_another_recipe_does_not_continue_the_run(corpus: Corpus, tmp_path: Path) -> None:
@@ -296,6 +485,34 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(
         assert checkpoints(tmp_path / "out")
     subprocess.run(arguments, env=os.environ | SINGLE, capture_output=True, check=True, timeout=120)
     assert history(tmp_path / "out") == history(undisturbed)
+
+
+@pytest.mark.timeout(300)
+def test_the_command_gives_a_finished_run_more_steps(
+    whole_run: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    text, _, _ = whole_run
+
+    def called(out: str, steps: int) -> str:
+        more = ["--schedule", "wsd", "--decay-share", "0.3", "--keep", "2", "--steps", str(steps)]
+        result = subprocess.run(
+            [sys.executable, *command(text, tmp_path / out, *more)],
+            env=os.environ | SINGLE, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert result.returncode in {0, 2}, result.stderr
+        return result.stdout + result.stderr
+
+    called("planned", 20)
+    assert "back to step" not in called("given", 10)
+    refused = called("given", 8)
+    assert "10 steps behind it, more than 8" in refused
+    assert "Traceback" not in refused
+    printed = called("given", 20)
+    assert "back to step 7, before the learning rate fell, and from there on to 20" in printed
+    assert "13 steps to go" in printed
+    assert history(tmp_path / "given") == history(tmp_path / "planned")
+    kept_steps = [f.name[5:].lstrip("0") for f in checkpoints(tmp_path / "given" / "kept")]
+    assert kept_steps == ["1", "10", "20"]
 
 
 def test_two_processes_give_the_losses_of_one(

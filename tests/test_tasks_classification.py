@@ -168,11 +168,10 @@ def test_padding_changes_no_pooling(pooling) -> None:
     short, long = TOKENIZER.encode("good"), TOKENIZER.encode("w1 w2 bad w3 w4 w5")
     together = collate([short, long])
     with torch.inference_mode():
-        for options in ({}, {"skip_padding": True}):
-            logits = model(**together, **options).logits
-            for row, encoding in enumerate((short, long)):
-                alone = model(**collate([encoding])).logits[0]
-                torch.testing.assert_close(logits[row], alone, atol=1e-5, rtol=1e-4)
+        logits = model(**together).logits
+        for row, encoding in enumerate((short, long)):
+            alone = model(**collate([encoding])).logits[0]
+            torch.testing.assert_close(logits[row], alone, atol=1e-5, rtol=1e-4)
 
 
 def test_poolings_by_hand() -> None:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from bertedu import InputError
-from bertedu.pretraining import Evaluation, StepReport
+from bertedu.pretraining import Evaluation, PretrainingStep
 from bertedu.widgets import TrainingMonitor
 from bertedu.widgets.training_monitor import SMOOTHED_OVER, _smoothed
 from tests.finetuned_models import unpacked
 
 
-def report(step: int) -> StepReport:
-    return StepReport(step, 6.0 - step / 100, 0.7 - step / 1000, 1e-3, 900, 0.01)
+def report(step: int) -> PretrainingStep:
+    return PretrainingStep(step, 6.0 - step / 100, 0.7 - step / 1000, 1e-3, 900, 0.01)
 
 
 def evaluation(mlm_loss: float = 5.0) -> Evaluation:
@@ -30,7 +30,7 @@ class Steps:
     def __init__(self, count: int, seconds: float = 0.0) -> None:
         self.taken, self.closed, self.source = 0, False, self._steps(count, seconds)
 
-    def _steps(self, count: int, seconds: float) -> Iterator[StepReport]:
+    def _steps(self, count: int, seconds: float) -> Iterator[PretrainingStep]:
         try:
             for step in range(count):
                 time.sleep(seconds)
@@ -95,7 +95,7 @@ def test_pause_holds_the_run_until_it_goes_on() -> None:
 
 
 def test_an_interrupt_in_the_middle_of_a_step_stops_as_gently() -> None:
-    def interrupted() -> Iterator[StepReport]:
+    def interrupted() -> Iterator[PretrainingStep]:
         yield report(0)
         raise KeyboardInterrupt
 
@@ -119,7 +119,7 @@ def test_a_cell_that_the_kernel_cancels_stops_as_gently() -> None:
 
 
 def test_an_error_in_training_is_not_hidden() -> None:
-    def failing() -> Iterator[StepReport]:
+    def failing() -> Iterator[PretrainingStep]:
         yield report(0)
         raise ValueError("broken")
 

@@ -1,10 +1,16 @@
-"""`bertedu pretrain`: text in, a pretrained BERT out; interrupted, it goes on where it was."""
+"""`bertedu pretrain`: text in, a pretrained BERT out; interrupted, it goes on where it was.
+
+Under `--schedule wsd` a later call may also ask for more `--steps`. The run's folder has its newest
+checkpoint (step-*), the best weights by held-out loss (best), the checkpoints kept along the way
+(kept, see `bertedu.pretraining.kept`), the one that more steps go on from once the learning rate
+has begun to fall (decay), every step's losses (history.jsonl, curves.svg), and the text as ids
+(corpus).
+"""
 
 import argparse
 import itertools
 import json
 import signal
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,17 +25,20 @@ from bertedu.heads import BertForPreTraining
 from bertedu.pretraining.corpus import Corpus
 from bertedu.pretraining.masking import MaskingRule
 from bertedu.pretraining.run import (
+    SCHEDULES,
     Evaluation,
     PretrainingData,
+    PretrainingStep,
     Recipe,
-    StepReport,
     evaluate,
     pretrain,
     set_token_frequencies,
+    starting_point,
     unigram_log_probs,
 )
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.checkpoints import checkpoints, hours_left
+from bertedu.training.checkpoints import checkpoints, steps_behind
+from bertedu.training.schedule import hours_left, seconds_of
 
 HELD_OUT = 0.02  # share of the documents,
 HELD_OUT_DOCUMENTS = 8  # and at least so many: evaluation needs pairs
@@ -44,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-tokens", type=int, default=2048, help="tokens a step")
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="the peak")
     parser.add_argument("--warmup", type=int, default=100, help="steps")
+    parser.add_argument(
+        "--schedule", choices=SCHEDULES, default="linear",
+        help="after the warm-up, the learning rate falls to 0, or (wsd) stays and falls at the "
+        "end, so that a later call may ask for more steps",
+    )  # fmt: skip
+    parser.add_argument(
+        "--decay-share", type=float, default=0.2, help="of the steps, in which it falls (wsd)"
+    )
     parser.add_argument("--max-length", type=int, default=128, help="tokens an example")
     parser.add_argument(
         "--short-share", type=float, default=0.1, help="of the pairs, of a random shorter length"
@@ -60,6 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--evaluate-every", type=int, default=200, help="steps")
     parser.add_argument("--evaluation-batches", type=int, default=16)
+    parser.add_argument(
+        "--keep", type=int, default=10,
+        help="checkpoints that stay, along the whole run, with their answers (0: none)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +100,11 @@ def run(args: argparse.Namespace) -> int:
         short_share=args.short_share,
         seed=args.seed,
         masking=MaskingRule(rate=args.mask_rate),
+        schedule=args.schedule,
+        decay_share=args.decay_share,
     )
+    point = starting_point(args.out, recipe)  # refuses another run's folder at once
+    steps_done = steps_behind(point) if point else 0
     tokenizer = load_tokenizer("bertedu" if args.init == "scratch" else args.init)
     with accelerator.main_process_first():
         corpus = open_corpus(args.corpus, tokenizer, args.out / "corpus", progress=leader)
@@ -92,9 +117,14 @@ def run(args: argparse.Namespace) -> int:
 
     torch.manual_seed(args.seed)
     model = starting_model(args, unigrams)
-    steps_done = int(checkpoints(args.out)[-1].name[5:]) if checkpoints(args.out) else 0
     if leader:
         announce(model, data, recipe, corpus, steps_done)
+        if any(steps_behind(newer) > steps_done for newer in checkpoints(args.out)):
+            print(
+                f"back to step {steps_done:,}, before the learning rate fell, and from there on "
+                f"to {recipe.steps:,}",
+                flush=True,
+            )
 
     history = History(args.out / "history.jsonl", steps_done) if leader else None
     stop = [False]
@@ -102,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.__setitem__(0, True))
     steps = pretrain(
         model, data, recipe, folder=args.out, save_every=args.evaluate_every,
-        accelerator=accelerator,
+        keep=args.keep, accelerator=accelerator,
     )  # fmt: skip
     bar = tqdm(
         total=recipe.steps, initial=steps_done, unit="step", disable=not leader, mininterval=5
@@ -173,12 +203,7 @@ def announce(
 ) -> None:
     """Prints how much text, how many steps and how many hours lie ahead."""
     batches = list(itertools.islice(data.batches(), 4))
-    seconds = []
-    for batch in batches:  # gradients that nobody uses: timing only
-        began = time.perf_counter()
-        model(**batch, skip_padding=True).loss.backward()
-        model.zero_grad()
-        seconds.append(time.perf_counter() - began)
+    seconds = min(seconds_of(model, batch) for batch in batches)
     tokens = sum(int(batch["attention_mask"].sum()) for batch in batches) / len(batches)
     left = recipe.steps - done
     print(
@@ -186,7 +211,7 @@ def announce(
         f"{sum(p.numel() for p in model.parameters()):,} parameters; {recipe.steps:,} steps of "
         f"about {tokens:,.0f} tokens, {recipe.steps * tokens / 1e6:.1f}M in all "
         f"({recipe.steps * tokens / corpus.num_tokens:.1f} times the text)\n"
-        f"{left:,} steps to go, about {hours_left(left, min(seconds))} on this machine",
+        f"{left:,} steps to go, about {hours_left(left, seconds)} on this machine",
         flush=True,
     )
 
@@ -228,7 +253,7 @@ class History:
         monitor = TrainingMonitor(steps, judged[-1][1].unigram_loss)
         for row in self.rows:
             if "mlm_loss" in row:
-                monitor.add(StepReport(**row))
+                monitor.add(PretrainingStep(**row))
         for step, evaluation in judged:
             monitor.evaluated(step + 1, evaluation)
         picture.write_text(monitor.to_svg(), encoding="utf-8")

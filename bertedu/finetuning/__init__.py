@@ -14,9 +14,8 @@ from bertedu.finetuning.classification import Classification, ClassPrediction
 from bertedu.finetuning.inference import Inference
 from bertedu.finetuning.model import FineTuned, load
 from bertedu.finetuning.question_answering import AnswerPrediction, QuestionAnswering, SpanAnswer
-from bertedu.finetuning.recipe import FinetuningRecipe
 from bertedu.finetuning.registry import TASKS, task_named
-from bertedu.finetuning.run import FinetuningRun, StepReport, finetune
+from bertedu.finetuning.run import FinetuningRecipe, FinetuningRun, FinetuningStep, finetune
 from bertedu.finetuning.slot_filling import Slot, SlotFilling, TagPrediction
 from bertedu.finetuning.task import Task
 
@@ -28,12 +27,12 @@ __all__ = [
     "FineTuned",
     "FinetuningRecipe",
     "FinetuningRun",
+    "FinetuningStep",
     "Inference",
     "QuestionAnswering",
     "Slot",
     "SlotFilling",
     "SpanAnswer",
-    "StepReport",
     "TagPrediction",
     "Task",
     "classification",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, overload
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +29,7 @@ from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuning.registry import TASKS, task_named
 from bertedu.finetuning.task import Batch, ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
+from bertedu.training.batches import bucketed
 from bertedu.utils.files import write_json
 
 Checkpoint = Bert | BertConfig | str | os.PathLike[str]
@@ -199,16 +201,13 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         was_training = self.model.training
         self.model.eval()
         device = next(self.model.parameters()).device
-        lengths = [len(feature.encoding) for feature in features]
-        order = sorted(range(len(features)), key=lambda i: -lengths[i])
+        lengths = np.array([len(feature.encoding) for feature in features])
         outputs: list[Batch] = [{}] * len(features)
-        while order:
-            size = max(1, batch_tokens // lengths[order[0]])  # the first is the longest
-            rows, order = order[:size], order[size:]
+        for rows in bucketed(np.arange(len(features)), lengths, batch_tokens):
             inputs = [Feature(features[i].encoding) for i in rows]
             batch = collate_features(inputs, self.tokenizer.pad_token_id)
             on_device = {name: values.to(device) for name, values in batch.items()}
-            output = self.task.outputs(self.model(**on_device, skip_padding=True))
+            output = self.task.outputs(self.model(**on_device))
             on_cpu = {name: values.float().cpu() for name, values in output.items()}
             for place, i in enumerate(rows):
                 outputs[i] = {

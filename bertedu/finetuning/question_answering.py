@@ -201,7 +201,7 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
 
     def head(self, config: BertConfig) -> nn.Module:
         """Returns fresh start and end vectors on an encoder."""
-        return BertForQuestionAnswering(config)
+        return BertForQuestionAnswering(config, ignore_padding=True)
 
     def losses(self, output: Any) -> dict[str, Tensor]:
         """Returns the mean of the start's and the end's loss."""

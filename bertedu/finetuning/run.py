@@ -11,31 +11,130 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from bertedu.checkpoint import load_into
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuning.model import Checkpoint, FineTuned, freeze, load, starting_model
-from bertedu.finetuning.recipe import FinetuningRecipe, batches_of, evaluation_steps
-from bertedu.finetuning.task import Batch, ExampleT, Feature, PredictionT, Task, collate_features
+from bertedu.finetuning.model import Checkpoint, FineTuned, freeze, starting_model
+from bertedu.finetuning.task import ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.checkpoints import counted, make_optimizer, reading, resume, save_checkpoint
+from bertedu.training.batches import Batch, bucketed
+from bertedu.training.checkpoints import checkpoint_name, newest, reading, steps_behind
+from bertedu.training.schedule import learning_rate_at, seconds_of
+from bertedu.training.step import OneProcess, Trainer
 from bertedu.utils.files import write_json
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["FineTuned", "FinetuningRecipe", "FinetuningRun", "StepReport", "finetune", "load"]
+POOL = 20  # batches: within so many, examples of like length are put together
 
 
-class StepReport(NamedTuple):
+@dataclass(frozen=True)
+class FinetuningRecipe:
+    """Everything that decides a run, apart from the task, the examples and the start weights.
+
+    Args:
+        epochs: how often every example is seen.
+        batch_size: examples a step at most, all processes together.
+        batch_tokens: tokens a step at most, padding counted, unless one example alone has more.
+        learning_rate: the peak, reached at the end of the warm-up.
+        warmup: share of the steps over which the learning rate rises; then it falls to 0.
+        weight_decay: of everything but biases and LayerNorm.
+        clip_norm: the gradient's length at most.
+        max_length: tokens of an input; None = the task's, 128, or 384 for question answering.
+        dropout: instead of the checkpoint's own.
+        freeze_layers: how many layers keep their weights, from the bottom; the embeddings, too,
+            if it is one or more.
+        freeze_encoder: everything below the head keeps its weights, the pooler too.
+        evaluations_per_epoch: on the development split.
+        patience: evaluations without a better one after which the run ends early; None = none.
+        seed: decides the head's first weights, the order of the examples, and dropout.
+
+    Raises:
+        InputError: a number that cannot be used.
+
+    Source: Devlin et al. 2019, appendix A.3.
+    """
+
+    epochs: int = 3
+    batch_size: int = 32
+    batch_tokens: int = 4096
+    learning_rate: float = 1e-4
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    max_length: int | None = None
+    dropout: float | None = None
+    freeze_layers: int = 0
+    freeze_encoder: bool = False
+    evaluations_per_epoch: int = 1
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        from_one = ("epochs", "batch_size", "batch_tokens", "evaluations_per_epoch", "patience")
+        for name in (*from_one, "seed", "learning_rate", "clip_norm", "freeze_layers"):
+            value, least = getattr(self, name), int(name in from_one)
+            if value is not None and value < least:
+                raise InputError(f"{name} is {value}; it must be at least {least}")
+        if not 0 <= self.warmup <= 1:
+            raise InputError(f"warmup is {self.warmup}, a share of the steps: from 0 to 1")
+
+    def learning_rate_at(self, step: int, steps: int) -> float:
+        """Returns the learning rate of a step, counted from 0, in a run of so many.
+
+        Example:
+            >>> recipe = FinetuningRecipe(learning_rate=1.0, warmup=0.2)
+            >>> [round(recipe.learning_rate_at(step, 10), 3) for step in (0, 1, 2, 9)]
+            [0.5, 1.0, 1.0, 0.125]
+        """
+        rising = round(self.warmup * steps)
+        return learning_rate_at(step, steps, peak=self.learning_rate, warmup=rising, fall=rising)
+
+
+def batches_of(lengths: NDArray[np.int64], recipe: FinetuningRecipe, epoch: int) -> list[list[int]]:
+    """Returns the rows of each batch of an epoch: examples of like length, batches shuffled.
+
+    Example:
+        >>> recipe = FinetuningRecipe(batch_size=2, batch_tokens=10)
+        >>> sorted(batches_of(np.array([3, 9, 5, 4]), recipe, epoch=0))
+        [[0], [1], [2, 3]]
+    """
+    rng = np.random.default_rng([recipe.seed, epoch])
+    shuffled = rng.permutation(len(lengths))
+    batches = []
+    for first in range(0, len(shuffled), POOL * recipe.batch_size):
+        pool = shuffled[first : first + POOL * recipe.batch_size]
+        batches += bucketed(pool, lengths, recipe.batch_tokens, recipe.batch_size)
+    return [batches[i].tolist() for i in rng.permutation(len(batches))]
+
+
+def evaluation_steps(batches: Sequence[int], recipe: FinetuningRecipe) -> Iterator[int]:
+    """Yields the steps after which the development split is looked at.
+
+    Example:
+        >>> list(evaluation_steps([10, 10], FinetuningRecipe(evaluations_per_epoch=2)))
+        [4, 9, 14, 19]
+    """
+    first = 0
+    for count in batches:
+        for part in range(1, recipe.evaluations_per_epoch + 1):
+            yield first + max(1, count * part // recipe.evaluations_per_epoch) - 1
+        first += count
+
+
+class FinetuningStep(NamedTuple):
     """What happened in one step.
 
     Attributes:
@@ -126,7 +225,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         self.folder = None if folder is None else Path(folder)
         self._digest = self._identity() if self.folder else ""
         self.save_every = save_every
-        self.accelerator = accelerator
+        self.accelerator = accelerator or OneProcess(self.model)
         self.evaluations: list[tuple[int, dict[str, float]]] = []
         self._best: dict[str, Tensor] | None = None
 
@@ -160,98 +259,57 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         middle = sorted((len(rows), i) for i, (_, rows) in enumerate(self._batches))
         seconds, tokens = 0.0, 0
         for _, index in middle[:: max(1, len(middle) // 3)][:3]:
-            batch = self._batch(index)
-            began = time.perf_counter()
-            self.model.train()
-            self.model(**batch, skip_padding=True).loss.backward()  # gradients that nobody uses
-            self.model.zero_grad(set_to_none=True)
-            seconds += time.perf_counter() - began
+            batch = self.batch(index)
+            seconds += seconds_of(self.model, batch)
             tokens += int(batch["attention_mask"].sum())
         return seconds / tokens * self._tokens
 
-    def _batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> Batch:
+        """Returns the inputs and labels of a step, counted from 0."""
         features = [self.features[row] for row in self._batches[step][1]]
         return collate_features(features, self.tokenizer.pad_token_id)
 
-    def __iter__(self) -> Generator[StepReport, None, None]:
+    def __iter__(self) -> Generator[FinetuningStep, None, None]:
         """Trains, and yields after every step; close it, and it saves and stops.
 
         Raises:
             CheckpointError: the folder cannot be written to, or holds another run.
         """
-        recipe, accelerator = self.recipe, self.accelerator
-        self.model.to(accelerator.device if accelerator else next(self.model.parameters()).device)
-        trained: Any = self.model
-        optimizer: Any = make_optimizer(self.model, recipe)
-        first = self._resume(optimizer) if self.folder else 0
-        if accelerator:
-            trained, optimizer = accelerator.prepare(self.model, optimizer)
+        trainer = Trainer(self.model, self.recipe, self.accelerator, self._interrupted())
 
-        def save(done: int) -> None:
-            if self.folder is not None and self._leads:
-                finished = self.folder / f"step-{done:07d}"
-                save_checkpoint(finished, self.model, optimizer, self.tokenizer, recipe)
+        def save() -> None:
+            if self.folder is not None:
+                trainer.save(self.folder / checkpoint_name(trainer.done), self.tokenizer)
 
-        for step in range(first, self.steps):
+        for step in range(trainer.done, self.steps):
             if self._patience_is_over():
                 break
-            began = time.perf_counter()
-            batch = self._batch(step)
-            loss = self._step(step, batch, trained, optimizer)
+            began, rate = time.perf_counter(), self.recipe.learning_rate_at(step, self.steps)
+            batch = self.batch(step)
+            loss = float(trainer.step(batch, self.task.losses, rate).sum())
             seconds = time.perf_counter() - began
             metrics = self._evaluate(step) if self.dev and step in self._evaluated else None
-            report = StepReport(
+            report = FinetuningStep(
                 step=step,
                 epoch=self._batches[step][0],
-                loss=float(loss),
-                learning_rate=recipe.learning_rate_at(step, self.steps),
+                loss=loss,
+                learning_rate=rate,
                 tokens=int(batch["attention_mask"].sum()),
                 seconds=seconds,
                 metrics=metrics,
             )
-            done = step + 1
             try:
                 yield report
             except GeneratorExit:  # the caller takes no more steps
-                save(done)
+                save()
                 raise
-            if metrics is not None or done % self.save_every == 0 or done == self.steps:
-                save(done)
+            if (
+                metrics is not None
+                or trainer.done % self.save_every == 0
+                or trainer.done == self.steps
+            ):
+                save()
         self.model.eval()
-
-    def _step(self, step: int, batch: Batch, trained: Any, optimizer: Any) -> Tensor:
-        """Returns the loss of a batch, before the update that it makes."""
-        recipe, accelerator = self.recipe, self.accelerator
-        rank, world = 0, 1
-        if accelerator:
-            rank, world = accelerator.process_index, accelerator.num_processes
-        device = next(self.model.parameters()).device
-        trained.train()
-        torch.manual_seed(recipe.seed * 1_000_003 + step * world + rank)  # dropout
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(step, self.steps)
-        mine = {name: share(values, rank, world).to(device) for name, values in batch.items()}
-        output = trained(**mine, skip_padding=True)
-        loss: Tensor = output.loss
-        if world > 1:
-            # Each process has means over its own share; weighted, they add up to the whole's.
-            idle = rank >= len(batch["input_ids"])
-            loss = torch.zeros_like(output.loss)
-            for name, part in self.task.losses(output).items():
-                weight = counted(mine[name]) / max(1, counted(batch[name]))
-                loss = loss + part * (0.0 if idle else weight)
-        backward = accelerator.backward if accelerator else Tensor.backward
-        backward(loss * world)  # gradients are averaged over the processes
-        clip = accelerator.clip_grad_norm_ if accelerator else nn.utils.clip_grad_norm_
-        clip(trained.parameters(), recipe.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss.detach()
-        return accelerator.reduce(loss, "sum") if accelerator else loss
-
-    @property
-    def _leads(self) -> bool:
-        return self.accelerator is None or self.accelerator.is_main_process
 
     def _evaluate(self, step: int) -> dict[str, float]:
         """Returns the metrics on the development split; keeps the state if it is the best."""
@@ -262,9 +320,9 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         self.evaluations.append((step, metrics))
         if is_best:
             self._best = {n: w.detach().clone() for n, w in self.model.state_dict().items()}
-            if self.folder is not None and self._leads:
+            if self.folder is not None and self.accelerator.is_main_process:
                 tuned.save(self.folder / "best")
-        if self.folder is not None and self._leads:
+        if self.folder is not None and self.accelerator.is_main_process:
             write_json(self.folder / "evaluations.json", self.evaluations)
         return metrics
 
@@ -287,9 +345,10 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         since = len(self.evaluations) - 1 - self._best_evaluation()
         return bool(self.evaluations) and since >= (self.recipe.patience or math.inf)
 
-    def _resume(self, optimizer: torch.optim.Optimizer) -> int:
-        """Loads what an interrupted run left in the folder; returns its number of steps."""
-        folder = self.folder or Path()
+    def _interrupted(self) -> Path | None:
+        """Returns the checkpoint to go on from, and reads what was evaluated before it."""
+        if (folder := self.folder) is None:
+            return None
         note = {"task": self.task.name, "settings": self.task.settings(), "digest": self._digest}
         if (folder / "run.json").is_file():
             if _read(folder / "run.json") != json.loads(json.dumps(note)):
@@ -299,15 +358,16 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
                 )
         else:
             write_json(folder / "run.json", note)
-        done = resume(folder, self.model, optimizer, self.recipe)
-        if (folder / "evaluations.json").is_file() and done:
+        checkpoint = newest(folder, self.recipe)
+        if checkpoint and (folder / "evaluations.json").is_file():
             rows = _read(folder / "evaluations.json")
+            done = steps_behind(checkpoint)
             self.evaluations = [(step, metrics) for step, metrics in rows if step < done]
         if self.evaluations:
             best = self.task.head(self.model.config)  # type: ignore[arg-type]
             load_into(best, folder / "best")
             self._best = best.state_dict()
-        return done
+        return checkpoint
 
     @property
     def finetuned(self) -> FineTuned[ExampleT, PredictionT]:
@@ -382,9 +442,3 @@ def finetune(
 def _read(path: Path) -> Any:
     with reading(path):
         return json.loads(path.read_text("utf-8"))
-
-
-def share(values: Tensor, rank: int, world: int) -> Tensor:
-    """Returns a process's rows of a batch; the first row where none is left, to count for 0."""
-    mine = values[rank::world]
-    return mine if len(mine) else values[:1]

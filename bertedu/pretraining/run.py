@@ -3,33 +3,51 @@
 Everything that is random in step k (which pairs, which masks, which dropout) is drawn from the
 seed and k alone. So a run that was killed and continued gives the same losses, bit for bit, as
 one that never stopped, and several processes see the batch that one process would have seen.
+
+Nor does the learning rate know how long a run will be, under the schedule "wsd" and until it
+falls. So such a run can be given more steps later, and gives what it would have given had it been
+planned so.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from bertedu.errors import InputError
+from bertedu.errors import CheckpointError, InputError
 from bertedu.heads import BertForPreTraining
 from bertedu.pretraining.corpus import Corpus
+from bertedu.pretraining.kept import KEPT, keep_checkpoint, marks
 from bertedu.pretraining.masking import MaskingRule, mask_tokens
 from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.checkpoints import counted, make_optimizer, resume, save_checkpoint
+from bertedu.training.batches import Batch, bucketed, counted
+from bertedu.training.checkpoints import (
+    another_run,
+    checkpoint_name,
+    checkpoints,
+    differences,
+    remove_after,
+    steps_behind,
+)
+from bertedu.training.schedule import learning_rate_at
+from bertedu.training.step import Trainer, seed_of
 from bertedu.utils.validation import IGNORED
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Batch = dict[str, Tensor]
+SCHEDULES = ("linear", "wsd")
+DECAY = "decay"
+"""The folder of the checkpoint from which a run under "wsd" can be given more steps."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,10 @@ class Recipe:
         tokens_per_batch: a batch has as many examples as fit into so many tokens, padding
             counted, all processes together.
         learning_rate: the peak, reached at the end of the warm-up.
-        warmup_steps: steps over which the learning rate rises; then it falls to 0, linearly.
+        warmup_steps: steps over which the learning rate rises.
+        schedule: what it does then. "linear": it falls to 0, linearly. "wsd" (warm-up, stable,
+            decay): it stays, and falls to 0, linearly, in the last steps only.
+        decay_share: share of the steps that those last ones are.
         weight_decay: of everything but biases and LayerNorm.
         max_length: tokens of an example at most.
         short_share: share of the pairs that aim at a random shorter length.
@@ -50,7 +71,11 @@ class Recipe:
         seed: decides pairs, masks and dropout.
         mlm_only: also learn from documents of a single sentence, without a pair.
 
-    Source: Devlin et al. 2019, appendix A.2; google-research/bert optimization.py.
+    Raises:
+        InputError: a number that cannot be used.
+
+    Source: Devlin et al. 2019, appendix A.2; google-research/bert optimization.py. wsd: Hu et al.
+    2024, MiniCPM, section 4.
     """
 
     steps: int
@@ -64,6 +89,8 @@ class Recipe:
     masking: MaskingRule = field(default_factory=MaskingRule)
     seed: int = 0
     mlm_only: bool = True
+    schedule: str = "linear"
+    decay_share: float = 0.2
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -72,6 +99,22 @@ class Recipe:
                 f"steps is {self.steps} and tokens_per_batch {self.tokens_per_batch}: a run needs "
                 f"a step, and a batch the {self.max_length} tokens of one example"
             )
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"schedule is {self.schedule!r}: choose {' or '.join(SCHEDULES)}")
+        if not 0 <= self.decay_share < 1:
+            raise InputError(f"decay_share is {self.decay_share}: from 0 to less than 1")
+
+    @property
+    def decay_start(self) -> int:
+        """The number of steps after which the learning rate falls.
+
+        Example:
+            >>> Recipe(steps=1000).decay_start, Recipe(steps=1000, schedule="wsd").decay_start
+            (100, 800)
+        """
+        if self.schedule == "linear":
+            return self.warmup_steps
+        return max(self.warmup_steps, self.steps - round(self.decay_share * self.steps))
 
     def learning_rate_at(self, step: int) -> float:
         """Returns the learning rate of a step, counted from 0.
@@ -81,9 +124,10 @@ class Recipe:
             >>> [round(recipe.learning_rate_at(step), 3) for step in (0, 1, 2, 9)]
             [0.5, 1.0, 1.0, 0.125]
         """
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        return self.learning_rate * (self.steps - step) / max(1, self.steps - self.warmup_steps)
+        return learning_rate_at(
+            step, self.steps, peak=self.learning_rate, warmup=self.warmup_steps,
+            fall=self.decay_start,
+        )  # fmt: skip
 
 
 class PretrainingData:
@@ -121,13 +165,21 @@ class PretrainingData:
         A batch has the model's arguments: input_ids, token_type_ids, attention_mask and labels,
         int64 [B, S], and next_sentence_label, int64 [B].
         """
-        step = 0
+        for step, examples in enumerate(self._examples()):
+            if step >= start:
+                yield self._batch(examples, step)
+
+    def tokens(self, steps: int) -> int:
+        """Returns how many tokens the first so many batches have, padding not counted."""
+        first = itertools.islice(self._examples(), steps)
+        return sum(int(self.sampler.lengths(examples).sum()) for examples in first)
+
+    def _examples(self) -> Iterator[NDArray[np.void]]:
+        """Yields the examples of each batch, epoch after epoch."""
         for epoch in itertools.count():
             examples = self.sampler.epoch(epoch).examples
             for rows in self._bucketed(examples, epoch):
-                if step >= start:
-                    yield self._batch(examples[rows], step)
-                step += 1
+                yield examples[rows]
 
     def _bucketed(self, examples: NDArray[np.void], epoch: int) -> Iterator[NDArray[np.int64]]:
         """Yields the rows of each batch: examples of like length, batches in random order.
@@ -137,20 +189,15 @@ class PretrainingData:
         rng = np.random.default_rng([self.recipe.seed, epoch])
         budget = self.recipe.tokens_per_batch
         lengths = self.sampler.lengths(examples)
-        pool = 64 * budget // self.recipe.max_length
-        for first in range(0, len(examples), pool):
-            rows = first + np.argsort(-lengths[first : first + pool], kind="stable")
-            batches = []
-            while len(rows):
-                size = budget // int(lengths[rows[0]])  # the first is the longest
-                batches.append(rows[:size])
-                rows = rows[size:]
+        pools = range(0, len(examples), 64 * budget // self.recipe.max_length)
+        for pool in np.split(np.arange(len(examples)), pools[1:]):
+            batches = bucketed(pool, lengths, budget)
             full = batches[:-1] or batches
             yield from (full[i] for i in rng.permutation(len(full)))
 
     def _batch(self, examples: NDArray[np.void], step: int) -> Batch:
         batch = self.sampler.materialize(examples)
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed(seed_of(self.recipe.seed, step))
         masked = mask_tokens(
             batch["input_ids"],
             self.tokenizer,
@@ -161,7 +208,7 @@ class PretrainingData:
         return {**batch, "input_ids": masked.input_ids, "labels": masked.labels}
 
 
-class StepReport(NamedTuple):
+class PretrainingStep(NamedTuple):
     """What happened in one step: losses in nats, over the whole batch, before the update."""
 
     step: int
@@ -195,6 +242,53 @@ class Evaluation:
     pairs: int
 
 
+def starting_point(folder: Path, recipe: Recipe) -> Path | None:
+    """Returns the checkpoint in a run's folder that the run goes on from; None if it begins.
+
+    That is the newest. Under "wsd" it may be given another number of steps than it had: before
+    its learning rate falls, by the old number and by the new one, it simply goes on; after that
+    it goes back to the checkpoint that was kept where the fall began.
+
+    Raises:
+        CheckpointError: the folder holds the run of another recipe, or one that cannot be given
+            this number of steps.
+    """
+    points = sorted([*checkpoints(folder), *checkpoints(folder / DECAY)], key=steps_behind)
+    stable: list[int] = []  # where the learning rate had not begun to fall
+    for point in reversed(points):
+        different = differences(point, recipe)
+        if not different:
+            return point
+        theirs, _ = different.pop("steps", (recipe.steps, recipe.steps))
+        if different:
+            raise another_run(folder, different)
+        if recipe.schedule != "wsd":
+            hint = " (a run under the schedule wsd can be given more steps)"
+            raise another_run(folder, {"steps": (theirs, recipe.steps)}, hint)
+        done, newest = steps_behind(point), steps_behind(points[-1])
+        if newest > recipe.steps:
+            raise CheckpointError(
+                f"{folder} has {newest:,} steps behind it, more than {recipe.steps:,}: ask for "
+                "more steps, or choose another folder"
+            )
+        if done <= replace(recipe, steps=theirs).decay_start:
+            if done <= recipe.decay_start:
+                return point
+            stable.append(done)
+    if stable:
+        raise CheckpointError(
+            f"of {recipe.steps:,} steps the learning rate would fall from step "
+            f"{recipe.decay_start:,}, and {folder} goes on from step {stable[-1]:,} at the "
+            f"earliest: ask for {math.ceil(stable[-1] / (1 - recipe.decay_share)):,} steps or more"
+        )
+    if points:
+        raise CheckpointError(
+            f"{folder} keeps no checkpoint from before its learning rate fell, so it cannot be "
+            "given another number of steps: choose another folder"
+        )
+    return None
+
+
 def pretrain(
     model: BertForPreTraining,
     data: PretrainingData,
@@ -202,72 +296,77 @@ def pretrain(
     *,
     folder: Path | None = None,
     save_every: int = 200,
+    keep: int = 0,
     accelerator: "Accelerator | None" = None,
-) -> Generator[StepReport, None, None]:
+) -> Generator[PretrainingStep, None, None]:
     """Trains the model, and yields after every step; close it, and it saves and stops.
 
     Args:
         model: trained in place.
         data: the batches.
         recipe: the optimizer's numbers.
-        folder: where checkpoints go; a run that was interrupted there is continued.
+        folder: where checkpoints go; a run that was interrupted there is continued, from its
+            `starting_point`.
         save_every: steps between checkpoints.
+        keep: how many checkpoints stay, along the whole run, with their answers (`kept`).
         accelerator: of the `accelerate` package, for several processes or a GPU.
 
     Raises:
         CheckpointError: the folder cannot be written to, or holds the run of another recipe; the
             last good checkpoint stays.
     """
-    device = accelerator.device if accelerator else torch.device("cpu")
-    rank, world = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-    bare, trained, optimizer = model.to(device), model, make_optimizer(model, recipe)
-    first = resume(folder, bare, optimizer, recipe) if folder else 0
-    if accelerator:
-        trained, optimizer = accelerator.prepare(model, optimizer)
+    checkpoint = starting_point(folder, recipe) if folder else None
+    trainer = Trainer(model, recipe, accelerator, checkpoint)
+    marked = marks(recipe.steps, keep)
+    stable_until = recipe.decay_start if recipe.schedule == "wsd" else -1
+    writes_to = folder if trainer.accelerator.is_main_process else None
+    if writes_to:
+        remove_after(writes_to, trainer.done)  # the fall of a run that was given more steps
 
     def save() -> None:
-        if folder is not None and rank == 0:
-            finished = folder / f"step-{done:07d}"
-            save_checkpoint(finished, bare, optimizer, data.tokenizer, recipe)
+        if writes_to:
+            done = trainer.done
+            places = [writes_to / DECAY, writes_to] if done == stable_until else [writes_to]
+            for finished in [place / checkpoint_name(done) for place in places]:
+                if not finished.exists():
+                    trainer.save(finished, data.tokenizer)
 
-    for step, batch in zip(range(first, recipe.steps), data.batches(first), strict=False):
-        began = time.perf_counter()
-        trained.train()
-        torch.manual_seed(recipe.seed * 1_000_003 + step * world + rank)  # dropout
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(step)
-        mine = {name: values[rank::world].to(device) for name, values in batch.items()}
-        output = trained(**mine, skip_padding=True)
-        # Each process has means over its own share; weighted, they add up to the whole batch's.
-        mlm_loss = output.mlm_loss * (counted(mine["labels"]) / counted(batch["labels"]))
-        pairs = counted(mine["next_sentence_label"]) / max(1, counted(batch["next_sentence_label"]))
-        nsp_loss = output.nsp_loss * pairs
-        backward = accelerator.backward if accelerator else Tensor.backward
-        backward((mlm_loss + nsp_loss) * world)  # gradients are averaged over the processes
-        clip = accelerator.clip_grad_norm_ if accelerator else nn.utils.clip_grad_norm_
-        clip(trained.parameters(), recipe.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-        losses = torch.stack([mlm_loss, nsp_loss]).detach()
-        if accelerator:
-            losses = accelerator.reduce(losses, "sum")
-        done = step + 1
-        report = StepReport(
+    if trainer.done == stable_until:  # a new number of steps may let it fall from here on
+        save()
+    steps = range(trainer.done, recipe.steps)
+    for step, batch in zip(steps, data.batches(trainer.done), strict=False):
+        began, rate = time.perf_counter(), recipe.learning_rate_at(step)
+        mlm_loss, nsp_loss = trainer.step(batch, losses, rate).tolist()
+        report = PretrainingStep(
             step=step,
-            mlm_loss=float(losses[0]),
-            nsp_loss=float(losses[1]),
-            learning_rate=recipe.learning_rate_at(step),
+            mlm_loss=mlm_loss,
+            nsp_loss=nsp_loss,
+            learning_rate=rate,
             tokens=int(batch["attention_mask"].sum()),
             seconds=time.perf_counter() - began,
         )
+        if writes_to and trainer.done in marked:
+            keep_checkpoint(
+                writes_to / KEPT / checkpoint_name(trainer.done),
+                model,
+                data.tokenizer,
+                steps=trainer.done,
+                of_steps=recipe.steps,
+                tokens=data.tokens(trainer.done),
+                learning_rate=rate,
+            )
         try:
             yield report
         except GeneratorExit:  # the caller takes no more steps
             save()
             raise
-        if done % save_every == 0 or done == recipe.steps:
+        if trainer.done % save_every == 0 or trainer.done in {recipe.steps, stable_until}:
             save()  # after the caller has noted the step: no note is missing behind a checkpoint
+
+
+def losses(output: Any) -> dict[str, Tensor]:
+    """Returns both losses, nats, by the labels that each is the mean over."""
+    return {"labels": output.mlm_loss, "next_sentence_label": output.nsp_loss}
 
 
 @torch.inference_mode()
@@ -293,7 +392,7 @@ def evaluate(
     device = next(model.parameters()).device
     for on_cpu in batches:
         batch = {name: values.to(device) for name, values in on_cpu.items()}
-        output = model(**batch, skip_padding=True)
+        output = model(**batch)
         labels = batch["labels"][batch["labels"] != IGNORED]
         follows = batch["next_sentence_label"]
         n, p = len(labels), counted(follows)

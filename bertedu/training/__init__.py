@@ -1,1 +1,6 @@
-"""What both loops share: the optimizer, and checkpoints that are always whole."""
+"""What pretraining and fine-tuning share.
+
+`schedule` says how the learning rate goes, `batches` puts inputs of like length together, `step`
+makes one step of the optimizer, in one process or in several, `checkpoints` writes what a run that
+was interrupted goes on from.
+"""

@@ -1,49 +1,23 @@
-"""What pretraining and fine-tuning share: the optimizer, and checkpoints that are always whole."""
+"""What an interrupted run goes on from: checkpoints that are always whole."""
 
 import contextlib
 import json
-import math
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bertedu.checkpoint import load_into, save_pretrained
 from bertedu.errors import CheckpointError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.files import replacing, write_json
-from bertedu.utils.validation import IGNORED
 
 if TYPE_CHECKING:
-    from bertedu.finetuning.recipe import FinetuningRecipe
-    from bertedu.pretraining.run import Recipe
-
-
-def counted(labels: Tensor) -> int:
-    """Returns how many labels the loss counts."""
-    return int((labels != IGNORED).sum())
-
-
-def make_optimizer(model: nn.Module, recipe: "Recipe | FinetuningRecipe") -> torch.optim.AdamW:
-    """Returns AdamW with the paper's two groups: biases and LayerNorm do not decay.
-
-    Source: google-research/bert optimization.py, create_optimizer; torch's AdamW also corrects
-    Adam's bias, which the paper's does not.
-    """
-    decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        plain = name.endswith("bias") or "LayerNorm" in name
-        (kept if plain else decayed).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": kept, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, eps=1e-6, fused=True)
+    from _typeshed import DataclassInstance
 
 
 def save_checkpoint(
@@ -51,21 +25,33 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     tokenizer: BertTokenizer,
-    recipe: "Recipe | FinetuningRecipe",
+    recipe: "DataclassInstance",
 ) -> None:
     """Writes a checkpoint beside the last, then removes the last: one of them is always whole.
 
     Raises:
         CheckpointError: the disk is full, or the folder cannot be written to.
     """
-    folder = finished.parent
-    unfinished = folder / "unfinished"
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with finishing(finished) as unfinished:
         save_pretrained(model, unfinished, tokenizer)
         with replacing(unfinished / "optimizer.pt") as temporary:
             torch.save(optimizer.state_dict(), temporary)
         write_json(unfinished / "recipe.json", asdict(recipe))
+    for older in checkpoints(finished.parent)[:-1]:
+        shutil.rmtree(older, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def finishing(finished: Path) -> Iterator[Path]:
+    """Gives a folder that takes the name `finished` once everything in it is written.
+
+    Raises:
+        CheckpointError: the disk is full, or the folder cannot be written to.
+    """
+    unfinished = finished.parent / "unfinished"
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        yield unfinished
         unfinished.replace(finished)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -73,8 +59,6 @@ def save_checkpoint(
             f"{finished} could not be written ({error}): make room, then run the same command to "
             "go on from the checkpoint before it"
         ) from error
-    for older in checkpoints(folder)[:-1]:
-        shutil.rmtree(older, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -82,33 +66,79 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
 
 
-def resume(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    recipe: "Recipe | FinetuningRecipe",
-) -> int:
-    """Loads a run's newest checkpoint and returns the number of steps it has behind it.
+def remove_after(folder: Path, steps: int) -> None:
+    """Removes a run's checkpoints that have more steps behind them than so many."""
+    for checkpoint in checkpoints(folder):
+        if steps_behind(checkpoint) > steps:
+            shutil.rmtree(checkpoint)
+
+
+def checkpoint_name(steps: int) -> str:
+    """Returns the name of the checkpoint that has so many steps behind it.
+
+    Example:
+        >>> checkpoint_name(200), steps_behind(Path("run") / checkpoint_name(200))
+        ('step-0000200', 200)
+    """
+    return f"step-{steps:07d}"
+
+
+def steps_behind(checkpoint: Path) -> int:
+    """Returns the number of steps that a checkpoint has behind it."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def newest(folder: Path, recipe: "DataclassInstance") -> Path | None:
+    """Returns a run's newest checkpoint, None where there is none.
 
     Raises:
         CheckpointError: it is the run of another recipe, or damaged.
     """
     if not (finished := checkpoints(folder)):
-        return 0
-    newest = finished[-1]
-    with reading(newest):
-        theirs: dict[str, Any] = json.loads((newest / "recipe.json").read_text("utf-8"))
-    ours = json.loads(json.dumps(asdict(recipe)))
-    if different := [name for name in ours if ours[name] != theirs.get(name)]:
-        name = different[0]
-        raise CheckpointError(
-            f"{folder} holds a run with {name} = {theirs.get(name)}, not {ours[name]}: continue "
-            "it with its own settings, or choose another folder"
-        )
-    load_into(model, newest)
-    with reading(newest):
-        optimizer.load_state_dict(torch.load(newest / "optimizer.pt", weights_only=True))
-    return int(newest.name.removeprefix("step-"))
+        return None
+    if different := differences(finished[-1], recipe):
+        raise another_run(folder, different)
+    return finished[-1]
+
+
+def differences(checkpoint: Path, recipe: "DataclassInstance") -> dict[str, tuple[Any, Any]]:
+    """Returns the settings that differ in a checkpoint's run, each as theirs and ours.
+
+    A setting that is newer than the run had its default there.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged.
+    """
+    ours: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    defaults = {f.name: f.default for f in fields(recipe) if f.default is not MISSING}
+    with reading(checkpoint):
+        theirs = defaults | json.loads((checkpoint / "recipe.json").read_text("utf-8"))
+    return {
+        name: (theirs.get(name), value) for name, value in ours.items() if theirs.get(name) != value
+    }
+
+
+def another_run(
+    folder: Path, different: dict[str, tuple[Any, Any]], hint: str = ""
+) -> CheckpointError:
+    """Returns the error that a folder holds the run of another recipe."""
+    name, (theirs, ours) = next(iter(different.items()))
+    return CheckpointError(
+        f"{folder} holds a run with {name} = {theirs}, not {ours}: continue it with its own "
+        f"settings, or choose another folder{hint}"
+    )
+
+
+def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Loads a checkpoint and returns the number of steps that it has behind it.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    load_into(model, checkpoint)
+    with reading(checkpoint):
+        optimizer.load_state_dict(torch.load(checkpoint / "optimizer.pt", weights_only=True))
+    return steps_behind(checkpoint)
 
 
 @contextlib.contextmanager
@@ -121,14 +151,3 @@ def reading(part: Path) -> Iterator[None]:
         raise CheckpointError(
             f"{part} is damaged ({reason}): delete {part.parent} to begin anew"
         ) from error
-
-
-def hours_left(steps: int, seconds_per_step: float) -> str:
-    """Returns a duration as people say it.
-
-    Example:
-        >>> hours_left(100, 1.5), hours_left(4000, 1.5)
-        ('3 min', '1 h 40 min')
-    """
-    minutes = math.ceil(steps * seconds_per_step / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

@@ -205,7 +205,7 @@ class EmbeddingSum(AskingWidget):
         self._own = _own_token(self.bert.tokenizer, ids, text, pair)
         self.terms = embedding_terms(parts, ids, types)
         states = [_states(parts, self.terms, c) for c in range(EVERYTHING + 1)]
-        _, probs = layer.attention.self(torch.stack(states), None, None, True)
+        _, probs = layer.attention.self(torch.stack(states), None, True)
         self.attention_probs: Tensor = probs  # [combinations, A, S, S]
 
     def _packed(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from bertedu.errors import InputError
-from bertedu.pretraining.run import Evaluation, StepReport
+from bertedu.pretraining.run import Evaluation, PretrainingStep
 from bertedu.widgets.base import Widget, pack
 from bertedu.widgets.palette import LIGHT
 from bertedu.widgets.svg import MARGIN, WIDTH, Picture
@@ -61,7 +61,7 @@ class TrainingMonitor(Widget):
 
     Example:
         >>> monitor = TrainingMonitor(steps=2, unigram_loss=6.5)
-        >>> monitor.add(StepReport(0, 6.6, 0.7, 1e-3, 900, 0.1))
+        >>> monitor.add(PretrainingStep(0, 6.6, 0.7, 1e-3, 900, 0.1))
         >>> monitor
         TrainingMonitor(1 of 2 steps, running; MLM 6.60 nats, NSP 0.70 nats)
     """
@@ -77,7 +77,7 @@ class TrainingMonitor(Widget):
         self.steps = steps
         self.unigram_loss = unigram_loss
         self.state = NOT_STARTED
-        self.reports: list[StepReport] = []
+        self.reports: list[PretrainingStep] = []
         self.evaluations: list[tuple[int, Evaluation]] = []
         self.predictions: list[tuple[int, list[tuple[str, list[str]]]]] = []
         self._sent = 0.0
@@ -87,7 +87,7 @@ class TrainingMonitor(Widget):
 
     async def run(
         self,
-        reports: Generator[StepReport, None, None],
+        reports: Generator[PretrainingStep, None, None],
         look: Callable[[int], None] | None = None,
         every: int = 50,
     ) -> None:
@@ -130,7 +130,7 @@ class TrainingMonitor(Widget):
         if shown is not None:
             shown.update(self)  # what is saved is the end, not the empty beginning
 
-    def add(self, report: StepReport) -> None:
+    def add(self, report: PretrainingStep) -> None:
         """Shows one more step."""
         self.reports.append(report)
         self.state = FINISHED if report.step + 1 >= self.steps else RUNNING

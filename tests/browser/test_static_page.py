@@ -8,7 +8,7 @@ import torch
 
 import bertedu.widgets
 from bertedu import Bert, BertConfig, BertForPreTraining, load_tokenizer
-from bertedu.pretraining import Evaluation, StepReport
+from bertedu.pretraining import Evaluation, PretrainingStep
 from bertedu.widgets import (
     AttentionExplorer,
     EmbeddingSum,
@@ -44,7 +44,7 @@ def bert() -> Bert:
 def monitor() -> TrainingMonitor:
     shown = TrainingMonitor(steps=3, unigram_loss=6.5)
     for step in range(3):
-        shown.add(StepReport(step, 6.6 - step, 0.7, 1e-3, 900, 0.1))
+        shown.add(PretrainingStep(step, 6.6 - step, 0.7, 1e-3, 900, 0.1))
     shown.evaluated(3, Evaluation(4.5, 0.5, 0.6, 0.7, 6.5, 100, 10))
     return shown
 

@@ -8,14 +8,14 @@ import pytest
 HOSTILE = "<img src=x onerror='window.hurt=1'> שלום 你好 \N{DOG FACE} " + "word " * 200
 CELL = """
 import time
-from bertedu.pretraining import Evaluation, StepReport
+from bertedu.pretraining import Evaluation, PretrainingStep
 from bertedu.widgets import TrainingMonitor
 
 def steps():
     for i in range(STEPS):
         time.sleep(0.03)
         mlm_loss = 6.6 - 2 * i / STEPS + (i % 7) / 9
-        yield StepReport(i, mlm_loss, 0.69 - i / STEPS / 5, 1e-3, 900, 0.03)
+        yield PretrainingStep(i, mlm_loss, 0.69 - i / STEPS / 5, 1e-3, 900, 0.03)
 
 def look(step):
     e = Evaluation(6.5 - 2 * step / STEPS, 0.2, 0.69 - step / STEPS / 6, 0.6, 6.5, 100, 50)

@@ -104,35 +104,35 @@ def test_left_out_arguments_mean_what_the_reference_means(config) -> None:
         assert_close(ours(ids).last_hidden_state, theirs(ids).last_hidden_state)
 
 
-def run_head(name, config, padding, attention="eager", **options):
+def run_head(name, config, padding, attention="eager"):
     """Return (our output, theirs, our model, theirs) after both losses went back."""
     ours, theirs = twins(getattr(bertedu, name), name, config, attention)
     batch = make_batch(config, padding)
     labels = make_labels(config, name, batch)
-    mine, other = ours(**batch, **labels, **options), theirs(**batch, **labels)
+    mine, other = ours(**batch, **labels), theirs(**batch, **labels)
     mine.loss.backward()
     other.loss.backward()
     return mine, other, ours, theirs
 
 
-def assert_same_logits(name, ours, theirs, batch, **options) -> None:
-    real = batch["attention_mask"].bool() if options else torch.ones_like(batch["input_ids"]).bool()
+def assert_same_logits(name, ours, theirs, batch) -> None:
     with torch.no_grad():
-        mine, other = ours(**batch, **options), theirs(**batch)
+        mine, other = ours(**batch), theirs(**batch)
     if name == "BertForPreTraining":
-        assert_close(mine.prediction_logits[real], other.prediction_logits[real])
+        assert_close(mine.prediction_logits, other.prediction_logits)
         assert_close(mine.seq_relationship_logits, other.seq_relationship_logits)
     elif name == "BertForQuestionAnswering":
-        assert_close(mine.logits[..., 0][real], other.start_logits[real])
-        assert_close(mine.logits[..., 1][real], other.end_logits[real])
+        assert_close(mine.logits[..., 0], other.start_logits)
+        assert_close(mine.logits[..., 1], other.end_logits)
     else:
-        sequence = name == "BertForSequenceClassification"
-        assert_close(*(x.logits if sequence else x.logits[real] for x in (mine, other)))
+        assert_close(mine.logits, other.logits)
 
 
 @configs
 @pytest.mark.parametrize("name", HEADS)
-@pytest.mark.parametrize(("padding", "attention"), [("uneven", "eager"), ("none", "sdpa")])
+@pytest.mark.parametrize(
+    ("padding", "attention"), [("uneven", "eager"), ("scattered", "eager"), ("none", "sdpa")]
+)
 def test_head_loss_and_every_gradient_equal_the_reference(name, config, padding, attention) -> None:
     mine, other, ours, theirs = run_head(name, config, padding, attention)
     assert_close(mine.loss, other.loss)
@@ -141,49 +141,16 @@ def test_head_loss_and_every_gradient_equal_the_reference(name, config, padding,
 
 
 @configs
-@pytest.mark.parametrize("name", HEADS)
-@pytest.mark.parametrize("padding", ["uneven", "scattered"])
-def test_skipping_padding_changes_no_number_that_counts(name, config, padding) -> None:
-    if padding == "scattered" and name in HEADS[:2]:
-        padding = "uneven"  # their pooled [CLS] must be a real token
-    mine, other, ours, theirs = run_head(name, config, padding, skip_padding=True)
-    if name not in ("BertForPreTraining", "BertForQuestionAnswering"):  # they read the padding
-        assert_close(mine.loss, other.loss)
-        assert_same_gradients(ours, theirs)
-    batch = make_batch(config, padding)
-    assert_same_logits(name, ours, theirs, batch, skip_padding=True)
-    hidden = mine.encoder.last_hidden_state
-    assert not hidden[batch["attention_mask"] == 0].any()
-
-
-@configs
-def test_pretraining_with_skipped_padding_equals_the_reference(config) -> None:
+def test_pretraining_with_labels_at_real_tokens_equals_the_reference(config) -> None:
     ours, theirs = twins(bertedu.BertForPreTraining, "BertForPreTraining", config)
     batch = make_batch(config, "uneven")
     labels = make_labels(config, "BertForPreTraining", batch)
     labels["labels"] = labels["labels"].where(batch["attention_mask"] == 1, torch.tensor(-100))
-    mine, other = ours(**batch, **labels, skip_padding=True), theirs(**batch, **labels)
+    mine, other = ours(**batch, **labels), theirs(**batch, **labels)
     mine.loss.backward()
     other.loss.backward()
     assert_close(mine.loss, other.loss)
     assert_same_gradients(ours, theirs)
-
-
-@configs
-def test_skipping_padding_equals_the_default_in_every_layer(config) -> None:
-    ours, _ = twins(bertedu.BertModel, "BertModel", config)
-    batch = make_batch(config, "uneven")
-    real = batch["attention_mask"].bool()
-    with torch.no_grad():
-        plain = ours(**batch, output_hidden_states=True, output_attentions=True)
-        fast = ours(**batch, output_hidden_states=True, output_attentions=True, skip_padding=True)
-    assert_close(fast.pooler_output, plain.pooler_output)
-    for mine, other in zip(fast.hidden_states, plain.hidden_states, strict=True):
-        assert_close(mine[real], other[real])
-        assert not mine[~real].any()
-    for mine, other in zip(fast.attention_probs, plain.attention_probs, strict=True):
-        rows = real[:, None, :].expand(mine.shape[:3])  # [B, A, S]
-        assert_close(mine[rows], other[rows])
 
 
 @configs
