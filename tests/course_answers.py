@@ -31,7 +31,7 @@ def course_functions(lesson: str) -> dict:
     tree.body += ast.parse("\n".join(solved_values(source.read_text("utf-8")))).body
     names = {
         "torch": torch, "np": np, "math": math, "Counter": Counter, "pairwise": pairwise,
-        "Fraction": Fraction, "H": 384, "NOT_CHOSEN": 0, "FOLLOWS": 0, "RANDOM": 1,
+        "Fraction": Fraction, "H": 384, "NOT_CHOSEN": 0, "IS_NEXT": 0, "NOT_NEXT": 1,
         "bertedu": bertedu, "argparse": argparse,
         "nn": torch.nn, "F": torch.nn.functional,
         "vocabulary": bertedu.load_tokenizer().vocab,
