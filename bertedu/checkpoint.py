@@ -209,7 +209,8 @@ def load_into(
         whole
     """
     if isinstance(weights, Path):
-        weights, source = read_weights(weights), weights
+        source = weights
+        weights = read_weights(source)
     ours = {ours: weight for name, weight in weights.items() if (ours := renamed(name))}
     if DECODER in ours and not torch.equal(ours[DECODER], ours.get(WORDS, ours[DECODER])):
         raise CheckpointError(f"{source}: the decoder is not tied to the word embeddings")

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from bertedu.widgets.journey_cases import asking
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,6 +18,7 @@ from bertedu.finetuning import TASKS, Classification, load, registry
 from bertedu.finetuning.tables import table
 from bertedu.finetuning.task import Feature, Task
 from bertedu.utils.validation import IGNORED
+from bertedu.widgets.journey import asking
 from tests.cases import CONFIG, TOKENIZER, sentences
 
 
