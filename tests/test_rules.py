@@ -1,4 +1,4 @@
-"""The rules that the browser needs as well: Python makes the cases, node runs static/rules/ on them."""
+"""The rules that the browser has as well: Python makes cases, node runs static/rules/ on them."""
 
 import json
 import shutil
@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from bertedu import load_tokenizer
 from bertedu.finetuning.bio import mend, slots_of
@@ -95,15 +93,9 @@ def test_how_many_are_chosen(tmp_path: Path) -> None:
     )
 
 
-@settings(max_examples=1, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.lists(st.sampled_from(["O", "B-city", "I-city", "B-day", "I-day", "I-"]), max_size=9),
-        min_size=200,
-        max_size=200,
-    )
-)
-def test_bio(tmp_path: Path, cases: list[list[str]]) -> None:
+def test_bio(tmp_path: Path) -> None:
+    tags = ["O", "B-city", "I-city", "B-day", "I-day"]
+    cases = [[str(tag) for tag in RNG.choice(tags, RNG.integers(0, 10))] for _ in range(300)]
     script = """(tags) => {
       const { legal, mended } = rule.mend(tags);
       const slots = rule.slotsOf(tags.map((_, i) => [3 * i, 3 * i + 2]), legal);

@@ -92,7 +92,7 @@ test("three clicks: a head, a token that asks, a token that answers", async () =
   assert.match(page.one(".be-product").textContent, /2 products q·k\/√2 add up to the score 0\.71\. Softmax over the 4 scores of this row gives 12\.5 %/);
   assert.match(page.one(".be-line").textContent, /^Pinned: layer 1 · head 1, “dog” \(position 1\) asks .* 12\.5 %, score 0\.71$/);
   await new Promise((done) => setTimeout(done, 60));
-  assert.deepEqual([page.model.get("settings").token, page.model.get("settings").target], [1, 2]);
+  assert.deepEqual([page.model.get("pins"), page.model.saved.length], [{ token: 1, target: 2 }, 0]);
   page.press(page.one('[data-target="2"]'), "Escape");
   assert.match(page.one(".be-line").textContent, /^Hover shows/);
   page.end();

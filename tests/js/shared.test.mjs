@@ -195,12 +195,30 @@ test("settings go to Python once they rest, and at once when the view goes", asy
   assert.deepEqual([rested, left, untouched, still].map(({ model }) => model.saved.length), [1, 1, 0, 0]);
 });
 
+test("an echo of what was sent does not undo what was set since", async () => {
+  const page = opened();
+  page.view.change({ roll: 1 });
+  await sleep(80);
+  page.view.change({ roll: 2 });
+  const echo = { roll: 1, token: null };
+  if (JSON.stringify(page.model.get("settings")) !== JSON.stringify(echo)) page.model.answer("settings", echo);
+  assert.equal(page.view.settings.roll, 2);
+  await sleep(80);
+  assert.deepEqual(page.sent().map(({ roll }) => roll), [1, 2]);
+  page.end();
+});
+
 test("a pin never goes to Python, but another view of the model has it, and Python can pin", async () => {
   const page = opened();
   page.view.change({ token: 1 });
   await sleep(80);
   const other = opened(page.model);
   assert.equal(other.view.settings.token, 1);
+  page.view.change({ roll: 4 });
+  await sleep(80);
+  assert.deepEqual(page.sent(), [{ roll: 4, token: null }]); // nor with what does go there
+  page.model.answer("settings", { roll: 4, token: null }); // Python's echo
+  assert.equal(page.view.settings.token, 1);
   page.model.answer("settings", { roll: 5, token: 0 });
   for (const { view, done } of [page, other]) {
     assert.deepEqual(view.settings, { roll: 5, token: 0 });
@@ -209,7 +227,7 @@ test("a pin never goes to Python, but another view of the model has it, and Pyth
   page.model.answer("settings", { roll: 6, token: 7 }); // there is no such place
   assert.deepEqual(page.view.settings, { roll: 6, token: 0 });
   [page, other].forEach(({ end }) => end());
-  assert.equal(page.model.saved.length, 0);
+  assert.equal(page.model.saved.length, 1);
   assert.equal(page.model.listening, 0);
 });
 
@@ -219,7 +237,7 @@ test("with another text what was pinned goes, with the same one it stays", () =>
   assert.equal(page.view.settings.token, 1);
   page.model.answer("data", page.data("cat", ["a", "cat"]));
   assert.equal(page.view.settings.token, null);
-  assert.equal(page.model.get("settings").token, null);
+  assert.deepEqual(page.model.get("pins"), { token: null });
   page.model.state.settings = { roll: 0, token: 0 }; // Python sends both at once
   page.model.answer("data", page.data("cow", ["a", "cow"]));
   assert.equal(page.view.settings.token, 0);

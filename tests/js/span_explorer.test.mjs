@@ -112,7 +112,7 @@ test("two clicks on tokens pin a pair; one that is no answer says why; Escape le
   page.one('.be-document [data-place="4"]').click();
   assert.match(page.one(".be-line").textContent, /^Pinned: “<img>” to “falls” \(4, 2\), positions 6 to 4: score 2\.00; .*no answer: end before start$/);
   await sleep(150);
-  assert.deepEqual([page.model.get("settings").start, page.model.get("settings").end], [6, 4]);
+  assert.deepEqual([page.model.get("pins"), page.model.saved.length], [{ start: 6, end: 4 }, 0]);
   page.press(page.one(".be-document button"), "Escape");
   assert.match(page.one(".be-line").textContent, /^Hover shows/);
   assert.deepEqual(pressed(page), [6, 7]);

@@ -93,7 +93,8 @@ test("the reader makes an illegal I- after O, and sees it mended", async () => {
   assert.match(page.find(".be-card")[2].querySelector(".be-tag").textContent, /I-city ✗ B-city/);
   assert.ok(page.find(".be-card")[1].textContent.includes("✎"));
   await sleep(150);
-  assert.deepEqual(page.model.get("settings"), { word: 1, flips: { 1: "O" } });
+  assert.deepEqual(page.model.get("settings"), { word: null, flips: { 1: "O" } });
+  assert.deepEqual(page.model.get("pins"), { word: 1 });
   page.find(".be-foot button")[0].click();
   assert.doesNotMatch(page.one(".be-verdict").textContent, /✗/);
   assert.ok(page.find(".be-foot button")[0].hidden);

@@ -304,14 +304,16 @@ export function debounce(action, wait, signal) {
 const QUIET = 30;
 
 /**
- * Sends what was set in the model to Python, once that rests; when the view goes before that, at
+ * Sends what `state()` gives to Python, once the reader rests; when the view goes before that, at
  * once: what the reader has set is not lost.
  */
-export function sendingLater(model, signal) {
+export function sendingLater(model, state, signal) {
   let due = false;
   const send = () => {
-    if (due) model.save_changes();
+    if (!due) return;
     due = false;
+    model.set(state());
+    model.save_changes();
   };
   const later = debounce(send, QUIET, signal);
   signal.addEventListener("abort", send);
@@ -509,7 +511,13 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
   const button = (text, click, attributes) => element("button",
     { type: "button", class: "be-button", on: { click }, signal, ...attributes }, text);
   const saving = button("Save picture", () => save(pictureOf(root), `${picture}.svg`), { class: "be-button be-save" });
-  const send = sendingLater(model, signal);
+  // Pins stand in the model beside the settings: there Python's echo of settings does not undo them.
+  const pinned = () => Object.fromEntries(Object.keys(pins).map((pin) => [pin, settings[pin]]));
+  let known = {}; // the settings that Python has
+  const send = sendingLater(model, () => {
+    const theirs = Object.fromEntries(Object.keys(pins).map((pin) => [pin, known[pin]]));
+    return { settings: { ...settings, ...theirs } };
+  }, signal);
 
   const view = {
     model, root, signal, data, settings, tip, button, line, live: hasKernel(model),
@@ -568,8 +576,7 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
     set(some) {
       const changed = Object.keys(some).filter((key) => !same(settings[key], some[key]));
       Object.assign(settings, some);
-      if (!changed.length) return;
-      model.set({ settings: { ...settings } });
+      if (changed.some((key) => key in pins)) model.set({ pins: pinned() });
       if (changed.some((key) => !(key in pins))) send();
     },
     change(some) {
@@ -580,13 +587,18 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
   view.fields = fields?.(view) ?? [];
   const settle = view.fields.length ? askPython({ ...view, fixed }) : () => {};
 
-  /** The settings in the model, but `instead` of a pin where there is no such place. */
-  function settingsInModel(instead) {
+  /** Takes the settings in the model, of the pins those that are set anew; returns whether they differ. */
+  function take(old = settings) {
+    const before = JSON.stringify(settings);
     const theirs = { ...first(data), ...model.get("settings") };
-    for (const [pin, count] of Object.entries(pins)) {
-      if (theirs[pin] >= count(data)) theirs[pin] = instead[pin] ?? null;
-    }
-    return theirs;
+    const kept = Object.fromEntries(Object.entries(pins).map(([pin, count]) => {
+      const isThere = (place) => place < count(data)
+      const wanted = same(theirs[pin], known[pin]) ? old[pin] : theirs[pin];
+      return [pin, [wanted, old[pin]].find((place) => place === null || isThere(place)) ?? null];
+    }));
+    known = theirs;
+    Object.assign(settings, theirs, kept);
+    return JSON.stringify(settings) !== before;
   }
 
   function read() {
@@ -594,28 +606,31 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
     Object.assign(data, unpack(model.get("data")));
   }
 
-  function receive() {
-    const { asked } = data;
-    read();
-    show(asked);
-  }
-
-  function show(asked = data.asked) {
-    const theirs = settingsInModel({});
-    if (!same(asked, data.asked)) { // of another text; what was pinned since stays
-      for (const pin of Object.keys(pins)) if (same(theirs[pin], settings[pin])) theirs[pin] = null;
-    }
-    Object.assign(settings, theirs);
-    if (Object.keys(pins).some((pin) => model.get("settings")[pin] !== settings[pin])) model.set({ settings: { ...settings } });
+  function show() {
     settle(data, parts.receive?.() ?? "");
     parts.paint();
   }
 
+  function receive() {
+    const { asked } = data;
+    read();
+    take(same(asked, data.asked) ? settings : {}); // with another text what was pinned goes
+    if (!same(model.get("pins") ?? {}, pinned())) model.set({ pins: pinned() });
+    show();
+  }
+
+  const repaint = () => (parts.follow ?? parts.paint)();
+
   function follow() {
-    const theirs = settingsInModel(settings);
-    if (Object.keys(theirs).every((key) => same(theirs[key], settings[key]))) return;
-    Object.assign(settings, theirs);
-    (parts.follow ?? parts.paint)();
+    if (!take()) return;
+    if (!same(model.get("pins") ?? {}, pinned())) model.set({ pins: pinned() });
+    repaint();
+  }
+
+  function followPins() {
+    if (same(model.get("pins"), pinned())) return;
+    Object.assign(settings, model.get("pins"));
+    repaint();
   }
 
   followTheme(root, signal, () => parts.recolor?.());
@@ -628,8 +643,10 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
     tip.hide();
     parts.release();
   }, { signal });
-  const events = { "change:data": receive, "change:settings": follow, ...parts.on };
+  const events = { "change:data": receive, "change:settings": follow, "change:pins": followPins, ...parts.on };
   for (const [event, listener] of Object.entries(events)) model.on(event, listener);
+  take();
+  Object.assign(settings, model.get("pins"));
   show();
   return () => {
     ending.abort();
