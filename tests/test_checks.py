@@ -2,26 +2,33 @@
 
 import importlib
 import json
+import math
+import os
 import random
 import re
 import stat
 import subprocess
 import sys
+import threading
+import time
+from itertools import combinations
 
 import numpy as np
 import platformdirs
 import pytest
 import torch
-from course_answers import CHECKS, COURSE, course_functions, solution
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.checks import progress
+from bertedu.classroom.checks import progress, running
 from bertedu.classroom.checks.comparing import difference, plain
 from bertedu.classroom.checks.framework import Check, check
 from bertedu.classroom.notebooks import ENVIRONMENT, without_solutions
 from bertedu.errors import InputError
+from tests.answers import try_all
+from tests.course_answers import CHECKS, COURSE, course_functions, solution
 
 FUNCTIONS = {name: check for name, check in CHECKS.items() if not check.value}
 MISTAKES = [
@@ -247,6 +254,209 @@ def test_of_several_values_the_first_wrong_one_is_named_but_not_what_is_right():
     assert made.judge(7).message == "you have 7"
     made = Check(lambda: {"a": 1, "b": 2}, "00", value=True)
     assert made.judge({"a": 1, "b": 8}).message == "you have 8 at ['b']"
+
+
+ROUNDS = int(os.environ.get("BERTEDU_ANSWERS", "0"))  # drawn wrong answers to each exercise
+BRIEFLY = {"follows", "has_answer", "fate_of_token", "windows", "overlap", "word_numbers"}
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_who_is_right_and_who_is_wrong_is_told_so_and_nothing_untrue(check):
+    found = try_all(check, ROUNDS or (20 if check.name in BRIEFLY else 1))
+    assert found.right >= 3
+    assert found.wrong >= len(check.mistakes)
+    assert (found.refused, found.accepted, found.untrue) == ([], [], [])
+
+
+@pytest.mark.parametrize("check", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_no_two_mistakes_are_the_same_on_every_input(check):
+    for one, other in combinations(check.mistakes.values(), 2):
+        pairs = ((check._result(one.answer, i), check._result(other.answer, i))
+                 for i in range(len(check.examples)))  # fmt: skip
+        assert any(difference(*two) for two in pairs)
+
+
+def wrongly(name, answer):
+    verdict = CHECKS[name].judge(answer)
+    assert verdict.status == "wrong"
+    return verdict.message
+
+
+def test_what_nearly_agrees_with_a_mistake_is_not_explained_by_it():
+    """Each of these was once told something that it had not done."""
+    exchanged = {"kept": "random", "random": "kept"}
+    fate = CHECKS["fate_of_token"].oracle
+
+    def least(one, other):
+        change = (one - other).abs().amin(dim=(2, 3))
+        return divmod(int(change.argmin()), change.shape[1])
+
+    for name, answer, result in (
+        ("fate_of_token", lambda draw: exchanged.get(fate(draw), fate(draw)), "you have"),
+        ("follows", lambda logits: logits.argmax(-1), "wrong way round"),
+        ("steadiest_head", least, "smallest"),
+        ("has_answer", lambda nulls, best: best >= sorted(nulls)[len(nulls) // 2], "you have"),
+    ):  # fmt: skip
+        assert result in wrongly(name, answer)
+
+
+def test_ties_tiny_inputs_and_parts_of_words_are_tested():
+    def no_last_window(length, size, overlap):
+        return [(i, min(i + size, length)) for i in range(0, length - overlap, size - overlap)]
+
+    def cuts_padding(ids, sep):
+        return (ids == sep).cumsum(0) - (ids == sep).long()
+
+    def keeps_the_last(pairs):
+        last = {hypothesis: label for _, hypothesis, label in pairs}
+        return sum(last[hypothesis] == label for _, hypothesis, label in pairs) / len(pairs)
+
+    def in_letters(premise, hypothesis):
+        return sum(w in " ".join(premise) for w in {*hypothesis}) / len({*hypothesis})
+
+    assert "length = 3, size = 8, overlap = 3" in wrongly("windows", no_last_window)
+    assert "only segments 0 and 1" in wrongly("segments_of", cuts_padding)
+    assert "*last* label" in wrongly("best_alone", keeps_the_last)
+    assert "whole words" in wrongly("overlap", in_letters)
+    assert "exactly a half" in wrongly("says_true", lambda p: p[:, 1] >= 0.5)
+    assert "module `random`" in wrongly(
+        "other_sentence",
+        lambda follows, count, _: random.choice([i for i in range(count) if i != follows]),
+    )
+
+
+def test_what_is_asked_to_be_done_without_is_not_used():
+    loss = torch.nn.functional.cross_entropy
+    assert "comes from `cross_entropy`" in wrongly("masked_lm_loss", loss)
+    assert "`embedding`" in wrongly(
+        "look_up", lambda table, ids: torch.nn.Embedding.from_pretrained(table)(ids)
+    )
+    attended = lambda q, k, v, mask: bertedu.attention.attend(q, k, v, mask)[0]  # noqa: E731
+    assert "comes from `attend" in wrongly("masked_attention", attended)
+    assert sys.getprofile() is None
+
+    def cross_entropy(log_p, labels):  # a reader's own function may have the name
+        return CHECKS["masked_lm_loss"].oracle(log_p, labels)
+
+    assert CHECKS["masked_lm_loss"].passes(cross_entropy)
+
+
+def test_an_input_that_is_emptied_is_missed_also_where_the_answer_is_random():
+    def popping(candidates, count, generator):
+        places = torch.randperm(len(candidates), generator=generator)[:count]
+        chosen = [candidates[i] for i in places]
+        candidates.clear()
+        return chosen
+
+    assert "you change candidates itself" in wrongly("choose", popping)
+
+
+def test_an_error_is_told_with_its_input_its_line_and_what_it_usually_means():
+    def divides(x):
+        nothing = x - x
+        return x / nothing
+
+    message = twice().judge(divides).message
+    assert message.startswith("with x = 2 your function stops in line ")
+    assert "`return x / nothing`, with ZeroDivisionError" in message
+    assert message.endswith("(you divide by 0: which number can be 0 here?)")
+    two, three = torch.ones(2, 3), torch.ones(3, 2)
+    for wrong, meant in (
+        (lambda x: two / two.sum(-1), "`keepdim=True`"),
+        (lambda x: two.numpy() / two.numpy().sum(-1), "`keepdims=True`"),
+        (lambda x: two @ two, "`.T`"),
+        (lambda x: two.numpy() @ two.numpy(), "`.T`"),
+        (lambda x: two[0] @ three[:, 0][:2], "`.T`"),
+        (lambda x: 1 if two > 0 else 2, "`.any()`"),
+        (lambda x: 1 if two.numpy() > 0 else 2, "`.any()`"),
+        (lambda x: math.log(x - x), "a logarithm of 0"),
+    ):
+        assert meant in twice().judge(wrong).message
+
+
+def test_an_error_of_who_reads_the_answer_is_not_the_answer_s():
+    message = wrongly("classifier_logits", lambda states, weight, bias: "logits")
+    assert message.startswith("what your function returns ('logits') is of another kind")
+    assert "stops" not in message
+
+
+def test_the_message_is_of_the_input_that_it_names():
+    message = twice().judge(lambda x: {2: 4, 3: 5, 4: 99}[x]).message
+    assert message == "with x = 3 you have 5, where 6 is right"
+
+
+def endless(x):
+    while True:
+        x += 1
+
+
+def stubborn(x):
+    while True:
+        try:
+            x += 1
+        except Exception:  # noqa: BLE001 (what readers write)
+            x -= 1
+
+
+@pytest.mark.parametrize("answer", [endless, stubborn])
+@pytest.mark.parametrize("in_main", [True, False])
+def test_an_endless_loop_comes_to_an_end_in_any_thread(answer, in_main, monkeypatch):
+    monkeypatch.setattr(running, "LIMIT", 0.2)
+    said = []
+
+    def ask():
+        said.append(twice().judge(answer).message)
+
+    if in_main:
+        ask()
+    else:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join(60)
+    assert said[0].startswith("with x = 2 your function is still running after 0 seconds")
+    assert str(twice().judge(lambda x: 2 * x)) == "✓ right"
+
+
+def test_a_sleeping_loop_ends_by_the_clock(monkeypatch):
+    monkeypatch.setattr(running, "PATIENCE", 0.3)
+
+    def sleeping(x):
+        while True:
+            time.sleep(0.01)
+
+    assert "still running" in twice().judge(sleeping).message
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("blind_loss", [math.log(30_522), math.log(30_522) / 2]),
+        ("blind_loss", ["10.33", "5.16"]),
+        ("loss_of_guessing", [math.log(2), math.inf]),
+        ("loss_of_guessing", [0.693, "infinite"]),
+        ("billions", 131.072),
+        ("best_of_100", "99.5 %"),
+        ("official_scores", (0, 2 / 3)),
+        ("table_for_four", {"tag accuracy": 0.75, "precision": 0.67, "recall": 0.5, "f1": 0.57}),
+        ("is_attends_to", ["cute", "is"]),
+    ],
+)
+def test_an_unrounded_number_and_infinity_are_right(name, answer):
+    assert str(CHECKS[name].judge(answer)) == "✓ right"
+
+
+def test_decimals_are_spoken_of_only_where_they_are_asked_for():
+    assert "decimals" in wrongly("loss_of_fresh_head", 1.4)
+    assert "decimals" not in wrongly("more_for_length", 393_216.4)
+
+
+def test_the_checks_come_with_the_first_cell():
+    for source in sorted(COURSE.glob("[0-9][0-9]_*.py")):
+        text = source.read_text("utf-8")
+        if "checks." in text:
+            first = re.split(r"^# %%(?! \[markdown\]).*\n", text, flags=re.MULTILINE)[1]
+            assert "from bertedu.classroom import checks\n" in first, source.name
+            assert text.count("from bertedu.classroom import checks\n") == 1, source.name
 
 
 def test_arguments_must_not_be_changed():

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import ItemsView, KeysView, ValuesView
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -12,25 +13,21 @@ import torch
 MOST_CHARACTERS = 60
 
 
-class Raised(NamedTuple):
+@dataclass(frozen=True)
+class Raised:
     """An error instead of an answer: its kind and text, where it arose, and what it may mean."""
 
     kind: str
     text: str
-    place: str = ""
-    meaning: str = ""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Raised) and self[:2] == other[:2]
-
-    __hash__ = None  # type: ignore[assignment]
+    place: str = field(default="", compare=False)
+    meaning: str = field(default="", compare=False)
 
     @property
     def told(self) -> str:
         """What is said of it."""
         if self.kind == "TooLong":
             return f"your function {self.text}: does every loop in it come to an end?"
-        where = f" in {self.place}" if self.place else ""
+        where = f" in {self.place}," if self.place else ""
         text = f": {shown(self.text, 100)}" if self.text else ""
         meant = f" ({self.meaning})" if self.meaning else ""
         return f"your function stops{where} with {self.kind}{text}{meant}"

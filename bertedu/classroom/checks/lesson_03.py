@@ -135,6 +135,11 @@ segments_of.wrong(
     "the part that it closes",
 )
 segments_of.wrong(
+    "a third segment",
+    lambda ids, sep: (ids == sep).cumsum(0) - (ids == sep).long(),
+    "behind the second [SEP] you have 2: there are only segments 0 and 1, at padding, too",
+)
+segments_of.wrong(
     "last SEP",
     lambda ids, sep: ((ids == sep).cumsum(0) == 1).long() * (ids != sep).long(),
     "the last [SEP] closes B, so that it has the segment id 1",

@@ -213,8 +213,8 @@ _LABELS = ("entailment", "contradiction", "neutral")
 
 
 def _any_data_set(rng: random.Random) -> tuple[Any, ...]:
-    row = lambda: (rng.choice("pqr"), rng.choice("abc"), rng.choice(_LABELS))  # noqa: E731
-    return ([row() for _ in range(rng.randint(1, 12))],)
+    columns = (some(rng, items, 12, 12) for items in ("pqr", "abc", _LABELS))
+    return (list(zip(*columns, strict=True))[: rng.randint(1, 12)],)
 
 
 @check(
@@ -309,8 +309,8 @@ def _any_files(rng: random.Random) -> tuple[Any, ...]:
         "the cat",
         "neutral",
     ]
-    row = lambda: (*rng.choices(said, k=2), rng.choice(["neutral", "entailment"]))  # noqa: E731
-    train, test = ([row() for _ in range(rng.randint(1, 4))] for _ in "ab")
+    rows = [(*rng.choices(said, k=2), rng.choice(["neutral", "entailment"])) for _ in range(8)]
+    train, test = rows[: rng.randint(1, 4)], rows[4 : rng.randint(5, 8)]
     return train, [*test, *rng.sample(train, rng.choice([0, 0, 1]))]
 
 
