@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-import bertedu
-from bertedu.bert import Bert
+from bertedu.bert import Bert, load
 from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import BertTokenizer
@@ -80,7 +79,7 @@ class AttentionExplorer(AskingWidget):
         other: str | None = None,
         complete: bool | None = None,
     ) -> None:
-        self.bert = bertedu.load() if bert is None else bert
+        self.bert = load() if bert is None else bert
         self.complete = complete
         self._version = 0
         super().__init__(_FIRST, text=text, pair=pair, other=other)

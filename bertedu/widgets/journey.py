@@ -10,8 +10,7 @@ import traitlets
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
-import bertedu
-from bertedu.bert import Bert, Guess, Trace
+from bertedu.bert import Bert, Guess, Trace, load
 from bertedu.encoding import Encoding
 from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuning.model import FineTuned
@@ -80,7 +79,7 @@ class Journey(AskingWidget):
         bert: Bert | None = None,
         cases: Mapping[str, Case | FineTuned[Any, Any]] | None = None,
     ) -> None:
-        self.bert = bertedu.load() if bert is None else bert
+        self.bert = load() if bert is None else bert
         self.cases: dict[str, Case] = {
             name: asking(case) if isinstance(case, FineTuned) else case
             for name, case in (cases or {}).items()
