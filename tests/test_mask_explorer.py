@@ -157,7 +157,8 @@ def test_the_browser_says_what_the_model_sees(tmp_path: Path) -> None:
       const data = read(cases.file);
       const fates = rule.fatesFromDraws(data, cases.sliders);
       console.log(JSON.stringify(Array.from({length: 100}, (_, roll) =>
-        widget.tokensSeen(data, fates, roll).map((t) => [t.token, t.id, t.label, t.fate, t.was.token]))));
+        widget.tokensSeen(data, fates, roll)
+          .map((t) => [t.token, t.id, t.label, t.fate, t.was.token]))));
     """
     cases = {"file": str(tmp_path / "data.bin"), "sliders": explorer.settings}
     encoding = TOKENIZER.encode("my dog is hairy and unaffable", "he likes it")
