@@ -18,7 +18,7 @@ from bertedu.finetuning.task import Task
 from bertedu.training.schedule import hours_left
 from bertedu.utils.files import write_json
 
-DEFAULTS = FinetuningRecipe()
+DEFAULTS = FinetuningRecipe  # its attributes are the defaults
 
 
 def case(word: str) -> str:
