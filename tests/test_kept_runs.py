@@ -11,6 +11,7 @@ import torch
 
 from bertedu import BertConfig
 from bertedu.finetuning import Classification, FinetuningRecipe, FinetuningRun, classification
+from bertedu.training.step import Trainer
 
 TINY = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
 KEPT_RUNS = str(Path(__file__).with_name("kept_runs.py"))
@@ -25,8 +26,8 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[mock.Mock
     monkeypatch.setattr(FinetuningRun, "__iter__", FinetuningRun.__iter__)  # put back at the end
     left = runpy.run_path(KEPT_RUNS)
     assert {name for name in left if not name.startswith("__")} == set()
-    step = FinetuningRun._step
-    with mock.patch.object(FinetuningRun, "_step", autospec=True, side_effect=step) as steps:
+    step = Trainer.step
+    with mock.patch.object(Trainer, "step", autospec=True, side_effect=step) as steps:
         yield steps
 
 

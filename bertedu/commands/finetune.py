@@ -15,10 +15,10 @@ from bertedu.errors import InputError
 from bertedu.finetuning.registry import TASKS
 from bertedu.finetuning.run import FinetuningRecipe, FinetuningRun
 from bertedu.finetuning.task import Task
-from bertedu.training.schedule import hours_left
+from bertedu.training.step import hours_left
 from bertedu.utils.files import write_json
 
-DEFAULTS = FinetuningRecipe()
+DEFAULTS = FinetuningRecipe  # its attributes are the defaults
 
 
 def case(word: str) -> str:

@@ -38,7 +38,7 @@ from bertedu.pretraining.run import (
 )
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.checkpoints import checkpoints, steps_behind
-from bertedu.training.schedule import hours_left, seconds_of
+from bertedu.training.step import hours_left, seconds_of
 
 HELD_OUT = 0.02  # share of the documents,
 HELD_OUT_DOCUMENTS = 8  # and at least so many: evaluation needs pairs

@@ -29,8 +29,7 @@ from bertedu.finetuning.task import ExampleT, Feature, PredictionT, Task, collat
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch, bucketed
 from bertedu.training.checkpoints import checkpoint_name, newest, reading, steps_behind
-from bertedu.training.schedule import learning_rate_at, seconds_of
-from bertedu.training.step import OneProcess, Trainer
+from bertedu.training.step import OneProcess, Trainer, learning_rate_at, seconds_of
 from bertedu.utils.files import write_json
 
 if TYPE_CHECKING:

@@ -38,8 +38,7 @@ from bertedu.training.checkpoints import (
     remove_after,
     steps_behind,
 )
-from bertedu.training.schedule import learning_rate_at
-from bertedu.training.step import Trainer, seed_of
+from bertedu.training.step import Trainer, learning_rate_at, seed_of
 from bertedu.utils.validation import IGNORED
 
 if TYPE_CHECKING:
