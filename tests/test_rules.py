@@ -13,7 +13,7 @@ from bertedu import load_tokenizer
 from bertedu.finetuning.bio import mend, slots_of
 from bertedu.finetuning.spans import best_spans, illegal_spans
 from bertedu.pretraining.masking import MaskingRule
-from bertedu.pretraining.pairs import _kept_lengths
+from bertedu.tokenizer import kept_lengths
 from bertedu.widgets.mask_explorer import fates_from_draws
 from bertedu.widgets.palette import STATIC
 from bertedu.wordpiece import wordpiece_trace
@@ -152,8 +152,7 @@ def test_spans(tmp_path: Path) -> None:
 
 def test_the_truncation_of_pairs(tmp_path: Path) -> None:
     cases = [[a, b, room] for room in (2, 3, 5, 12, 61) for a in range(1, 70) for b in range(1, 70)]
-    a, b, room = np.array(cases).T
-    expected = np.stack(_kept_lengths(a, b, room), axis=1).tolist()
+    expected = [list(kept_lengths(*case)) for case in cases]
     assert (
         in_node("pairs", "(lengths) => rule.keptLengths(...lengths)", cases, tmp_path) == expected
     )
