@@ -1,0 +1,290 @@
+"""Low-rank adapters: a fine-tuning that fits into 3 MB and leaves the checkpoint as it is.
+
+A linear layer's update is not a whole matrix but a product of two thin ones, B A with r rows and
+columns between them; only these, and the head, learn. `add_lora` puts them in, `merge_lora` adds
+them to the weights for good, `save_adapter` and `load_adapter` write and read the format of the
+`peft` library: adapter_config.json and adapter_model.safetensors.
+
+Source: Hu et al. 2021, LoRA, arXiv:2106.09685, section 4.1; huggingface/peft.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bertedu.errors import CheckpointError, InputError
+from bertedu.utils.files import replacing, write_json
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+LAYERS = ("query", "key", "value", "output.dense", "intermediate.dense")
+"""The linear layers of a BERT layer, by the end of their names, as peft's target_modules."""
+
+_PREFIX = "base_model.model."  # what peft puts before our parameters' names
+_HEADS = ("classifier", "pooler", "qa_outputs", "pooled_classifier", "intent_classifier")
+_PEFT_TASKS = {
+    "BertForSequenceClassification": "SEQ_CLS",
+    "BertForTokenClassification": "TOKEN_CLS",
+    "BertForQuestionAnswering": "QUESTION_ANS",
+}
+# Settings of peft that change what is computed; another value than these is refused.
+_PLAIN: dict[str, Any] = {
+    "bias": "none", "use_dora": False, "fan_in_fan_out": False, "lora_bias": False,
+    "alpha_pattern": {}, "rank_pattern": {}, "alora_invocation_tokens": None,
+    "use_qalora": False, "layer_replication": None, "trainable_token_indices": None,
+}  # fmt: skip
+
+
+class LoraLinear(nn.Linear):
+    """A linear layer whose weight W stays, plus a learned update of rank r: W + (alpha / r) B A.
+
+    Args:
+        linear: the layer; its weight and bias are shared, not copied.
+        rank: r, rows of A and columns of B.
+        alpha: how strongly the update counts.
+
+    Example:
+        >>> layer = LoraLinear(nn.Linear(6, 4), rank=2, alpha=4)
+        >>> layer.lora_A.weight.shape, layer.lora_B.weight.shape, layer.scale
+        (torch.Size([2, 6]), torch.Size([4, 2]), 2.0)
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float) -> None:
+        super().__init__(linear.in_features, linear.out_features, device="meta")
+        self.weight, self.bias = linear.weight, linear.bias
+        self.lora_A = nn.Linear(linear.in_features, rank, bias=False)
+        self.lora_B = nn.Linear(rank, linear.out_features, bias=False)
+        nn.init.kaiming_uniform_(self.lora_A.weight, a=math.sqrt(5))
+        nn.init.zeros_(self.lora_B.weight)  # so that it begins as what it was
+        self.scale = alpha / rank
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Returns [..., out] of states [..., in]."""
+        update: Tensor = self.lora_B(self.lora_A(states))
+        return F.linear(states, self.weight, self.bias) + self.scale * update
+
+    def merged(self) -> nn.Linear:
+        """Returns a plain layer that computes the same."""
+        plain = nn.Linear(self.in_features, self.out_features, device="meta")
+        update = self.scale * self.lora_B.weight @ self.lora_A.weight
+        plain.weight = nn.Parameter((self.weight + update).detach(), self.weight.requires_grad)
+        plain.bias = self.bias
+        return plain
+
+
+def add_lora(
+    model: nn.Module, rank: int, alpha: float | None = None, layers: Iterable[str] = LAYERS
+) -> None:
+    """Gives linear layers of the encoder a low-rank update, and freezes all of it but these.
+
+    Args:
+        model: encoder and head; what is not in the encoder's layers learns as before, except the
+            embeddings.
+        rank: of the updates.
+        alpha: how strongly they count; None means twice the rank.
+        layers: which, by the end of their names.
+
+    Raises:
+        InputError: a rank below 1, or no such layer.
+
+    Example:
+        >>> from bertedu import BertConfig, BertForSequenceClassification
+        >>> model = BertForSequenceClassification(BertConfig(vocab_size=9, hidden_size=8,
+        ...     num_hidden_layers=1, num_attention_heads=2, intermediate_size=16))
+        >>> add_lora(model, rank=2, layers=["query"])
+        >>> [name for name, p in model.named_parameters() if p.requires_grad][:2]
+        ['bert.encoder.layer.0.attention.self.query.lora_A.weight',
+        'bert.encoder.layer.0.attention.self.query.lora_B.weight']
+    """
+    if rank < 1:
+        raise InputError(f"the rank is {rank}; it must be at least 1")
+    ends = tuple(f".{layer}" for layer in layers)
+    chosen = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and ".layer." in name and name.endswith(ends)
+    ]
+    if not chosen:
+        raise InputError(f"the model has no linear layer called {', '.join(layers)}")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = not name.startswith(("bert.encoder", "bert.embeddings"))
+    for name in chosen:
+        linear: Any = model.get_submodule(name)
+        _replace(model, name, LoraLinear(linear, rank, 2 * rank if alpha is None else alpha))
+
+
+def lora_layers(model: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
+    """Yields the layers with an update, by name."""
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLinear):
+            yield name, module
+
+
+def merge_lora(model: nn.Module) -> None:
+    """Adds every update to its weight; afterwards the model is like any fully fine-tuned one."""
+    for name, layer in list(lora_layers(model)):
+        _replace(model, name, layer.merged())
+
+
+def base_checksum(model: nn.Module) -> str:
+    """Returns a sha256 of the encoder's own weights, without updates, pooler and heads."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        if name.startswith(("bert.encoder.", "bert.embeddings.")) and ".lora_" not in name:
+            digest.update(name.encode() + weight.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_adapter(
+    model: nn.Module, folder: Path, base: str, dtype: torch.dtype = torch.float16
+) -> None:
+    """Writes the updates and the head, in peft's format.
+
+    Args:
+        model: one that `add_lora` has changed.
+        folder: made when missing.
+        base: the checkpoint that it stands on, for whoever loads it.
+        dtype: of the numbers in the file.
+
+    Raises:
+        CheckpointError: the folder cannot be written to.
+        InputError: the model has no update.
+    """
+    from safetensors.torch import save_file
+
+    updates = dict(lora_layers(model))
+    if not updates:
+        raise InputError("the model has no low-rank update: it was fine-tuned whole")
+    first = next(iter(updates.values()))
+    rank = first.lora_A.out_features
+    heads = sorted({part for name, _ in model.named_parameters() if (part := _head_of(name))})
+    config = {
+        "peft_type": "LORA",
+        "task_type": _PEFT_TASKS.get(type(model).__name__),
+        "base_model_name_or_path": base,
+        "r": rank,
+        "lora_alpha": first.scale * rank,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "target_modules": sorted({_end_of(name) for name in updates}),
+        "modules_to_save": heads,
+    }
+    tensors = {
+        _PREFIX + name: weight.detach().to("cpu", dtype).contiguous()
+        for name, weight in model.state_dict().items()
+        if ".lora_" in name or _head_of(name)
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / WEIGHTS) as temporary:
+            save_file(tensors, temporary, metadata={"format": "pt"})
+    except Exception as error:  # safetensors has an error class of its own
+        raise CheckpointError(f"{folder} could not be written: {error}") from error
+    write_json(folder / CONFIG, config)
+
+
+def load_adapter(model: nn.Module, folder: Path) -> None:
+    """Puts an adapter's updates and head into a model that holds the base's weights.
+
+    Args:
+        model: encoder and head, as `add_lora` takes it.
+        folder: what `save_adapter`, or peft, wrote.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, does not fit the model, or asks for a
+            variant of LoRA that is not computed here; the message names it.
+    """
+    config = read_adapter_config(folder)
+    tensors = {name.removeprefix(_PREFIX): w for name, w in _read_tensors(folder).items()}
+    updates = {
+        name.removesuffix(".lora_A.weight"): weight.shape[0]
+        for name, weight in tensors.items()
+        if name.endswith(".lora_A.weight")
+    }
+    linear = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    if strange := [name for name in updates if name not in linear]:
+        raise CheckpointError(f"{folder}: the model has no linear layer {strange[0]}")
+    for name, rank in updates.items():
+        divisor = math.sqrt(rank) if config.get("use_rslora") else rank
+        alpha = config["lora_alpha"] * rank / divisor
+        _replace(model, name, LoraLinear(model.get_submodule(name), rank, alpha))  # type: ignore[arg-type]
+    ours = model.state_dict()
+    for name, weight in tensors.items():
+        if name not in ours:
+            raise CheckpointError(f"{folder}: the model has no parameter {name}")
+        if weight.shape != ours[name].shape:
+            raise CheckpointError(
+                f"{folder}: {name} has shape {list(weight.shape)}, the model asks for "
+                f"{list(ours[name].shape)}: it belongs to another base"
+            )
+    if lost := [
+        name
+        for name in ours
+        if (".lora_" in name or _head_of(name, "classifier", "qa_outputs")) and name not in tensors
+    ]:
+        raise CheckpointError(f"{folder} has no {lost[0]}: it is not a whole adapter")
+    model.load_state_dict(tensors, strict=False)
+
+
+def read_adapter_config(folder: Path) -> dict[str, Any]:
+    """Returns an adapter's settings.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or names a method or an option of peft
+            that changes the numbers and is not computed here.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        kind, alpha = config["peft_type"], float(config["lora_alpha"])
+    except OSError as error:
+        raise CheckpointError(f"{folder} has no {CONFIG}: it holds no adapter") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder / CONFIG} is damaged ({error}): copy it again") from error
+    if kind != "LORA" or not math.isfinite(alpha):
+        raise CheckpointError(f"{folder} is a {kind} adapter; only LORA is read here")
+    for name, plain in _PLAIN.items():
+        if (config.get(name) or plain) != plain:
+            raise CheckpointError(
+                f"{folder / CONFIG}: {name} = {config[name]!r} is a variant of LoRA that is not "
+                "computed here: merge the adapter into its base with peft, and load that"
+            )
+    checked: dict[str, Any] = config
+    return checked
+
+
+def _read_tensors(folder: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except Exception as error:  # missing, cut, or no safetensors: all mean the same here
+        raise CheckpointError(
+            f"{folder / WEIGHTS} is missing or damaged ({type(error).__name__}): copy it again"
+        ) from error
+    for name, weight in tensors.items():
+        if not (weight.is_floating_point() and bool(weight.isfinite().all())):
+            raise CheckpointError(f"{folder / WEIGHTS}: {name} holds what is no finite number")
+    return {name: weight.float() for name, weight in tensors.items()}
+
+
+def _head_of(name: str, *heads: str) -> str:
+    """Returns which of the parts that learn whole a parameter belongs to, or ""."""
+    parts = name.split(".")
+    return next((head for head in heads or _HEADS if head in parts), "")
+
+
+def _end_of(name: str) -> str:
+    return next(layer for layer in (*LAYERS, name) if name.endswith(layer))
+
+
+def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, module)
