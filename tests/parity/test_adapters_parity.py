@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import peft
 import pytest
 import torch
+import transformers
 from torch import nn
 
 from bertedu import (
@@ -15,8 +17,6 @@ from bertedu import (
 from bertedu.checkpoint import save_pretrained
 from bertedu.finetuning.adapters import add_lora, load_adapter, merge_lora, save_adapter
 
-peft = pytest.importorskip("peft")
-transformers = pytest.importorskip("transformers")
 # peft asks transformers for a name that it has given up.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
