@@ -186,7 +186,8 @@ def load_into(
     """Copies weights into a model and returns the names of the parameters that stay as they are.
 
     Args:
-        model: any of our models; its own tied decoder needs no weight.
+        model: any of our models; its own tied decoder needs no weight. One on the meta device
+            takes the tensors themselves, uncopied.
         weights: a checkpoint's folder, or tensors by published names; those that the model has no
             place for are left out.
         may_be_new: prefixes of the parameters that the weights need not hold.
@@ -237,7 +238,8 @@ def load_into(
             f"{source} has no {lost[0]} ({len(lost)} of {type(model).__name__}'s parameters are "
             "missing): it was saved from another kind of model, or is not whole"
         )
-    model.load_state_dict(found, strict=False)
+    meta = any(weight.is_meta for weight in wanted.values())  # it takes the tensors themselves
+    model.load_state_dict(found, strict=False, assign=meta)
     return missing
 
 

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-length", type=int, help="tokens an example; 128, questions 384")
     add("--dropout", type=float, help="instead of the checkpoint's own")
     add("--freeze-layers", type=int, default=0, help="from the bottom")
+    add("--lora", type=int, default=0, metavar="RANK", help="an adapter, by low-rank updates")
     add("--patience", type=int, help="evaluations without a better one before it ends")
     options = {option: task for task in TASKS.values() for option in task.options}
     for option, task in options.items():
@@ -73,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
         max_length=args.max_length,
         dropout=args.dropout,
         freeze_layers=args.freeze_layers,
+        lora_rank=args.lora,
         patience=args.patience,
         seed=args.seed,
     )

@@ -11,7 +11,7 @@ Source: Hu et al. 2021, LoRA, arXiv:2106.09685, section 4.1; huggingface/peft.
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,17 +132,21 @@ def merge_lora(model: nn.Module) -> None:
         _replace(model, name, layer.merged())
 
 
-def base_checksum(model: nn.Module) -> str:
-    """Returns a sha256 of the encoder's own weights, without updates, pooler and heads."""
+def base_checksum(weights: Mapping[str, Tensor]) -> str:
+    """Returns a sha256 of the encoder's own weights, without updates, pooler and heads.
+
+    Args:
+        weights: by our names, as `state_dict()` gives them.
+    """
     digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
+    for name, weight in sorted(weights.items()):
         if name.startswith(("bert.encoder.", "bert.embeddings.")) and ".lora_" not in name:
             digest.update(name.encode() + weight.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
 def save_adapter(
-    model: nn.Module, folder: Path, base: str, dtype: torch.dtype = torch.float16
+    model: nn.Module, folder: Path, base: str, dtype: torch.dtype = torch.float32
 ) -> None:
     """Writes the updates and the head, in peft's format.
 
@@ -194,8 +198,11 @@ def save_adapter(
 def load_adapter(model: nn.Module, folder: Path) -> None:
     """Puts an adapter's updates and head into a model that holds the base's weights.
 
+    The base's tensors stay as they are, so that several models may share them.
+
     Args:
-        model: encoder and head, as `add_lora` takes it.
+        model: encoder and head, as `add_lora` takes it; what is on the meta device must come from
+            the adapter.
         folder: what `save_adapter`, or peft, wrote.
 
     Raises:
@@ -227,11 +234,11 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
             )
     if lost := [
         name
-        for name in ours
-        if (".lora_" in name or _head_of(name, "classifier", "qa_outputs")) and name not in tensors
+        for name, weight in ours.items()
+        if (".lora_" in name or weight.is_meta) and name not in tensors
     ]:
         raise CheckpointError(f"{folder} has no {lost[0]}: it is not a whole adapter")
-    model.load_state_dict(tensors, strict=False)
+    model.load_state_dict(tensors, strict=False, assign=True)
 
 
 def read_adapter_config(folder: Path) -> dict[str, Any]:
@@ -260,6 +267,25 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     return checked
 
 
+def published_model(folder: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Returns the architecture of an adapter that peft wrote, in a list, and names for its classes.
+
+    Raises:
+        CheckpointError: its task is none of ours, or its head is missing.
+    """
+    kind = read_adapter_config(folder).get("task_type")
+    names = {task: architecture for architecture, task in _PEFT_TASKS.items()}
+    if kind not in names:
+        raise CheckpointError(
+            f"{folder / CONFIG} has task_type {kind!r}; those read here are {', '.join(names)}"
+        )
+    ends = ("classifier.bias", "qa_outputs.bias")
+    heads = [w for name, w in _read_tensors(folder).items() if name.endswith(ends)]
+    if not heads:
+        raise CheckpointError(f"{folder / WEIGHTS} has no classifier: it is not a whole adapter")
+    return [names[kind]], tuple(f"LABEL_{i}" for i in range(len(heads[0])))
+
+
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
@@ -275,10 +301,10 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     return {name: weight.float() for name, weight in tensors.items()}
 
 
-def _head_of(name: str, *heads: str) -> str:
+def _head_of(name: str) -> str:
     """Returns which of the parts that learn whole a parameter belongs to, or ""."""
     parts = name.split(".")
-    return next((head for head in heads or _HEADS if head in parts), "")
+    return next((head for head in _HEADS if head in parts), "")
 
 
 def _end_of(name: str) -> str:

@@ -6,10 +6,11 @@ It begins as a pretrained encoder under a fresh head (`starting_model`), and end
 import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Generic, overload
+from typing import Any, Generic, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -21,11 +22,20 @@ from bertedu.checkpoint import (
     load_tokenizer,
     read_config,
     read_weights,
+    renamed,
     resolve,
     save_pretrained,
 )
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
+from bertedu.finetuning.adapters import CONFIG as ADAPTER
+from bertedu.finetuning.adapters import (
+    base_checksum,
+    load_adapter,
+    published_model,
+    read_adapter_config,
+    save_adapter,
+)
 from bertedu.finetuning.registry import TASKS, task_named
 from bertedu.finetuning.task import Batch, ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
@@ -99,6 +109,36 @@ def freeze(model: nn.Module, layers: int, encoder: bool) -> None:
         parameter.requires_grad = not name.startswith(tuple(frozen))
 
 
+class Base(NamedTuple):
+    """The checkpoint that an adapter stands on.
+
+    Attributes:
+        name: as in `bertedu.load`.
+        sha256: of its encoder's weights.
+    """
+
+    name: str
+    sha256: str
+
+    @classmethod
+    def of(cls, bert: Checkpoint, model: nn.Module) -> "Base":
+        """Returns what an adapter notes of its base.
+
+        Args:
+            bert: what a fine-tuning begins with.
+            model: made from it.
+
+        Raises:
+            InputError: fresh random weights, which nobody else has.
+        """
+        if isinstance(bert, BertConfig):
+            raise InputError(
+                "an adapter stands on a checkpoint: random weights are no base for one"
+            )
+        name = "bertedu" if isinstance(bert, Bert) else os.fspath(bert)
+        return cls(name, base_checksum(model.state_dict()))
+
+
 class FineTuned(Generic[ExampleT, PredictionT]):
     """A fine-tuned model; `bertedu.finetune` and `bertedu.finetuning.load` give one.
 
@@ -108,6 +148,7 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         tokenizer: the model's.
         max_length: tokens of an input; longer documents are read in windows, other texts cut.
         metrics: how good it was on the development split, where there was one.
+        base: the checkpoint that it is an adapter on; None for one that was fine-tuned whole.
     """
 
     def __init__(
@@ -117,12 +158,14 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         tokenizer: BertTokenizer,
         max_length: int,
         metrics: dict[str, float] | None = None,
+        base: "Base | None" = None,
     ) -> None:
         self.task = task
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.metrics = metrics or {}
+        self.base = base
 
     def __repr__(self) -> str:
         """Gives the task, the size, and how good it is."""
@@ -230,18 +273,22 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         return self.task.metrics(examples, self.predictions(examples, progress=progress))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes a folder that `bertedu.finetuning.load` and transformers open.
+        """Writes a folder that `bertedu.finetuning.load` and transformers, or peft, open.
 
         Raises:
             CheckpointError: the folder cannot be written to.
         """
-        save_pretrained(self.model, folder, self.tokenizer)
         settings = {
             "task": self.task.name,
             "settings": self.task.settings(),
             "max_length": self.max_length,
             "metrics": self.metrics,
         }
+        if self.base:
+            save_adapter(self.model, Path(folder), self.base.name)
+            settings["base_sha256"] = self.base.sha256
+        else:
+            save_pretrained(self.model, folder, self.tokenizer)
         write_json(Path(folder) / SETTINGS, settings)
 
 
@@ -260,7 +307,9 @@ def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
         bertedu.errors.CheckpointError: there is no folder 'no/such/folder': check the path
     """
     folder = resolve(name)
-    config = read_config(folder)
+    adapter = read_adapter_config(folder) if (folder / ADAPTER).is_file() else None
+    start = resolve(adapter["base_model_name_or_path"]) if adapter else folder
+    config = read_config(start)
     try:
         saved: dict[str, Any] = {}
         if (folder / SETTINGS).is_file():
@@ -269,21 +318,46 @@ def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
             made = {name: tuple(v) if isinstance(v, list) else v for name, v in settings}
             task = task_named(saved["task"])(**made)
         else:
-            task = _published_task(folder, config)
+            if adapter:
+                architectures, labels = published_model(folder)
+                config = replace(config, labels=labels)
+            else:
+                values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+                architectures = values.get("architectures") or ()
+            task = _published_task(folder, architectures, config)
         length = min(saved.get("max_length") or task.max_length, config.max_position_embeddings)
-        model = task.head(config)
+        with torch.device("meta" if adapter else "cpu"):
+            model = task.head(config)
     except (KeyError, TypeError, AttributeError, ValueError) as error:  # also what is not JSON
         raise CheckpointError(f"{folder / SETTINGS} cannot be used: {error}") from error
-    load_into(model, folder)
-    tokenizer = BertTokenizer.from_folder(folder)
-    return FineTuned(task, model, tokenizer, length, saved.get("metrics"))
+    base = None
+    if adapter:
+        weights, checksum = _shared_weights(start)
+        load_into(model, weights, may_be_new=task.new, source=start)
+        base = Base(adapter["base_model_name_or_path"], checksum)
+        if base.sha256 != saved.get("base_sha256", base.sha256):
+            raise CheckpointError(
+                f"{folder} was made for another checkpoint than {start}: it would answer nonsense"
+            )
+        load_adapter(model, folder)
+    else:
+        load_into(model, folder)
+    tokenizer = BertTokenizer.from_folder(start)
+    return FineTuned(task, model, tokenizer, length, saved.get("metrics"), base)
 
 
-def _published_task(folder: Path, config: BertConfig) -> Task[Any, Any]:
-    """Returns the first task with an architecture that a folder of transformers' names."""
+@lru_cache(maxsize=1)
+def _shared_weights(folder: Path) -> tuple[dict[str, Tensor], str]:
+    """Returns the weights that all adapters on a checkpoint share, by our names, and a sha256."""
+    read = read_weights(folder).items()
+    weights = {ours: weight for name, weight in read if (ours := renamed(name))}
+    return weights, base_checksum(weights)
+
+
+def _published_task(folder: Path, names: Iterable[str], config: BertConfig) -> Task[Any, Any]:
+    """Returns the first task with one of the architectures that a folder names."""
     known = {task.architecture: task for task in reversed(TASKS.values()) if task.architecture}
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    for name in values.get("architectures") or ():
+    for name in names:
         if name in known:
             return known[name].of_config(config)
     raise CheckpointError(

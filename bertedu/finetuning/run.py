@@ -24,7 +24,8 @@ from torch import Tensor
 from bertedu.checkpoint import load_into
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuning.model import Checkpoint, FineTuned, freeze, starting_model
+from bertedu.finetuning.adapters import add_lora, load_adapter
+from bertedu.finetuning.model import Base, Checkpoint, FineTuned, freeze, starting_model
 from bertedu.finetuning.task import ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch, bucketed
@@ -55,6 +56,8 @@ class FinetuningRecipe:
         freeze_layers: how many layers keep their weights, from the bottom; the embeddings, too,
             if it is one or more.
         freeze_encoder: everything below the head keeps its weights, the pooler too.
+        lora_rank: the encoder learns by low-rank updates of this rank, and is saved as an adapter;
+            0 = all its weights learn.
         evaluations_per_epoch: on the development split.
         patience: evaluations without a better one after which the run ends early; None = none.
         seed: decides the head's first weights, the order of the examples, and dropout.
@@ -76,6 +79,7 @@ class FinetuningRecipe:
     dropout: float | None = None
     freeze_layers: int = 0
     freeze_encoder: bool = False
+    lora_rank: int = 0
     evaluations_per_epoch: int = 1
     patience: int | None = None
     seed: int = 0
@@ -83,12 +87,14 @@ class FinetuningRecipe:
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
         from_one = ("epochs", "batch_size", "batch_tokens", "evaluations_per_epoch", "patience")
-        for name in (*from_one, "seed", "learning_rate", "clip_norm", "freeze_layers"):
+        for name in (*from_one, "seed", "learning_rate", "clip_norm", "freeze_layers", "lora_rank"):
             value, least = getattr(self, name), int(name in from_one)
             if value is not None and value < least:
                 raise InputError(f"{name} is {value}; it must be at least {least}")
         if not 0 <= self.warmup <= 1:
             raise InputError(f"warmup is {self.warmup}, a share of the steps: from 0 to 1")
+        if self.lora_rank and (self.freeze_layers or self.freeze_encoder):
+            raise InputError("low-rank updates leave the whole encoder frozen: freeze nothing else")
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """Returns the learning rate of a step, counted from 0, in a run of so many.
@@ -202,6 +208,10 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         torch.manual_seed(recipe.seed)
         self.model, self.tokenizer = starting_model(self.task, bert, tokenizer, recipe.dropout)
         freeze(self.model, recipe.freeze_layers, recipe.freeze_encoder)
+        self.base = None
+        if recipe.lora_rank:
+            self.base = Base.of(bert, self.model)
+            add_lora(self.model, recipe.lora_rank)
         config: BertConfig = self.model.config  # type: ignore[assignment]
         self.max_length = recipe.max_length or min(task.max_length, config.max_position_embeddings)
         if self.max_length > config.max_position_embeddings:
@@ -312,7 +322,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
 
     def _evaluate(self, step: int) -> dict[str, float]:
         """Returns the metrics on the development split; keeps the state if it is the best."""
-        tuned = FineTuned(self.task, self.model, self.tokenizer, self.max_length)
+        tuned = FineTuned(self.task, self.model, self.tokenizer, self.max_length, base=self.base)
         metrics = tuned.evaluate(self.dev or [])
         tuned.metrics = metrics
         is_best = all(metrics[self.task.best] > m[self.task.best] for _, m in self.evaluations)
@@ -363,8 +373,8 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             done = steps_behind(checkpoint)
             self.evaluations = [(step, metrics) for step, metrics in rows if step < done]
         if self.evaluations:
-            best = self.task.head(self.model.config)  # type: ignore[arg-type]
-            load_into(best, folder / "best")
+            best = copy.deepcopy(self.model)
+            (load_adapter if self.base else load_into)(best, folder / "best")
             self._best = best.state_dict()
         return checkpoint
 
@@ -376,7 +386,9 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         if self._best is not None:
             model.load_state_dict(self._best)
             metrics = self.evaluations[self._best_evaluation()][1]
-        tuned = FineTuned(self.task, model, self.tokenizer, self.max_length, metrics)
+        tuned = FineTuned(
+            self.task, model, self.tokenizer, self.max_length, metrics, base=self.base
+        )
         if self.dev and self.task.calibrates:
             found = list(tuned.predictions(self.dev))
             tuned.task = self.task.calibrated(self.dev, found)
