@@ -60,8 +60,7 @@ class LoraLinear(nn.Linear):
         self.weight, self.bias = linear.weight, linear.bias
         self.lora_A = nn.Linear(linear.in_features, rank, bias=False)
         self.lora_B = nn.Linear(rank, linear.out_features, bias=False)
-        nn.init.kaiming_uniform_(self.lora_A.weight, a=math.sqrt(5))
-        nn.init.zeros_(self.lora_B.weight)  # so that it begins as what it was
+        nn.init.zeros_(self.lora_B.weight)  # so that the layer begins as what it was
         self.scale = alpha / rank
 
     def forward(self, states: Tensor) -> Tensor:

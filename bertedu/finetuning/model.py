@@ -323,7 +323,7 @@ def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
                 config = replace(config, labels=labels)
             else:
                 values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-                architectures = values.get("architectures") or ()
+                architectures = list(values.get("architectures") or ())
             task = _published_task(folder, architectures, config)
         length = min(saved.get("max_length") or task.max_length, config.max_position_embeddings)
         with torch.device("meta" if adapter else "cpu"):
@@ -332,26 +332,34 @@ def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
         raise CheckpointError(f"{folder / SETTINGS} cannot be used: {error}") from error
     base = None
     if adapter:
-        weights, checksum = _shared_weights(start)
-        load_into(model, weights, may_be_new=task.new, source=start)
-        base = Base(adapter["base_model_name_or_path"], checksum)
-        if base.sha256 != saved.get("base_sha256", base.sha256):
+        weights, sha256, tokenizer = _shared(start)
+        if sha256 != saved.get("base_sha256", sha256):
             raise CheckpointError(
                 f"{folder} was made for another checkpoint than {start}: it would answer nonsense"
             )
+        base = Base(adapter["base_model_name_or_path"], sha256)
+        load_into(model, weights, may_be_new=task.new, source=start)
         load_adapter(model, folder)
     else:
         load_into(model, folder)
-    tokenizer = BertTokenizer.from_folder(start)
+        tokenizer = BertTokenizer.from_folder(start)
     return FineTuned(task, model, tokenizer, length, saved.get("metrics"), base)
 
 
+class _Shared(NamedTuple):
+    """What all adapters on one checkpoint share in memory."""
+
+    weights: dict[str, Tensor]
+    sha256: str
+    tokenizer: BertTokenizer
+
+
 @lru_cache(maxsize=1)
-def _shared_weights(folder: Path) -> tuple[dict[str, Tensor], str]:
-    """Returns the weights that all adapters on a checkpoint share, by our names, and a sha256."""
+def _shared(folder: Path) -> _Shared:
+    """Returns a checkpoint's weights by our names, their checksum, and its tokenizer."""
     read = read_weights(folder).items()
     weights = {ours: weight for name, weight in read if (ours := renamed(name))}
-    return weights, base_checksum(weights)
+    return _Shared(weights, base_checksum(weights), BertTokenizer.from_folder(folder))
 
 
 def _published_task(folder: Path, names: Iterable[str], config: BertConfig) -> Task[Any, Any]:
