@@ -146,7 +146,7 @@ def difference(yours: Any, truth: Any, place: str = "", within: float = 0.0) -> 
         return next(filter(None, found), None)
     if isinstance(truth, dict) and isinstance(yours, dict):
         if yours.keys() != truth.keys():
-            return Difference(yours, truth, place)
+            return Difference(yours, truth, place, _of_keys(yours, truth))
         found = (difference(yours[k], truth[k], f"{place}[{k!r}]", within) for k in truth)
         return next(filter(None, found), None)
     if _is_number(truth) and _is_number(yours):
@@ -156,6 +156,14 @@ def difference(yours: Any, truth: Any, place: str = "", within: float = 0.0) -> 
     except Exception:  # noqa: BLE001 (a reader's object may compare in any way)
         equal = False
     return None if equal else Difference(yours, truth, place)
+
+
+def _of_keys(yours: dict[Any, Any], truth: dict[Any, Any]) -> str:
+    """Returns which key is missing, or too many."""
+    missing = [key for key in truth if key not in yours]
+    if missing:
+        return f"your result has no {shown(missing[0])}"
+    return f"your result has {shown(next(key for key in yours if key not in truth))} too much"
 
 
 def _of_numbers(yours: Any, truth: Any, place: str, within: float) -> Difference | None:

@@ -37,6 +37,7 @@ from bertedu.errors import InputError
 
 MOST_HINTS = 2
 DRAWN = 60  # legal inputs beside the chosen ones: what agrees on all of them is no coincidence
+_BRACKETS = "[]'\""
 REGISTRY: dict[str, "Check"] = {}
 
 
@@ -297,7 +298,7 @@ class Check:
     def _seen(self, found: Difference | None) -> str:
         """Returns what was found out about many calls, or about a block, in words."""
         if found and found.truth is True and found.yours is False:
-            return f"this is not so yet: {found.place.strip(chr(91) + chr(93) + chr(39))}"
+            return f"this is not so yet: {found.place.strip(_BRACKETS)}"
         return str(found)
 
     def _nearly(self, found: Difference | None) -> bool:

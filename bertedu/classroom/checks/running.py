@@ -28,6 +28,7 @@ import torch
 from bertedu.classroom.checks.comparing import Raised, difference, holds_stub, plain
 
 LIMIT = 10.0  # seconds of computing for all calls of one answer; honest ones take a hundredth
+AGAIN = 1.0  # seconds until the next interruption, for a loop that swallows the first one
 PATIENCE = 60.0  # seconds by the clock, however busy the machine is with others
 
 
@@ -154,12 +155,9 @@ class Reader:
                 if self._running:
                     self._computing -= computed - before[0]
                     self._waiting -= clock - before[1]
-                    if self._late:
+                    if self._computing < 0 or self._waiting < 0:
                         _interrupt(thread, TooLongError)
-
-    @property
-    def _late(self) -> bool:
-        return self._computing < 0 or self._waiting < 0
+                        self._computing, self._waiting = AGAIN, AGAIN
 
     @contextlib.contextmanager
     def _limited(self) -> Iterator[None]:
@@ -170,8 +168,8 @@ class Reader:
         finally:
             with self._lock:
                 self._running = False
-                if self._late:  # what was asked for in the last moment must not come later
-                    _interrupt(threading.get_ident(), None)
+                # What was asked for in the last moment must not come later.
+                _interrupt(threading.get_ident(), None)
 
     @contextlib.contextmanager
     def _overheard(self) -> Iterator[None]:
