@@ -172,7 +172,13 @@ def test_another_architecture_by_its_weights(folder) -> None:
 
 def test_a_lost_part_of_the_encoder(folder) -> None:
     rewrite(folder, lambda w: {n: t for n, t in w.items() if "layer.1." not in n})
-    refused(folder, r"has no bert\.encoder\.layer\.1\..* \(16 of .*, or is not whole")
+    lost = r"bert\.encoder\.layer\.1\.intermediate\.dense\.weight, which config\.json asks for"
+    refused(folder, rf"has no {lost}: .*, or is not whole")
+
+
+def test_a_lost_part_of_a_layer(folder) -> None:
+    rewrite(folder, lambda w: {n: t for n, t in w.items() if "layer.1.attention" not in n})
+    refused(folder, r"has no bert\.encoder\.layer\.1\..* \(10 of .*, or is not whole")
 
 
 def test_nothing_is_loaded_where_something_is_refused(folder) -> None:

@@ -231,8 +231,16 @@ def test_windows_line_ends_and_tokenizer_json_are_read(tmp_path) -> None:
     assert BertTokenizer.from_folder(tmp_path).tokens == tokens
     (tmp_path / "vocab.txt").unlink()
     vocab = {token: i for i, token in enumerate(tokens)}
-    model = {"model": {"type": "WordPiece", "vocab": vocab}, "normalizer": {"lowercase": False}}
+    model = {
+        "model": {"type": "WordPiece", "vocab": vocab},
+        "normalizer": {"type": "BertNormalizer", "lowercase": False, "clean_text": True,
+                       "handle_chinese_chars": True, "strip_accents": None},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+    }  # fmt: skip
     (tmp_path / "tokenizer.json").write_text(json.dumps(model))
+    with pytest.raises(CheckpointError, match="splits otherwise .* says .do_lower_case.: if the"):
+        BertTokenizer.from_folder(tmp_path)  # transformers takes the default, and lower-cases
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
     again = BertTokenizer.from_folder(tmp_path)
     assert (again.tokens, again.lowercase) == (tokens, False)
 
