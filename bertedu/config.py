@@ -180,7 +180,7 @@ def _labels(values: Mapping[str, Any]) -> tuple[str, ...] | None:
             f"config.json: num_labels is {count!r:.40}; it must be from 1 to {MOST_LABELS:,}"
         )
     if named is None:
-        return count and tuple(f"LABEL_{i}" for i in range(count))
+        return tuple(f"LABEL_{i}" for i in range(count)) if count else None
     try:
         names = {int(index): name for index, name in named.items()}
     except (AttributeError, ValueError) as error:
