@@ -313,7 +313,8 @@ class BertTokenizer:
                 "the text holds half of a surrogate pair, which is no character: decode it "
                 'with errors="replace"'
             ) from error
-        return _Pieces(text, encoding.ids, encoding.tokens, encoding.offsets)
+        ids = encoding.ids
+        return _Pieces(text, ids, [self.tokens[index] for index in ids], encoding.offsets)
 
     def _assemble(self, first: _Pieces, second: _Pieces | None) -> Encoding:
         cls, sep = (_Pieces("", [self.vocab[t]], [t], [(0, 0)]) for t in ("[CLS]", "[SEP]"))

@@ -68,13 +68,12 @@ def read(folder: Path) -> Published:
             f"it is a {kind or 'class of its own'!s:.60}, and bertedu reads only BertTokenizer: "
             "choose a model with that one"
         )
-    if "added_tokens_decoder" not in settings:
-        settings = settings | _json(folder / "special_tokens_map.json")
+    old = {} if "added_tokens_decoder" in settings else _json(folder / "special_tokens_map.json")
     for role, usual in ROLES.items():
-        if settings.get(role) is not None and (own := _token(settings[role]).content) != usual:
+        if (own := _token((settings | old).get(role) or usual).content) != usual:
             raise InputError(f"its {role} is {own!r:.60}, and bertedu reads only {usual}")
     tokens = _vocabulary(folder, fast)
-    added, ids = _added(settings, fast, _json(folder / "added_tokens.json"))
+    added, ids = _added(settings, old, fast, _json(folder / "added_tokens.json"))
     if kind in ANY:
         if not fast:
             raise InputError(f"it is a {kind}, which is nothing without its tokenizer.json")
@@ -184,26 +183,22 @@ def _splitter(path: Path, tokens: list[str]) -> Tokenizer:
 
 
 def _added(
-    settings: Mapping[str, Any], fast: Mapping[str, Any], legacy: Mapping[str, int]
+    settings: Mapping[str, Any],
+    old: Mapping[str, Any],
+    fast: Mapping[str, Any],
+    oldest: Mapping[str, int],
 ) -> tuple[list[AddedToken], dict[str, int]]:
     """Returns the added tokens in the order of their ids, and the ids that files give them."""
-    extra = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
-    named = [*(extra.values() if isinstance(extra, Mapping) else extra)]
-    named += [
-        value
-        for role, value in settings.items()
-        if role.endswith("_token") and role not in ROLES and isinstance(value, str | dict)
-    ]
-    special = [_token(value) for value in named]
-    specials = {*SPECIAL_TOKENS, *(token.content for token in special)}
+    special = _named({**settings, **old})
+    names, exact = ({token.content for token in of} for of in (special, _named(settings)))
     listed = {
-        index: AddedToken(text, special=text in specials, normalized=text not in specials)
-        for text, index in legacy.items()
+        index: AddedToken(text, special=text in names, normalized=text not in exact)
+        for text, index in oldest.items()
     }
-    listed |= {token["id"]: _token(token) for token in fast.get("added_tokens") or ()}
+    listed |= {token["id"]: _token(token, False) for token in fast.get("added_tokens") or ()}
     ids = {token.content: index for index, token in listed.items()}
     if (decoder := settings.get("added_tokens_decoder")) is not None:
-        listed = {int(index): _token(token) for index, token in decoder.items()}
+        listed = {int(index): _token(token, False) for index, token in decoder.items()}
         told = {token.content: index for index, token in listed.items()}
         if different := sorted(text for text in ids if told.get(text) != ids[text]):
             raise InputError(
@@ -216,10 +211,22 @@ def _added(
     return [*(listed[index] for index in sorted(listed)), *new], ids
 
 
-def _token(said: Any) -> AddedToken:
+def _named(settings: Mapping[str, Any]) -> list[AddedToken]:
+    """Returns the special tokens that settings name beside the usual five."""
+    extra = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
+    own = [
+        value
+        for role, value in sorted(settings.items())  # bos_token, eos_token, those of the file
+        if role.endswith("_token") and role not in ROLES and isinstance(value, str | dict)
+    ]
+    return [
+        _token(said) for said in [*own, *(extra.values() if isinstance(extra, Mapping) else extra)]
+    ]
+
+
+def _token(said: Any, special: bool = True) -> AddedToken:
     """Returns the added token that a file names, or describes."""
     if isinstance(said, str):
-        return AddedToken(said, special=True)
-    return AddedToken(
-        **{"special": True} | {k: v for k, v in said.items() if k not in ("id", "__type")}
-    )
+        return AddedToken(said, special=special)
+    flags = {name: value for name, value in said.items() if name not in ("id", "__type")}
+    return AddedToken(**{"special": special} | flags)
