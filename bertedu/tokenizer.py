@@ -22,8 +22,9 @@ from torch import Tensor
 from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import CheckpointError, InputError
 from bertedu.utils.files import replacing, write_json
+from bertedu.utils.published_tokenizer import ROLES, read
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+SPECIAL_TOKENS = tuple(ROLES.values())
 LONGEST_WORD = 100  # characters; a longer word is [UNK], as in Hugging Face (Google: 200)
 _UNUSED = re.compile(r"\[unused\d+\]")
 
@@ -113,10 +114,8 @@ class BertTokenizer:
         Raises:
             CheckpointError: there is none, its files disagree, or it is not BERT's WordPiece.
         """
-        from bertedu.utils.published_tokenizer import read
-
         try:
-            published = read(Path(folder))
+            published = read(Path(folder), LONGEST_WORD)
             tokenizer = cls(published.tokens, **published.switches)  # type: ignore[arg-type]
             tokenizer._extend(published.splitter, published.added)
             for token, index in published.ids.items():
@@ -175,9 +174,7 @@ class BertTokenizer:
             )
             with replacing(folder / "tokenizer.json") as temporary:
                 temporary.write_text(self._splitter.to_str(), encoding="utf-8")
-            roles = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-            settings |= dict(zip(roles, SPECIAL_TOKENS, strict=True))
-            settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+            settings |= {**ROLES, "tokenizer_class": "PreTrainedTokenizerFast"}
         write_json(folder / "tokenizer_config.json", settings)
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import bertedu
 from bertedu import BertTokenizer, CheckpointError, InputError, collate
 from bertedu.tokenizer import SPECIAL_TOKENS, kept_lengths
-from bertedu.utils.wordpiece import wordpiece_trace
+from bertedu.wordpiece import wordpiece_trace
 
 WORDS = [
     "my",

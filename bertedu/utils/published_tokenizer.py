@@ -13,17 +13,20 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer
 
 from bertedu.errors import InputError
-from bertedu.tokenizer import LONGEST_WORD, SPECIAL_TOKENS
 from bertedu.utils.files import read_json, read_text
 
 BERT = ("BertTokenizer", "BertTokenizerFast")
 ANY = ("PreTrainedTokenizerFast", "TokenizersBackend")
 """transformers' classes: BERT's own, set by tokenizer_config.json, and the one that is whatever
 tokenizer.json says."""
-ROLES = dict(
-    zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL_TOKENS,
-        strict=True)
-)  # fmt: skip
+ROLES = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+"""BERT's special tokens, by transformers' names of them."""
 SWITCHES = {
     "do_lower_case": ("lowercase", "lowercase", True),
     "strip_accents": ("strip_accents", "strip_accents", None),
@@ -54,8 +57,12 @@ class Published:
     ids: dict[str, int] = field(default_factory=dict)
 
 
-def read(folder: Path) -> Published:
+def read(folder: Path, longest: int) -> Published:
     """Returns what a folder's files say together.
+
+    Args:
+        folder: of a checkpoint.
+        longest: characters of a word that BERT's own class does not take for [UNK].
 
     Raises:
         CheckpointError: a file that cannot be read.
@@ -79,7 +86,7 @@ def read(folder: Path) -> Published:
             raise InputError(f"it is a {kind}, which is nothing without its tokenizer.json")
         splitter = _splitter(folder / "tokenizer.json", tokens)
         return Published(tokens, _switches_of(fast), splitter, added, ids)
-    return Published(tokens, _switches(settings, fast), None, added, ids)
+    return Published(tokens, _switches(settings, fast, longest), None, added, ids)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -109,7 +116,9 @@ def _vocabulary(folder: Path, fast: Mapping[str, Any]) -> list[str]:
     return lists[0]
 
 
-def _switches(settings: Mapping[str, Any], fast: Mapping[str, Any]) -> dict[str, bool | None]:
+def _switches(
+    settings: Mapping[str, Any], fast: Mapping[str, Any], longest: int
+) -> dict[str, bool | None]:
     """Returns what BERT's own class is set to: by tokenizer_config.json, else by default.
 
     A tokenizer.json that would split otherwise is refused, unless it is overruled in so many words:
@@ -125,7 +134,7 @@ def _switches(settings: Mapping[str, Any], fast: Mapping[str, Any]) -> dict[str,
         if fast and name not in settings and normalizer.get(theirs, "other") is not default:
             different.append(name)
     model = fast.get("model") or {}
-    if model.get("max_input_chars_per_word", LONGEST_WORD) != LONGEST_WORD:
+    if model.get("max_input_chars_per_word", longest) != longest:
         different.append("max_input_chars_per_word")
     if fast and (fast.get("pre_tokenizer") or {}).get("type") != "BertPreTokenizer":
         different.append("pre_tokenizer")
