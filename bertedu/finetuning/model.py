@@ -207,16 +207,16 @@ class FineTuned(Generic[ExampleT, PredictionT]):
             on_device = {name: values.to(device) for name, values in batch.items()}
             output = self.task.outputs(self.model(**on_device))
             on_cpu = {name: values.float().cpu() for name, values in output.items()}
-            if not all(bool(values.isfinite().all()) for values in on_cpu.values()):
-                raise CheckpointError(
-                    "the model's output is no finite number: its weights are damaged, or its "
-                    "training diverged"
-                )
             for place, i in enumerate(rows):
                 outputs[i] = {
                     name: values[place, : lengths[i]] if values.ndim > 2 else values[place]
                     for name, values in on_cpu.items()
                 }
+                if not all(bool(v.amax(-1).isfinite().all()) for v in outputs[i].values()):
+                    raise CheckpointError(
+                        "the model's output is no finite number: its weights are damaged, or its "
+                        "training diverged"
+                    )
         self.model.train(was_training)
         return outputs
 
