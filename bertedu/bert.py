@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bertedu.checkpoint import load_into, read_config, resolve
+from bertedu.checkpoint import check_vocabulary, load_into, read_config, resolve
 from bertedu.config import BertConfig
 from bertedu.encoding import Encoding, collate
 from bertedu.errors import CheckpointError, InputError
@@ -89,11 +89,7 @@ class Bert:
         tokenizer: BertTokenizer,
         missing: tuple[str, ...] = (),
     ) -> None:
-        if model.config.vocab_size < len(tokenizer):
-            raise InputError(
-                f"the tokenizer has {len(tokenizer):,} tokens and the model "
-                f"{model.config.vocab_size:,}: they do not belong together"
-            )
+        check_vocabulary(model.config, tokenizer)
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.missing = missing

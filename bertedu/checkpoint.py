@@ -1,11 +1,15 @@
 """Checkpoints: a Hugging Face folder or hub id becomes a model, and a model such a folder.
 
-Every published name that differs from ours is listed in `renamed`; nothing else is guessed.
+Every published name that differs from ours is listed in `renamed`; nothing else is guessed. A
+folder is believed only as far as its parts agree: before a model is built, the config's sizes are
+those of the tensors in the file (`read_config`).
 """
 
 import json
 import os
 import re
+import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -14,17 +18,20 @@ import torch
 from torch import Tensor, nn
 
 from bertedu.config import BertConfig
-from bertedu.errors import CheckpointError
+from bertedu.errors import CheckpointError, InputError
 from bertedu.model import BertModel
 from bertedu.tokenizer import BertTokenizer
-from bertedu.utils.files import replacing
+from bertedu.utils.files import read_json, refuse_pointer, replacing
 from bertedu.utils.hub import WEIGHT_FILES, download
 
 EMBEDDED = Path(__file__).parent / "checkpoints"
 """The folder of the checkpoint that comes with the course."""
 
+DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+"""What a weight may be in a file; integers and float8 are nothing without their scales."""
 DECODER = "cls.predictions.decoder.weight"
 WORDS = "bert.embeddings.word_embeddings.weight"
+_WRAPPED = re.compile(r"^(?:_orig_mod\.|module\.)+")  # torch.compile, DataParallel
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -108,10 +115,11 @@ def from_pretrained(
 
 
 def read_config(folder: Path) -> BertConfig:
-    """Returns the config of a checkpoint folder.
+    """Returns the config of a checkpoint folder; its sizes are those of the weights there.
 
     Raises:
-        CheckpointError: no readable config.json, or a model that is not a BERT.
+        CheckpointError: no readable config.json, a model that is not a BERT, or other sizes than
+            the weights have: such a model is never built.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -119,11 +127,52 @@ def read_config(folder: Path) -> BertConfig:
             f"{folder} has no config.json: name a folder with config.json, vocab.txt and "
             "model.safetensors"
         )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is not JSON ({error}): copy it again") from error
-    return BertConfig.from_dict(values)
+    config = BertConfig.from_dict(read_json(path))
+    width, layers = config.hidden_size, config.num_hidden_layers
+    weights = named(_mapped(folder), folder)
+    _check_shape(weights, WORDS, [config.vocab_size, width], folder)
+    embeddings = WORDS.removesuffix("word_embeddings.weight")
+    for table, rows in {
+        "position_embeddings": config.max_position_embeddings,
+        "token_type_embeddings": config.type_vocab_size,
+    }.items():
+        _check_shape(weights, f"{embeddings}{table}.weight", [rows, width], folder)
+    for layer in range(min(layers, len(weights) + 1)):  # so many layers are never all there
+        name = f"bert.encoder.layer.{layer}.intermediate.dense.weight"
+        _check_shape(weights, name, [config.intermediate_size, width], folder)
+    return config
+
+
+def _check_shape(
+    weights: Mapping[str, Tensor], name: str, wanted: list[int], source: str | Path
+) -> None:
+    if name not in weights:
+        if not any(other.startswith("bert.") for other in weights):
+            raise CheckpointError(
+                f"{source} shares no parameter name with BERT: another architecture"
+            )
+        raise CheckpointError(
+            f"{source} has no {name}, which config.json asks for: it was saved from another kind "
+            "of model, or is not whole"
+        )
+    if (found := list(weights[name].shape)) != wanted:
+        raise CheckpointError(
+            f"{source}: {name} has shape {found}, the config asks for {wanted}: config.json and "
+            "weights do not belong together"
+        )
+
+
+def check_vocabulary(config: BertConfig, tokenizer: BertTokenizer) -> None:
+    """Refuses a tokenizer that has ids which the model does not.
+
+    Raises:
+        InputError: they do not belong together.
+    """
+    if config.vocab_size < len(tokenizer):
+        raise InputError(
+            f"the tokenizer has {len(tokenizer):,} tokens and the model {config.vocab_size:,}: "
+            "they do not belong together"
+        )
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -133,16 +182,29 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         CheckpointError: no weights, a broken file, code inside a pickle, or a value that is not
             a finite number.
     """
+    weights = {n: w.float() if w.dtype in DTYPES else w for n, w in _mapped(folder).items()}
+    for name, weight in weights.items():
+        if weight.dtype == torch.float32 and not bool(weight.isfinite().all()):
+            raise CheckpointError(f"{folder}: {name} holds NaN or infinity; it cannot be used")
+    return weights
+
+
+def _mapped(folder: Path) -> dict[str, Tensor]:
+    """Returns a folder's tensors as they are in the file, each read when it is looked at."""
     path = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
     if path is None:
         raise CheckpointError(f"{folder} has no {' or '.join(WEIGHT_FILES)}")
+    refuse_pointer(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             weights = load_file(path)
         else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
+            whole = zipfile.is_zipfile(path)  # else a file of torch before 1.6
+            if whole and any(part.compress_type for part in zipfile.ZipFile(path).infolist()):
+                raise ValueError("compressed: it may swell to any size")
+            weights = torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
     except Exception as error:  # each format breaks in its own ways; all mean the same here
         raise CheckpointError(
             f"{path} is damaged, or holds more than tensors, and was not loaded: copy it again "
@@ -150,10 +212,32 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         ) from error
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
         raise CheckpointError(f"{path} is not a table of tensors")
-    for name, weight in weights.items():
-        if weight.is_floating_point() and not bool(weight.isfinite().all()):
-            raise CheckpointError(f"{path}: {name} holds NaN or infinity; it cannot be used")
-    return {n: w.float() if w.is_floating_point() else w for n, w in weights.items()}
+    size = path.stat().st_size
+    for name, weight in weights.items():  # a pickle may say of a few numbers that they are many
+        strange = weight.layout != torch.strided or weight.device.type != "cpu"
+        if not isinstance(name, str) or strange or weight.nbytes > size:
+            raise CheckpointError(f"{path}: {name!s:.60} is no ordinary tensor; it cannot be used")
+    return weights
+
+
+def named(
+    weights: Mapping[str, Tensor], source: str | Path = "the checkpoint"
+) -> dict[str, Tensor]:
+    """Returns published tensors by our names, without what is no parameter.
+
+    Raises:
+        CheckpointError: two of them are one parameter, and differ.
+    """
+    ours: dict[str, Tensor] = {}
+    for published, weight in weights.items():
+        if not (name := renamed(published)):
+            continue
+        other = ours.setdefault(name, weight)
+        if (other.shape, other.dtype) != (weight.shape, weight.dtype) or (
+            other is not weight and not torch.equal(other, weight)
+        ):
+            raise CheckpointError(f"{source} holds {name} twice, with different numbers")
+    return ours
 
 
 def renamed(name: str) -> str | None:
@@ -164,8 +248,11 @@ def renamed(name: str) -> str | None:
         'bert.embeddings.LayerNorm.weight'
         >>> renamed("encoder.layer.0.output.dense.bias")
         'bert.encoder.layer.0.output.dense.bias'
+        >>> renamed("_orig_mod.module.pooler.dense.bias")
+        'bert.pooler.dense.bias'
         >>> renamed("bert.embeddings.position_ids")
     """
+    name = _WRAPPED.sub("", name)
     if name.startswith(("embeddings.", "encoder.", "pooler.")):  # saved from a bare encoder
         name = f"bert.{name}"
     if name.endswith("embeddings.position_ids"):  # 0, 1, 2, ...: a constant, not learned
@@ -212,7 +299,7 @@ def load_into(
     if isinstance(weights, Path):
         source = weights
         weights = read_weights(source)
-    ours = {ours: weight for name, weight in weights.items() if (ours := renamed(name))}
+    ours = named(weights, source)
     if DECODER in ours and not torch.equal(ours[DECODER], ours.get(WORDS, ours[DECODER])):
         raise CheckpointError(f"{source}: the decoder is not tied to the word embeddings")
     if WORDS in ours:
@@ -221,15 +308,16 @@ def load_into(
     wanted = model.state_dict()
     found: dict[str, Tensor] = {}
     for name, current in wanted.items():
-        weight = ours.get(prefix + name)
-        if weight is None:
+        if prefix + name not in ours:
             continue
-        if weight.shape != current.shape:
+        _check_shape(ours, prefix + name, list(current.shape), source)
+        found[name] = ours[prefix + name]
+        if found[name].dtype not in DTYPES:
+            kind = str(found[name].dtype).removeprefix("torch.")
             raise CheckpointError(
-                f"{source}: {name} has shape {list(weight.shape)}, the config asks for "
-                f"{list(current.shape)}: config.json and weights do not belong together"
+                f"{source}: {name} is {kind}, and bertedu computes with floating-point numbers: "
+                "save the model unquantized, as float32 or float16"
             )
-        found[name] = weight
     if not found:
         raise CheckpointError(f"{source} shares no parameter name with BERT: another architecture")
     missing = [name for name in wanted if name not in found]

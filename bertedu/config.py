@@ -1,6 +1,8 @@
 """The sizes of a BERT, under the names that Hugging Face's config.json uses."""
 
 import dataclasses
+import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +10,9 @@ from typing import Any
 from bertedu.errors import CheckpointError, InputError
 
 HIDDEN_ACTS = ("gelu", "gelu_new", "relu")
+
+MOST_LABELS = 100_000
+"""More are an accident, or an attack on the memory."""
 
 # Settings that would change the computation. Only the value given here is BERT.
 _REQUIRED = {
@@ -40,8 +45,8 @@ class BertConfig:
         labels: names of the classes of a classification head.
 
     Raises:
-        InputError: a size that is no positive whole number, heads that do not divide H, or a
-            setting outside its range.
+        InputError: a size that is no positive whole number, heads that do not divide H, a
+            setting outside its range, or two labels of one name.
 
     Source: Devlin et al. 2019, section 3; google-research/bert modeling.py, BertConfig.
 
@@ -73,13 +78,15 @@ class BertConfig:
         for field in dataclasses.fields(self):
             name, value = field.name, getattr(self, field.name)
             if field.type is int and type(value) is not int:
-                raise InputError(f"{name} is {value!r}; it must be a whole number")
+                raise InputError(f"{name} is {value!r:.40}; it must be a whole number")
             if field.type is float and type(value) not in (int, float):
-                raise InputError(f"{name} is {value!r}; it must be a number")
+                raise InputError(f"{name} is {value!r:.40}; it must be a number")
             if field.type is int and name != "pad_token_id" and value < 1:
-                raise InputError(f"{name} is {value}; it must be at least 1")
+                raise InputError(f"{name} is {value!r:.40}; it must be at least 1")
             if name.endswith("_prob") and not 0 <= value <= 1:
-                raise InputError(f"{name} is {value}; it must be from 0 to 1")
+                raise InputError(f"{name} is {value!r:.40}; it must be from 0 to 1")
+            if field.type is float and not 0 <= value <= sys.float_info.max:  # nor NaN
+                raise InputError(f"{name} is {value!r:.40}; it must be a number from 0 up")
         if not 0 <= self.pad_token_id < self.vocab_size:
             raise InputError(
                 f"pad_token_id is {self.pad_token_id}; it must be from 0 to {self.vocab_size - 1}"
@@ -91,7 +98,12 @@ class BertConfig:
             )
         if self.hidden_act not in HIDDEN_ACTS:
             known = ", ".join(HIDDEN_ACTS)
-            raise InputError(f"hidden_act {self.hidden_act!r} is not one of {known}")
+            raise InputError(f"hidden_act {self.hidden_act!r:.40} is not one of {known}")
+        if len(set(self.labels)) < len(self.labels):
+            double = Counter(self.labels).most_common(1)[0][0]
+            raise InputError(
+                f"two labels have the name {double!r:.40}: give each class a name of its own"
+            )
 
     @property
     def head_size(self) -> int:
@@ -125,20 +137,19 @@ class BertConfig:
         for name, required in _REQUIRED.items():
             if values.get(name, required) not in (required, None):
                 raise CheckpointError(
-                    f"{name} is {values[name]!r}; bertedu computes only {required!r}"
+                    f"{name} is {values[name]!r:.40}; bertedu computes only {required!r}"
                 )
+        if values.get("quantization_config"):
+            raise CheckpointError(
+                "the weights are quantized (quantization_config), and bertedu computes with "
+                "floating-point numbers: save the model unquantized"
+            )
         known = {field.name for field in dataclasses.fields(cls)} - {"labels"}
         sizes = {name: value for name, value in values.items() if name in known}
         if sizes.get("pad_token_id", 0) is None:
             del sizes["pad_token_id"]
-        if "id2label" in values:
-            try:
-                names = {int(index): str(name) for index, name in values["id2label"].items()}
-            except (AttributeError, ValueError) as error:
-                raise CheckpointError("config.json: id2label must map numbers to names") from error
-            sizes["labels"] = tuple(names[index] for index in sorted(names))
-        elif "num_labels" in values:
-            sizes["labels"] = tuple(f"LABEL_{i}" for i in range(values["num_labels"]))
+        if (labels := _labels(values)) is not None:
+            sizes["labels"] = labels
         try:
             return cls(**sizes)
         except InputError as error:
@@ -159,3 +170,30 @@ class BertConfig:
             "id2label": {str(index): name for index, name in enumerate(labels)},
             "label2id": {name: index for index, name in enumerate(labels)},
         }
+
+
+def _labels(values: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Returns the names of the classes, where a config.json says them or how many there are."""
+    named, count = values.get("id2label"), values.get("num_labels")
+    if count is not None and (type(count) is not int or not 1 <= count <= MOST_LABELS):
+        raise CheckpointError(
+            f"config.json: num_labels is {count!r:.40}; it must be from 1 to {MOST_LABELS:,}"
+        )
+    if named is None:
+        return tuple(f"LABEL_{i}" for i in range(count)) if count else None
+    try:
+        names = {int(index): name for index, name in named.items()}
+    except (AttributeError, ValueError) as error:
+        raise CheckpointError("config.json: id2label must map numbers to names") from error
+    if not all(isinstance(name, str) for name in names.values()):
+        raise CheckpointError("config.json: id2label must map numbers to names")
+    if sorted(names) != [*range(len(named))] or len(names) > MOST_LABELS:
+        raise CheckpointError(
+            "config.json: id2label must number its labels 0, 1, 2, ... without a gap, up to "
+            f"{MOST_LABELS:,}"
+        )
+    if count not in (None, len(names)):
+        raise CheckpointError(
+            f"config.json: num_labels is {count}, and id2label names {len(names)}: mend one of them"
+        )
+    return tuple(names[index] for index in range(len(names)))

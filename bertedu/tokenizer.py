@@ -4,27 +4,27 @@ The `tokenizers` package splits; the assembling, `[CLS] A [SEP] B [SEP]`, is don
 `bertedu.wordpiece` shows the splitting step by step.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 
 from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import CheckpointError, InputError
 from bertedu.utils.files import replacing, write_json
+from bertedu.utils.published_tokenizer import ROLES, read
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+SPECIAL_TOKENS = tuple(ROLES.values())
 LONGEST_WORD = 100  # characters; a longer word is [UNK], as in Hugging Face (Google: 200)
 _UNUSED = re.compile(r"\[unused\d+\]")
 
@@ -45,6 +45,10 @@ class _Pieces:
 
 class BertTokenizer:
     """BERT's WordPiece tokenizer.
+
+    Attributes:
+        usual: its splitting is BERT's own, and its vocabulary has no added tokens; False only for
+            some that were published (`from_folder`).
 
     Args:
         vocab: the tokens in the order of their ids, or a mapping from token to id.
@@ -101,54 +105,76 @@ class BertTokenizer:
         )
         self._splitter.pre_tokenizer = BertPreTokenizer()
         self._splitter.add_special_tokens([AddedToken(t, special=True) for t in SPECIAL_TOKENS])
+        self.usual = True
 
     @classmethod
     def from_folder(cls, folder: str | os.PathLike[str]) -> "BertTokenizer":
-        """Returns the tokenizer of a checkpoint folder: its vocab.txt, or its tokenizer.json.
-
-        Whether to lower-case is read from tokenizer_config.json, else tokenizer.json, else yes.
+        """Returns the tokenizer of a checkpoint folder, as transformers reads it.
 
         Raises:
-            CheckpointError: neither file is there, or they cannot be read.
+            CheckpointError: there is none, its files disagree, or it is not BERT's WordPiece.
         """
-        folder = Path(folder)
         try:
-            settings = _read_json(folder / "tokenizer_config.json")
-            fast = _read_json(folder / "tokenizer.json")
-            normalizer = fast.get("normalizer") or {}
-            if (folder / "vocab.txt").is_file():
-                text = (folder / "vocab.txt").read_text(encoding="utf-8")
-                vocab: Any = text.removesuffix("\n").split("\n")
-            elif fast.get("model", {}).get("type") == "WordPiece":
-                vocab = fast["model"]["vocab"]
-            else:
-                raise CheckpointError(
-                    f"{folder} has neither vocab.txt nor a WordPiece tokenizer.json: "
-                    "copy the vocabulary that belongs to the model there"
-                )
-            return cls(
-                vocab,
-                lowercase=settings.get("do_lower_case", normalizer.get("lowercase", True)),
-                strip_accents=settings.get("strip_accents", normalizer.get("strip_accents")),
-                tokenize_chinese_chars=settings.get(
-                    "tokenize_chinese_chars", normalizer.get("handle_chinese_chars", True)
-                ),
-            )
-        except (InputError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            published = read(Path(folder), LONGEST_WORD)
+            tokenizer = cls(published.tokens, **published.switches)  # type: ignore[arg-type]
+            tokenizer._extend(published.splitter, published.added)
+            for token, index in published.ids.items():
+                if tokenizer.vocab.get(token) != index:
+                    raise InputError(
+                        f"the added token {token!r:.40} has the id {index!r:.40}, and the next "
+                        f"free one is {len(published.tokens)}"
+                    )
+            tokenizer.ids("[CLS] a\u0301 \u4f60")  # what cannot split anything is found here
+            return tokenizer
+        except (InputError, CheckpointError) as error:
             raise CheckpointError(f"the tokenizer in {folder} cannot be read: {error}") from error
+        except Exception as error:  # a file that holds other things than it should
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise CheckpointError(
+                f"the tokenizer in {folder} cannot be read ({reason:.80}): copy its files again"
+            ) from error
+
+    def _extend(self, splitter: Tokenizer | None, added: Sequence[AddedToken]) -> None:
+        """Takes another splitter, and tokens that are found in a text before it is split."""
+        own = _state(self._splitter)
+        if splitter is not None:
+            splitter.add_special_tokens([AddedToken(t, special=True) for t in SPECIAL_TOKENS])
+            self._splitter = splitter
+        self._splitter.add_tokens(list(added))
+        self.usual = _state(self._splitter) == own
+        self.vocab = self._splitter.get_vocab()
+        self.tokens = sorted(self.vocab, key=self.vocab.__getitem__)
+        known = self._splitter.get_added_tokens_decoder()
+        self.special_ids |= {index for index, token in known.items() if token.special}
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes vocab.txt and tokenizer_config.json, which transformers also reads."""
+        """Writes what transformers also reads: vocab.txt and tokenizer_config.json.
+
+        Of a tokenizer that is not BERT's usual one, tokenizer.json says how it splits.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        base = self.tokens[: self._splitter.get_vocab_size(with_added_tokens=False)]
         with replacing(folder / "vocab.txt") as temporary:
-            temporary.write_text("\n".join(self.tokens) + "\n", encoding="utf-8")
+            temporary.write_text("\n".join(base) + "\n", encoding="utf-8")
+        for name in ("tokenizer.json", "added_tokens.json", "special_tokens_map.json"):
+            (folder / name).unlink(missing_ok=True)  # of another that was saved here
         settings = {
             "do_lower_case": self.lowercase,
             "strip_accents": self.strip_accents,
             "tokenize_chinese_chars": self.tokenize_chinese_chars,
             "tokenizer_class": "BertTokenizer",
         }
+        if not self.usual:
+            cls, sep = ((token, self.vocab[token]) for token in ("[CLS]", "[SEP]"))
+            self._splitter.post_processor = TemplateProcessing(
+                single="[CLS] $A [SEP]",
+                pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+                special_tokens=[cls, sep],
+            )
+            with replacing(folder / "tokenizer.json") as temporary:
+                temporary.write_text(self._splitter.to_str(), encoding="utf-8")
+            settings |= {**ROLES, "tokenizer_class": "PreTrainedTokenizerFast"}
         write_json(folder / "tokenizer_config.json", settings)
 
     def __len__(self) -> int:
@@ -284,7 +310,8 @@ class BertTokenizer:
                 "the text holds half of a surrogate pair, which is no character: decode it "
                 'with errors="replace"'
             ) from error
-        return _Pieces(text, encoding.ids, encoding.tokens, encoding.offsets)
+        ids = encoding.ids
+        return _Pieces(text, ids, [self.tokens[index] for index in ids], encoding.offsets)
 
     def _assemble(self, first: _Pieces, second: _Pieces | None) -> Encoding:
         cls, sep = (_Pieces("", [self.vocab[t]], [t], [(0, 0)]) for t in ("[CLS]", "[SEP]"))
@@ -321,10 +348,10 @@ def kept_lengths(first: int, second: int, room: int) -> tuple[int, int]:
     return room - room // 2, room // 2
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    values: Any = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(values, dict):
-        raise InputError(f"{path.name} holds a {type(values).__name__}, not settings")
-    return values
+def _state(splitter: Tokenizer) -> str:
+    """Returns all that makes a splitter what it is, but for its vocabulary."""
+    parts = (splitter.normalizer, splitter.pre_tokenizer)
+    states = [None if part is None else part.__getstate__() for part in parts]
+    return repr(
+        (states, splitter.model.max_input_chars_per_word, splitter.get_added_tokens_decoder())
+    )

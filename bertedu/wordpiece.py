@@ -14,6 +14,7 @@ from functools import cache
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from bertedu.errors import InputError
 from bertedu.tokenizer import LONGEST_WORD, SPECIAL_TOKENS, BertTokenizer
 
 CLEAN, CHINESE, ACCENTS, LOWERCASE = STEPS = (
@@ -102,7 +103,7 @@ def wordpiece_trace(text: str, tokenizer: BertTokenizer) -> Trace:
         tokenizer: gives the vocabulary and what is normalised.
 
     Raises:
-        InputError: not a text.
+        InputError: not a text, or a tokenizer that does not split as BERT's own.
 
     Source: google-research/bert tokenization.py, BasicTokenizer and WordpieceTokenizer.
 
@@ -117,6 +118,10 @@ def wordpiece_trace(text: str, tokenizer: BertTokenizer) -> Trace:
         >>> trace.pieces[1]
         Piece(token='##ing', id=7, start=4, end=7)
     """
+    if not tokenizer.usual:
+        raise InputError(
+            "this tokenizer has added tokens, or a normalizer of its own: its steps are not BERT's"
+        )
     tokenizer.ids(text)  # refuses what is no text
     steps = _steps(tokenizer)
     characters: list[Character] = []

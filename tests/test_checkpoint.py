@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -172,7 +173,13 @@ def test_another_architecture_by_its_weights(folder) -> None:
 
 def test_a_lost_part_of_the_encoder(folder) -> None:
     rewrite(folder, lambda w: {n: t for n, t in w.items() if "layer.1." not in n})
-    refused(folder, r"has no bert\.encoder\.layer\.1\..* \(16 of .*, or is not whole")
+    lost = r"bert\.encoder\.layer\.1\.intermediate\.dense\.weight, which config\.json asks for"
+    refused(folder, rf"has no {lost}: .*, or is not whole")
+
+
+def test_a_lost_part_of_a_layer(folder) -> None:
+    rewrite(folder, lambda w: {n: t for n, t in w.items() if "layer.1.attention" not in n})
+    refused(folder, r"has no bert\.encoder\.layer\.1\..* \(10 of .*, or is not whole")
 
 
 def test_nothing_is_loaded_where_something_is_refused(folder) -> None:
@@ -320,3 +327,119 @@ def test_the_environment_names_the_course_checkpoint(folder, monkeypatch, tmp_pa
         CheckpointError, match="BERTEDU_CHECKPOINT names .*none, which is no folder"
     ):
         bertedu.load()
+
+
+def with_config(folder, **values) -> None:
+    known = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(known | values))
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"vocab_size": 10**9},
+        {"hidden_size": 4 * 10**9},
+        {"num_hidden_layers": 10**9},
+        {"intermediate_size": 10**9},
+        {"max_position_embeddings": 10**12},
+        {"type_vocab_size": 10**9},
+        {"hidden_size": 10**40, "num_attention_heads": 1},
+    ],
+    ids=str,
+)
+def test_huge_sizes_are_refused_before_anything_is_built(folder, sizes, monkeypatch) -> None:
+    with_config(folder, **sizes)
+    monkeypatch.setattr(BertModel, "__init__", lambda *_, **__: pytest.fail("it is being built"))
+    refused(folder, "the config asks for|which config.json asks for")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps is nan; it must be a number from 0 up"),
+        ({"hidden_dropout_prob": float("inf")}, "hidden_dropout_prob is inf; it must be from 0"),
+        ({"initializer_range": 10**400}, r"initializer_range is 10+; it must be a number from 0"),
+        ({"hidden_size": [16]}, r"hidden_size is \[16\]; it must be a whole number"),
+        ({"hidden_act": {}}, "hidden_act {} is not one of"),
+        ({"id2label": {"0": "a", "1": "a"}}, "two labels have the name 'a': give each class a"),
+        ({"id2label": {"0": "a", "2": "b"}}, "id2label must number its labels 0, 1, 2, ... with"),
+        ({"id2label": {"0": "a", "1": 3}}, "id2label must map numbers to names"),
+        ({"id2label": {"0": "a", "1": "b"}, "num_labels": 3}, "num_labels is 3, and id2label nam"),
+        ({"id2label": None, "num_labels": 10**9}, "num_labels is 1000000000; it must be from 1 to"),
+        ({"id2label": None, "num_labels": "2"}, "num_labels is '2'; it must be from 1 to 100,000"),
+        ({"quantization_config": {"load_in_8bit": True}}, "the weights are quantized .*: save the"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_config_of_wrong_types_and_numbers(folder, values, message) -> None:
+    with_config(folder, **values)
+    refused(folder, message)
+
+
+def test_json_that_is_too_deep(folder) -> None:
+    (folder / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    refused(folder, r"config\.json is not JSON .*: copy it again")
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.int8, torch.uint8, torch.bool, torch.int64, torch.float8_e4m3fn], ids=str
+)
+def test_weights_that_are_nothing_without_their_scales(folder, dtype) -> None:
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    rewrite(folder, lambda weights: weights | {name: weights[name].to(dtype)})
+    kind = str(dtype).removeprefix("torch.")
+    refused(folder, f"{name} is {kind}, and bertedu computes with floating-point numbers: save the")
+
+
+def test_float64_is_read_and_what_float32_cannot_hold_is_refused(folder) -> None:
+    name = "bert.pooler.dense.bias"
+    rewrite(folder, lambda weights: {n: w.double() for n, w in weights.items()})
+    assert bertedu.load(folder).missing == ()
+    rewrite(folder, lambda weights: weights | {name: weights[name] + 1e300})
+    refused(folder, f"{name} holds NaN or infinity; it cannot be used")
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin", "config.json"])
+def test_what_git_lfs_leaves_in_a_file_s_place(folder, file) -> None:
+    if file.endswith(".bin"):
+        (folder / "model.safetensors").unlink()
+    (folder / file).write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 440473133\n"
+    )
+    refused(folder, rf"{re.escape(file)} only points to the file: run `git lfs pull` in its folder")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_names_that_a_wrapped_model_saved(folder, prefix) -> None:
+    before = bertedu.load(folder)
+    rewrite(folder, lambda weights: {prefix + name: w for name, w in weights.items()})
+    after = bertedu.load(folder)
+    assert after.missing == ()
+    assert torch.equal(after.hidden_states("my dog"), before.hidden_states("my dog"))
+
+
+def test_one_parameter_under_two_names_is_refused_where_they_differ(folder) -> None:
+    name = "bert.pooler.dense.bias"
+    rewrite(folder, lambda weights: weights | {f"module.{name}": weights[name].clone()})
+    assert bertedu.load(folder).missing == ()
+    rewrite(folder, lambda weights: weights | {f"module.{name}": weights[name] + 1})
+    refused(folder, f"holds {name} twice, with different numbers")
+
+
+def test_a_pickle_that_swells_is_refused(folder) -> None:
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    name = "bert.embeddings.word_embeddings.weight"
+    small = weights | {name: torch.zeros(1, 1).expand(13, 16)}
+    torch.save(small, folder / "pytorch_model.bin")
+    assert bertedu.load(folder).missing == ()  # as many bytes as it says
+    torch.save(weights | {name: torch.zeros(1, 1).expand(10**9, 16)}, folder / "pytorch_model.bin")
+    refused(folder, f"{name} is no ordinary tensor; it cannot be used")
+    torch.save(weights, folder / "whole")
+    with (
+        zipfile.ZipFile(folder / "whole") as whole,
+        zipfile.ZipFile(folder / "pytorch_model.bin", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for part in whole.infolist():
+            packed.writestr(part.filename, whole.read(part))
+    refused(folder, "pytorch_model.bin is damaged, or holds more than tensors")

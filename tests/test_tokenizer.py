@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import bertedu
 from bertedu import BertTokenizer, CheckpointError, InputError, collate
 from bertedu.tokenizer import SPECIAL_TOKENS, kept_lengths
+from bertedu.wordpiece import wordpiece_trace
 
 WORDS = [
     "my",
@@ -231,8 +232,16 @@ def test_windows_line_ends_and_tokenizer_json_are_read(tmp_path) -> None:
     assert BertTokenizer.from_folder(tmp_path).tokens == tokens
     (tmp_path / "vocab.txt").unlink()
     vocab = {token: i for i, token in enumerate(tokens)}
-    model = {"model": {"type": "WordPiece", "vocab": vocab}, "normalizer": {"lowercase": False}}
+    model = {
+        "model": {"type": "WordPiece", "vocab": vocab},
+        "normalizer": {"type": "BertNormalizer", "lowercase": False, "clean_text": True,
+                       "handle_chinese_chars": True, "strip_accents": None},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+    }  # fmt: skip
     (tmp_path / "tokenizer.json").write_text(json.dumps(model))
+    with pytest.raises(CheckpointError, match="splits otherwise .* says .do_lower_case.: if the"):
+        BertTokenizer.from_folder(tmp_path)  # transformers takes the default, and lower-cases
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
     again = BertTokenizer.from_folder(tmp_path)
     assert (again.tokens, again.lowercase) == (tokens, False)
 
@@ -255,3 +264,72 @@ def test_a_folder_without_a_usable_tokenizer_is_named(file, content, message, tm
     with pytest.raises(CheckpointError, match=message) as caught:
         BertTokenizer.from_folder(tmp_path)
     assert re.escape(str(tmp_path)) in re.escape(str(caught.value))
+
+
+VOCAB = [*SPECIAL_TOKENS, *WORDS]
+
+
+def write_folder(folder, **files) -> None:
+    """Write vocab.txt, unless it is None, and JSON files by their names."""
+    text = files.pop("vocab", "\n".join(VOCAB) + "\n")
+    if text is not None:
+        (folder / "vocab.txt").write_text(text, encoding="utf-8")
+    for name, values in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"tokenizer_config": {"tokenizer_class": "BertJapaneseTokenizer"}},
+         "it is a BertJapaneseTokenizer, and bertedu reads only BertTokenizer: choose a model"),
+        ({"config": {"tokenizer_class": "XLNetTokenizer"}}, "it is a XLNetTokenizer, and"),
+        ({"tokenizer_config": {"auto_map": {"AutoTokenizer": ["mine.Mine", None]}}},
+         "it is a class of its own, and bertedu reads only"),
+        ({"tokenizer_config": {"tokenizer_class": "PreTrainedTokenizerFast"}},
+         "PreTrainedTokenizerFast, which is nothing without its tokenizer.json"),
+        ({"tokenizer_config": {"do_lower_case": "no"}}, "do_lower_case is 'no'; it must be true"),
+        ({"tokenizer_config": {"cls_token": "<s>"}}, r"its cls_token is '<s>', and bertedu reads"),
+        ({"added_tokens": {"<x>": 99}}, "the added token '<x>' has the id 99, and the next free"),
+        ({"added_tokens": {"<x>": "a"}}, "the added token '<x>' has the id 'a', and the next"),
+        ({"tokenizer_config": {"added_tokens_decoder": {}}, "added_tokens": {"<x>": 17}},
+         "tokenizer_config.json does not have the added token '<x>' where another file has it"),
+        ({"tokenizer_config": {"added_tokens_decoder": {"17": {"content": 3}}}},
+         r"cannot be read \(TypeError: .*\): copy its files again"),
+        ({"tokenizer": {"model": {"type": "WordPiece", "vocab": {"a": 0}}}},
+         "vocab.txt and tokenizer.json differ: delete the one that is not right"),
+        ({"tokenizer": {"model": {"type": "BPE", "vocab": {}}}}, "vocab.txt and tokenizer.json d"),
+        ({"tokenizer": {"model": [1]}}, r"cannot be read \(AttributeError: .*\): copy its files"),
+        ({"vocab": "version https://git-lfs.github.com/spec/v1\n"}, "run `git lfs pull` in its"),
+    ],
+    ids=lambda value: str(value)[:60],
+)  # fmt: skip
+def test_what_is_not_bert_s_tokenizer_is_refused(files, message, tmp_path) -> None:
+    write_folder(tmp_path, **files)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        BertTokenizer.from_folder(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"the tokenizer in {tmp_path} cannot be read")
+
+
+def test_added_tokens_are_read_kept_and_not_explained_as_wordpiece(tmp_path) -> None:
+    write_folder(
+        tmp_path, added_tokens={"<e1>": 17, "</e1>": 18},
+        special_tokens_map={"additional_special_tokens": ["<e1>", "</e1>"]},
+    )  # fmt: skip
+    ours = BertTokenizer.from_folder(tmp_path)
+    assert not ours.usual
+    assert ours.encode("my <e1>dog</e1>").tokens == ["[CLS]", "my", "<e1>", "dog", "</e1>", "[SEP]"]
+    assert len(ours) == 19
+    assert ours.vocab["</e1>"] == 18
+    assert {17, 18} <= ours.special_ids
+    assert ours.decode(ours.ids("my <e1>dog</e1>")) == "my dog"
+    with pytest.raises(InputError, match="added tokens, or a normalizer of its own"):
+        wordpiece_trace("my dog", ours)
+    ours.save(tmp_path)  # over what was there
+    assert not (tmp_path / "added_tokens.json").exists()
+    again = BertTokenizer.from_folder(tmp_path)
+    assert again.ids("<e1>My DOG") == ours.ids("<e1>My DOG") == [17, 5, 6]
+    assert (again.tokens, again.lowercase) == (ours.tokens, True)
+    BertTokenizer(VOCAB).save(tmp_path)
+    assert BertTokenizer.from_folder(tmp_path).usual

@@ -7,6 +7,7 @@ from typing import Any
 
 from bertedu.errors import InputError
 from bertedu.finetuning.model import CHUNK, FineTuned, load
+from bertedu.finetuning.registry import TASKS
 from bertedu.finetuning.tables import Row, json_rows
 
 
@@ -19,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a question and a document",
     )  # fmt: skip
     parser.add_argument(
+        "--task", choices=TASKS, help="of a classifier that transformers fine-tuned: what it reads"
+    )
+    parser.add_argument(
         "--jsonl", nargs="?", const="-", metavar="FILE",
         help="JSON lines in (a file, or standard input), JSON lines out",
     )  # fmt: skip
@@ -28,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
     if bool(args.texts) == bool(args.jsonl):
         raise InputError("give texts, or --jsonl with a file of them, one of the two")
-    tuned = load(args.folder)
+    tuned = load(args.folder, args.task)
     if args.jsonl:
         asked = json_rows(args.jsonl)
         while rows := list(itertools.islice(asked, CHUNK)):  # no file is too long for the memory

@@ -266,8 +266,8 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     return checked
 
 
-def published_model(folder: Path) -> tuple[list[str], tuple[str, ...]]:
-    """Returns the architecture of an adapter that peft wrote, in a list, and names for its classes.
+def published_model(folder: Path) -> dict[str, Any]:
+    """Returns what an adapter that peft wrote means: `architectures`, and names for its `labels`.
 
     Raises:
         CheckpointError: its task is none of ours, or its head is missing.
@@ -282,7 +282,8 @@ def published_model(folder: Path) -> tuple[list[str], tuple[str, ...]]:
     heads = [w for name, w in _read_tensors(folder).items() if name.endswith(ends)]
     if not heads:
         raise CheckpointError(f"{folder / WEIGHTS} has no classifier: it is not a whole adapter")
-    return [names[kind]], tuple(f"LABEL_{i}" for i in range(len(heads[0])))
+    labels = tuple(f"LABEL_{i}" for i in range(len(heads[0])))
+    return {"architectures": [names[kind]], "labels": labels}
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:

@@ -47,6 +47,23 @@ def mend(tags: Sequence[str]) -> tuple[list[str], list[int]]:
     return legal, [i for i, (a, b) in enumerate(zip(tags, legal, strict=True)) if a != b]
 
 
+def bio_of(tags: Sequence[str]) -> list[str]:
+    """Returns BIO tags for those of a scheme that also marks where a slot ends.
+
+    Example:
+        >>> bio_of(["B-city", "E-city", "S-city", "O", "U-day"])  # BIOES, BILOU, BMES
+        ['B-city', 'I-city', 'B-city', 'O', 'B-day']
+    """
+    plain: list[str] = []
+    ended = False
+    for tag in tags:
+        mark, rest = tag[:1], tag[1:]
+        inside = mark in "IELM" and not ended
+        plain.append(tag if mark == OUTSIDE else f"{'I' if inside else 'B'}{rest}")
+        ended = mark in "ELSU"
+    return plain
+
+
 def bridged(tags: Sequence[str], answered: Sequence[int]) -> list[str]:
     """Returns tags in which a slot goes on over words that no token answers for.
 

@@ -78,6 +78,11 @@ class Inference(OneLabel):
     name = "inference"
     example_type = Example
     texts = (PREMISE, HYPOTHESIS)
+    architecture = "BertForSequenceClassification"
+    usual_labels = frozenset(
+        ("entailment", "neutral", "contradiction", "not_entailment", "non_entailment", "equivalent",
+         "not_equivalent", "duplicate", "not_duplicate")
+    )  # fmt: skip
     read = staticmethod(read)
 
     def group(self, example: Example) -> str:

@@ -3,11 +3,11 @@
 It begins as a pretrained encoder under a fresh head (`starting_model`), and ends as a folder.
 """
 
-import json
+import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, overload
@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from bertedu.bert import Bert
 from bertedu.checkpoint import (
+    check_vocabulary,
     load_into,
     load_tokenizer,
+    named,
     read_config,
     read_weights,
-    renamed,
     resolve,
     save_pretrained,
 )
@@ -36,11 +37,12 @@ from bertedu.finetuning.adapters import (
     read_adapter_config,
     save_adapter,
 )
+from bertedu.finetuning.classification import OneLabel
 from bertedu.finetuning.registry import TASKS, task_named
 from bertedu.finetuning.task import Batch, ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import bucketed
-from bertedu.utils.files import write_json
+from bertedu.utils.files import read_json, write_json
 
 Checkpoint = Bert | BertConfig | str | os.PathLike[str]
 """A loaded BERT, a checkpoint's name, or a config, which stands for fresh random weights."""
@@ -73,11 +75,7 @@ def starting_model(
         folder = resolve(bert)
         config, tokenizer, source = read_config(folder), load_tokenizer(folder), str(folder)
         weights = read_weights(folder)
-    if config.vocab_size < len(tokenizer):
-        raise InputError(
-            f"the tokenizer has {len(tokenizer):,} tokens and the model {config.vocab_size:,}: "
-            "they do not belong together"
-        )
+    check_vocabulary(config, tokenizer)
     if dropout is not None:
         config = replace(config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     model = task.head(config)
@@ -257,6 +255,11 @@ class FineTuned(Generic[ExampleT, PredictionT]):
                     name: values[place, : lengths[i]] if values.ndim > 2 else values[place]
                     for name, values in on_cpu.items()
                 }
+                if not all(bool(v.amax(-1).isfinite().all()) for v in outputs[i].values()):
+                    raise CheckpointError(
+                        "the model's output is no finite number: its weights are damaged, or its "
+                        "training diverged"
+                    )
         self.model.train(was_training)
         return outputs
 
@@ -292,14 +295,17 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         write_json(Path(folder) / SETTINGS, settings)
 
 
-def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
+def load(name: str | os.PathLike[str], task: str | None = None) -> FineTuned[Any, Any]:
     """Returns a fine-tuned model from a folder that `FineTuned.save`, or transformers, wrote.
 
     Args:
         name: a folder, or a hub id.
+        task: its name, where transformers wrote the folder and its labels do not tell: whether a
+            classifier reads single texts or pairs.
 
     Raises:
         CheckpointError: it is not there, or is no fine-tuned model of one of the four cases.
+        InputError: it is of another task.
 
     Example:
         >>> load("no/such/folder")
@@ -310,40 +316,54 @@ def load(name: str | os.PathLike[str]) -> FineTuned[Any, Any]:
     adapter = read_adapter_config(folder) if (folder / ADAPTER).is_file() else None
     start = resolve(adapter["base_model_name_or_path"]) if adapter else folder
     config = read_config(start)
-    try:
-        saved: dict[str, Any] = {}
-        if (folder / SETTINGS).is_file():
-            saved = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-            settings = saved["settings"].items()
-            made = {name: tuple(v) if isinstance(v, list) else v for name, v in settings}
-            task = task_named(saved["task"])(**made)
-        else:
-            if adapter:
-                architectures, labels = published_model(folder)
-                config = replace(config, labels=labels)
-            else:
-                values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-                architectures = list(values.get("architectures") or ())
-            task = _published_task(folder, architectures, config)
-        length = min(saved.get("max_length") or task.max_length, config.max_position_embeddings)
-        with torch.device("meta" if adapter else "cpu"):
-            model = task.head(config)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:  # also what is not JSON
-        raise CheckpointError(f"{folder / SETTINGS} cannot be used: {error}") from error
-    base = None
-    if adapter:
-        weights, sha256, tokenizer = _shared(start)
-        if sha256 != saved.get("base_sha256", sha256):
-            raise CheckpointError(
-                f"{folder} was made for another checkpoint than {start}: it would answer nonsense"
-            )
-        base = Base(adapter["base_model_name_or_path"], sha256)
-        load_into(model, weights, may_be_new=task.new, source=start)
-        load_adapter(model, folder)
+    note = folder / SETTINGS
+    sha256 = ""
+    if note.is_file():
+        made, length, metrics = _noted(note)
+        sha256 = read_json(note).get("base_sha256", "")
+        if task not in (None, made.name):
+            raise InputError(f"{folder} was fine-tuned for {made.name}, not for {task}")
     else:
-        load_into(model, folder)
-        tokenizer = BertTokenizer.from_folder(start)
-    return FineTuned(task, model, tokenizer, length, saved.get("metrics"), base)
+        published = published_model(folder) if adapter else read_json(folder / "config.json")
+        config = replace(config, labels=published["labels"]) if adapter else config
+        made, length, metrics = _published_task(folder, config, task, published), None, {}
+    length = min(length or config.max_position_embeddings, config.max_position_embeddings)
+    if adapter:
+        return _adapted(folder, made, config, length, metrics, Base(str(start), sha256))
+    model = made.head(config)
+    load_into(model, folder)
+    if getattr(made, "labels", config.labels) != config.labels:
+        raise CheckpointError(f"{note} and config.json name other labels: copy both again")
+    tokenizer = BertTokenizer.from_folder(folder)
+    check_vocabulary(config, tokenizer)
+    return FineTuned(made, model, tokenizer, length, metrics)
+
+
+def _adapted(
+    folder: Path,
+    task: Task[Any, Any],
+    config: BertConfig,
+    length: int,
+    metrics: dict[str, float],
+    noted: Base,
+) -> FineTuned[Any, Any]:
+    """Returns the model of an adapter's folder, on a base that others may share.
+
+    Raises:
+        CheckpointError: the base is another than the adapter was made for.
+    """
+    shared = _shared(Path(noted.name))
+    if noted.sha256 not in ("", shared.sha256):
+        raise CheckpointError(
+            f"{folder} was made for another checkpoint than {noted.name}: it would answer nonsense"
+        )
+    check_vocabulary(config, shared.tokenizer)
+    with torch.device("meta"):
+        model = task.head(config)
+    load_into(model, shared.weights, may_be_new=task.new, source=noted.name)
+    load_adapter(model, folder)
+    name = read_adapter_config(folder)["base_model_name_or_path"]
+    return FineTuned(task, model, shared.tokenizer, length, metrics, Base(name, shared.sha256))
 
 
 class _Shared(NamedTuple):
@@ -357,18 +377,83 @@ class _Shared(NamedTuple):
 @lru_cache(maxsize=1)
 def _shared(folder: Path) -> _Shared:
     """Returns a checkpoint's weights by our names, their checksum, and its tokenizer."""
-    read = read_weights(folder).items()
-    weights = {ours: weight for name, weight in read if (ours := renamed(name))}
+    weights = named(read_weights(folder), folder)
     return _Shared(weights, base_checksum(weights), BertTokenizer.from_folder(folder))
 
 
-def _published_task(folder: Path, names: Iterable[str], config: BertConfig) -> Task[Any, Any]:
-    """Returns the first task with one of the architectures that a folder names."""
-    known = {task.architecture: task for task in reversed(TASKS.values()) if task.architecture}
-    for name in names:
-        if name in known:
-            return known[name].of_config(config)
-    raise CheckpointError(
-        f"{folder} holds no fine-tuned model: it has neither {SETTINGS} nor an architecture "
-        f"among {', '.join(known)}"
-    )
+def _noted(note: Path) -> tuple[Task[Any, Any], int, dict[str, float]]:
+    """Returns the task, the length and the metrics that `FineTuned.save` noted.
+
+    Raises:
+        CheckpointError: it noted other things.
+    """
+    try:
+        saved = read_json(note)
+        kind = task_named(saved["task"])
+        settings = saved["settings"].items()
+        made = kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in settings})
+        length, metrics = saved.get("max_length") or kind.max_length, saved.get("metrics") or {}
+        for field in fields(made):  # type: ignore[arg-type]  # all tasks are dataclasses
+            _check_type(field.name, getattr(made, field.name), getattr(kind, field.name))
+        _check_type("max_length", length, 0)
+        for name, value in metrics.items():
+            _check_type(name, value, 0.0)
+        if length < 1:
+            raise InputError(f"max_length is {length}; it must be at least 1")
+    except (KeyError, TypeError, AttributeError, InputError, CheckpointError) as error:
+        raise CheckpointError(f"{note} cannot be used: {error}") from error
+    return made, length, metrics
+
+
+def _check_type(name: str, value: Any, like: Any) -> None:
+    """Refuses NaN, and a setting of another type than its default; None stands for a bool."""
+    kinds = {float: (float, int), type(None): (bool, type(None))}.get(type(like), (type(like),))
+    texts = all(isinstance(text, str) for text in value) if isinstance(value, tuple) else True
+    if type(value) not in kinds or not texts or (type(value) is float and math.isnan(value)):
+        raise InputError(f"{name} is {value!r:.40}, of another kind than it should be")
+
+
+def _published_task(
+    folder: Path, config: BertConfig, named: str | None, values: dict[str, Any]
+) -> Task[Any, Any]:
+    """Returns the task of a folder that transformers wrote: by its architecture and its labels.
+
+    Args:
+        folder: for the messages.
+        config: the model's.
+        named: the task that the caller names, or None.
+        values: what its config.json says, or what an adapter of peft's means.
+
+    Raises:
+        CheckpointError: it is none of the four, or another use of the same head.
+        InputError: it is another than the named one.
+    """
+    written = values.get("architectures")
+    written = written if isinstance(written, list) else []
+    known = [kind for kind in TASKS.values() if kind.architecture and kind.architecture in written]
+    if not known:
+        readable = dict.fromkeys(kind.architecture for kind in TASKS.values() if kind.architecture)
+        raise CheckpointError(
+            f"{folder} holds no fine-tuned model: it has neither {SETTINGS} nor an architecture "
+            f"among {', '.join(readable)}"
+        )
+    labels = {label.lower() for label in config.labels}
+    told = [kind for kind in known if labels <= kind.usual_labels]
+    if named is not None:
+        told = [kind for kind in known if kind is task_named(named)]
+        if not told:
+            raise InputError(f"{folder} is a {known[0].architecture}, which is not for {named}")
+    made = (told or known)[0]
+    problem = values.get("problem_type")
+    if issubclass(made, OneLabel) and (
+        config.num_labels < 2 or problem not in (None, "single_label_classification")
+    ):
+        raise CheckpointError(
+            f"{folder} does not choose one of several labels (problem_type {problem!r:.40}, "
+            f"{config.num_labels} in all), and bertedu reads no other classifier: its logits can "
+            "be had by bertedu.from_pretrained(..., bertedu.BertForSequenceClassification)"
+        )
+    try:
+        return made.of_config(config)
+    except InputError as error:
+        raise CheckpointError(f"{folder}: {error}") from error

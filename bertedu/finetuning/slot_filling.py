@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from bertedu.config import BertConfig
 from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import InputError
-from bertedu.finetuning.bio import OUTSIDE, Slot, bridged, mend, slot_scores, slots_of
+from bertedu.finetuning.bio import OUTSIDE, Slot, bio_of, bridged, mend, slot_scores, slots_of
 from bertedu.finetuning.classification import (
     ClassPrediction,
     accuracy,
@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 _TAG = re.compile(r"O|[BI]-.+")
+_ANY_TAG = re.compile(r"O|[BIESLUM]-.+")  # of models that were trained elsewhere
 _MARK = "\0"  # stands for an accent or a vowel sign, which belongs to the letter before it
 _WORD = re.compile(rf"\w[\w{_MARK}]*(?:[.,:'\u2019&/-]\w[\w{_MARK}]*)*|[^\w\s]{_MARK}*")
 
@@ -292,9 +293,13 @@ class SlotFilling(Task[Example, TagPrediction]):
     """A BIO tag for every word, and an intent for the sentence where training has them.
 
     Args:
-        labels: the tags; () = those of the training examples, O first.
+        labels: the tags; () = those of the training examples, O first. A model may have been
+            trained with BIOES, BILOU or BMES; its slots are told in BIO.
         intents: the intents; () = those of the training examples, if any.
         intent: False leaves intents alone.
+
+    Raises:
+        InputError: a label that is no tag.
 
     Example:
         >>> task = SlotFilling().learned_from([Example.from_words(["in", "rome"], ["O", "B-city"])])
@@ -311,6 +316,14 @@ class SlotFilling(Task[Example, TagPrediction]):
     architecture = "BertForTokenClassification"
     new = ("classifier", "intent_classifier", "bert.pooler")
     read = staticmethod(read)
+
+    def __post_init__(self) -> None:
+        """Refuse labels that mark no slots."""
+        if wrong := [label for label in self.labels if not _ANY_TAG.fullmatch(label)]:
+            raise InputError(
+                f"the label {wrong[0]!r:.40} is no tag: slots are marked by O, B-... and I-... "
+                "(or BIOES, BILOU, BMES)"
+            )
 
     @classmethod
     def of_config(cls, config: BertConfig) -> Self:
@@ -396,6 +409,8 @@ class SlotFilling(Task[Example, TagPrediction]):
             probabilities[answered] = outputs[0]["logits"][firsts].softmax(-1)
         best = probabilities.argmax(-1).tolist() if positions else []
         raw = [self.labels[k] if p else OUTSIDE for k, p in zip(best, positions, strict=True)]
+        if not all(map(_TAG.fullmatch, self.labels)):
+            raw = bio_of(raw)
         if not encoding.truncated:
             raw = bridged(raw, answered)
         tags, mended = mend(raw)

@@ -67,7 +67,8 @@ class Task(ABC, Generic[ExampleT, PredictionT]):
         example_type: of its examples.
         texts: for each text of an input, the names of the columns that may hold it; the first is
             the example's own name for it.
-        architecture: what transformers calls a model of this task; "" = it cannot be told.
+        architecture: what transformers calls a model of this task.
+        usual_labels: those by which a model of that architecture is told to be of this task.
         options: fields that the command line sets, and what it says of them.
         new: prefixes of the parameters that a pretrained checkpoint need not hold.
         max_length: tokens of an input, unless a recipe says otherwise.
@@ -78,6 +79,7 @@ class Task(ABC, Generic[ExampleT, PredictionT]):
     example_type: ClassVar[type[Any]]
     texts: ClassVar[tuple[tuple[str, ...], ...]] = (("text", "sentence"),)
     architecture: ClassVar[str] = ""
+    usual_labels: ClassVar[frozenset[str]] = frozenset()
     options: ClassVar[dict[str, str]] = {}
     new: ClassVar[tuple[str, ...]] = ("classifier", "bert.pooler")
     max_length: ClassVar[int] = 128

@@ -11,9 +11,9 @@ from bertedu.bert import HEADS
 from bertedu.checkpoint import (
     load_into,
     load_tokenizer,
+    named,
     read_config,
     read_weights,
-    renamed,
     resolve,
     save_pretrained,
 )
@@ -62,7 +62,7 @@ def average(
     sums: dict[str, Tensor] = {}
     counted: dict[str, float] = {}  # the shares of those that have a tensor
     for folder, share in zip(folders, shares.values(), strict=True):
-        for name, tensor in _named(read_weights(folder)).items():
+        for name, tensor in named(read_weights(folder), folder).items():
             if folder != folders[0] and any(part in name for part in keep):
                 continue
             if tensor.shape != sums.get(name, tensor).shape:
@@ -73,7 +73,3 @@ def average(
     mean = {name: total / counted[name] for name, total in sums.items()}
     load_into(model, mean, may_be_new=HEADS, source=folders[0])
     save_pretrained(model, out, load_tokenizer(folders[0]), dtype)
-
-
-def _named(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {ours: tensor for name, tensor in tensors.items() if (ours := renamed(name))}

@@ -10,6 +10,8 @@ from typing import Any
 
 from bertedu.errors import CheckpointError
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
@@ -37,6 +39,52 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    """Returns the text of one of a checkpoint's files.
+
+    Raises:
+        CheckpointError: it is not UTF-8, cannot be read, or only points to the file.
+    """
+    refuse_pointer(path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is no text that can be read ({error})") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the settings in a JSON file.
+
+    Raises:
+        CheckpointError: it is not JSON, or holds something else.
+    """
+    refuse_pointer(path)
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # not UTF-8 is a ValueError, too
+        raise CheckpointError(f"{path} is not JSON ({error}): copy it again") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} holds a {type(values).__name__}, not settings")
+    return values
+
+
+def refuse_pointer(path: Path) -> None:
+    """Refuses the few lines that git leaves in place of a large file.
+
+    Raises:
+        CheckpointError: git-lfs has not brought the file itself, or it cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_POINTER))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be opened ({error})") from error
+    if start == _POINTER:
+        raise CheckpointError(
+            f"{path} only points to the file: run `git lfs pull` in its folder, which brings it"
+        )
 
 
 def write_json(path: Path, content: Any) -> None:

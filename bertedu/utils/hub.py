@@ -11,7 +11,14 @@ from bertedu.errors import CheckpointError, InputError
 
 HUB = "hub:"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
-HUB_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
+HUB_FILES = (
+    "config.json",
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+)
 SECONDS_TO_ANSWER = 10
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATA_SET = re.compile(r"hub:([^:]+)(?:(?::([^:[]+))?:([^:[]+(?:\[[^]]*\])?))?")
