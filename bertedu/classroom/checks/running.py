@@ -99,7 +99,8 @@ class Reader:
         self.raised: Raised | None = None
         self.last: Any = None
         self._computing, self._waiting = LIMIT, PATIENCE  # seconds that are left
-        self._running, self._ended, self._lock = False, threading.Event(), threading.Lock()
+        self._running, self._interrupted = False, False
+        self._ended, self._lock = threading.Event(), threading.Lock()
 
     def __enter__(self) -> "Reader":
         if callable(self.answer):
@@ -156,6 +157,7 @@ class Reader:
                     self._computing -= computed - before[0]
                     self._waiting -= clock - before[1]
                     if self._computing < 0 or self._waiting < 0:
+                        self._interrupted = True
                         _interrupt(thread, TooLongError)
                         self._computing, self._waiting = AGAIN, AGAIN
 
@@ -168,8 +170,10 @@ class Reader:
         finally:
             with self._lock:
                 self._running = False
-                # What was asked for in the last moment must not come later.
-                _interrupt(threading.get_ident(), None)
+            if self._interrupted:  # an interruption of the last moment shall come now, not later
+                with contextlib.suppress(TooLongError):
+                    for _ in range(20):
+                        time.sleep(0.005)
 
     @contextlib.contextmanager
     def _overheard(self) -> Iterator[None]:
@@ -219,10 +223,10 @@ def _changed(now: Any, before: Any) -> bool:
     return isinstance(before, list | dict) and difference(plain(now), plain(before)) is not None
 
 
-def _interrupt(thread: int, error: type[BaseException] | None) -> None:
-    """Has Python raise an error in a thread at its next step; None takes the request back."""
-    raised = ctypes.py_object(error) if error else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+def _interrupt(thread: int, error: type[BaseException]) -> None:
+    """Has Python raise an error in a thread at its next step."""
+    raised_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    raised_in(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
 def raised(error: BaseException) -> Raised:
