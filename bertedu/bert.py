@@ -17,6 +17,7 @@ from bertedu.errors import CheckpointError, InputError
 from bertedu.heads import IS_NEXT, BertForPreTraining
 from bertedu.model import BertOutput
 from bertedu.tokenizer import BertTokenizer
+from bertedu.utils.validation import check_finite
 
 HEADS = ("cls.", "bert.pooler.")
 """What stands on the encoder; a checkpoint need not hold it."""
@@ -136,7 +137,7 @@ class Bert:
 
         Raises:
             InputError: there is no [MASK], or top_k is not between 1 and V.
-            CheckpointError: the checkpoint has no masked-LM head.
+            CheckpointError: the checkpoint has no masked-LM head, or its numbers ran over.
         """
         self._require("cls.predictions", "fill a [MASK]")
         if not 1 <= top_k <= len(self.tokenizer):
@@ -147,7 +148,7 @@ class Bert:
             raise InputError("the text has no [MASK]: write [MASK] where a word is to be guessed")
         with torch.inference_mode():
             states = self._encoder_output(encoding).last_hidden_state[0, masked]  # [N, H]
-            probs = self.model.cls.predictions(states).softmax(dim=-1)  # [N, V]
+            probs = check_finite(self.model.cls.predictions(states).softmax(dim=-1))  # [N, V]
         best = probs[:, : len(self.tokenizer)].topk(top_k)
         return [
             [Guess(self.tokenizer.tokens[i], p) for p, i in zip(values, ids, strict=True)]
@@ -164,7 +165,8 @@ class Bert:
         self._require("bert.pooler", "judge a next sentence")
         with torch.inference_mode():
             pooled = self._encoder_output(self.encode(text, pair)).pooler_output
-            probs = self.model.cls.seq_relationship(pooled).softmax(dim=-1)  # [1, 2]
+            logits = self.model.cls.seq_relationship(pooled)
+            probs = check_finite(logits.softmax(dim=-1))  # [1, 2]
         return float(probs[0, IS_NEXT])
 
     def hidden_states(self, text: str, pair: str | None = None) -> Tensor:

@@ -41,11 +41,6 @@ from tests.cases import CONFIG, TOKENIZER
 MEMORY = 2**30  # bytes more than before
 SECONDS = 60  # until one folder counts as hanging
 TEXTS = ["w1 good romes", "W2 Bad <x1> wörd, \u4f60 [MASK] in rome.", ""]
-AUTO = {
-    "BertForPreTraining": transformers.BertForPreTraining,
-    "BertForSequenceClassification": transformers.BertForSequenceClassification,
-    "BertForTokenClassification": transformers.BertForTokenClassification,
-}
 JUNK: list[Any] = [
     None, True, False, 0, 1, 2, -1, 3.5, float("nan"), float("inf"), 10**9, 10**30, 10**400, "",
     "x", [], [1], ["O", "x"], {}, {"0": "a"}, {"type": "Sequence"}, [[[[]]]], "\ud800", "a\nb",
@@ -341,8 +336,8 @@ def peak() -> int:
 Numbers = list[tuple[list[int], torch.Tensor]]
 
 
-def ours(folder: Path, kind: str) -> Numbers:
-    """Returns what bertedu makes of a folder: ids and logits of each text."""
+def ours(folder: Path, kind: str) -> tuple[str, Numbers]:
+    """Returns what bertedu makes of a folder: the model's class, ids and logits of each text."""
     if kind == "pretraining":
         bert = bertedu.load(folder)
         bert.fill_mask("w1 [MASK]", top_k=1)
@@ -351,19 +346,18 @@ def ours(folder: Path, kind: str) -> Numbers:
         tuned = load(folder)
         tuned.predict([(t, t) for t in TEXTS] if tuned.task.name == "inference" else TEXTS)
         model, tokenizer = tuned.model, tuned.tokenizer
-    return numbers(model, tokenizer, lambda text: tokenizer.encode(text).input_ids.tolist())
+    found = numbers(model, lambda text: tokenizer.encode(text).input_ids.tolist())
+    return type(model).__name__, found
 
 
-def theirs(folder: Path) -> Numbers:
-    """Returns what transformers makes of it."""
-    values = json.loads((folder / "config.json").read_text())
-    name = (values.get("architectures") or ["BertForPreTraining"])[0]
-    model = AUTO[name].from_pretrained(folder, dtype=torch.float32).eval()
+def theirs(folder: Path, name: str) -> Numbers:
+    """Returns what transformers' class of that name makes of it."""
+    model = getattr(transformers, name).from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    return numbers(model, tokenizer, lambda text: tokenizer(text)["input_ids"])
+    return numbers(model, lambda text: tokenizer(text)["input_ids"])
 
 
-def numbers(model: Any, tokenizer: Any, encode: Callable[[str], list[int]]) -> Numbers:
+def numbers(model: Any, encode: Callable[[str], list[int]]) -> Numbers:
     found = []
     for text in TEXTS:
         ids = encode(text)
@@ -382,10 +376,17 @@ def same(one: Numbers, other: Numbers) -> bool:
     )
 
 
-def outcome(folder: Path, kind: str, before: Numbers) -> str:
-    """Returns "refused", "equal", "undone", or what went wrong."""
+def outcome(folder: Path, kind: str, before: Numbers, excused: bool) -> str:
+    """Returns "refused", "equal", "undone", or what went wrong.
+
+    Args:
+        folder: a damaged one.
+        kind: of the good one.
+        before: the good one's numbers.
+        excused: transformers may refuse what does not matter here, such as a missing decoder.
+    """
     try:
-        found = ours(folder, kind)
+        model, found = ours(folder, kind)
     except (CheckpointError, InputError) as error:
         message = str(error)
         lines = "\n" in message or len(message) > 700
@@ -393,12 +394,12 @@ def outcome(folder: Path, kind: str, before: Numbers) -> str:
     except Exception as error:  # noqa: BLE001 (that is what is looked for)
         return f"WRONG: {type(error).__name__}: {str(error)[:200]}"
     try:
-        right = theirs(folder)
+        right = theirs(folder, model)
     except Exception as error:  # noqa: BLE001 (whatever transformers cannot read)
         right, reason = [], f"{type(error).__name__}: {str(error)[:100]}"
     if right and same(found, right):
         return "equal"
-    if same(found, before):
+    if same(found, before) and (right or excused):
         return "undone"
     return f"WRONG: other numbers than transformers{'' if right else f' ({reason})'}"
 
@@ -415,8 +416,8 @@ def fuzz(count: int, seed: int = 0, report: Callable[[str], None] = print) -> Co
         before = {}
         for kind in kinds:
             good(base / kind, kind)
-            before[kind] = ours(base / kind, kind)
-            assert same(before[kind], theirs(base / kind)), kind
+            name, before[kind] = ours(base / kind, kind)
+            assert same(before[kind], theirs(base / kind, name)), kind
         for number in range(count):
             rng = random.Random(f"{seed}-{number}")
             kind, folder = rng.choice(kinds), base / "damaged"
@@ -428,7 +429,7 @@ def fuzz(count: int, seed: int = 0, report: Callable[[str], None] = print) -> Co
             peak()
             start = peak()
             faulthandler.dump_traceback_later(SECONDS, exit=True)
-            ended = outcome(folder, kind, before[kind])
+            ended = outcome(folder, kind, before[kind], odd_tokenizer not in accidents)
             faulthandler.cancel_dump_traceback_later()
             if peak() - start > MEMORY:
                 ended = "WRONG: more than a gigabyte"

@@ -7,7 +7,9 @@ import torch
 
 import bertedu
 from bertedu import (
+    Bert,
     BertConfig,
+    BertForPreTraining,
     BertForSequenceClassification,
     BertForTokenClassification,
     CheckpointError,
@@ -191,5 +193,17 @@ def test_numbers_that_overflow_are_no_prediction() -> None:
     model = task.head(CONFIG)
     torch.nn.init.constant_(model.bert.pooler.dense.weight, 3e38)
     torch.nn.init.constant_(model.classifier.weight, 3e38)
-    with pytest.raises(CheckpointError, match="the model's output is no finite number: its weight"):
+    with pytest.raises(CheckpointError, match="the model's answer is no finite number: its weigh"):
         FineTuned(task, model, TOKENIZER, 40).predict(SENTENCE)
+
+
+def test_guesses_that_overflow_are_none() -> None:
+    model = BertForPreTraining(CONFIG)
+    torch.nn.init.constant_(model.cls.predictions.bias, 3e38)
+    torch.nn.init.constant_(model.cls.seq_relationship.bias, float("inf"))
+    bert = Bert(model, TOKENIZER)
+    assert bert.fill_mask("w1 [MASK]", top_k=1)
+    torch.nn.init.constant_(model.cls.predictions.transform.LayerNorm.bias, 3e38)
+    for ask in (lambda: bert.fill_mask("w1 [MASK]"), lambda: bert.next_sentence("w1", "w2")):
+        with pytest.raises(CheckpointError, match="is no finite number"):
+            ask()

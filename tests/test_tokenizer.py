@@ -282,10 +282,10 @@ def write_folder(folder, **files) -> None:
     ("files", "message"),
     [
         ({"tokenizer_config": {"tokenizer_class": "BertJapaneseTokenizer"}},
-         "it is a BertJapaneseTokenizer, and bertedu reads only BertTokenizer: choose a model"),
-        ({"config": {"tokenizer_class": "XLNetTokenizer"}}, "it is a XLNetTokenizer, and"),
+         "its class is 'BertJapaneseTokenizer', and bertedu reads only BertTokenizer: choose a"),
+        ({"config": {"tokenizer_class": "XLNetTokenizer"}}, "its class is 'XLNetTokenizer', and"),
         ({"tokenizer_config": {"auto_map": {"AutoTokenizer": ["mine.Mine", None]}}},
-         "it is a class of its own, and bertedu reads only"),
+         "its class is 'its own', and bertedu reads only"),
         ({"tokenizer_config": {"tokenizer_class": "PreTrainedTokenizerFast"}},
          "PreTrainedTokenizerFast, which is nothing without its tokenizer.json"),
         ({"tokenizer_config": {"do_lower_case": "no"}}, "do_lower_case is 'no'; it must be true"),

@@ -43,6 +43,7 @@ from bertedu.finetuning.task import Batch, ExampleT, Feature, PredictionT, Task,
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import bucketed
 from bertedu.utils.files import read_json, write_json
+from bertedu.utils.validation import check_finite
 
 Checkpoint = Bert | BertConfig | str | os.PathLike[str]
 """A loaded BERT, a checkpoint's name, or a config, which stands for fresh random weights."""
@@ -255,11 +256,8 @@ class FineTuned(Generic[ExampleT, PredictionT]):
                     name: values[place, : lengths[i]] if values.ndim > 2 else values[place]
                     for name, values in on_cpu.items()
                 }
-                if not all(bool(v.amax(-1).isfinite().all()) for v in outputs[i].values()):
-                    raise CheckpointError(
-                        "the model's output is no finite number: its weights are damaged, or its "
-                        "training diverged"
-                    )
+                for values in outputs[i].values():
+                    check_finite(values)
         self.model.train(was_training)
         return outputs
 

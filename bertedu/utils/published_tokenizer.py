@@ -72,8 +72,8 @@ def read(folder: Path, longest: int) -> Published:
     kind = settings.get("tokenizer_class") or _json(folder / "config.json").get("tokenizer_class")
     if kind not in (None, *BERT, *ANY) or "auto_map" in settings:
         raise InputError(
-            f"it is a {kind or 'class of its own'!s:.60}, and bertedu reads only BertTokenizer: "
-            "choose a model with that one"
+            f"its class is {kind or 'its own'!r:.60}, and bertedu reads only BertTokenizer: choose "
+            "a model with that one"
         )
     old = {} if "added_tokens_decoder" in settings else _json(folder / "special_tokens_map.json")
     for role, usual in ROLES.items():
@@ -83,7 +83,7 @@ def read(folder: Path, longest: int) -> Published:
     added, ids = _added(settings, old, fast, _json(folder / "added_tokens.json"))
     if kind in ANY:
         if not fast:
-            raise InputError(f"it is a {kind}, which is nothing without its tokenizer.json")
+            raise InputError(f"its class is {kind}, which is nothing without its tokenizer.json")
         splitter = _splitter(folder / "tokenizer.json", tokens)
         return Published(tokens, _switches_of(fast), splitter, added, ids)
     return Published(tokens, _switches(settings, fast, longest), None, added, ids)

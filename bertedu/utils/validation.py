@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from bertedu.config import BertConfig
-from bertedu.errors import InputError
+from bertedu.errors import CheckpointError, InputError
 
 IGNORED = -100
 """The label of a position, or a pair, that the loss leaves out."""
@@ -113,3 +113,23 @@ def check_labels(name: str, labels: Tensor, shape: torch.Size, classes: int) -> 
             f"{name} holds {int(wrong[0])}; they go from 0 to {classes - 1}, or are {IGNORED} "
             "where nothing is counted"
         )
+
+
+def check_finite(answer: Tensor) -> Tensor:
+    """Returns a model's answer, of which some choice must be finite along the last axis.
+
+    Raises:
+        CheckpointError: the numbers ran over.
+
+    Example:
+        >>> check_finite(torch.tensor([2.0, float("nan")]))
+        Traceback (most recent call last):
+        bertedu.errors.CheckpointError: the model's answer is no finite number: its weights are
+        damaged, or its training diverged
+    """
+    if not bool(answer.amax(-1).isfinite().all()):
+        raise CheckpointError(
+            "the model's answer is no finite number: its weights are damaged, or its training "
+            "diverged"
+        )
+    return answer

@@ -14,6 +14,7 @@ from tokenizers.processors import TemplateProcessing
 import bertedu
 from bertedu.finetuning import load
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
+from tests.fuzz_checkpoints import fuzz
 from tests.parity.reference import CONFIGS, assert_close, twins
 
 WORDS = [*SPECIAL_TOKENS, "my", "dog", "##s", "My", "cafe", "café", "Café", "##e", "博", "推", "[",
@@ -241,3 +242,12 @@ def test_a_wrapped_model_is_the_model(prefix, folder) -> None:
     right = logits(theirs, tokenizer, "my cute dog").softmax(-1)
     found = load(folder).predict("my cute dog").probabilities
     assert_close(torch.tensor([*found.values()]), right)
+
+
+def test_a_few_damaged_folders_end_in_a_sentence_or_in_transformers_numbers(recwarn) -> None:
+    """`make fuzz` opens 200."""
+    told: list[str] = []
+    ends = fuzz(12, seed=5, report=told.append)
+    assert told == []
+    assert ends["refused"]
+    assert ends["equal"]
