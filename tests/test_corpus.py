@@ -69,6 +69,7 @@ JSON_LINES = "".join(
         ("a.jsonl.xz", JSON_LINES),
         ("windows.txt", TEXT.replace("\n", "\r\n")),
         ("marked.txt", "\ufeff" + TEXT),
+        ("old_mac.txt", TEXT.replace("\n", "\r")),
         ("empty_lines.txt", "\n \n" + TEXT.replace("\n\n", "\n\t\n\n\n") + "\n\n"),
         ("no_last_newline.txt", TEXT.rstrip()),
     ],
@@ -272,7 +273,7 @@ def test_a_file_mended_after_an_error_is_read_again_from_its_start(tmp_path: Pat
     source = three_files(tmp_path / "in")
     good = (source / "c.jsonl").read_text("utf-8")
     write(source / "c.jsonl", good + "\nnonsense\n")
-    with pytest.raises(InputError, match=r"c\.jsonl has no"):
+    with pytest.raises(InputError, match=r"c\.jsonl:7 has no"):
         build(source, tmp_path / "ids", block_characters=150)
     write(source / "c.jsonl", good)
     build(source, tmp_path / "ids", block_characters=150)
@@ -307,15 +308,16 @@ def bad_files() -> Iterator[Any]:
     yield pytest.param("a.txt", b" \n\n\t\n", "no document", id="blank")
     yield pytest.param("a.txt", "\u200b\n".encode(), "no document", id="without a token")
     bad_byte = long_text.encode() + b"caf\xe9\n"
-    yield pytest.param("a.txt", bad_byte, r"not UTF-8 at byte 853;", id="latin-1")
-    yield pytest.param("a.txt", "dog".encode("utf-16"), "not UTF-8 at byte 0;", id="utf-16")
+    yield pytest.param("a.txt", bad_byte, r"a\.txt:101: this line is not utf-8", id="latin-1")
+    yield pytest.param("a.txt", bytes(99), "full of zero bytes", id="zeros")
+    yield pytest.param("a.txt", lzma.compress(b"My dog."), "is an .xz file, not", id="misnamed")
     packed = lzma.compress(bad_byte)
-    yield pytest.param("a.txt.xz", packed, r"not UTF-8 at byte 853;", id="packed latin-1")
+    yield pytest.param("a.txt.xz", packed, r"xz:101: this line is not utf-8", id="packed latin-1")
     yield pytest.param("a.txt.xz", packed[:-20], r"not a whole \.xz", id="cut .xz")
     yield pytest.param("a.txt.xz", b"My dog.", r"not a whole \.xz", id="no .xz")
     for line in ("{", '{"body": "My dog."}', '{"text": 3}', '["text"]', "3", '{"text": "\\ud800"}'):
         content = f'{{"text": "My dog."}}\n{line}\n'.encode()
-        yield pytest.param("a.jsonl", content, f"ends at byte {len(content)};", id=line)
+        yield pytest.param("a.jsonl", content, r"a\.jsonl:2 has no", id=line)
     yield pytest.param("a.csv", b"My dog.", r"does not end in \.txt", id="suffix")
 
 

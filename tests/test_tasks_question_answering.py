@@ -90,7 +90,7 @@ def test_an_answer_that_is_not_there_is_counted_and_not_learned(answer, tmp_path
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"data": [', r"a\.json:1: this is not JSON"),
+        ('{"data": [', r"a\.json:1: this line is not JSON"),
         ('{"questions": []}', "not SQuAD's form"),
         ("[]", "not SQuAD's form"),
         (squad([{"start": 3}]), r"question q1: an answer needs text and start"),
