@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 from bertedu.errors import InputError
 from bertedu.utils.hub import HUB, data_set
-from bertedu.utils.lines import LONGEST, text_lines, whole_text
+from bertedu.utils.lines import LONGEST, Refused, raised, text_lines, whole_text
 
 Columns = Mapping[str, str]
 """What a file calls a column, or its number from 1, by what we call it; {} = the usual names."""
@@ -258,39 +258,55 @@ def check_columns(named: Columns, *known: str) -> None:
         raise InputError(f"--columns names {wrong[0]!r}; the columns are {', '.join(known)}")
 
 
-def json_rows(path: str | Path, encoding: str = "utf-8") -> Iterator[Row]:
+def json_rows(
+    path: str | Path, encoding: str = "utf-8", refused: Refused = raised
+) -> Iterator[Row]:
     """Yields the objects of a file with one a line, or of one JSON array.
 
+    Args:
+        path: of the file.
+        encoding: of the file.
+        refused: is told of a line that is not one JSON object.
+
     Raises:
-        InputError: a line that is not one JSON object.
+        InputError: there is no such file, or it is of another kind.
     """
-    if Path(path).suffix == ".json":
-        whole = whole_text(path, encoding)
-        try:
-            content = json.loads(whole)
-        except (ValueError, RecursionError):
-            content = None  # objects, one a line, or what is refused below by its line
-        if isinstance(content, dict) and isinstance(content.get("data"), list):
-            content = content["data"]
-        if isinstance(content, list):
-            yield from _items(content, f"{path}:1")
-            return
-    lines = text_lines(path, encoding, None if Path(path).suffix == ".json" else LONGEST)
+    if Path(path).suffix == ".json" and (items := _array(whole_text(path, encoding))) is not None:
+        yield from _items(items, f"{path}:1", refused)
+        return
+    longest = None if Path(path).suffix == ".json" else LONGEST
+    lines = text_lines(path, encoding, longest, refused)
     for where, line in lines:
         if not line.strip():
             continue
-        if line.lstrip().startswith("["):
-            yield from _items(parsed("\n".join([line, *(more for _, more in lines)]), where), where)
-        else:
-            yield from _items([parsed(line, where)], where)
+        try:
+            value = parsed(line, where)
+        except InputError as error:
+            if not line.startswith("["):
+                refused(error)
+                continue
+            value = parsed("\n".join([line, *(more for _, more in lines)]), where)
+        yield from _items(value if isinstance(value, list) else [value], where, refused)
 
 
-def _items(values: list[Any], where: str) -> Iterator[Row]:
+def _array(text: str) -> list[Any] | None:
+    """Returns the items of one JSON array, which may be an object's "data"."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(content, dict):
+        content = content.get("data", content)
+    return content if isinstance(content, list) else [content]
+
+
+def _items(values: list[Any], where: str, refused: Refused) -> Iterator[Row]:
     for number, value in enumerate(values, start=1):
-        if not isinstance(value, dict):
-            raise InputError(f"{where}: this line is no JSON object: {{...}} is needed")
-        place = where if len(values) == 1 else f"{where}, item {number}"
-        yield Row(place, {name.lower(): cell for name, cell in value.items()})
+        if isinstance(value, dict):
+            place = where if len(values) == 1 else f"{where}, item {number}"
+            yield Row(place, {name.lower(): cell for name, cell in value.items()})
+        else:
+            refused(InputError(f"{where}: this line is no JSON object: {{...}} is needed"))
 
 
 def parsed(text: str, where: str) -> Any:

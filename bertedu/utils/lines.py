@@ -6,8 +6,9 @@ All data files are decoded here, and nowhere else.
 import codecs
 import contextlib
 import io
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,7 @@ LONGEST = 1_000_000
 """Characters of a line, or of a text to be tokenized; a token needs some hundred bytes."""
 CURE = "name the file's encoding (--encoding latin-1, for example), or convert it to UTF-8"
 
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: no text has one alone
 _MARKS = (  # UTF-32's first, since it begins as UTF-16's does
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -40,8 +42,20 @@ _NO_TEXT = (
 )
 
 
+Refused = Callable[[InputError], None]
+"""Is told of what cannot be used; where it returns, the next is read."""
+
+
+def raised(error: InputError) -> None:
+    """Lets what cannot be used end the reading."""
+    raise error
+
+
 def text_lines(
-    path: str | Path, encoding: str = "utf-8", longest: int | None = LONGEST
+    path: str | Path,
+    encoding: str = "utf-8",
+    longest: int | None = LONGEST,
+    refused: Refused = raised,
 ) -> Iterator[tuple[str, str]]:
     r"""Yields each line of a file, or of standard input ("-"), with its place, as `file:3`.
 
@@ -49,6 +63,7 @@ def text_lines(
         path: of the file.
         encoding: where the file does not begin with a mark that tells its own.
         longest: characters of a line; a longer one is refused. None = any.
+        refused: is told of a line in another encoding, or too long.
 
     Raises:
         InputError: there is no such file, it is of another kind, or a line in another encoding.
@@ -61,10 +76,13 @@ def text_lines(
         ['one', 'two']
     """
     if str(path) == "-":
-        yield from decoded(sys.stdin.buffer, "standard input", encoding, longest)
+        if sys.stdin:  # None: it was closed
+            yield from decoded(
+                sys.stdin.buffer, "standard input", encoding, longest, refused=refused
+            )
         return
     with opened(path) as file:
-        yield from decoded(file, str(path), encoding, longest)
+        yield from decoded(file, str(path), encoding, longest, refused=refused)
 
 
 @contextlib.contextmanager
@@ -97,6 +115,7 @@ def decoded(
     *,
     cut: bool = False,
     cure: str = CURE,
+    refused: Refused = raised,
 ) -> Iterator[tuple[str, str]]:
     """Yields each line of an open file with its place.
 
@@ -107,6 +126,7 @@ def decoded(
         longest: characters of a line; None = any.
         cut: a longer line is cut at a blank and comes in parts, instead of being refused.
         cure: what to do about another encoding.
+        refused: is told of a line in another encoding, or too long.
 
     Raises:
         InputError: the file is of another kind, or a line in another encoding or too long.
@@ -123,18 +143,22 @@ def decoded(
     number, rest = 1, ""
     try:
         while line := rest + text.readline(-1 if longest is None else longest + 1 - len(rest)):
-            line.isascii() or line.encode("utf-8")
-            rest, ended = "", line.endswith(newline)
-            if longest is not None and len(line.rstrip("\r\n")) > longest:
-                if not cut:
-                    raise InputError(
-                        f"{name}:{number}: this line is longer than {longest:,} characters: "
-                        "put each example on a line of its own"
-                    )
+            where, rest = f"{name}:{number}", ""
+            if longest is not None and cut and len(line.rstrip("\r\n")) > longest:
                 at = line.rfind(" ", longest // 2) + 1 or len(line)
-                line, rest, ended = line[:at], line[at:], False
-            yield f"{name}:{number}", line.removeprefix("\ufeff").rstrip("\r\n")
-            number += ended
+                line, rest = line[:at], line[at:]
+            elif longest is not None and len(line.rstrip("\r\n")) > longest:
+                while not line.endswith(newline) and (line := text.readline(longest)):
+                    pass  # its rest
+                refused(InputError(f"{where}: this line is longer than {longest:,} characters: "
+                                   "is each example on a line of its own?"))  # fmt: skip
+                number += 1
+                continue
+            number += line.endswith(newline)
+            if not line.isascii() and _HALF.search(line):
+                refused(InputError(f"{where}: this line is not {known}: {cure}"))
+            else:
+                yield where, line.removeprefix("\ufeff").rstrip("\r\n")
     except UnicodeError as error:
         raise InputError(f"{name}:{number}: this line is not {known}: {cure}") from error
     finally:
