@@ -310,6 +310,8 @@ def _conll(path: Path, encoding: str, columns: Columns) -> Iterator[Example]:
     sentences = [sentence for sentence in sentences if sentence]
     if sentences and sentences[0][0][1][-1].lower() in (*TAGS, *SLOTS, "tag", "ner"):
         del sentences[0][0]  # a header
+        sentences = [sentence for sentence in sentences if sentence]
+    width = len(sentences[0][0][1]) if sentences else 0
     word = int(_is_numbered(sentences))
     try:
         word, tag = (int(columns.get(name, at)) - (name in columns) for name, at in
@@ -319,8 +321,8 @@ def _conll(path: Path, encoding: str, columns: Columns) -> Iterator[Example]:
     for sentence in sentences:
         words, tags = [], []
         for where, cells in sentence:
-            right = len(cells) > max(word, tag, 1) and _ANY_TAG.fullmatch(cells[tag])
-            if not right:
+            right = len(cells) == width > max(word, tag, 1) and _ANY_TAG.fullmatch(cells[tag])
+            if not right:  # also "New York B-LOC" where other words are one, as York would be lost
                 told = " ".join(cells)[:60]
                 raise InputError(
                     f"{where}: {told!r} is not a word and, last, its tag: O, B-... or I-... (where "

@@ -137,6 +137,8 @@ def table(
         return _numbered(rows, named)
     where, header = next(rows, (str(path), [""]))
     names = [name.strip().strip('"').lower() for name in header]
+    if twice := [name for name in (*columns, *others) if names.count(name) > 1]:
+        raise InputError(f"{where}: two columns are called {twice[0]}: rename one")
     if named or set(columns) & set(names):
         return _renamed(_with_header(names, rows), named)
     if len(names) > 1 and set(others) & set(names):

@@ -158,7 +158,7 @@ def decoded(
             if not line.isascii() and _HALF.search(line):
                 refused(InputError(f"{where}: this line is not {known}: {cure}"))
             else:
-                yield where, line.removeprefix("\ufeff").rstrip("\r\n")
+                yield where, line.lstrip("\ufeff").rstrip("\r\n")
     except UnicodeError as error:
         raise InputError(f"{name}:{number}: this line is not {known}: {cure}") from error
     finally:
