@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from bertedu.errors import InputError
 from bertedu.pretraining.corpus import Corpus, split_sentences
+from bertedu.pretraining.sources import Source, blocks
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
 
 WORDS = ["my", "dog", "is", "hairy", "cute", "it", "likes", "play", "##ing", ".", "!", "?", ","]
@@ -69,6 +70,7 @@ JSON_LINES = "".join(
         ("a.jsonl.xz", JSON_LINES),
         ("windows.txt", TEXT.replace("\n", "\r\n")),
         ("marked.txt", "\ufeff" + TEXT),
+        ("old_mac.txt", TEXT.replace("\n", "\r")),
         ("empty_lines.txt", "\n \n" + TEXT.replace("\n\n", "\n\t\n\n\n") + "\n\n"),
         ("no_last_newline.txt", TEXT.rstrip()),
     ],
@@ -77,6 +79,24 @@ def test_every_source_gives_the_same_documents(tmp_path: Path, name: str, text: 
     corpus = build(write(tmp_path / name, text), tmp_path / "ids")
     assert tokens_of(corpus) == DOCUMENTS
     assert repr(corpus) == "Corpus(2 documents, 4 sentences, 17 tokens)"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_a_text_in_another_encoding_gives_the_same(tmp_path: Path, encoding: str) -> None:
+    for name, text in (("a.txt", TEXT), ("a.jsonl", JSON_LINES)):
+        (tmp_path / name).write_bytes(text.encode(encoding))
+        corpus = build(tmp_path / name, tmp_path / f"{name} ids")
+        assert tokens_of(corpus) == DOCUMENTS
+
+
+def test_a_long_line_is_cut_at_a_blank(tmp_path: Path) -> None:
+    text = "dog " * 600_000  # 2.4 MB without a line's end
+    found = list(blocks(Source(str(write(tmp_path / "a.txt", text))), 0, 1 << 20))
+    assert [len(block.paragraphs) for block in found] == [2, 1]
+    words = [word for block in found for line in block.paragraphs for word in line.split()]
+    assert words == ["dog"] * 600_000
+    (last,) = blocks(Source(str(tmp_path / "a.txt")), 2, 1 << 20)
+    assert last.paragraphs == found[1].paragraphs
 
 
 def test_arrays_are_plain_numpy_files_read_from_disk(tmp_path: Path) -> None:
@@ -139,6 +159,8 @@ def test_folders_are_read_in_order_and_files_can_be_left_out(tmp_path: Path) -> 
     write(tmp_path / "in/a/z.jsonl.xz", '{"text": "My dog."}')
     write(tmp_path / "in/README.txt", "Cute!")
     write(tmp_path / "in/table.tsv", "no\ttext")
+    for hidden in ("._a.txt", ".b.txt", ".ipynb_checkpoints/b-checkpoint.txt", "__MACOSX/a.txt"):
+        write(tmp_path / "in" / hidden, "Cute!")
     corpus = build(tmp_path / "in", tmp_path / "ids", exclude=["README*"])
     assert tokens_of(corpus) == [["my dog ."], ["it is ."]]
     first, second = corpus.info["sources"]
@@ -272,7 +294,7 @@ def test_a_file_mended_after_an_error_is_read_again_from_its_start(tmp_path: Pat
     source = three_files(tmp_path / "in")
     good = (source / "c.jsonl").read_text("utf-8")
     write(source / "c.jsonl", good + "\nnonsense\n")
-    with pytest.raises(InputError, match=r"c\.jsonl has no"):
+    with pytest.raises(InputError, match=r"c\.jsonl:7 has no"):
         build(source, tmp_path / "ids", block_characters=150)
     write(source / "c.jsonl", good)
     build(source, tmp_path / "ids", block_characters=150)
@@ -307,15 +329,16 @@ def bad_files() -> Iterator[Any]:
     yield pytest.param("a.txt", b" \n\n\t\n", "no document", id="blank")
     yield pytest.param("a.txt", "\u200b\n".encode(), "no document", id="without a token")
     bad_byte = long_text.encode() + b"caf\xe9\n"
-    yield pytest.param("a.txt", bad_byte, r"not UTF-8 at byte 853;", id="latin-1")
-    yield pytest.param("a.txt", "dog".encode("utf-16"), "not UTF-8 at byte 0;", id="utf-16")
+    yield pytest.param("a.txt", bad_byte, r"a\.txt:101: this line is not utf-8", id="latin-1")
+    yield pytest.param("a.txt", bytes(99), "full of zero bytes", id="zeros")
+    yield pytest.param("a.txt", lzma.compress(b"My dog."), "is an .xz file, not", id="misnamed")
     packed = lzma.compress(bad_byte)
-    yield pytest.param("a.txt.xz", packed, r"not UTF-8 at byte 853;", id="packed latin-1")
+    yield pytest.param("a.txt.xz", packed, r"xz:101: this line is not utf-8", id="packed latin-1")
     yield pytest.param("a.txt.xz", packed[:-20], r"not a whole \.xz", id="cut .xz")
     yield pytest.param("a.txt.xz", b"My dog.", r"not a whole \.xz", id="no .xz")
     for line in ("{", '{"body": "My dog."}', '{"text": 3}', '["text"]', "3", '{"text": "\\ud800"}'):
         content = f'{{"text": "My dog."}}\n{line}\n'.encode()
-        yield pytest.param("a.jsonl", content, f"ends at byte {len(content)};", id=line)
+        yield pytest.param("a.jsonl", content, r"a\.jsonl:2 has no", id=line)
     yield pytest.param("a.csv", b"My dog.", r"does not end in \.txt", id="suffix")
 
 

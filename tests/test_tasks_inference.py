@@ -23,13 +23,46 @@ RAIN = Example("It rains.", "It is wet.", "entailment")
         ("rte.csv", 'premise,hypothesis,label\n"It rains.",It is wet.,entailment\n'),
         ("snli.jsonl", ('{"sentence1": "It rains.", "sentence2": "It is wet.", "gold_label": '
          '"entailment"}\n{"sentence1": "a", "sentence2": "b", "gold_label": "-"}\n')),
+        ("numbers.csv", ("premise,hypothesis,label\nIt rains.,It is wet.,entailment\n"
+         "It rains.,Ann sings.,-\n")),
+        ("sick.txt", ("pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n"
+         "1\tIt rains.\tIt is wet.\tentailment\n")),
+        ("array.json", ('[{"premise": "It rains.", "hypothesis": "It is wet.", "label": '
+         '"entailment"}, {"premise": "a", "hypothesis": "b", "label": "-"}]')),
         ("mrpc.tsv", ("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
          "entailment\t1\t2\tIt rains.\tIt is wet.\n")),
     ],
 )  # fmt: skip
 def test_each_form_is_read(name, content, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(content)
-    assert inference.read(tmp_path / name) == [RAIN]
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le"):
+        (tmp_path / name).write_text(content, encoding=encoding)
+        assert inference.read(tmp_path / name) == [RAIN]
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("a.csv", "a,b,{}\n"),
+        ("a.tsv", "a\tb\t{}\n"),
+        ("a.jsonl", '{{"premise": "a", "hypothesis": "b", "label": {}}}\n'),
+        ("b.jsonl", '{{"premise": "a", "hypothesis": "b", "label": "{}"}}\n'),
+    ],
+)
+def test_minus_one_is_no_label_in_any_format(name, row, tmp_path: Path) -> None:
+    header = {"a.csv": "premise,hypothesis,label\n", "a.tsv": "premise\thypothesis\tlabel\n"}
+    rows = [row.format(label) for label in (0, -1, 2, 1)]
+    (tmp_path / name).write_text(header.get(name, "") + "".join(rows))
+    examples = inference.read(tmp_path / name)
+    assert [e.label for e in examples] == ["0", None, "2", "1"]
+    assert Inference().learned_from(examples).labels == ("0", "1", "2")
+
+
+def test_pairs_without_a_header_are_named_by_number(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("entailment\tIt rains.\tIt is wet.\n")
+    with pytest.raises(InputError, match="--columns premise=NAME,hypothesis=NAME,label=NAME"):
+        inference.read(tmp_path / "a.tsv")
+    columns = {"premise": "2", "hypothesis": "3", "label": "1"}
+    assert inference.read(tmp_path / "a.tsv", columns=columns) == [RAIN]
 
 
 def test_a_bad_line_is_named_by_its_number(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bertedu.checkpoint import read_config, resolve
+from bertedu.commands.data import add_reading, reading
 from bertedu.errors import InputError
 from bertedu.finetuning.registry import TASKS
 from bertedu.finetuning.run import FinetuningRecipe, FinetuningRun
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", required=True, type=Path, help="folder of the fine-tuned model")
     add("--dev", help="to choose the best state by; by default a tenth of DATA")
     add("--test", help="to judge the result by")
+    add_reading(parser)
     add("--init", default="bertedu", help="checkpoint to start from, or scratch")
     add("--epochs", type=int, default=DEFAULTS.epochs)
     add("--batch-size", type=int, default=DEFAULTS.batch_size, help="examples a step")
@@ -60,10 +62,11 @@ def run(args: argparse.Namespace) -> int:
     task_class = TASKS[args.case]
     chosen = {name: getattr(args, name) for name in task_class.options}
     task = task_class(**{name: value for name, value in chosen.items() if value is not None})
-    train = task.read(args.data)
-    test = task.read(args.test) if args.test else None
+    given = reading(args)
+    train = task.read(args.data, **given)
+    test = task.read(args.test, **given) if args.test else None
     if args.dev:
-        dev = task.read(args.dev)
+        dev = task.read(args.dev, **given)
     else:
         train, dev = held_out(task, train, share=0.1, seed=args.seed)
     recipe = FinetuningRecipe(

@@ -16,15 +16,30 @@ from torch.nn import functional as F
 
 from bertedu.config import BertConfig
 from bertedu.errors import InputError
-from bertedu.finetuning.tables import label_first, table
+from bertedu.finetuning.tables import (
+    NO_COLUMNS,
+    Columns,
+    check_columns,
+    some,
+    table,
+    without_header,
+    without_minus_one,
+)
 from bertedu.finetuning.task import Batch, Feature, Task
 from bertedu.heads import BertForSequenceClassification, HeadOutput
 from bertedu.model import BertModel, initialize
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.validation import IGNORED, check_labels
 
-TEXT, LABEL = ("text", "sentence", "review"), ("label", "gold_label")
-"""What files call the two columns."""
+TEXT = (
+    "text", "sentence", "review", "content", "tweet", "comment", "phrase", "utterance", "message",
+    "review_text", "reviewtext", "review_body", "description", "question", "headline", "title",
+)  # fmt: skip
+LABEL = (
+    "label", "gold_label", "sentiment", "class", "category", "labels", "target", "intent",
+    "emotion", "polarity", "coarse_label", "rating", "stars", "score", "label_text",
+)  # fmt: skip
+"""What files call the two columns, the surest name first."""
 POOLINGS = ("cls", "mean", "concat")
 """How all tokens' vectors become one: [CLS] through the pooler; their mean; one after another."""
 
@@ -62,22 +77,26 @@ class ClassPrediction(NamedTuple):
         return [f"{label} {100 * probability:.1f} %" for label, probability in order]
 
 
-def read(path: str | Path, encoding: str = "utf-8") -> list[Example]:
+def read(path: str | Path, encoding: str = "utf-8", columns: Columns = NO_COLUMNS) -> list[Example]:
     """Returns the examples of a file, or of a data set of the hub.
 
     Args:
-        path: a table with a header (GLUE's .tsv, .csv) or .jsonl, with a column `sentence` or
-            `text` and a column `label`; or lines `LABEL text`; or a data
+        path: a table with a header (GLUE's .tsv, .csv), .json or .jsonl, with a column `sentence`
+            or `text` and a column `label`; or lines `LABEL text`; or a data
             set of the hub, `hub:NAME:SPLIT` or `hub:NAME:CONFIG:SPLIT`.
         encoding: of the file.
+        columns: what the file calls `text` and `label`.
 
     Raises:
         InputError: a line that cannot be read, named by its number.
     """
-    rows = table(path, TEXT, encoding)
+    check_columns(columns, "text", "label")
+    rows = table(path, TEXT, encoding, columns, LABEL)
     if rows is None:
-        return [Example(text, label) for label, text in label_first(path, encoding)]
-    return [Example(row.text(*TEXT), row.label(*LABEL)) for row in rows]
+        rows = without_header(path, TEXT, LABEL, encoding)
+    examples = some([Example(row.text(*TEXT), row.label(*LABEL)) for row in rows], path)
+    labels = without_minus_one([example.label for example in examples])
+    return [replace(example, label=label) for example, label in zip(examples, labels, strict=True)]
 
 
 def class_prediction(logits: Tensor, labels: Sequence[str]) -> ClassPrediction:
@@ -96,17 +115,25 @@ def labels_of(found: Sequence[str | None], kind: str = "label") -> tuple[str, ..
     """Returns the labels that occur, sorted.
 
     Raises:
-        InputError: fewer than two, or nearly as many as there are examples.
+        InputError: fewer than two, or more than 100 that are nearly as many as the examples;
+            of fewer that are nearly as many, a warning is given.
     """
     counts = Counter(label for label in found if label is not None)
     if len(counts) < 2:
-        only = f"only {next(iter(counts))!r}" if counts else "none"
-        raise InputError(f"the training examples need two {kind}s or more, and have {only}")
-    if len(counts) > max(100, counts.total() // 2):
-        raise InputError(
-            f"{counts.total():,} training examples have {len(counts):,} different {kind}s, such as "
-            f"{min(counts)!r}: is the {kind} in another column?"
+        only = (
+            f"only {next(iter(counts))!r}"
+            if counts
+            else f"none (--columns {kind}=NAME names the column)"
         )
+        raise InputError(f"the training examples need two {kind}s or more, and have {only}")
+    if len(counts) > max(4, counts.total() // 2):
+        told = (
+            f"{counts.total():,} training examples have {len(counts):,} different {kind}s, such as "
+            f"{min(counts)!r}: is the {kind} in another column? (--columns {kind}=NAME)"
+        )
+        if len(counts) > 100:
+            raise InputError(told)
+        warnings.warn(told, stacklevel=3)
     return tuple(sorted(counts))
 
 

@@ -9,13 +9,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bertedu.errors import InputError
 from bertedu.finetuning.classification import OneLabel
-from bertedu.finetuning.tables import table
+from bertedu.finetuning.tables import (
+    NO_COLUMNS,
+    Columns,
+    check_columns,
+    records,
+    refuse_header,
+    some,
+    table,
+    without_minus_one,
+)
 
-PREMISE = ("premise", "sentence1", "#1 string", "question1", "question")
-HYPOTHESIS = ("hypothesis", "sentence2", "#2 string", "question2", "sentence")
-LABEL = ("gold_label", "label", "quality", "is_duplicate")
+PREMISE = (
+    "premise", "sentence1", "sentence_a", "#1 string", "question1", "text1", "text_a", "question",
+)  # fmt: skip
+HYPOTHESIS = (
+    "hypothesis", "sentence2", "sentence_b", "#2 string", "question2", "text2", "text_b",
+    "sentence",
+)  # fmt: skip
+LABEL = (
+    "gold_label", "label", "quality", "is_duplicate", "entailment_judgment", "is_paraphrase",
+    "relation", "labels", "class",
+)  # fmt: skip
 """What files call the columns."""
 NO_CONSENSUS = "-"
 """SNLI's label where the annotators did not agree; such pairs are left out, as usual."""
@@ -30,25 +46,33 @@ class Example:
     label: str | None = None
 
 
-def read(path: str | Path, encoding: str = "utf-8") -> list[Example]:
+def read(path: str | Path, encoding: str = "utf-8", columns: Columns = NO_COLUMNS) -> list[Example]:
     """Returns the examples of a file, or of a data set of the hub.
 
     Args:
-        path: a table with a header (.csv, or tab-separated as SNLI's, MNLI's and GLUE's) or
-            .jsonl with columns `premise` or `sentence1`, `hypothesis` or `sentence2`, and
+        path: a table with a header (.csv, or tab-separated as SNLI's, MNLI's and GLUE's), .json
+            or .jsonl with columns `premise` or `sentence1`, `hypothesis` or `sentence2`, and
             `label` or `gold_label`; or `hub:NAME:SPLIT` or `hub:NAME:CONFIG:SPLIT`.
         encoding: of the file.
+        columns: what the file calls `premise`, `hypothesis` and `label`.
 
     Raises:
         InputError: a line that cannot be read, named by its number.
     """
-    rows = table(path, PREMISE, encoding)
+    check_columns(columns, "premise", "hypothesis", "label")
+    rows = table(path, PREMISE, encoding, columns, (*HYPOTHESIS, *LABEL))
     if rows is None:
-        raise InputError(f"{path}:1: the header names no premise: {', '.join(PREMISE)}")
-    examples = (
+        where, first = next(records(path, (), encoding), (f"{path}:1", []))
+        refuse_header(where, first, "premise", "hypothesis", "label")
+    examples = [
         Example(row.text(*PREMISE), row.text(*HYPOTHESIS), row.label(*LABEL)) for row in rows
-    )
-    return [example for example in examples if example.label != NO_CONSENSUS]
+    ]
+    labels = without_minus_one([example.label for example in some(examples, path)])
+    return [
+        replace(example, label=label)
+        for example, label in zip(examples, labels, strict=True)
+        if label != NO_CONSENSUS
+    ]
 
 
 def hypothesis_only(examples: Sequence[Example]) -> list[Example]:

@@ -3,7 +3,6 @@
 Source: rajpurkar/SQuAD-explorer, evaluate-v1.1.py and evaluate-v2.0.py.
 """
 
-import json
 import re
 import string
 import warnings
@@ -14,9 +13,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertedu.errors import InputError
-from bertedu.finetuning.tables import Row, hub_rows, json_rows
-from bertedu.utils.hub import HUB
+from bertedu.finetuning.tables import (
+    NO_COLUMNS,
+    Columns,
+    Row,
+    check_columns,
+    parsed,
+    some,
+    sound,
+    table,
+)
+from bertedu.utils.lines import whole_text
 
+QUESTION, DOCUMENT = ("question",), ("document", "context", "passage", "paragraph")
+"""What files call the columns."""
 Raw = tuple[str, Any, Any, Any, str]
 """What a file says of a question: where, question, document, answers, id."""
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -55,26 +65,33 @@ class Example:
         return Counter(known).most_common(1)[0][0] if known and not self.impossible else None
 
 
-def read(path: str | Path) -> list[Example]:
+def read(path: str | Path, encoding: str = "utf-8", columns: Columns = NO_COLUMNS) -> list[Example]:
     """Returns the questions of a file, or of a data set of the hub.
 
     Answers that do not stand where the file says are counted in a warning; they are good for
     comparing, but nothing is learned from them.
 
     Args:
-        path: SQuAD's .json, v1.1 or v2.0; a .jsonl with `question`, `document` or `context`, and
-            `answers` (each with `text` and `start` or `answer_start`; an empty list = no
-            answer); or a data set of the hub, `hub:NAME:SPLIT`.
+        path: SQuAD's .json, v1.1 or v2.0; a .jsonl, .csv or .tsv with `question`, `document` or
+            `context`, and `answers` (each with `text` and `start` or `answer_start`; an empty
+            list = no answer) or one `answer` with its `answer_start`; or a data set of the hub,
+            `hub:NAME:SPLIT`.
+        encoding: of the file.
+        columns: what the file calls `question`, `document`, `answers`, `answer`, `answer_start`.
 
     Raises:
         InputError: what cannot be read, by its line or its question's id.
     """
-    if str(path).startswith(HUB):
-        raw = _table_questions(hub_rows(str(path)))
-    elif str(path).endswith(".jsonl"):
-        raw = _table_questions(json_rows(Path(path)))
-    else:
-        raw = _squad_questions(Path(path))
+    check_columns(columns, "question", "document", "answers", "answer", "answer_start")
+    raw = _squad_questions(Path(path), encoding) if str(path).endswith(".json") else None
+    if raw is None:
+        rows = table(path, QUESTION, encoding, columns)
+        if rows is None:
+            raise InputError(
+                f"{path}:1: the header names no question: add "
+                "--columns question=NAME,document=NAME,answer=NAME,answer_start=NAME"
+            )
+        raw = _table_questions(rows)
     examples: list[Example] = []
     misplaced: list[str] = []
     for where, *asked in raw:
@@ -87,13 +104,15 @@ def read(path: str | Path) -> list[Example]:
             f"{misplaced[0]}: nothing is learned from them",
             stacklevel=2,
         )
-    return examples
+    return some(examples, path)
 
 
 def _checked(where: str, question: Any, document: Any, answers: Any, identity: str) -> Example:
     """Returns a question as an example; an answer that is not where it should be has no start."""
     if not isinstance(question, str) or not isinstance(document, str):
         raise InputError(f"{where}: question and document must be text")
+    sound(question, "question", where)
+    sound(document, "document", where)
     if not document.strip():
         raise InputError(f"{where}: the document is empty")
     if answers is None:
@@ -108,36 +127,60 @@ def _checked(where: str, question: Any, document: Any, answers: Any, identity: s
             raise InputError(f"{where}: an answer needs text and start ({error!r})") from error
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"{where}: the answer {text!r} is no text")
+        if type(start) is int:
+            start += len(text) - len(text.lstrip())
+        text = sound(text, "the answer", where).strip()
         right = type(start) is int and start >= 0 and document[start : start + len(text)] == text
         placed.append(Answer(text, start if right else None))
     return Example(question, document, tuple(placed), identity, impossible=not placed)
 
 
-def _squad_questions(path: Path) -> Iterator[Raw]:
-    """Yields the questions of a SQuAD file."""
-    if not path.is_file():
-        raise InputError(f"there is no file {path}: check the path")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start:,} is not UTF-8: convert the file") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}: this is not JSON ({error.msg})") from error
+def _squad_questions(path: Path, encoding: str) -> Iterator[Raw] | None:
+    """Returns the questions of a SQuAD file; None if it is a list of rows, or rows line by line."""
+    text = whole_text(path, encoding)
+    if "\n{" in text.strip() and '"paragraphs"' not in text:
+        return None
+    content = parsed(text, f"{path}:1")
+    if isinstance(content, dict) and "question" in content:
+        return None
+    rows = content.get("data") if isinstance(content, dict) else content
+    if isinstance(rows, list) and rows and isinstance(rows[0], dict) and "question" in rows[0]:
+        return None
+    return _of_articles(content, path)
+
+
+def _of_articles(content: Any, path: Path) -> Iterator[Raw]:
     where = str(path)
     try:
         for article in content["data"]:
             for paragraph in article["paragraphs"]:
                 where = f"{path}: a question of {str(paragraph['context'])[:40]!r}"
                 for question in paragraph["qas"]:
-                    where = f"{path}: question {question['id']}"
-                    answers = question.get("answers")
-                    if question.get("is_impossible"):
-                        answers = []
-                    elif answers == []:
-                        raise InputError(f"{where}: there is no answer, and is_impossible is false")
-                    yield where, question["question"], paragraph["context"], answers, question["id"]
+                    where = f"{path}: question {question['id']!s:.40}"
+                    answers = _answers(question, where)
+                    identity = str(question["id"])
+                    yield where, question["question"], paragraph["context"], answers, identity
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{where}: this is not SQuAD's form ({error!r})") from error
+        raise InputError(f"{where}: this is not SQuAD's form ({error!r:.60})") from error
+
+
+def _answers(cells: dict[str, Any], where: str) -> Any:
+    """Returns a question's answers, none where it says that it is impossible.
+
+    Raises:
+        InputError: is_impossible is no truth value, or there is no answer and it is false.
+    """
+    answers, impossible = cells.get("answers"), cells.get("is_impossible")
+    if impossible is not None:
+        told = {"true": True, "1": True, "false": False, "0": False, "": False}
+        known = told.get(str(impossible).strip().lower())
+        if known is None:
+            raise InputError(f"{where}: is_impossible is {impossible!r:.40}, not true or false")
+        if known:
+            return []
+        if answers == []:
+            raise InputError(f"{where}: there is no answer, and is_impossible is false")
+    return answers
 
 
 def _table_questions(rows: Iterator[Row]) -> Iterator[Raw]:
@@ -152,7 +195,14 @@ def _table_questions(rows: Iterator[Row]) -> Iterator[Raw]:
                 raise InputError(
                     f"{row.where}: answers need a list of text and one of answer_start ({error!r})"
                 ) from error
-        question, document = row.value("question"), row.value("document", "context")
+        alone = row.cells.get("answer", row.cells.get("answer_text"))
+        if answers is None and alone is not None:
+            start = row.cells.get("answer_start")
+            if isinstance(start, str) and start.strip().isdecimal():
+                start = int(start)
+            answers = [{"text": alone, "start": start}]
+        answers = _answers(row.cells | {"answers": answers}, row.where)
+        question, document = row.value(*QUESTION), row.value(*DOCUMENT)
         yield row.where, question, document, answers, str(row.cells.get("id", row.where))
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from bertedu.config import BertConfig
 from bertedu.encoding import Encoding, collate
 from bertedu.errors import InputError
-from bertedu.finetuning.tables import Row
+from bertedu.finetuning.tables import NO_COLUMNS, Columns, Row
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.validation import IGNORED
 
@@ -86,8 +86,15 @@ class Task(ABC, Generic[ExampleT, PredictionT]):
 
     @staticmethod
     @abstractmethod
-    def read(path: str | Path) -> list[ExampleT]:
+    def read(
+        path: str | Path, encoding: str = "utf-8", columns: Columns = NO_COLUMNS
+    ) -> list[ExampleT]:
         """Returns the examples of a file, a folder, or a data set of the hub.
+
+        Args:
+            path: of it.
+            encoding: of it; a case that cannot be told leaves this out, and `columns`.
+            columns: what it calls its columns.
 
         Raises:
             InputError: what cannot be read, named by its place.

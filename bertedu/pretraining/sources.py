@@ -13,7 +13,9 @@ from typing import IO, Any, NamedTuple
 
 from bertedu.errors import InputError
 from bertedu.utils.hub import HUB, data_set
+from bertedu.utils.lines import LONGEST, decoded, opened
 
+LONGEST_DOCUMENT = 1 << 24  # characters of a line of JSON
 SUFFIXES = (".txt", ".txt.xz", ".jsonl", ".jsonl.xz")
 
 
@@ -56,8 +58,9 @@ def find_sources(listed: Iterable[str | Path], exclude: Sequence[str]) -> Iterat
             files = sorted(
                 file
                 for file in path.rglob("*")
-                if file.is_file()
-                and file.name.endswith(SUFFIXES)
+                if file.name.endswith(SUFFIXES)
+                and not any(map(_hidden, file.relative_to(path).parts))
+                and file.is_file()
                 and not any(fnmatch(file.name, pattern) for pattern in exclude)
             )
             if not files:
@@ -71,6 +74,11 @@ def find_sources(listed: Iterable[str | Path], exclude: Sequence[str]) -> Iterat
             yield Source(str(file), status.st_size, status.st_mtime_ns)
 
 
+def _hidden(name: str) -> bool:
+    """Returns whether a system or an editor, and not the reader, keeps a file or folder there."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def blocks(source: Source, skip: int, characters: int) -> Iterator[Block]:
     """Yields the lines of a source but the first `skip`, about so many characters at a time."""
     if source.name.startswith(HUB):
@@ -78,7 +86,7 @@ def blocks(source: Source, skip: int, characters: int) -> Iterator[Block]:
     elif ".jsonl" in Path(source.name).name:
         read = _json_lines(source.name, skip)
     else:
-        read = (([line], at) for line, _, at in islice(_text_lines(source.name), skip, None))
+        read = (([line], at) for _, line, at in islice(_lines(source.name, cut=True), skip, None))
     paragraphs: list[str] = []
     lines = size = bytes_read = 0
     for more, bytes_read in read:
@@ -92,37 +100,29 @@ def blocks(source: Source, skip: int, characters: int) -> Iterator[Block]:
         yield Block(paragraphs, lines, bytes_read)
 
 
-def _text_lines(name: str) -> Iterator[tuple[str, int, int]]:
-    """Yields each line, the byte after it in the (unpacked) text, and the bytes read."""
-    with ExitStack() as stack:
-        file: IO[bytes] = stack.enter_context(Path(name).open("rb"))
-        text = file
-        if name.endswith(".xz"):
-            text = io.BufferedReader(stack.enter_context(lzma.open(file)), 1 << 16)
-        after = 0
+def _lines(name: str, *, cut: bool) -> Iterator[tuple[str, str, int]]:
+    """Yields each line's place, the line, and the bytes read; a long one is cut, or refused."""
+    longest = LONGEST if cut else LONGEST_DOCUMENT
+    cure = "convert it to UTF-8, or leave it out."
+    with opened(name) as file, ExitStack() as stack:
+        text: IO[bytes] = file
         try:
-            for line in text:
-                decoded = line.decode("utf-8").removeprefix("" if after else "\ufeff").strip()
-                after += len(line)
-                yield decoded, after, file.tell()
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{name} is not UTF-8 at byte {after + error.start:,}; convert it to UTF-8, "
-                "or leave it out."
-            ) from None
+            if name.endswith(".xz"):
+                text = io.BufferedReader(stack.enter_context(lzma.open(file)), 1 << 16)
+            for where, line in decoded(text, name, longest=longest, cut=cut, cure=cure):
+                yield where, line.strip(), file.tell()
         except (lzma.LZMAError, EOFError) as error:
             raise InputError(f"{name} is not a whole .xz file ({error}); get it again.") from None
 
 
 def _json_lines(name: str, skip: int) -> Iterator[tuple[list[str], int]]:
-    for line, after, bytes_read in islice(_text_lines(name), skip, None):
+    for where, line, bytes_read in islice(_lines(name, cut=False), skip, None):
         try:
             text = json.loads(line)["text"] if line else ""
             text.encode("utf-8")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InputError(
-                f'{name} has no {{"text": "..."}} in the line that ends at byte {after:,}; '
-                "mend that line, or leave it out."
+                f'{where} has no {{"text": "..."}}; mend that line, or leave it out.'
             ) from None
         yield _document(text) if line else [], bytes_read
 
