@@ -34,7 +34,8 @@ from bertedu.classroom.lessons import course_map
 course_map()
 
 # %% [markdown]
-# The lessons, in their order. Those that are still being written have no link yet.
+# The lessons, in their order. Each is a link. What the lecture notes say, claim by claim, and what
+# became of each claim stands on [a page of its own](../docs/notes.md).
 
 # %%
 from IPython.display import Markdown

@@ -273,15 +273,16 @@ assert torch.allclose(by_hand, by_model, atol=1e-4)
 # %%
 roll = rolls[0]
 real = batch["attention_mask"].bool()
-truth = batch["input_ids"][real]  # [N], padding left out
+truth, shown = batch["input_ids"][real], roll.input_ids[real]  # each [N], padding left out
 with torch.inference_mode():
     states = bert.model.bert(roll.input_ids, attention_mask=batch["attention_mask"])
     states = states.last_hidden_state[real]  # [N, H]
-    log_p = torch.cat([  # of the true tokens, some at a time: all [N, V] would need much memory
-        bert.model.cls.predictions(states[part]).log_softmax(-1).gather(1, truth[part, None])
+    log_p = torch.cat([  # of both tokens, some places at a time: all [N, V] would need much memory
+        bert.model.cls.predictions(states[part]).log_softmax(-1)
+        .gather(1, torch.stack([truth[part], shown[part]], dim=1))
         for part in torch.arange(len(truth)).split(512)
-    ])  # fmt: skip
-surprises = -log_p[:, 0]  # [N]
+    ])  # [N, 2]  # fmt: skip
+surprises, p_of_shown = -log_p[:, 0], log_p[:, 1].exp()  # each [N]
 fate_of = roll.fates[real]  # [N]
 ordinary = ~torch.isin(truth, torch.tensor(sorted(tokenizer.special_ids)))
 
@@ -329,7 +330,8 @@ assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 # token. One place at a time: first the dog.
 #
 # **Predict:** it sees *my dog is apple*, and nothing tells it that the last word was swapped.
-# Will it say `apple`? Guess how likely it takes that to be, in percent.
+# Will it say `apple`? And if the sentence ends with a full stop, *my dog is apple.*? Guess both
+# probabilities of `apple`, in percent: `{"my dog is apple": …, "my dog is apple.": …}`.
 
 
 # %%
@@ -340,34 +342,48 @@ def probabilities(input_ids, place):
 
 
 # BEGIN SOLUTION
-apple_guessed = 90
+apple_guessed = {"my dog is apple": 90, "my dog is apple.": 90}
 # END SOLUTION
-of_apple = probabilities(inputs["random"], place)[tokenizer.vocab["apple"]]
-checks.guess(apple_guessed, 100 * of_apple, "%", within=10)
+apple = tokenizer.vocab["apple"]
+of_apple = {text: float(probabilities(tokenizer.encode(text).input_ids, place)[apple])
+            for text in ("my dog is apple", "my dog is apple.")}  # fmt: skip
+checks.guess(apple_guessed, {text: 100 * p for text, p in of_apple.items()}, "%", within=10)
 
 # %%
-for fate, input_ids in inputs.items():
-    p = probabilities(input_ids, place)
-    best = p.topk(3)
-    guesses = ", ".join(f"{tokenizer.tokens[i]} {q:.1%}" for q, i in zip(*best, strict=True))
-    apple, hairy = (float(p[tokenizer.vocab[word]]) for word in ("apple", "hairy"))
-    print(f"{fate:7} p(hairy) {hairy:6.2%}   p(apple) {apple:6.2%}   first: {guesses}")
-    assert abs(float(p.sum()) - 1) < 1e-4
+for end in ("", "."):
+    for word in ("[MASK]", "apple", "hairy"):
+        p = probabilities(tokenizer.encode(f"my dog is {word}{end}").input_ids, place)
+        best = zip(*p.topk(3), strict=True)
+        guesses = ", ".join(f"{tokenizer.tokens[i]} {q:.1%}" for q, i in best)
+        print(f"{word + end:7} p(hairy) {p[tokenizer.vocab['hairy']]:6.2%}"
+              f"   p(apple) {p[apple]:6.2%}   first: {guesses}")  # fmt: skip
+assert of_apple["my dog is apple."] > 5 * of_apple["my dog is apple"]
 
 # %% [markdown]
-# One place proves little. Section 5 has asked the model at every place of every sentence; sort
-# those answers by what had become of the token:
+# One full stop turns the answer round: without it the model wants a full stop at that place, and
+# hardly an `apple`; with it, it mostly repeats the `apple` that it sees. So the dog proves nothing.
+# One sentence never does. Section 5 has asked the model at every place of every sentence. Sort
+# those answers by what had become of the token, and put the probability of the token that is
+# *shown* beside that of the *true* one:
 
 # %%
-mean_p = {}
+mean_p, mean_shown = {}, {}
 for fate in (0, 3, 1, 2):
     at = (fate_of == fate) & ordinary
     mean_p[names[fate]] = float(surprises[at].neg().exp().mean())
+    mean_shown[names[fate]] = float(p_of_shown[at].mean())
     print(f"{names[fate]:11} {int(at.sum()):5} places   p(true token) {mean_p[names[fate]]:6.1%}"
+          f"   p(token shown) {mean_shown[names[fate]]:6.1%}"
           f"   loss {float(surprises[at].mean()):5.2f} nats")  # fmt: skip
+repeated = float((p_of_shown[(fate_of == RANDOM) & ordinary] > 0.5).float().mean())
+print(f"random: at {repeated:.0%} of the places p(token shown) is above one half")
+
+# %%
 assert mean_p["not chosen"] > 0.5 > mean_p["masked"]  # it copies what it sees, mostly
 assert abs(mean_p["kept"] - mean_p["not chosen"]) < 0.15
 assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > mean_p["masked"] / 2
+assert mean_shown["random"] < min(0.1, mean_p["random"] / 3)
+assert repeated < 0.1
 
 # %% [markdown]
 # What a *trained* model shows:
@@ -378,7 +394,10 @@ assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > mean_p["masked"] /
 # - Yet it does not copy with certainty. It has learned that some visible tokens have been swapped
 #   (how many, the next cell counts), and some of its trust goes to words that fit better.
 # - **Random** is about as hard as masked: the model must notice that the word does not fit, and
-#   then find the true one. That it finds it at all shows that it does not just repeat its input.
+#   then find the true one. This row is the proof that it does not just repeat its input: the word
+#   that it does *not* see gets several times the probability of the word that it sees.
+#   *My dog is apple.* is one of the few exceptions. They are places like this one: a short
+#   sentence, in which nothing else says which word was meant.
 
 # %% [markdown]
 # You have already seen what a place looks like at which nothing is ever asked: `[CLS]` and `[SEP]`
@@ -404,16 +423,16 @@ from bertedu.data import TRAIN
 from bertedu.tokenizer import SPECIAL_TOKENS
 
 texts = [path.read_text("utf-8") for path in sorted(TRAIN.glob("*.txt"))]
-lessons = [s.strip() for text in texts for s in re.split(r"(?<=[.!?])\s", text) if s.strip()]
-used = {i for ids in tokenizer.ids_batch([*lessons, *sentences]) for i in ids}
+train_texts = [s.strip() for text in texts for s in re.split(r"(?<=[.!?])\s", text) if s.strip()]
+used = {i for ids in tokenizer.ids_batch([*train_texts, *sentences]) for i in ids}
 small = bertedu.BertTokenizer([*SPECIAL_TOKENS, *(tokenizer.tokens[i] for i in sorted(used))])
-lesson, exam = (
-    bertedu.collate([small.encode(s) for s in part if s]) for part in (lessons, sentences)
+train_batch, test_batch = (
+    bertedu.collate([small.encode(s) for s in part if s]) for part in (train_texts, sentences)
 )
 sizes = bertedu.BertConfig(
     vocab_size=len(small), hidden_size=64, num_hidden_layers=2, num_attention_heads=2,
     intermediate_size=256, hidden_dropout_prob=0, attention_probs_dropout_prob=0)  # fmt: skip
-print(f"{len(small):,} tokens, {len(lessons):,} sentences to learn from")
+print(f"{len(small):,} tokens, {len(train_texts):,} sentences to train on")
 
 
 # %%
@@ -423,8 +442,8 @@ def train(rule, steps=300):
     optimizer = torch.optim.AdamW(tiny.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(0)
     for _ in range(steps):
-        rows = torch.randint(len(lesson["input_ids"]), (48,), generator=generator)
-        ids, real = lesson["input_ids"][rows], lesson["attention_mask"][rows]
+        rows = torch.randint(len(train_batch["input_ids"]), (48,), generator=generator)
+        ids, real = train_batch["input_ids"][rows], train_batch["attention_mask"][rows]
         seen, labels, _ = mask_tokens(ids, small, generator, rule, real)
         tiny(seen, attention_mask=real, labels=labels).mlm_loss.backward()
         optimizer.step()
@@ -433,7 +452,7 @@ def train(rule, steps=300):
 
 
 # %% [markdown]
-# The exam is the same for all three, on text that none has seen: of the chosen tokens half are
+# The test is the same for all three, on text that none has seen: of the chosen tokens half are
 # masked and half are swapped. At each kind of place we ask for the mean probability of the
 # **true** token, and of the token that is **shown**.
 #
@@ -441,16 +460,14 @@ def train(rule, steps=300):
 
 
 # %%
-def examine(tiny):
+def test(tiny):
     half = MaskingRule(mask_share=0.5, random_share=0.5)
-    real = exam["attention_mask"]
-    seen, _, fates = mask_tokens(exam["input_ids"], small, torch.Generator(), half, real)
+    ids, real = test_batch["input_ids"], test_batch["attention_mask"]
+    seen, _, fates = mask_tokens(ids, small, torch.Generator(), half, real)
     with torch.inference_mode():
         probs = tiny(seen, attention_mask=real).prediction_logits.softmax(dim=-1)  # [B, S, V]
-    special = torch.isin(exam["input_ids"], torch.tensor(sorted(small.special_ids)))
-    p_true, p_shown = (
-        probs.gather(2, ids[..., None])[..., 0] for ids in (exam["input_ids"], seen)
-    )  # each [B, S]
+    special = torch.isin(ids, torch.tensor(sorted(small.special_ids)))
+    p_true, p_shown = (probs.gather(2, x[..., None])[..., 0] for x in (ids, seen))  # each [B, S]
     kinds = {"visible": fates == NOT_CHOSEN, "[MASK]": fates == MASKED, "swapped": fates == RANDOM}
     return {kind: (float(p_true[at & ~special].mean()), float(p_shown[at & ~special].mean()))
             for kind, at in kinds.items()}  # fmt: skip
@@ -463,7 +480,7 @@ rules = {"80/10/10": MaskingRule(), "100/0/0": MaskingRule(mask_share=1, random_
 marks = {}
 print("[MASK]/random/kept   p(true): visible  [MASK]  swapped   p(shown): swapped")
 for name, rule in rules.items():
-    marks[name] = examine(train(rule))
+    marks[name] = test(train(rule))
     visible, gap, swapped = marks[name].values()
     print(f"{name:18} {visible[0]:17.1%} {gap[0]:7.1%} {swapped[0]:8.1%} {swapped[1]:19.1%}")
 
@@ -579,16 +596,25 @@ assert words_in_part(MaskingRule(whole_words=True))[0] == 0
 # ## 8. The model fills gaps
 #
 # Enough of rules. `fill_mask` returns, for each `[MASK]`, the likeliest tokens with their
-# probabilities. First the notes' own sentence:
+# probabilities. First the notes' own example, once as one text, and once as a pair:
 
 # %%
-calculus = "Calculus is a [MASK] of math. It [MASK] developed by Newton and Leibniz."
-for guesses in bert.fill_mask(calculus):
-    print(*(f"{guess.token} {guess.probability:.1%}" for guess in guesses), sep=", ")
-    chances = [guess.probability for guess in guesses]
-    assert chances == sorted(chances, reverse=True)
-    assert 0 < sum(chances) <= 1
-assert bert.fill_mask(calculus)[1][0].token in {"is", "was"}
+first, second = "Calculus is a [MASK] of math.", "It [MASK] developed by Newton and Leibniz."
+firsts = {}  # the first guess for the second gap
+for name, texts in {"one text": (f"{first} {second}",), "a pair": (first, second)}.items():
+    print(name)
+    for guesses in bert.fill_mask(*texts):
+        print("   ", ", ".join(f"{guess.token} {guess.probability:.1%}" for guess in guesses))
+        assert 0 < sum(guess.probability for guess in guesses) <= 1
+    assert {guess.token for guess in guesses[:2]} == {"is", "was"}
+    firsts[name] = guesses[0].token
+assert firsts == {"one text": "is", "a pair": "was"}
+
+# %% [markdown]
+# For the second gap only *is* and *was* are in question, and both are good English: nothing in the
+# sentence decides. So a small thing decides: as one text the first guess is *is*, and as a pair,
+# with `[SEP]` between the two and two segments, it is *was*. Lesson 07 has the pair, and answers
+# *was*. That is no contradiction: both words are the first two each time.
 
 # %% [markdown]
 # **Predict** the first guess for each of the next sentences, then change one word *after* the gap

@@ -147,7 +147,8 @@ for name, factor in {"divided": 1 / math.sqrt(size), "not divided": 1.0}.items()
     keys, values = (torch.randn(200, 20, n, generator=generator) for n in (size, 1))
     ((asking @ keys.transpose(-1, -2) * factor).softmax(dim=-1) @ values).sum().backward()
     typical = float(asking.grad.norm(dim=-1).median()) / factor / math.sqrt(size)
-    print(f"{name:12} gradient, for scores of one size: {'ok' if typical > 0.1 else 'gone'}")
+    size_of_it = "above 0.1" if typical > 0.1 else "less than 0.1"
+    print(f"{name:12} gradient, for scores of one size: {size_of_it}")
     assert (typical > 0.1) == (name == "divided")
 
 # %% [markdown]
@@ -266,6 +267,11 @@ AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.
 # It sounds right. With q = k = v, as in many toy examples, the dot product of a vector with
 # itself is large indeed. But queries and keys come from *different* matrices.
 #
+# One thing to know about the model that we ask: its encoder began as that of `all-MiniLM-L6-v2`,
+# which makes a sentence's vector by the *mean* of all outputs and was trained for that. So what
+# `[CLS]` does in it may differ from the original BERT. Where the two can be compared, the
+# measurements of Clark et al. stand beside ours.
+#
 # **Predict:** of all words, in all heads: how often is the largest share the word's own? (In
 # percent.)
 #
@@ -336,15 +342,47 @@ assert (special > by_layer[0]).all()
 assert special[1:-1].min() > 0.5 > special[[0, -1]].max()
 
 # %% [markdown]
-# **The first half of the claim is wrong.** In hardly any head a word attends most to itself; on
-# average it gets no more than an even share would be. Between the first layer and the last, most
-# attention goes to the special tokens. In our model that is `[CLS]`; Clark et al. 2019 found
-# `[SEP]` in the middle layers of BERT-base, with over half of the attention in layers 6 to 10.
-# Which of the two it is, is a matter of the training; both models have such a place. Their reading:
-# a head whose own job does not apply to a word looks where it does no harm. (It must look
-# *somewhere*: its shares sum to 1.)
+# Of all tokens, then, a word itself is hardly ever first; on average it gets no more than an even
+# share. Between the first layer and the last, most attention goes to the special tokens. In our
+# model that is `[CLS]`; Clark et al. 2019 found `[SEP]` in the middle layers of BERT-base, with
+# over half of the attention in layers 6 to 10. Which of the two it is, is a matter of the training;
+# both models have such a place. Their reading: a head whose own job does not apply to a word looks
+# where it does no harm. (It must look *somewhere*: its shares sum to 1.)
 #
-# And where does a word's own meaning stay? In the residual: section 4.
+# But is that fair to the claim? What `[CLS]` takes, no word can have. Perhaps the claim is about
+# the **words** only. So leave `[CLS]` and `[SEP]` out, and divide what the words get by its sum.
+#
+# **Predict:** of a word's attention to words, is its own share now larger than an even one?
+
+
+# %%
+def among_words(probs):
+    """[2, L, A], means over the words: its own share of what the words get; is it the largest?"""
+    to_words = probs[:, :, 1:-1, 1:-1]  # [L, A, words, words]
+    shares = to_words / to_words.sum(dim=-1, keepdim=True)
+    itself = shares.diagonal(dim1=-2, dim2=-1)  # [L, A, words]
+    return torch.stack([itself.mean(-1), (itself == shares.amax(-1)).float().mean(-1)])
+
+
+of_words = torch.stack([among_words(probs) for probs in attention]).mean(dim=(2, 3))  # [300, 2]
+even = 1 / (lengths - 2)  # [300]
+
+# %%
+for name, values in {"its own share": of_words[:, 0], "largest": of_words[:, 1]}.items():
+    least, greatest = interval(values)
+    print(f"among words, {name:13} {values.mean():5.1%} (95 %: {least:.1%} to {greatest:.1%}); "
+          f"even, or by chance, {even.mean():.1%}: {values.mean() / even.mean():.1f} times that")  # fmt: skip
+    assert least > 1.3 * even.mean()
+assert of_words[:, 1].mean() < 0.3
+
+# %% [markdown]
+# **So the first half of the claim is wrong as it stands, and has a true core.** "Most to itself" is
+# wrong: among all tokens the word itself is nearly never first, and even among words another word
+# is first in four cases of five. But among words its own share is clearly larger than an even one.
+# And there is a second way in which a word keeps itself, which no share shows: the **residual**
+# (section 4) passes its own vector on, whatever the attention does. With the residual the
+# intuition behind the claim is partly right: what comes out of the layer of section 4 is still much
+# like what went in.
 #
 # Are there heads with a clear job?
 
@@ -403,7 +441,7 @@ assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 # found the same in BERT-base: in the last layer `[CLS]` has a high entropy. So over all heads its
 # attention is spread there, though a single head may well prefer one word; but not since it "has no
 # meaning of its own": it is a seat, and *training* decides what sits there. Lesson 08 compares it
-# with pooling all outputs.
+# with pooling all outputs, and says how much depends on this model's descent from a mean-pooled one.
 #
 # ## 8. Attention is not explanation
 #
@@ -480,10 +518,15 @@ assert 0 < correlation < 0.6
 assert change.abs().median() < 0.2
 
 # %% [markdown]
-# There is a connection, but a loose one, and this is a single sentence: whoever ranks the heads by
-# how much they look is wrong about many of them. Most heads can be cut, one at a time, without much
-# effect. A map of attention shows where information *may* flow. What
-# the model does with it must be tested by changing something.
+# There is a connection, but a loose one: whoever ranks the heads by how much they look is wrong
+# about many of them. Most heads can be cut, one at a time, without much effect.
+#
+# This was a single sentence, so it shows only *how* to test. The evidence is in lesson 08, *7. Take
+# a word away*: there it is asked of many sentences, with an interval, whether the word that is
+# looked at most is also the one whose removal changes the answer most. For many it is not.
+#
+# A map of attention shows where information *may* flow. What the model does with it must be tested
+# by changing something.
 #
 # ## 9. Another tool: bertviz
 #
@@ -513,8 +556,8 @@ neuron_view(bert, "My dog is cute.")
 # - Attention: softmax(Q Kᵀ / √D) V. Rows ask, columns answer, every row sums to 1.
 # - Without √D the softmax saturates and nothing is learned; without the mask, padding has a say.
 # - A layer adds to its input. The residual, not attention, is what keeps a word's own meaning.
-# - In the middle layers words attend mostly to a special token, some heads to a neighbour, hardly
-#   any to itself.
+# - In the middle layers words attend mostly to a special token, some heads to a neighbour. To
+#   itself a word attends more than to the average word, but hardly ever most.
 # - Looking is not using: cut the head before you call it the reason.
 #
 # ## Exercises

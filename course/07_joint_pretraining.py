@@ -45,8 +45,10 @@ print(bert)
 #
 # `[CLS] calculus is a [MASK] of math [SEP] it [MASK] developed by newton and leibniz [SEP]`
 #
-# and the right answers: **false, branch, was**. *False* answers "is B random?"; *branch* and
-# *was* are the hidden words.
+# and the answers that they give: **false, branch, was**. *Branch* and *was* are the hidden words.
+# *False* does not say what it denies. B does follow A here. So it is a slip for *true*, if the
+# question is "does B follow A?"; or it is right, if the question is "is B random?" (lesson 03). For
+# the loss only Google's number counts: **0**, B follows.
 #
 # **Predict:** at which positions of the row are the three answers given?
 
@@ -58,7 +60,7 @@ token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.t
 hidden = (pair.input_ids == tokenizer.mask_token_id).nonzero()[:, 0]
 labels = torch.full_like(pair.input_ids, -100)
 labels[hidden] = torch.tensor([tokenizer.vocab[word] for word in ("branch", "was")])
-print(f"position 0, [CLS]: next_sentence_label {IS_NEXT}, B follows A (the notes: false)")
+print(f"position 0, [CLS]: next_sentence_label {IS_NEXT}, B follows A")
 for position, token in enumerate(pair.tokens):
     asked = int(labels[position])
     answer = "-" if asked == -100 else tokenizer.tokens[asked]
@@ -84,10 +86,11 @@ checks.guess(words_guessed, {"is a …": first[0].token, "it …": second[0].tok
 
 # %%
 is_random = 1 - bert.next_sentence(*notes)
-print(f"is B random? {'true' if is_random > 0.5 else 'false'} ({is_random:.1%} that it is)")
+for question, p in {"does B follow A?": 1 - is_random, "is B random?": is_random}.items():
+    print(f"{question:16} {'true' if p > 0.5 else 'false':5} ({p:.1%})")
 for guesses in (first, second):
     print(*(f"{guess.token} {guess.probability:.1%}" for guess in guesses), sep=", ")
-assert second[0].token == "was"  # noqa: S105
+assert [guess.token for guess in second[:2]] == ["was", "is"]
 assert "branch" in {guess.token for guess in first[1:]}
 assert is_random < 0.3
 
@@ -101,11 +104,12 @@ for axes, guesses, truth in zip(both, (first, second), ("branch", "was"), strict
     axes.invert_yaxis()
 
 # %% [markdown]
-# **False, branch, was**: the pair is right, and *was* comes first; that is a matter of grammar and
-# a little context. For the first gap grammar asks only for a noun; *branch* takes some knowledge
-# of the world. It is among the first ten of 30,522, and not the first. The model is small, and has
-# read 19 million tokens after its start (its card in `bertedu/checkpoints` tells); BERT read
-# about seven thousand times as much.
+# The pair is right, and *was* comes first, which is a matter of grammar and a little context. (*Is*
+# comes second. In lesson 02 the same example stands as one text, and there the two change places:
+# both are good English, and small things decide.) For the first gap grammar asks only for a noun;
+# *branch* takes some knowledge of the world. It is among the first ten of 30,522, and not the
+# first. The model is small, and has read 19 million tokens after its start (its card in
+# `bertedu/checkpoints` tells); BERT read about seven thousand times as much.
 #
 # ## 3. The joint loss
 #

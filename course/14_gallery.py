@@ -94,8 +94,9 @@ assert len(set((masks.fates > 0).sum(dim=1).tolist())) == 1  # the same number i
 # %% [markdown]
 # ## 4. SentencePairBuilder: does B follow A?
 #
-# **Look for** the label. It asks "is B random?", as the notes do: 0 (their *false*) means that B
-# *follows*.
+# **Look for** the label. 0 means that B *follows*, 1 that B is random: Google's convention. "True"
+# and "false" mean nothing without their question: of a B that follows, "does B follow?" is true and
+# "is B random?" false.
 #
 # **Try** *Make 1,000* with B from all sentences, as some published code does: how many “random”
 # pairs are none?

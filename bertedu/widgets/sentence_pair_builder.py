@@ -21,8 +21,7 @@ _NAMES = {IS_NEXT: "B follows A", NOT_NEXT: "B is random"}
 class SentencePairBuilder(Widget):
     """Shows how `[CLS] A [SEP] B [SEP]` and its label are made, with rules good and faulty.
 
-    Label 0 says that B follows A, label 1 that B is random. The notes ask "is B random?", so their
-    "false" is label 0.
+    Label 0 says that B follows A, label 1 that B is random: Google's convention.
 
     Args:
         documents: names and texts; None means the course's held-out documents. Documents of a
@@ -93,8 +92,8 @@ class SentencePairBuilder(Widget):
             below = [[str(int(part)) for part in both] for both in zip(ids, types, strict=True)]
             picture.chips(token_chips(self.tokenizer, ids, types, below))
         picture.note(
-            "Beneath a token: its id, and its segment id, 0 in A (teal) and 1 in B (violet). The "
-            "notes ask whether B is random, so their “false” is label 0: not random."
+            "Beneath a token: its id, and its segment id, 0 in A (teal) and 1 in B (violet). "
+            "Label 0 says that B follows, label 1 that B is random."
         )
         return picture.to_svg()
 

@@ -93,7 +93,7 @@ def test_a_pair_is_picked_by_its_split(builder) -> None:
         "My dog is cute. He likes playing.", "He sleeps all day."
     )
     assert verdict(builder) == (
-        "next_sentence_label 0: B follows A (in the notes: “false”, not random)"
+        "next_sentence_label 0: B follows A (does B follow? true; is B random? false)"
     )
     roles = builder.locator(".be-sentence .be-role").all_inner_texts()
     assert roles == ["A", "A", "B"]
@@ -103,7 +103,9 @@ def test_nothing_follows_the_last_sentence(builder) -> None:
     sentence(builder, "He sleeps all day.").click()
     assert builder.get_by_label(FOLLOWS).is_disabled()
     assert builder.get_by_label(RANDOM).is_checked()
-    assert verdict(builder) == "next_sentence_label 1: B is random (in the notes: “true”, random)"
+    assert verdict(builder) == (
+        "next_sentence_label 1: B is random (does B follow? false; is B random? true)"
+    )
 
 
 def test_a_random_b_comes_from_elsewhere_and_is_text_not_markup(builder) -> None:

@@ -30,6 +30,7 @@ from bertedu.widgets.static_page import fragment, host_script
 
 _STATIC = Path(__file__).with_name("static")
 _TEXTS = {  # file of the repository: (page, its title)
+    "docs/notes.md": ("notes.html", "The lecture notes"),
     "docs/glossary.md": ("glossary.html", "Glossary"),
     "docs/teaching.md": ("teaching.html", "Teaching"),
     "docs/architecture.md": ("architecture.html", "Where everything lives"),

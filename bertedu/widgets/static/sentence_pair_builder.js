@@ -7,7 +7,10 @@ import {
 } from "./rules/pairs.js";
 
 const NAMES = ["B follows A", "B is random"];
-const IN_THE_NOTES = ["“false”, not random", "“true”, random"];
+const QUESTIONS = [
+  "does B follow? true; is B random? false",
+  "does B follow? false; is B random? true",
+];
 const HINT = "Hover shows which tokens a sentence became, a click on a token pins it, Escape lets go.";
 
 // ---- the widget ---------------------------------------------------------------------------------
@@ -193,7 +196,7 @@ function build(view) {
     );
     const wrong = pair.label === RANDOM && continues(text, pair);
     verdict.textContent = `next_sentence_label ${pair.label}: ${NAMES[pair.label]} ` +
-      `(in the notes: ${IN_THE_NOTES[pair.label]})` +
+      `(${QUESTIONS[pair.label]})` +
       (wrong ? ". Wrong label: this “random” B is what really follows A." : "");
     verdict.classList.toggle("be-problem", wrong);
     const cut = [0, 1].reduce((sum, i) => sum + Math.max(0, whole(i) - ([a, b][i][1] - [a, b][i][0])), 0);
