@@ -39,8 +39,8 @@ print(embeddings)
 # ## 1. Three tables
 #
 # `nn.Embedding(V, H)` is a table of V rows with H numbers each, and nothing else: to look up id 7
-# is to take row 7. BERT has three of them, one for *what* the token is, one for *where* it
-# stands, and one for *whose* it is, A's or B's.
+# is to take row 7. BERT has three of them: the **token embedding** says *what* the token is, the
+# **position embedding** *where* it stands, and the **segment embedding** *whose* it is, A's or B's.
 #
 # **Predict:** which of the three is the largest, and by how much?
 

@@ -190,7 +190,8 @@ joined = contexts.transpose(0, 1).reshape(S, H)  # the heads' contexts, side by 
 # ## 4. The rest of the layer
 #
 # The heads' contexts, side by side, go through one more matrix. Then comes the step that is
-# easily forgotten: the result is **added to the layer's input** (the *residual*), and normalised.
+# easily forgotten: the result is **added to the layer's input** (the *residual
+# connection*, or *residual*), and normalised.
 # A second half, the feed-forward network, treats each token by itself, and ends in the same way.
 
 # %% tags=["nbval-check-output"]

@@ -209,8 +209,8 @@ train, held_out = (
 print(f"train: {train}\nheld out: {held_out}")
 
 # %% [markdown]
-# **The recipe.** As in the paper, the learning rate rises for some steps and then falls to
-# nothing. Some things differ, to get far with little text in two minutes:
+# **The recipe.** As in the paper, the learning rate rises for some steps (the *warm-up*) and then
+# falls to nothing. Some things differ, to get far with little text in two minutes:
 #
 # - a batch has as many rows as fit into 2,048 tokens, not a fixed number of them;
 # - the steps are larger, and there is no dropout;
@@ -464,7 +464,8 @@ assert abs(learned["random"][0] - 1 / 12) < 0.08
 # %% [markdown]
 # With the pretrained encoder, **5** labelled sentences of each topic are worth more than **50**
 # with random weights. Nobody ever told it about topics. *That* is what pretraining buys, and why
-# the four tasks of lessons 08 to 11 get along with few examples.
+# the four **downstream tasks** of lessons 08 to 11 (tasks for which a pretrained model is used) get
+# along with few examples.
 #
 # (Each had an advantage. The tiny model learned from the very text of which the topics are; the
 # embedded one has never seen it, but its encoder began as one that was trained on pairs of
@@ -472,7 +473,7 @@ assert abs(learned["random"][0] - 1 / 12) < 0.08
 #
 # ## Recap
 #
-# - One row asks three things: "is B random?" at `[CLS]`, and a word at each chosen token.
+# - One row asks three things: "does B follow A?" at `[CLS]`, and a word at each chosen token.
 # - Joint loss = mean over chosen tokens + mean over pairs. Encoder and embeddings learn from
 #   both, the pooler from the pairs only.
 # - A loss is judged by its baseline (unigram; ln 2; lengths), on held-out documents.

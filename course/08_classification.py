@@ -159,7 +159,7 @@ assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 #
 # A run of fine-tuning takes the task, the pretrained model, and the examples; before its first
 # step it holds the pretrained encoder with the fresh head. We send one sentence through it, by
-# hand: `[CLS]`'s output, the pooler, two dot products, a softmax, a logarithm.
+# hand: `[CLS]`'s output, the pooler, two dot products (the **logits**), a softmax, a logarithm.
 #
 # **Predict:** the loss, in nats. (The head knows nothing, and there are two classes.)
 
@@ -245,8 +245,8 @@ assert max(scores) == tuned.metrics["accuracy"]
 
 # %% [markdown]
 # The loss on the left is that of sentences from which it learns: from the second epoch on it says
-# how well they are known *by heart*, and goes on falling where *dev* no longer rises. The points on
-# the right are what counts. The state with the best of them is kept, a mild form of **early
+# how well they are known *by heart*, and goes on falling where *dev* no longer rises
+# (**overfitting**). The points on the right are what counts. The state with the best of them is kept, a mild form of **early
 # stopping**.
 #
 # ## 5. What pretraining buys
@@ -274,7 +274,7 @@ right = baselines | {"random weights": right_answers(scratch), "pretrained": rig
 # %% [markdown]
 # **How sure is a percentage?** With 120 sentences, each is 0.8 points. We ask what would have come
 # out with other sentences of the kind: draw 120 of the 120, with repetition, thousands of times,
-# and see where 95 % of the results lie (the *bootstrap* of lesson 03).
+# and see where 95 % of the results lie: a **confidence interval** (by the *bootstrap* of lesson 03).
 
 
 # %%
@@ -445,9 +445,9 @@ assert chance < low < same.mean() < 0.7
 # all outputs instead: their mean, or all of them concatenated.*
 #
 # Lesson 05 measured the first half: words hardly ever attend most to themselves, though among words
-# their own share is larger than an even one. The second half
-# is a conclusion, "therefore from `[CLS]`", and a conclusion can be tested. First: does a single
-# word dominate what `[CLS]` takes in, before and after fine-tuning?
+# their own share is larger than an even one. The second half is a conclusion, "therefore from
+# `[CLS]`", and a conclusion can be tested. First: does a single word dominate what `[CLS]` takes in,
+# before and after fine-tuning?
 
 # %%
 dominance = {}

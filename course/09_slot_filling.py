@@ -45,7 +45,8 @@ print(f"{len(train)} requests to learn from, {len(dev)} to choose by, {len(test)
 # ## 1. One answer for each word
 #
 # In the lecture notes this is **case 2**: the input is a single sentence, the output a class for
-# each word. The vector that BERT gives for a token goes through a **linear classifier**, the same
+# each word. This is **sequence labelling**; used to find the slots of a request, it is **slot
+# filling**. The vector that BERT gives for a token goes through a **linear classifier**, the same
 # one at every place. Their example is *arrive Taipei on November 2nd*.
 
 # %%

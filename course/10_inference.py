@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 10 · Inference
 #
-# Case 3 of the lecture notes: two sentences in, one answer out. Given a **premise**, is the
+# Case 3 of the lecture notes: two sentences in, one answer out. The task is called **natural language
+# inference** (NLI). Given a **premise**, is the
 # **hypothesis** true, false, or unknown? This lesson trains BERT to say so. It also teaches
 # something that matters more: how to find out *what* was learned, because in this task a good
 # score is easy to have for the wrong reason.
