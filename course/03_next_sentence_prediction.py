@@ -482,12 +482,13 @@ assert newton > 0.5 > panda
 assert burns > crowd + 0.2
 
 # %% [markdown]
-# "Calculus ... Newton and Leibniz" is the lecture notes' example. B does follow A, and the model says
-# so. The notes write *false* as the first of its three answers, and do not say which question it
-# answers. There are two readings: if the question is "does B follow A?", the task's own one, then
-# *false* is a slip, and it should be *true*. If it is "is B random?", as label 1 asks, then *false*
-# is right. In neither reading is B random. (Short pairs are hard for the model: there is little to
-# go by.) The other two words of the example are in lesson 07, where both tasks are learned at once.
+# "Calculus ... Newton and Leibniz" is the lecture notes' example. B does follow A, and the model
+# says so. The notes write *false* as the first of its three answers, and do not say which question
+# it answers. There are two readings: if the question is "does B follow A?", the task's own one,
+# then *false* is a slip, and it should be *true*. If it is "is B random?", as label 1 asks, then
+# *false* is right. In neither reading is B random. (Short pairs are hard for the model: there is
+# little to go by.) The other two words of the example are in lesson 07, where both tasks are
+# learned at once.
 #
 # ## 9. Was it worth it?
 #

@@ -371,8 +371,9 @@ even = 1 / (lengths - 2)  # [300]
 # %%
 for name, values in {"its own share": of_words[:, 0], "largest": of_words[:, 1]}.items():
     least, greatest = interval(values)
+    times = float(values.mean() / even.mean())
     print(f"among words, {name:13} {values.mean():5.1%} (95 %: {least:.1%} to {greatest:.1%}); "
-          f"even, or by chance, {even.mean():.1%}: {values.mean() / even.mean():.1f} times that")  # fmt: skip
+          f"even, or by chance, {even.mean():.1%}: {times:.1f} times that")  # fmt: skip
     assert least > 1.3 * even.mean()
 assert of_words[:, 1].mean() < 0.3
 
@@ -442,7 +443,8 @@ assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 # found the same in BERT-base: in the last layer `[CLS]` has a high entropy. So over all heads its
 # attention is spread there, though a single head may well prefer one word; but not since it "has no
 # meaning of its own": it is a seat, and *training* decides what sits there. Lesson 08 compares it
-# with pooling all outputs, and says how much depends on this model's descent from a mean-pooled one.
+# with pooling all outputs, and says how much depends on this model's descent from a mean-pooled
+# one.
 #
 # ## 8. Attention is not explanation
 #

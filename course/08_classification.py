@@ -202,8 +202,8 @@ assert abs(float(loss) - np.log(2)) < 0.35
 #
 # A **recipe** holds all numbers that decide a run. The paper's ranges, which did well on all its
 # tasks, are batches of 16 or 32, learning rates of 2e-5 to 5e-5, and 2 to 4 epochs. A smaller model
-# takes larger steps, ours of 3e-4. **Do not copy this to BERT-base**: it is six times the largest of
-# the paper's. `freeze_layers` leaves the embeddings and the lowest layer as they are: with 420
+# takes larger steps, ours of 3e-4. **Do not copy this to BERT-base**: it is six times the largest
+# of the paper's. `freeze_layers` leaves the embeddings and the lowest layer as they are: with 420
 # examples there is little to learn there, and it saves time.
 
 # %% tags=["nbval-check-output"]
@@ -246,8 +246,8 @@ assert max(scores) == tuned.metrics["accuracy"]
 # %% [markdown]
 # The loss on the left is that of sentences from which it learns: from the second epoch on it says
 # how well they are known *by heart*, and goes on falling where *dev* no longer rises
-# (**overfitting**). The points on the right are what counts. The state with the best of them is kept, a mild form of **early
-# stopping**.
+# (**overfitting**). The points on the right are what counts. The state with the best of them is
+# kept, a mild form of **early stopping**.
 #
 # ## 5. What pretraining buys
 #
@@ -274,7 +274,8 @@ right = baselines | {"random weights": right_answers(scratch), "pretrained": rig
 # %% [markdown]
 # **How sure is a percentage?** With 120 sentences, each is 0.8 points. We ask what would have come
 # out with other sentences of the kind: draw 120 of the 120, with repetition, thousands of times,
-# and see where 95 % of the results lie: a **confidence interval** (by the *bootstrap* of lesson 03).
+# and see where 95 % of the results lie: a **confidence interval** (by the *bootstrap* of lesson
+# 03).
 
 
 # %%
@@ -446,8 +447,8 @@ assert chance < low < same.mean() < 0.7
 #
 # Lesson 05 measured the first half: words hardly ever attend most to themselves, though among words
 # their own share is larger than an even one. The second half is a conclusion, "therefore from
-# `[CLS]`", and a conclusion can be tested. First: does a single word dominate what `[CLS]` takes in,
-# before and after fine-tuning?
+# `[CLS]`", and a conclusion can be tested. First: does a single word dominate what `[CLS]` takes
+# in, before and after fine-tuning?
 
 # %%
 dominance = {}

@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 10 · Inference
 #
-# Case 3 of the lecture notes: two sentences in, one answer out. The task is called **natural language
-# inference** (NLI). Given a **premise**, is the
-# **hypothesis** true, false, or unknown? This lesson trains BERT to say so. It also teaches
-# something that matters more: how to find out *what* was learned, because in this task a good
-# score is easy to have for the wrong reason.
+# Case 3 of the lecture notes: two sentences in, one answer out. The task is called **natural
+# language inference** (NLI). Given a **premise**, is the **hypothesis** true, false, or unknown?
+# This lesson trains BERT to say so. It also teaches something that matters more: how to find out
+# *what* was learned, because in this task a good score is easy to have for the wrong reason.
 #
 # **Afterwards you can**
 # - draw the head, count its numbers, and compute its loss by hand;

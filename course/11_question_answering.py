@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 11 · Question answering
 #
-# *What causes precipitation to fall?* Nobody expects BERT to know. It gets a document that says
-# it, and has to find the words in it. It writes nothing (this is **extractive question answering**):
-# the answer is **two numbers**, the place where it starts and the place where it ends. For this BERT needs two more vectors, and
-# nothing else. What takes care is everything around them: which pairs of places are an answer at
-# all, what their probabilities are, and what to do if there is no answer, or no end of text.
+# *What causes precipitation to fall?* Nobody expects BERT to know. It gets a document that says it,
+# and has to find the words in it. It writes nothing (this is **extractive question answering**):
+# the answer is **two numbers**, the place where it starts and the place where it ends. For this
+# BERT needs two more vectors, and nothing else. What takes care is everything around them: which
+# pairs of places are an answer at all, what their probabilities are, and what to do if there is no
+# answer, or no end of text.
 #
 # **Afterwards you can**
 # - find an answer with two dot products and a softmax, and compute the loss by hand;
