@@ -379,12 +379,11 @@ assert of_words[:, 1].mean() < 0.3
 
 # %% [markdown]
 # **So the first half of the claim is wrong as it stands, and has a true core.** "Most to itself" is
-# wrong: among all tokens the word itself is nearly never first, and even among words another word
-# is first in four cases of five. But among words its own share is clearly larger than an even one.
-# And there is a second way in which a word keeps itself, which no share shows: the **residual**
-# (section 4) passes its own vector on, whatever the attention does. With the residual the
-# intuition behind the claim is partly right: what comes out of the layer of section 4 is still much
-# like what went in.
+# wrong: among all tokens the word itself is hardly ever first, and even among words another word is
+# first in most cases. But among words its own share is clearly larger than an even one. And there is
+# a second way in which a word keeps itself, which no share shows: the **residual** passes its own
+# vector on, whatever the attention does. In section 4 the result was much the same with and without
+# what a word attended to. So with the residual the intuition behind the claim is partly right.
 #
 # Are there heads with a clear job?
 
