@@ -380,10 +380,11 @@ assert of_words[:, 1].mean() < 0.3
 # %% [markdown]
 # **So the first half of the claim is wrong as it stands, and has a true core.** "Most to itself" is
 # wrong: among all tokens the word itself is hardly ever first, and even among words another word is
-# first in most cases. But among words its own share is clearly larger than an even one. And there is
-# a second way in which a word keeps itself, which no share shows: the **residual** passes its own
-# vector on, whatever the attention does. In section 4 the result was much the same with and without
-# what a word attended to. So with the residual the intuition behind the claim is partly right.
+# first in most cases. But among words its own share is clearly larger than an even one. And there
+# is a second way in which a word keeps itself, which no share shows: the **residual** passes its
+# own vector on, whatever the attention does. In section 4 the result was much the same with and
+# without what a word attended to. So with the residual the intuition behind the claim is partly
+# right.
 #
 # Are there heads with a clear job?
 

@@ -169,6 +169,16 @@ def test_a_block_that_would_leak_or_leave_nothing_is_refused(code):
         without_solutions(code)
 
 
+def test_what_tells_a_guess_from_the_truth_is_folded_for_students(tmp_path):
+    (tmp_path / "course").mkdir()
+    source = tmp_path / "course" / "01_small.py"
+    source.write_text("# %%\nmine = 3\n\n# %%\nchecks.guess(mine, 4)\n", encoding="utf-8")
+    student, solved = (unexecuted(edition) for edition in editions(tmp_path))
+    folded = {"jupyter": {"source_hidden": True, "outputs_hidden": True}}
+    assert [cell.metadata for cell in student.cells] == [{}, folded]
+    assert [cell.metadata for cell in solved.cells] == [{}, {}]
+
+
 def test_check_is_silent_about_outputs_and_names_a_changed_source(built, tmp_path):
     root = course(tmp_path)
     for path in ("notebooks/01_small.ipynb", "notebooks/solutions/01_small.ipynb"):

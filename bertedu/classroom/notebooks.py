@@ -31,6 +31,10 @@ SOLUTION = re.compile(rf"^([ \t]*){BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | r
 STUB = "...  # not done yet: your code here"
 # What a .py file needs and a cell does not, as is a second blank line around functions.
 FOR_LINTERS = re.compile(r" *# (fmt: skip|noqa\b.*)$", re.MULTILINE)
+# A cell that tells a guess from the truth is folded for students: it would give the truth away.
+# JupyterLab shows its output as soon as it is run, and its code on a click.
+GUESS = "checks.guess("
+FOLDED = {"source_hidden": True, "outputs_hidden": True}
 METADATA = {
     "kernelspec": {
         "display_name": "Python 3 (ipykernel)",
@@ -169,6 +173,8 @@ def unexecuted(edition: Edition) -> Any:
             if not edition.solved:
                 cell.source = without_solutions(cell.source)
         cell.metadata = {"tags": _tags(cell)} if _tags(cell) else {}
+        if not edition.solved and GUESS in cell.source:
+            cell.metadata["jupyter"] = FOLDED
         # From the text, not from the place: a new cell leaves the other ids as they were.
         digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1
