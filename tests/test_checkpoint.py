@@ -364,7 +364,7 @@ def test_huge_sizes_are_refused_before_anything_is_built(folder, sizes, monkeypa
         ({"id2label": {"0": "a", "1": "a"}}, "two labels have the name 'a': give each class a"),
         ({"id2label": {"0": "a", "2": "b"}}, "id2label must number its labels 0, 1, 2, ... with"),
         ({"id2label": {"0": "a", "1": 3}}, "id2label must map numbers to names"),
-        ({"id2label": {"0": "a", "1": "b"}, "num_labels": 3}, "num_labels is 3, and id2label nam"),
+        ({"id2label": {"0": "a", "1": "b"}, "num_labels": 3}, "num_labels is 3, and id2label name"),
         ({"id2label": None, "num_labels": 10**9}, "num_labels is 1000000000; it must be from 1 to"),
         ({"id2label": None, "num_labels": "2"}, "num_labels is '2'; it must be from 1 to 100,000"),
         ({"quantization_config": {"load_in_8bit": True}}, "the weights are quantized .*: save the"),
