@@ -97,6 +97,14 @@ def test_a_long_line_is_cut_at_a_blank(tmp_path: Path) -> None:
     assert words == ["dog"] * 600_000
     (last,) = blocks(Source(str(tmp_path / "a.txt")), 2, 1 << 20)
     assert last.paragraphs == found[1].paragraphs
+    (block,) = blocks(
+        Source(str(write(tmp_path / "a.jsonl", json.dumps({"text": text})))), 0, 1 << 20
+    )
+    assert [len(paragraph) for paragraph in block.paragraphs] == [0, 999_999, 999_999, 399_999]
+    assert " ".join(block.paragraphs).split() == words
+    (tmp_path / "a.jsonl").write_text('{"text": "' + text * 8)
+    with pytest.raises(InputError, match=r"a\.jsonl:1: this line is longer than 16,777,216"):
+        list(blocks(Source(str(tmp_path / "a.jsonl")), 0, 1 << 20))
 
 
 def test_arrays_are_plain_numpy_files_read_from_disk(tmp_path: Path) -> None:

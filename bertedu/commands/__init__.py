@@ -2,6 +2,6 @@
 
 `cli` finds the command's module. `doctor` checks the installation, `lab` opens the course,
 `certify` compares with the reference implementation; `pretrain` and `finetune` train, `average`
-takes the mean of checkpoints, `predict` asks what came out. What builds notebooks, the book and
-assignments is in `bertedu.classroom`.
+takes the mean of checkpoints, `predict` asks what came out; `data` is how they are told of data
+files. What builds notebooks, the book and assignments is in `bertedu.classroom`.
 """

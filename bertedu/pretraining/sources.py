@@ -138,4 +138,14 @@ def _hub_rows(name: str, skip: int) -> Iterator[tuple[list[str], int]]:
 
 
 def _document(text: str) -> list[str]:
-    return ["", *filter(None, map(str.strip, text.splitlines()))]
+    return ["", *(part for line in text.splitlines() for part in _parts(line.strip()))]
+
+
+def _parts(paragraph: str) -> Iterator[str]:
+    """Yields a paragraph, a very long one cut at blanks, as that of a text file is."""
+    while len(paragraph) > LONGEST:
+        at = paragraph.rfind(" ", LONGEST // 2, LONGEST) + 1 or LONGEST
+        yield paragraph[:at].strip()
+        paragraph = paragraph[at:]
+    if paragraph:
+        yield paragraph

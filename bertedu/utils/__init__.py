@@ -1,7 +1,7 @@
 """Small helpers that know no model.
 
-`files` writes a file whole or not at all; `hub` downloads a checkpoint and verifies it;
-`published_tokenizer` reads what a folder's files say of its tokenizer; `validation` says in one
-sentence what is wrong with an input; `cores` keeps threads to the share of the machine that this
-process has.
+`files` writes a file whole or not at all; `lines` decodes the text files that people have; `hub`
+downloads a checkpoint and verifies it; `published_tokenizer` reads what a folder's files say of
+its tokenizer; `validation` says in one sentence what is wrong with an input; `cores` keeps threads
+to the share of the machine that this process has.
 """
