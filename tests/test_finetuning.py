@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 import bertedu
 from bertedu import BertForPreTraining, CheckpointError, InputError
 from bertedu.bert import Bert
+from bertedu.commands.finetune import described
 from bertedu.finetuning import (
     TASKS,
     Classification,
@@ -492,18 +493,77 @@ def test_predict_answers_on_the_command_line(finished, capsys, monkeypatch, tmp_
     assert sum(rows[0]["probabilities"].values()) == pytest.approx(1)
     asked.write_text('{"text": "w1"}\n{"text": \n')
     code, _, complaint = run_cli(capsys, "predict", str(out), "--jsonl", str(asked))
-    assert code == 2
-    assert f"{asked}:2: this line is not JSON" in complaint
-    latin = SimpleNamespace(
-        buffer=io.BytesIO('{"text": "w1"}\n{"text": "caf\xe9"}'.encode("latin-1"))
-    )
-    monkeypatch.setattr(sys, "stdin", latin)
-    code, _, complaint = run_cli(capsys, "predict", str(out), "--jsonl")
-    assert code == 2
-    assert "standard input:2: this line is not utf-8" in complaint
+    assert code == 1
+    assert complaint.startswith(f"{asked}:2: this line is not JSON")
+    given = b'{"text": "w1 good"}\n{"text": "caf\xe9"}\n{"id": 3, "text": "bad w2"}'
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(given)))
+    code, printed, complaint = run_cli(capsys, "predict", str(out), "--jsonl")
+    assert code == 1
+    assert [json.loads(line)["label"] for line in printed.splitlines()] == ["good", "bad"]
+    assert complaint.startswith("standard input:2: this line is not utf-8")
+    monkeypatch.setattr(sys, "stdin", None)  # as it is where it was closed
+    assert run_cli(capsys, "predict", str(out), "--jsonl") == (0, "", "")
     code, _, complaint = run_cli(capsys, "predict", str(out))
     assert code == 2
-    assert "give texts, or --jsonl" in complaint
+    assert "give texts, --jsonl or --data" in complaint
+    code, _, complaint = run_cli(capsys, "predict", str(out), "w1", "--data", str(asked))
+    assert code == 2
+    assert "one of the three" in complaint
+
+
+BAD_LINES = {
+    "[1]": "this line is no JSON object",
+    '{"words": "w1"}': "there is no 'text'",
+    '{"text": 3}': "a text is needed, and this is a int",
+    "[" * 100_000: "this line is not JSON",
+    "1" * 5_000: "this line is not JSON",
+}
+
+
+def test_a_bad_line_costs_none_of_its_neighbours(finished, capsys, tmp_path: Path) -> None:
+    _, out, _ = finished
+    asked = tmp_path / "asked.jsonl"
+    good = [json.dumps({"id": i, "text": f"w{i} {('good', 'bad')[i % 2]}"}) for i in range(6)]
+    asked.write_text(
+        "\n".join(line for pair in zip(good, BAD_LINES, strict=False) for line in pair)
+    )
+    code, printed, complaint = run_cli(capsys, "predict", str(out), "--jsonl", str(asked))
+    assert code == 1
+    rows = [json.loads(line) for line in printed.splitlines()]
+    assert [(row["id"], row["label"]) for row in rows] == [
+        (i, ("good", "bad")[i % 2]) for i in range(len(BAD_LINES))
+    ]
+    told = complaint.splitlines()
+    assert len(told) == len(BAD_LINES)
+    for number, (line, reason) in enumerate(zip(told, BAD_LINES.values(), strict=True)):
+        assert line.startswith(f"{asked}:{2 * number + 2}: {reason}")
+
+
+def test_predict_and_evaluate_read_what_finetune_reads(finished, capsys, tmp_path: Path) -> None:
+    words, out, _ = finished
+    test = words[words.index("--test") + 1]
+    code, printed, _ = run_cli(capsys, "predict", str(out), "--data", test)
+    assert code == 0
+    labels = [json.loads(line)["label"] for line in printed.splitlines()]
+    right = [line.split()[0] for line in Path(test).read_text().splitlines()]
+    metrics = json.loads((out / "metrics.json").read_text())["test"]
+    assert np.mean([a == b for a, b in zip(labels, right, strict=True)]) == metrics["accuracy"]
+    code, printed, _ = run_cli(capsys, "evaluate", str(out), test)
+    assert (code, printed) == (0, f"{described(metrics)}\n")
+    code, printed, _ = run_cli(capsys, "evaluate", str(out), test, "--json")
+    assert (code, json.loads(printed)) == (0, metrics)
+
+
+def test_predict_speaks_utf_8_whatever_the_terminal(finished, tmp_path: Path) -> None:
+    _, out, _ = finished
+    asked = '{"id": "\\u732b\\ud83d", "text": "w1 good"}\n'
+    ended = subprocess.run(
+        [sys.executable, "-m", "bertedu.commands.cli", "predict", str(out), "--jsonl"],
+        env=os.environ | SINGLE | {"PYTHONIOENCODING": "latin-1"}, input=asked.encode(),
+        capture_output=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert ended.stdout.startswith('{"id": "\u732b\\ud83d", "label": "good"'.encode())
+    assert json.loads(ended.stdout)["id"] == "\u732b\ud83d"
 
 
 @pytest.mark.parametrize("name", ["slot_filling", "inference", "question_answering"])
