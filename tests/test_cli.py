@@ -1,7 +1,10 @@
+import io
 import re
 import subprocess
 import sys
+import warnings
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -68,6 +71,61 @@ def test_an_interruption_is_quiet(fail_with, capsys):
     fail_with(KeyboardInterrupt())
     assert cli.main(["doctor"]) == 130
     assert capsys.readouterr().err == "bertedu doctor: interrupted\n"
+
+
+def test_an_interruption_while_the_command_is_imported_is_quiet(monkeypatch, capsys):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+    assert cli.main(["doctor"]) == 130
+    assert capsys.readouterr().err == "bertedu doctor: interrupted\n"
+
+
+def test_a_full_disk_is_one_sentence(fail_with, capsys):
+    fail_with(OSError(28, "No space left on device", "run/history.jsonl"))
+    assert cli.main(["doctor"]) == 2
+    told = "bertedu doctor: run/history.jsonl: No space left on device\n"
+    assert capsys.readouterr() == ("", told)
+
+
+def test_a_warning_is_its_sentence(monkeypatch):
+    def run(arguments):
+        warnings.warn("2 texts were cut", stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(cli, "import_module", lambda name: SimpleNamespace(
+        add_arguments=lambda parser: None, run=run))  # fmt: skip
+    told, before = io.StringIO(), warnings.formatwarning
+    monkeypatch.setattr(sys, "stderr", told)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.main(["doctor"]) == 0
+    assert told.getvalue() == "2 texts were cut\n"
+    assert warnings.formatwarning is before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("| true", 141), (">&-", 0), (">/dev/full", 2), ("2>&- | true", 141), (">&- 2>&-", 0)],
+)
+def test_a_reader_who_leaves_is_told_nothing(words, code):
+    if "full" in words and not Path("/dev/full").exists():
+        pytest.skip("no device that is full")
+    shell = (
+        f"{{ {sys.executable} -m bertedu.commands.cli --help {words.partition('|')[0]}; "
+        f"echo $? >&3; }} {''.join(words.partition('|')[1:])}"
+    )
+    # The pipe's reader is gone before anything is written.
+    slow = shell.replace("{ ", "{ sleep 0.3; ", 1)
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f"exec 3>&1; {slow}"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.stdout.splitlines()[-1:] == [str(code)]
+    assert ended.stderr in {"", "bertedu --help: a file: No space left on device\n"}
+    assert bool(ended.stderr) == (code == 2)
 
 
 def test_a_bug_is_not_hidden(fail_with):

@@ -25,6 +25,7 @@ import bertedu
 from bertedu import BertForPreTraining, CheckpointError, InputError
 from bertedu.bert import Bert
 from bertedu.commands.finetune import described
+from bertedu.commands.training import Stop, alone, followed
 from bertedu.finetuning import (
     TASKS,
     Classification,
@@ -643,6 +644,87 @@ def test_a_full_disk_leaves_the_last_checkpoint(monkeypatch, tmp_path: Path) -> 
     assert told(done)[:5] + told(list(continued)) == whole
     assert continued.evaluations == undisturbed.evaluations
     assert same(weights(continued.finetuned.model), weights(undisturbed.finetuned.model))
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_saves_nothing(tmp_path: Path) -> None:
+    run = make_run("classification", dev=0, folder=tmp_path, save_every=2)
+    steps = iter(run)
+    list(itertools.islice(steps, 3))
+    before = weights(run.model)
+    run.model.classifier.bias.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(InputError, match=r"the gradient is (inf|nan) in step 4, and nothing was"):
+        next(steps)
+    assert same(weights(run.model), before)
+    run = make_run("classification", dev=0, folder=tmp_path, save_every=1)
+    torch.nn.init.constant_(run.model.classifier.bias, float("nan"))
+    [kept] = checkpoints(tmp_path)
+    assert kept.name == "step-0000002"
+    file = kept / "model.safetensors"
+    digest = file.read_bytes()
+    steps = iter(run)
+    next(steps)
+    torch.nn.init.constant_(run.model.classifier.bias, float("nan"))
+    run.folder = None  # what step 3 would save is not asked here
+    with pytest.raises(InputError, match=r"the loss is nan in step 4"):
+        next(steps)
+    assert file.read_bytes() == digest
+
+
+def test_the_second_run_in_a_folder_is_told_so(finished, capsys, tmp_path: Path) -> None:
+    words, _, _ = finished
+    command = [*words[2:], "--out", str(tmp_path)]
+    with alone(tmp_path):
+        code, printed, complaint = run_cli(capsys, *command)
+    assert (code, printed) == (2, "")
+    assert complaint.startswith(f"bertedu finetune: another run is writing to {tmp_path}: ")
+    assert complaint.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_time_left_counts_the_steps_made_here(capsys) -> None:
+    from tqdm.auto import tqdm
+
+    def steps():
+        time.sleep(0.5)  # to load what 900 steps came to
+        for step in range(900, 910):
+            yield SimpleNamespace(step=step)
+            time.sleep(0.02)
+
+    def rate() -> float:
+        [bar] = tqdm._instances
+        shown = bar.format_dict
+        return (shown["n"] - shown["initial"]) / shown["elapsed"]
+
+    with Stop() as stop:
+        rates = [rate() for _ in followed(steps(), 1000, lambda _: {}, stop, shown=True)]
+    assert rates[0] == 0
+    assert 5 < rates[-1] < 50
+    assert "910/1000" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_after_the_step_and_the_second_time_at_once(capsys) -> None:
+    closed = []
+
+    def steps():
+        try:
+            for step in range(9):
+                yield SimpleNamespace(step=step)
+        finally:
+            closed.append(step)
+
+    seen = []
+    with Stop() as stop:
+        for report in followed(steps(), 9, lambda _: {}, stop, shown=True):
+            seen.append(report.step)
+            if report.step == 3:
+                signal.raise_signal(signal.SIGINT)
+    assert (seen, closed) == ([0, 1, 2, 3], [3])
+    assert "stopped after step 4: run the same command to go on\n" in capsys.readouterr().out
+    with Stop():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_no_warning_is_given_for_good_data() -> None:
