@@ -1,8 +1,6 @@
-import io
 import re
 import subprocess
 import sys
-import warnings
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,43 +87,37 @@ def test_a_full_disk_is_one_sentence(fail_with, capsys):
     assert capsys.readouterr() == ("", told)
 
 
-def test_a_warning_is_its_sentence(monkeypatch):
-    def run(arguments):
-        warnings.warn("2 texts were cut", stacklevel=1)
-        return 0
-
-    monkeypatch.setattr(cli, "import_module", lambda name: SimpleNamespace(
-        add_arguments=lambda parser: None, run=run))  # fmt: skip
-    told, before = io.StringIO(), warnings.formatwarning
-    monkeypatch.setattr(sys, "stderr", told)
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")
-        assert cli.main(["doctor"]) == 0
-    assert told.getvalue() == "2 texts were cut\n"
-    assert warnings.formatwarning is before
+def test_a_warning_is_its_sentence():
+    ended = python(
+        "import types, warnings\n"
+        "from bertedu.commands import cli\n"
+        "before = warnings.formatwarning\n"
+        "run = lambda _: warnings.warn('2 texts were cut') or 0\n"
+        "command = types.SimpleNamespace(add_arguments=lambda _: None, run=run)\n"
+        "cli.import_module = lambda _: command\n"
+        "assert cli.main(['doctor']) == 0\n"
+        "assert warnings.formatwarning is before"
+    )
+    assert (ended.returncode, ended.stderr) == (0, "2 texts were cut\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 @pytest.mark.parametrize(
     ("words", "code"),
-    [("| true", 141), (">&-", 0), (">/dev/full", 2), ("2>&- | true", 141), (">&- 2>&-", 0)],
+    [("| true", 141), ("2>&- | true", 141), (">/dev/full", 2), (">&- 2>&-", 0)],
 )
 def test_a_reader_who_leaves_is_told_nothing(words, code):
     if "full" in words and not Path("/dev/full").exists():
         pytest.skip("no device that is full")
-    shell = (
-        f"{{ {sys.executable} -m bertedu.commands.cli --help {words.partition('|')[0]}; "
-        f"echo $? >&3; }} {''.join(words.partition('|')[1:])}"
-    )
-    # The pipe's reader is gone before anything is written.
-    slow = shell.replace("{ ", "{ sleep 0.3; ", 1)
-    ended = subprocess.run(
-        ["/bin/sh", "-c", f"exec 3>&1; {slow}"],
+    closed, pipe, reader = words.partition("|")
+    called = f"{sys.executable} -m bertedu.commands.cli --help {closed}"
+    ended = subprocess.run(  # when the command prints, the pipe's reader is gone
+        ["/bin/sh", "-c", f"exec 3>&1; {{ sleep 0.3; {called}; echo $? >&3; }} {pipe}{reader}"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert ended.stdout.splitlines()[-1:] == [str(code)]
-    assert ended.stderr in {"", "bertedu --help: a file: No space left on device\n"}
-    assert bool(ended.stderr) == (code == 2)
+    assert ended.stdout == f"{code}\n"
+    full = "bertedu --help: a file: No space left on device\n"
+    assert ended.stderr == (full if code == 2 else "")
 
 
 def test_a_bug_is_not_hidden(fail_with):

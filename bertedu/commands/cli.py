@@ -63,11 +63,12 @@ def _answer(words: list[str]) -> int:
         if not words:
             parser.print_help()
             return 2
-        arguments = parser.parse_args(words)
-        code = int(import_module(COMMANDS[arguments.command][1]).run(arguments))
-        if sys.stdout:  # None where it was closed
-            sys.stdout.flush()
-        return code
+        try:
+            arguments = parser.parse_args(words)  # ends with SystemExit after --help
+            return int(import_module(COMMANDS[arguments.command][1]).run(arguments))
+        finally:
+            if sys.stdout:  # None where it was closed
+                sys.stdout.flush()
     except (InputError, CheckpointError) as mistake:
         return _said(f"{name}: {mistake}", 2)
     except BrokenPipeError:  # as `head` leaves it: no one is there to be told

@@ -247,12 +247,13 @@ class History:
                 raise ValueError(f"{noted:,} of {steps_done:,} steps are noted")
         with replacing(path) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in self.rows), "utf-8")
-        self.file = path.open("a", buffering=1, encoding="utf-8")
+        self.path = path
 
     def add(self, row: dict[str, Any]) -> None:
         """Appends one row."""
         self.rows.append(row)
-        self.file.write(json.dumps(row) + "\n")
+        with self.path.open("a", encoding="utf-8") as file:  # on disk before what it is a note of
+            file.write(json.dumps(row) + "\n")
 
     def draw(self, picture: Path, steps: int) -> None:
         """Draws the losses beside their baselines, where the widgets' packages are installed."""
