@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -109,14 +110,23 @@ def test_a_warning_is_its_sentence():
 def test_a_reader_who_leaves_is_told_nothing(words, code):
     if "full" in words and not Path("/dev/full").exists():
         pytest.skip("no device that is full")
+    program = (
+        "import sys, types\n"
+        "from bertedu.commands import cli\n"
+        "command = types.SimpleNamespace(add_arguments=lambda _: None, run=lambda _: print(1) or 0)\n"
+        "cli.import_module = lambda _: command\n"
+        "sys.argv = ['bertedu', 'doctor']\n"
+        "sys.exit(cli.main())"
+    )
     closed, pipe, reader = words.partition("|")
-    called = f"{sys.executable} -m bertedu.commands.cli --help {closed}"
+    called = f'"$PYTHON" -c "$PROGRAM" {closed}'
     ended = subprocess.run(  # when the command prints, the pipe's reader is gone
         ["/bin/sh", "-c", f"exec 3>&1; {{ sleep 0.3; {called}; echo $? >&3; }} {pipe}{reader}"],
+        env=os.environ | {"PYTHON": sys.executable, "PROGRAM": program, "PYTHONUNBUFFERED": ""},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert ended.stdout == f"{code}\n"
-    full = "bertedu --help: a file: No space left on device\n"
+    full = "bertedu doctor: a file: No space left on device\n"
     assert ended.stderr == (full if code == 2 else "")
 
 

@@ -516,7 +516,7 @@ BAD_LINES = {
     "[1]": "this line is no JSON object",
     '{"words": "w1"}': "there is no 'text'",
     '{"text": 3}': "a text is needed, and this is a int",
-    "[" * 100_000: "this line is not JSON",
+    "[" * 100_000: "this JSON is nested too deeply",
     "1" * 5_000: "this line is not JSON",
 }
 
