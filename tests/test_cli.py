@@ -1,7 +1,9 @@
+import os
 import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -68,6 +70,64 @@ def test_an_interruption_is_quiet(fail_with, capsys):
     fail_with(KeyboardInterrupt())
     assert cli.main(["doctor"]) == 130
     assert capsys.readouterr().err == "bertedu doctor: interrupted\n"
+
+
+def test_an_interruption_while_the_command_is_imported_is_quiet(monkeypatch, capsys):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+    assert cli.main(["doctor"]) == 130
+    assert capsys.readouterr().err == "bertedu doctor: interrupted\n"
+
+
+def test_a_full_disk_is_one_sentence(fail_with, capsys):
+    fail_with(OSError(28, "No space left on device", "run/history.jsonl"))
+    assert cli.main(["doctor"]) == 2
+    told = "bertedu doctor: run/history.jsonl: No space left on device\n"
+    assert capsys.readouterr() == ("", told)
+
+
+def test_a_warning_is_its_sentence():
+    ended = python(
+        "import types, warnings\n"
+        "from bertedu.commands import cli\n"
+        "before = warnings.formatwarning\n"
+        "run = lambda _: warnings.warn('2 texts were cut') or 0\n"
+        "command = types.SimpleNamespace(add_arguments=lambda _: None, run=run)\n"
+        "cli.import_module = lambda _: command\n"
+        "assert cli.main(['doctor']) == 0\n"
+        "assert warnings.formatwarning is before"
+    )
+    assert (ended.returncode, ended.stderr) == (0, "2 texts were cut\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("| true", 141), ("2>&- | true", 141), (">/dev/full", 2), (">&- 2>&-", 0)],
+)
+def test_a_reader_who_leaves_is_told_nothing(words, code):
+    if "full" in words and not Path("/dev/full").exists():
+        pytest.skip("no device that is full")
+    program = (
+        "import sys, types\n"
+        "from bertedu.commands import cli\n"
+        "command = types.SimpleNamespace(add_arguments=lambda _: None, run=lambda _: print(1) or 0)\n"
+        "cli.import_module = lambda _: command\n"
+        "sys.argv = ['bertedu', 'doctor']\n"
+        "sys.exit(cli.main())"
+    )
+    closed, pipe, reader = words.partition("|")
+    called = f'"$PYTHON" -c "$PROGRAM" {closed}'
+    ended = subprocess.run(  # when the command prints, the pipe's reader is gone
+        ["/bin/sh", "-c", f"exec 3>&1; {{ sleep 0.3; {called}; echo $? >&3; }} {pipe}{reader}"],
+        env=os.environ | {"PYTHON": sys.executable, "PROGRAM": program, "PYTHONUNBUFFERED": ""},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.stdout == f"{code}\n"
+    full = "bertedu doctor: a file: No space left on device\n"
+    assert ended.stderr == (full if code == 2 else "")
 
 
 def test_a_bug_is_not_hidden(fail_with):

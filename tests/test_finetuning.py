@@ -24,6 +24,8 @@ from hypothesis import strategies as st
 import bertedu
 from bertedu import BertForPreTraining, CheckpointError, InputError
 from bertedu.bert import Bert
+from bertedu.commands.finetune import described
+from bertedu.commands.training import Stop, alone, followed
 from bertedu.finetuning import (
     TASKS,
     Classification,
@@ -492,18 +494,77 @@ def test_predict_answers_on_the_command_line(finished, capsys, monkeypatch, tmp_
     assert sum(rows[0]["probabilities"].values()) == pytest.approx(1)
     asked.write_text('{"text": "w1"}\n{"text": \n')
     code, _, complaint = run_cli(capsys, "predict", str(out), "--jsonl", str(asked))
-    assert code == 2
-    assert f"{asked}:2: this line is not JSON" in complaint
-    latin = SimpleNamespace(
-        buffer=io.BytesIO('{"text": "w1"}\n{"text": "caf\xe9"}'.encode("latin-1"))
-    )
-    monkeypatch.setattr(sys, "stdin", latin)
-    code, _, complaint = run_cli(capsys, "predict", str(out), "--jsonl")
-    assert code == 2
-    assert "standard input:2: this line is not utf-8" in complaint
+    assert code == 1
+    assert complaint.startswith(f"{asked}:2: this line is not JSON")
+    given = b'{"text": "w1 good"}\n{"text": "caf\xe9"}\n{"id": 3, "text": "bad w2"}'
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(given)))
+    code, printed, complaint = run_cli(capsys, "predict", str(out), "--jsonl")
+    assert code == 1
+    assert [json.loads(line)["label"] for line in printed.splitlines()] == ["good", "bad"]
+    assert complaint.startswith("standard input:2: this line is not utf-8")
+    monkeypatch.setattr(sys, "stdin", None)  # as it is where it was closed
+    assert run_cli(capsys, "predict", str(out), "--jsonl") == (0, "", "")
     code, _, complaint = run_cli(capsys, "predict", str(out))
     assert code == 2
-    assert "give texts, or --jsonl" in complaint
+    assert "give texts, --jsonl or --data" in complaint
+    code, _, complaint = run_cli(capsys, "predict", str(out), "w1", "--data", str(asked))
+    assert code == 2
+    assert "one of the three" in complaint
+
+
+BAD_LINES = {
+    "[1]": "this line is no JSON object",
+    '{"words": "w1"}': "there is no 'text'",
+    '{"text": 3}': "a text is needed, and this is a int",
+    "[" * 100_000: "this JSON is nested too deeply",
+    "1" * 5_000: "this line is not JSON",
+}
+
+
+def test_a_bad_line_costs_none_of_its_neighbours(finished, capsys, tmp_path: Path) -> None:
+    _, out, _ = finished
+    asked = tmp_path / "asked.jsonl"
+    good = [json.dumps({"id": i, "text": f"w{i} {('good', 'bad')[i % 2]}"}) for i in range(6)]
+    asked.write_text(
+        "\n".join(line for pair in zip(good, BAD_LINES, strict=False) for line in pair)
+    )
+    code, printed, complaint = run_cli(capsys, "predict", str(out), "--jsonl", str(asked))
+    assert code == 1
+    rows = [json.loads(line) for line in printed.splitlines()]
+    assert [(row["id"], row["label"]) for row in rows] == [
+        (i, ("good", "bad")[i % 2]) for i in range(len(BAD_LINES))
+    ]
+    told = complaint.splitlines()
+    assert len(told) == len(BAD_LINES)
+    for number, (line, reason) in enumerate(zip(told, BAD_LINES.values(), strict=True)):
+        assert line.startswith(f"{asked}:{2 * number + 2}: {reason}")
+
+
+def test_predict_and_evaluate_read_what_finetune_reads(finished, capsys, tmp_path: Path) -> None:
+    words, out, _ = finished
+    test = words[words.index("--test") + 1]
+    code, printed, _ = run_cli(capsys, "predict", str(out), "--data", test)
+    assert code == 0
+    labels = [json.loads(line)["label"] for line in printed.splitlines()]
+    right = [line.split()[0] for line in Path(test).read_text().splitlines()]
+    metrics = json.loads((out / "metrics.json").read_text())["test"]
+    assert np.mean([a == b for a, b in zip(labels, right, strict=True)]) == metrics["accuracy"]
+    code, printed, _ = run_cli(capsys, "evaluate", str(out), test)
+    assert (code, printed) == (0, f"{described(metrics)}\n")
+    code, printed, _ = run_cli(capsys, "evaluate", str(out), test, "--json")
+    assert (code, json.loads(printed)) == (0, metrics)
+
+
+def test_predict_speaks_utf_8_whatever_the_terminal(finished, tmp_path: Path) -> None:
+    _, out, _ = finished
+    asked = '{"id": "\\u732b\\ud83d", "text": "w1 good"}\n'
+    ended = subprocess.run(
+        [sys.executable, "-m", "bertedu.commands.cli", "predict", str(out), "--jsonl"],
+        env=os.environ | SINGLE | {"PYTHONIOENCODING": "latin-1"}, input=asked.encode(),
+        capture_output=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert ended.stdout.startswith('{"id": "\u732b\\ud83d", "label": "good"'.encode())
+    assert json.loads(ended.stdout)["id"] == "\u732b\ud83d"
 
 
 @pytest.mark.parametrize("name", ["slot_filling", "inference", "question_answering"])
@@ -583,6 +644,87 @@ def test_a_full_disk_leaves_the_last_checkpoint(monkeypatch, tmp_path: Path) -> 
     assert told(done)[:5] + told(list(continued)) == whole
     assert continued.evaluations == undisturbed.evaluations
     assert same(weights(continued.finetuned.model), weights(undisturbed.finetuned.model))
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_saves_nothing(tmp_path: Path) -> None:
+    run = make_run("classification", dev=0, folder=tmp_path, save_every=2)
+    steps = iter(run)
+    list(itertools.islice(steps, 3))
+    before = weights(run.model)
+    run.model.classifier.bias.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(InputError, match=r"the gradient is (inf|nan) in step 4, and nothing was"):
+        next(steps)
+    assert same(weights(run.model), before)
+    run = make_run("classification", dev=0, folder=tmp_path, save_every=1)
+    torch.nn.init.constant_(run.model.classifier.bias, float("nan"))
+    [kept] = checkpoints(tmp_path)
+    assert kept.name == "step-0000002"
+    file = kept / "model.safetensors"
+    digest = file.read_bytes()
+    steps = iter(run)
+    next(steps)
+    torch.nn.init.constant_(run.model.classifier.bias, float("nan"))
+    run.folder = None  # what step 3 would save is not asked here
+    with pytest.raises(InputError, match=r"the loss is nan in step 4"):
+        next(steps)
+    assert file.read_bytes() == digest
+
+
+def test_the_second_run_in_a_folder_is_told_so(finished, capsys, tmp_path: Path) -> None:
+    words, _, _ = finished
+    command = [*words[2:], "--out", str(tmp_path)]
+    with alone(tmp_path):
+        code, printed, complaint = run_cli(capsys, *command)
+    assert (code, printed) == (2, "")
+    assert complaint.startswith(f"bertedu finetune: another run is writing to {tmp_path}: ")
+    assert complaint.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_time_left_counts_the_steps_made_here(capsys) -> None:
+    from tqdm.auto import tqdm
+
+    def steps():
+        time.sleep(0.5)  # to load what 900 steps came to
+        for step in range(900, 910):
+            yield SimpleNamespace(step=step)
+            time.sleep(0.02)
+
+    def rate() -> float:
+        [bar] = tqdm._instances
+        shown = bar.format_dict
+        return (shown["n"] - shown["initial"]) / shown["elapsed"]
+
+    with Stop() as stop:
+        rates = [rate() for _ in followed(steps(), 1000, lambda _: {}, stop, shown=True)]
+    assert rates[0] == 0
+    assert 5 < rates[-1] < 50
+    assert "910/1000" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_after_the_step_and_the_second_time_at_once(capsys) -> None:
+    closed = []
+
+    def steps():
+        try:
+            for step in range(9):
+                yield SimpleNamespace(step=step)
+        finally:
+            closed.append(step)
+
+    seen = []
+    with Stop() as stop:
+        for report in followed(steps(), 9, lambda _: {}, stop, shown=True):
+            seen.append(report.step)
+            if report.step == 3:
+                signal.raise_signal(signal.SIGINT)
+    assert (seen, closed) == ([0, 1, 2, 3], [3])
+    assert "stopped after step 4: run the same command to go on\n" in capsys.readouterr().out
+    with Stop():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_no_warning_is_given_for_good_data() -> None:

@@ -23,6 +23,7 @@ from bertedu import (
     InputError,
     load,
 )
+from bertedu.commands.pretrain import History
 from bertedu.pretraining import (
     PretrainingData,
     PretrainingStep,
@@ -337,6 +338,31 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     assert not (tmp_path / "unfinished").exists()
     rest = losses(list(pretrain(fresh_model(), data, RECIPE, folder=tmp_path)))
     assert losses(done)[:4] + rest == whole
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_saves_nothing(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    data, model = PretrainingData(corpus, TOKENIZER, RECIPE), fresh_model()
+    steps = pretrain(model, data, RECIPE, folder=tmp_path, save_every=2)
+    list(itertools.islice(steps, 3))
+    torch.nn.init.constant_(model.cls.predictions.bias, float("nan"))
+    with pytest.raises(InputError, match=r"the loss is nan in step 4, and nothing was saved over"):
+        next(steps)
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-0000002"]
+
+
+def test_a_history_without_its_steps_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    rows = [json.dumps({"step": step, "mlm_loss": 1.0}) + "\n" for step in range(4)]
+    path.write_text("".join(rows) + '{"step": 4, "held_out": {}')  # a kill's half line
+    assert [row["step"] for row in History(path, 3).rows] == [0, 1, 2]
+    assert path.read_text() == "".join(rows[:3])
+    for content in ("".join(rows[:2]), rows[0] + "{}\n", "no JSON"):
+        path.write_text(content)
+        with pytest.raises(CheckpointError, match=r"history.jsonl is damaged .*to begin anew"):
+            History(path, 3)
+        assert path.read_text() == content
 
 
 def test_both_losses_fall_under_their_baselines(corpus: Corpus) -> None:

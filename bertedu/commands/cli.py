@@ -5,8 +5,13 @@ only when its command is called, so that `bertedu --help` answers at once.
 """
 
 import argparse
+import contextlib
+import io
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
@@ -20,6 +25,7 @@ COMMANDS = {  # name: (what it does, module)
     "average": ("take the mean of checkpoints", "bertedu.commands.average"),
     "finetune": ("fine-tune a BERT for one of four tasks", "bertedu.commands.finetune"),
     "predict": ("ask a fine-tuned model", "bertedu.commands.predict"),
+    "evaluate": ("score a fine-tuned model", "bertedu.commands.evaluate"),
     "notebooks": ("build and execute the course's notebooks", "bertedu.classroom.notebooks"),
     "nbgrader": ("write lessons as assignments for nbgrader", "bertedu.classroom.nbgrader"),
     "site": ("write the course as pages that need no kernel", "bertedu.classroom.book.site"),
@@ -36,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when all is well, 1 when the command found something wrong, 2 when it was asked for
-        something impossible, 130 when it was interrupted.
+        something impossible, 130 when it was interrupted, 141 when nobody read on.
 
     Raises:
         SystemExit: from argparse, after `--help`, `--version` or an unknown word.
@@ -46,20 +52,66 @@ def main(argv: Sequence[str] | None = None) -> int:
         usage: bertedu ...
         2
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser(words[0] if words else "")
-    if not words:
-        parser.print_help()
-        return 2
-    arguments = parser.parse_args(words)
+    with _sentences(), _streams() if argv is None else contextlib.nullcontext():
+        return _answer(list(sys.argv[1:] if argv is None else argv))
+
+
+def _answer(words: list[str]) -> int:
+    name = " ".join(["bertedu", *words[:1]])
     try:
-        return int(import_module(COMMANDS[arguments.command][1]).run(arguments))
+        parser = _parser(words[0] if words else "")
+        if not words:
+            parser.print_help()
+            return 2
+        try:
+            arguments = parser.parse_args(words)  # ends with SystemExit after --help
+            return int(import_module(COMMANDS[arguments.command][1]).run(arguments))
+        finally:
+            if sys.stdout:  # None where it was closed
+                sys.stdout.flush()
     except (InputError, CheckpointError) as mistake:
-        print(f"bertedu {arguments.command}: {mistake}", file=sys.stderr)
-        return 2
+        return _said(f"{name}: {mistake}", 2)
+    except BrokenPipeError:  # as `head` leaves it: no one is there to be told
+        return 141
+    except OSError as error:  # a full disk, a folder that may not be written to
+        return _said(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", 2)
     except KeyboardInterrupt:
-        print(f"bertedu {arguments.command}: interrupted", file=sys.stderr)
-        return 130
+        return _said(f"{name}: interrupted", 130)
+
+
+def _said(sentence: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # standard error may be closed, too
+        print(sentence, file=sys.stderr)
+    return code
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Lets a warning say its sentence, without the place in a file that nobody here has open."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
+@contextlib.contextmanager
+def _streams() -> Iterator[None]:
+    """Makes of this process one that speaks UTF-8, and ends without a word more."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Half a character of UTF-16 has no UTF-8: as an escape it also stays JSON.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what was to be said has been said
+        try:
+            if sys.stdout:
+                sys.stdout.flush()
+        except OSError:  # Python would try once more, and complain
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(called: str) -> argparse.ArgumentParser:

@@ -2,22 +2,25 @@
 
 import argparse
 import shutil
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bertedu.checkpoint import read_config, resolve
 from bertedu.commands.data import add_reading, reading
+from bertedu.commands.training import Stop, accelerator, add_precision, alone, followed
 from bertedu.errors import InputError
 from bertedu.finetuning.registry import TASKS
 from bertedu.finetuning.run import FinetuningRecipe, FinetuningRun
 from bertedu.finetuning.task import Task
 from bertedu.training.step import hours_left
 from bertedu.utils.files import write_json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 DEFAULTS = FinetuningRecipe  # its attributes are the defaults
 
@@ -49,26 +52,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options = {option: task for task in TASKS.values() for option in task.options}
     for option, task in options.items():
         add(f"--{option}", type=type(getattr(task, option)), help=task.options[option])
+    add_precision(parser)
     add("--seed", type=int, default=0)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    from accelerate import Accelerator
+    hardware = accelerator(args.precision)
+    with alone(args.out, hardware.is_main_process):
+        return train(args, hardware)
+
+
+def train(args: argparse.Namespace, hardware: "Accelerator") -> int:
+    """Trains in a folder that no other run is writing to; returns the command's exit code."""
     from tqdm.auto import tqdm
 
-    accelerator = Accelerator()
-    leads = accelerator.is_main_process
+    leads = hardware.is_main_process
     task_class = TASKS[args.case]
     chosen = {name: getattr(args, name) for name in task_class.options}
     task = task_class(**{name: value for name, value in chosen.items() if value is not None})
     given = reading(args)
-    train = task.read(args.data, **given)
+    examples = task.read(args.data, **given)
     test = task.read(args.test, **given) if args.test else None
     if args.dev:
         dev = task.read(args.dev, **given)
     else:
-        train, dev = held_out(task, train, share=0.1, seed=args.seed)
+        examples, dev = held_out(task, examples, share=0.1, seed=args.seed)
     recipe = FinetuningRecipe(
         epochs=args.epochs,
         batch_size=args.batch_size,
@@ -85,31 +94,24 @@ def run(args: argparse.Namespace) -> int:
     if start == "scratch":  # the embedded checkpoint's sizes, fresh weights
         start = read_config(resolve("bertedu"))
     training = FinetuningRun(
-        task, start, train, dev, recipe=recipe, folder=args.out / "run", accelerator=accelerator,
+        task, start, examples, dev, recipe=recipe, folder=args.out / "run", accelerator=hardware,
     )  # fmt: skip
     if leads:
-        announce(training, train, dev)
+        announce(training, examples, dev)
 
-    stop = [False]
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop.__setitem__(0, True)) for number in numbers]
     began = time.perf_counter()
-    steps = iter(training)
-    with tqdm(total=training.steps, unit="step", disable=not leads, mininterval=5) as bar:
-        for report in steps:
-            bar.update(report.step + 1 - bar.n)
-            bar.set_postfix(loss=f"{report.loss:.2f}")
+    with Stop() as stop:
+        for report in followed(
+            iter(training), training.steps, lambda step: {"loss": f"{step.loss:.2f}"}, stop,
+            shown=leads,
+        ):  # fmt: skip
             if report.metrics and leads:
                 tqdm.write(f"epoch {report.epoch + 1}: {described(report.metrics)}")
-            if stop[0]:
-                steps.close()
-                tqdm.write(f"stopped after step {report.step + 1}: run the same command to go on")
-                return 130
+        if stop.asked:
+            return 130
     seconds = time.perf_counter() - began
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
     if leads:
-        finish(args.out, training, test, seconds, len(train))
+        finish(args.out, training, test, seconds, len(examples))
     return 0
 
 

@@ -3,12 +3,15 @@
 import argparse
 import itertools
 import json
+import sys
+from collections.abc import Iterator
 from typing import Any
 
+from bertedu.commands.data import add_reading, reading
 from bertedu.errors import InputError
 from bertedu.finetuning.model import CHUNK, FineTuned, load
 from bertedu.finetuning.registry import TASKS
-from bertedu.finetuning.tables import Row, json_rows
+from bertedu.finetuning.tables import json_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,27 +27,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--jsonl", nargs="?", const="-", metavar="FILE",
-        help="JSON lines in (a file, or standard input), JSON lines out",
+        help="JSON lines in (a file, or standard input), JSON lines out; a line that cannot be "
+        "used is reported and left out, and the exit code is 1",
     )  # fmt: skip
+    parser.add_argument("--data", metavar="FILE", help="as finetune reads it; JSON lines out")
+    add_reading(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    if bool(args.texts) == bool(args.jsonl):
-        raise InputError("give texts, or --jsonl with a file of them, one of the two")
+    if sum(map(bool, (args.texts, args.jsonl, args.data))) != 1:
+        raise InputError("give texts, --jsonl or --data with a file of them: one of the three")
     tuned = load(args.folder, args.task)
-    if args.jsonl:
-        asked = json_rows(args.jsonl)
-        while rows := list(itertools.islice(asked, CHUNK)):  # no file is too long for the memory
-            given = [_input(tuned, row) for row in rows]
-            for row, prediction in zip(rows, tuned.predict(given), strict=True):
-                identity = {"id": row.cells["id"]} if "id" in row.cells else {}
-                told = json.dumps(identity | prediction.to_json(), ensure_ascii=False)
-                print(told, flush=True)
+    if args.texts:
+        for prediction in tuned.predict(_inputs(tuned, args.texts)):
+            print(prediction)
         return 0
-    for prediction in tuned.predict(_inputs(tuned, args.texts)):
-        print(prediction)
-    return 0
+    if args.data:
+        examples = tuned.task.read(args.data, **reading(args))
+        _answer(tuned, ((getattr(example, "id", None), example) for example in examples))
+        return 0
+    refused: list[InputError] = []
+    _answer(tuned, _asked(tuned, args.jsonl, args.encoding or "utf-8", refused))
+    return 1 if refused else 0
 
 
 def _inputs(tuned: FineTuned[Any, Any], texts: list[str]) -> list[Any]:
@@ -56,10 +61,29 @@ def _inputs(tuned: FineTuned[Any, Any], texts: list[str]) -> list[Any]:
     return list(zip(*[iter(texts)] * len(names), strict=True))
 
 
-def _input(tuned: FineTuned[Any, Any], row: Row) -> Any:
-    try:
-        example = tuned.task.asked(row)
-        tuned.task.features(example, tuned.tokenizer, tuned.max_length)  # to name what is refused
-        return example
-    except InputError as error:
-        raise row.refused(error) from error
+def _answer(tuned: FineTuned[Any, Any], asked: Iterator[tuple[Any, Any]]) -> None:
+    """Prints a line of JSON for each example, with its id where it has one."""
+    while chunk := list(itertools.islice(asked, CHUNK)):  # no file is too long for the memory
+        predictions = tuned.predict([example for _, example in chunk])
+        for (identity, _), prediction in zip(chunk, predictions, strict=True):
+            told = {} if identity is None else {"id": identity}
+            print(json.dumps(told | prediction.to_json(), ensure_ascii=False), flush=True)
+
+
+def _asked(
+    tuned: FineTuned[Any, Any], path: str, encoding: str, refused: list[InputError]
+) -> Iterator[tuple[Any, Any]]:
+    """Yields id and example of each line; of one that cannot be used, the reason is printed."""
+
+    def refuse(error: InputError) -> None:
+        print(error, file=sys.stderr)
+        refused.append(error)
+
+    for row in json_rows(path, encoding, refused=refuse):
+        try:
+            example = tuned.task.asked(row)
+            tuned.task.features(example, tuned.tokenizer, tuned.max_length)  # may refuse it, too
+        except InputError as error:
+            refuse(row.refused(error))
+        else:
+            yield row.cells.get("id"), example

@@ -10,16 +10,16 @@ has begun to fall (decay), every step's losses (history.jsonl, curves.svg), and 
 import argparse
 import itertools
 import json
-import signal
-from collections.abc import Iterable
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from bertedu.bert import HEADS
 from bertedu.checkpoint import load_into, load_tokenizer, read_config, resolve, save_pretrained
+from bertedu.commands.training import Stop, accelerator, add_precision, alone, followed
 from bertedu.config import BertConfig
 from bertedu.heads import BertForPreTraining
 from bertedu.pretraining.corpus import Corpus
@@ -37,8 +37,12 @@ from bertedu.pretraining.run import (
     unigram_log_probs,
 )
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.checkpoints import checkpoints, steps_behind
+from bertedu.training.checkpoints import checkpoints, reading, steps_behind
 from bertedu.training.step import hours_left, seconds_of
+from bertedu.utils.files import replacing
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 HELD_OUT = 0.02  # share of the documents,
 HELD_OUT_DOCUMENTS = 8  # and at least so many: evaluation needs pairs
@@ -67,10 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--mask-rate", type=float, default=0.15, help="of the training")
     parser.add_argument("--dropout", type=float, help="instead of the model's own")
-    parser.add_argument(
-        "--precision", choices=("fp32", "bf16"), default="fp32",
-        help="bf16: matrix products in bfloat16, quicker where the processor has it",
-    )  # fmt: skip
+    add_precision(parser)
     parser.add_argument("--layers", type=int, default=6, help="from scratch")
     parser.add_argument("--hidden-size", type=int, default=384, help="from scratch")
     parser.add_argument("--heads", type=int, default=12, help="from scratch")
@@ -85,12 +86,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    from accelerate import Accelerator
+    hardware = accelerator(args.precision)
+    with alone(args.out, hardware.is_main_process):
+        return train(args, hardware)
+
+
+def train(args: argparse.Namespace, hardware: "Accelerator") -> int:
+    """Trains in a folder that no other run is writing to; returns the command's exit code."""
     from tqdm.auto import tqdm
 
-    # Without a word of ours, what `accelerate launch --mixed_precision` says holds.
-    accelerator = Accelerator(mixed_precision="bf16" if args.precision == "bf16" else None)
-    leader = accelerator.is_main_process
+    leader = hardware.is_main_process
     recipe = Recipe(
         steps=args.steps,
         tokens_per_batch=args.batch_tokens,
@@ -106,10 +111,10 @@ def run(args: argparse.Namespace) -> int:
     point = starting_point(args.out, recipe)  # refuses another run's folder at once
     steps_done = steps_behind(point) if point else 0
     tokenizer = load_tokenizer("bertedu" if args.init == "scratch" else args.init)
-    with accelerator.main_process_first():
+    with hardware.main_process_first():
         corpus = open_corpus(args.corpus, tokenizer, args.out / "corpus", progress=leader)
-    train, held_out = corpus.split(min(0.5, max(HELD_OUT, HELD_OUT_DOCUMENTS / len(corpus))))
-    data = PretrainingData(corpus, tokenizer, recipe, train)
+    learned, held_out = corpus.split(min(0.5, max(HELD_OUT, HELD_OUT_DOCUMENTS / len(corpus))))
+    data = PretrainingData(corpus, tokenizer, recipe, learned)
     judged = replace(recipe, mlm_only=False, masking=MaskingRule())
     held_out_data = PretrainingData(corpus, tokenizer, judged, held_out)
     held_out_batches = list(itertools.islice(held_out_data.batches(), args.evaluation_batches))
@@ -127,35 +132,29 @@ def run(args: argparse.Namespace) -> int:
             )
 
     history = History(args.out / "history.jsonl", steps_done) if leader else None
-    stop = [False]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.__setitem__(0, True))
     steps = pretrain(
         model, data, recipe, folder=args.out, save_every=args.evaluate_every,
-        keep=args.keep, accelerator=accelerator,
+        keep=args.keep, accelerator=hardware,
     )  # fmt: skip
-    bar = tqdm(
-        total=recipe.steps, initial=steps_done, unit="step", disable=not leader, mininterval=5
-    )
-    for report in steps:
-        if history:
+    with Stop() as stop:
+        for report in followed(steps, recipe.steps, losses_told, stop, shown=leader):
+            if not history:
+                continue
             history.add(report._asdict())
-        bar.update()
-        bar.set_postfix(mlm=f"{report.mlm_loss:.2f}", nsp=f"{report.nsp_loss:.2f}")
-        done = report.step + 1
-        if leader and history and (done % args.evaluate_every == 0 or done == recipe.steps):
-            evaluation = evaluate(model, held_out_batches, unigrams)
-            if history.is_best(evaluation):
-                save_pretrained(model, args.out / "best", tokenizer)
-            history.add({"step": report.step, "held_out": asdict(evaluation)})
-            history.draw(args.out / "curves.svg", recipe.steps)
-            tqdm.write(described(done, evaluation))
-        if stop[0]:
-            steps.close()
-            tqdm.write(f"stopped after step {done}: run the same command to go on")
-            return 130
-    bar.close()
-    return 0
+            done = report.step + 1
+            if done % args.evaluate_every == 0 or done == recipe.steps:
+                evaluation = evaluate(model, held_out_batches, unigrams)
+                if history.is_best(evaluation):
+                    save_pretrained(model, args.out / "best", tokenizer)
+                history.add({"step": report.step, "held_out": asdict(evaluation)})
+                history.draw(args.out / "curves.svg", recipe.steps)
+                tqdm.write(described(done, evaluation))
+    return 130 if stop.asked else 0
+
+
+def losses_told(report: PretrainingStep) -> dict[str, str]:
+    """Returns what the bar says of a step."""
+    return {"mlm": f"{report.mlm_loss:.2f}", "nsp": f"{report.nsp_loss:.2f}"}
 
 
 def open_corpus(
@@ -227,20 +226,34 @@ def described(done: int, evaluation: Evaluation) -> str:
 
 
 class History:
-    """A run's losses, a JSON object a line; lines past the last checkpoint are taken back."""
+    """A run's losses, a JSON object a line; lines past the last checkpoint are taken back.
+
+    Raises:
+        CheckpointError: it is damaged, or lacks a step that the checkpoint has behind it.
+    """
 
     def __init__(self, path: Path, steps_done: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines: Iterable[str] = path.read_text().splitlines() if path.is_file() else []
-        self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith("}")]
-        self.rows = [row for row in self.rows if row["step"] < steps_done]
-        path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
-        self.file = path.open("a", buffering=1)
+        self.rows: list[dict[str, Any]] = []
+        with reading(path):
+            # A kill may have left half a line at the end, of a step past the checkpoint.
+            for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+                row = json.loads(line)
+                if row["step"] >= steps_done:
+                    break
+                self.rows.append(row)
+            noted = sum("mlm_loss" in row for row in self.rows)
+            if noted < steps_done:
+                raise ValueError(f"{noted:,} of {steps_done:,} steps are noted")
+        with replacing(path) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in self.rows), "utf-8")
+        self.path = path
 
     def add(self, row: dict[str, Any]) -> None:
         """Appends one row."""
         self.rows.append(row)
-        self.file.write(json.dumps(row) + "\n")
+        with self.path.open("a", encoding="utf-8") as file:  # on disk before what it is a note of
+            file.write(json.dumps(row) + "\n")
 
     def draw(self, picture: Path, steps: int) -> None:
         """Draws the losses beside their baselines, where the widgets' packages are installed."""
@@ -262,4 +275,4 @@ class History:
         """Returns whether no earlier evaluation had a lower sum of losses."""
         earlier = [row["held_out"] for row in self.rows if "held_out" in row]
         total = evaluation.mlm_loss + evaluation.nsp_loss
-        return all(total < e["mlm_loss"] + e["nsp_loss"] for e in earlier)
+        return math.isfinite(total) and all(total < e["mlm_loss"] + e["nsp_loss"] for e in earlier)

@@ -284,7 +284,7 @@ def json_rows(
         try:
             value = parsed(line, where)
         except InputError as error:
-            if not line.startswith("["):
+            if refused is not raised or not line.startswith("["):  # it may cost no other line
                 refused(error)
                 continue
             value = parsed("\n".join([line, *(more for _, more in lines)]), where)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from bertedu.errors import InputError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch, counted, share
 from bertedu.training.checkpoints import load_checkpoint, save_checkpoint
@@ -48,9 +49,9 @@ class OneProcess:
         """Adds the loss's gradients to the weights'."""
         loss.backward()  # type: ignore[no-untyped-call]
 
-    def clip_grad_norm_(self, parameters: Iterable[Tensor], max_norm: float) -> None:
-        """Shortens the gradient where it is longer than `max_norm`."""
-        nn.utils.clip_grad_norm_(parameters, max_norm)
+    def clip_grad_norm_(self, parameters: Iterable[Tensor], max_norm: float) -> Tensor:
+        """Shortens the gradient where it is longer than `max_norm`; returns its length."""
+        return nn.utils.clip_grad_norm_(parameters, max_norm)
 
     def reduce(self, tensor: Tensor, _: str) -> Tensor:
         """Returns what all processes have, together."""
@@ -102,6 +103,9 @@ class Trainer:
             losses: takes the model's output, and returns the parts of its loss by the labels that
                 each is the mean over.
             learning_rate: of this step.
+
+        Raises:
+            InputError: the loss or its gradient is no number any more; the weights stay.
         """
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         self.trained.train()
@@ -115,13 +119,23 @@ class Trainer:
             mean * (0.0 if idle else counted(mine[name]) / max(1, counted(batch[name])))
             for name, mean in losses(self.trained(**mine)).items()
         ])  # fmt: skip
+        whole: Tensor = self.accelerator.reduce(parts.detach(), "sum")
+        self._check("loss", whole.sum())
         self.accelerator.backward(parts.sum() * world)  # the processes' gradients are averaged
-        self.accelerator.clip_grad_norm_(self.trained.parameters(), self.recipe.clip_norm)
+        length = self.accelerator.clip_grad_norm_(self.trained.parameters(), self.recipe.clip_norm)
+        if getattr(self.accelerator, "scaler", None) is None:  # fp16's leaves out such a step
+            self._check("gradient", length)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.done += 1
-        whole: Tensor = self.accelerator.reduce(parts.detach(), "sum")
         return whole
+
+    def _check(self, what: str, value: Tensor) -> None:
+        if not math.isfinite(number := float(value)):
+            raise InputError(
+                f"the {what} is {number} in step {self.done + 1}, and nothing was saved over: "
+                "choose another folder and a lower learning rate, or look at the starting weights"
+            )
 
     def save(self, finished: Path, tokenizer: BertTokenizer) -> None:
         """Writes a checkpoint, by the process that leads; see `save_checkpoint`."""

@@ -13,6 +13,7 @@ import psutil
 
 CGROUP = Path("/sys/fs/cgroup")  # Linux: what a container may use
 OWN = Path("/proc/self/cgroup")  # where this process stands in it
+CPUINFO = Path("/proc/cpuinfo")
 COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -98,3 +99,23 @@ def _affinity() -> int:
 def _all_cores() -> set[int | None]:
     """Returns the numbers of threads that torch may choose by itself."""
     return {os.cpu_count(), psutil.cpu_count(logical=False), _affinity()}
+
+
+def has_bfloat16(device: str = "cpu", about: Path = CPUINFO) -> bool:
+    """Returns whether the device multiplies in bfloat16 itself; else that is slow.
+
+    Args:
+        device: cpu, or an accelerator as torch calls it.
+        about: where Linux lists what the processor has.
+    """
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device != "cpu":
+        return True  # torch does not say
+    try:
+        flags = set(about.read_text("utf-8").split())
+    except OSError:  # not Linux
+        return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+    return not flags.isdisjoint(("avx512_bf16", "amx_bf16", "bf16"))  # the last on ARM
