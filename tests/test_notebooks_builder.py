@@ -295,3 +295,12 @@ def test_nbval_passes_on_another_machines_pictures_and_fails_on_another_number(b
     assert other.returncode == 1, other.stdout
     assert "1 failed" in other.stdout
     assert "mismatch 'stdout'" in other.stdout
+
+
+def test_a_link_out_of_the_notebooks_leads_there_from_the_solutions_too(tmp_path):
+    (tmp_path / "course").mkdir()
+    text = "# %% [markdown]\n# A [page](../docs/notes.md), and [the next lesson](02_two.ipynb).\n"
+    (tmp_path / "course" / "01_one.py").write_text(text)
+    texts = {edition.solved: unexecuted(edition).cells[0].source for edition in editions(tmp_path)}
+    assert texts[False] == "A [page](../docs/notes.md), and [the next lesson](02_two.ipynb)."
+    assert texts[True] == "A [page](../../docs/notes.md), and [the next lesson](02_two.ipynb)."

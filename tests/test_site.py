@@ -17,6 +17,8 @@ ROOT = Path(__file__).parent.parent
 LESSON = """# %% [markdown]
 # # 01 · A lesson
 # A link to [the second](02_two.ipynb#steps), one to [nothing](../Makefile), and a `$` sign.
+# ## 4. Split words into pieces
+# The page of the lecture notes leads to this heading.
 # ## Steps
 # $$\\frac{a}{b}$$
 # <img src=x onerror="window.hurt=1">

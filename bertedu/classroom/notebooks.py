@@ -172,6 +172,8 @@ def unexecuted(edition: Edition) -> Any:
             cell.source = re.sub("\n{3,}", "\n\n", FOR_LINTERS.sub("", cell.source))
             if not edition.solved:
                 cell.source = without_solutions(cell.source)
+        elif edition.solved:  # it lies one folder deeper than the lesson
+            cell.source = cell.source.replace("](../", "](../../")
         cell.metadata = {"tags": _tags(cell)} if _tags(cell) else {}
         if not edition.solved and GUESS in cell.source:
             cell.metadata["jupyter"] = FOLDED
