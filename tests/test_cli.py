@@ -113,7 +113,8 @@ def test_a_reader_who_leaves_is_told_nothing(words, code):
     program = (
         "import sys, types\n"
         "from bertedu.commands import cli\n"
-        "command = types.SimpleNamespace(add_arguments=lambda _: None, run=lambda _: print(1) or 0)\n"
+        "command = types.SimpleNamespace(\n"
+        "    add_arguments=lambda _: None, run=lambda _: print(1) or 0)\n"
         "cli.import_module = lambda _: command\n"
         "sys.argv = ['bertedu', 'doctor']\n"
         "sys.exit(cli.main())"
