@@ -47,6 +47,8 @@ GOOD, BAD = Example("so good", "1"), Example("it 's bad", "0")
         ("all.tsv", '"text"\t"label"\n"so\tgood"\t"1"\n', [Example("so\tgood", "1")]),
         ("glue_quotes.tsv", 'sentence\tlabel\n"so" ""good\t1\n"so"\t0\n',
          [Example('"so" ""good', "1"), Example('"so"', "0")]),
+        ("whole_quotes.tsv", 'sentence\tlabel\n"so"\t1\nit\t0\n',
+         [Example('"so"', "1"), Example("it", "0")]),
         ("open_quotes.tsv", 'sentence\tlabel\n"so\t1\nit\t0\n"so\t0\n',
          [Example('"so', "1"), Example("it", "0"), Example('"so', "0")]),
         ("old_mac.csv", "text,label\rso good,1\rit 's bad,0\r", [GOOD, BAD]),
