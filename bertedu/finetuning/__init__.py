@@ -2,8 +2,8 @@
 
 The cases are `classification`, `slot_filling` (its tags are in `bio`), `inference` and
 `question_answering` (its answers are `spans`, its official scores in `squad`). `task` says what a
-case is, `registry` lists them; `run` trains by its recipe, `model` is what comes out; `tables`
-reads files, `baselines` says what can be had without BERT.
+case is, `registry` lists them; `run` trains by its recipe, whole or by low-rank `adapters`, `model`
+is what comes out; `tables` reads files, `baselines` says what can be had without BERT.
 """
 
 from bertedu.finetuning import (

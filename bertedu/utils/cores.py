@@ -111,7 +111,7 @@ def has_bfloat16(device: str = "cpu", about: Path = CPUINFO) -> bool:
     import torch
 
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device != "cpu":
         return True  # torch does not say
     try:
