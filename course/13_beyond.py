@@ -661,8 +661,8 @@ with torch.inference_mode():
     padded = encoder(**uneven).last_hidden_state
     packed = encoder.embeddings(uneven["input_ids"], uneven["token_type_ids"])[real]  # [N, H]
     for layer in encoder.encoder.layer:
-        rows = packed.split(real.sum(dim=1).tolist())
-        mixed = torch.cat([layer.attention.self(row[None], None, False)[0][0] for row in rows])
+        texts = packed.split(real.sum(dim=1).tolist())
+        mixed = torch.cat([layer.attention.self(one[None], None, False)[0][0] for one in texts])
         packed = layer.attention.output(mixed, packed)
         packed = layer.output(layer.intermediate(packed), packed)
 print(f"{real.numel():,} positions, {int(real.sum()):,} real tokens: "

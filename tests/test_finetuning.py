@@ -703,7 +703,7 @@ def test_the_time_left_counts_the_steps_made_here(capsys) -> None:
 
 
 def test_ctrl_c_stops_after_the_step_and_the_second_time_at_once(capsys) -> None:
-    closed = []
+    closed, before = [], signal.getsignal(signal.SIGINT)
 
     def steps():
         try:
@@ -724,7 +724,7 @@ def test_ctrl_c_stops_after_the_step_and_the_second_time_at_once(capsys) -> None
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_no_warning_is_given_for_good_data() -> None:
