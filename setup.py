@@ -19,7 +19,7 @@ class BuildWithCourse(build_py):
             return
         course = Path(self.build_lib) / "bertedu" / "course"
         shutil.rmtree(course, ignore_errors=True)
-        for folder in ("notebooks", "course", ".jupyter"):
+        for folder in ("notebooks", "course", "docs", ".jupyter"):
             shutil.copytree(
                 HERE / folder,
                 course / folder,

@@ -60,7 +60,7 @@ def bring(source: Path, folder: Path) -> list[Path]:
     """
     brought = _brought(folder)
     beside = []
-    patterns = ("notebooks/*.ipynb", "notebooks/solutions/*.ipynb", "course/*.py")
+    patterns = ("notebooks/*.ipynb", "notebooks/solutions/*.ipynb", "course/*.py", "docs/*.md")
     files = [file for pattern in patterns for file in source.glob(pattern)]
     try:
         for file in sorted(files):
