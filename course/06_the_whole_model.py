@@ -300,7 +300,7 @@ layer = Layer(config).eval()
 layer.load_state_dict(first.state_dict(), assign=True)
 with torch.no_grad():
     new_states = layer(states, mask)
-    theirs, _ = first(states, mask, None, True)
+    theirs, _ = first(states, mask, True)
 show("one layer", gap(new_states, theirs))
 assert gap(new_states, theirs) <= 1e-5
 assert new_states.shape == states.shape  # so layers can be stacked
