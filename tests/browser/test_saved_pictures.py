@@ -78,7 +78,8 @@ def test_the_saved_picture_looks_like_the_widget(
     drawn.save(artefacts / f"saved-{name}-{theme}-picture.png")
     assert drawn.size == seen.size
     difference = np.abs(np.asarray(seen, int) - np.asarray(drawn, int)).max(-1)
-    assert (difference > NEARLY).mean() < FEW
+    inside = difference[1:-1, 1:-1]  # the frame itself may lie between two dots
+    assert (inside > NEARLY).mean() < FEW
     page.close()
 
 

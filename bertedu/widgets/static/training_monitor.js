@@ -101,8 +101,8 @@ export default defineWidget({
   name: "be-training", label: "Training monitor", picture: "training", hint: HINT, build,
 });
 
-function build({ model, root, data, live, button, signal, say, foot }) {
-  let asked = null; // of Python, which has not hearAnswer yet
+function build({ model, root, data, live, button, signal, line, say, foot }) {
+  let asked = null; // of Python, which has not heard it yet
   const command = () => asked ?? model.get("command");
   const send = (wish) => {
     // A message of its own: changes of the model's state wait for each other until the cell ends.
@@ -113,6 +113,7 @@ function build({ model, root, data, live, button, signal, say, foot }) {
   const stop = button("Stop", () => send("stop"));
   const bar = element("progress", { "aria-label": "Steps done" });
   const state = element("span", { role: "status" });
+  line.removeAttribute("role"); // a status is what changes by itself: here the progress
   const curves = element("div", { class: "be-curves" });
   const table = element("div", { class: "be-answers" });
   root.append(
