@@ -142,8 +142,9 @@ class BertTokenizer:
             self._splitter = splitter
         self._splitter.add_tokens(list(added))
         self.usual = _state(self._splitter) == own
-        self.vocab = self._splitter.get_vocab()
-        self.tokens = sorted(self.vocab, key=self.vocab.__getitem__)
+        ids = self._splitter.get_vocab()  # in another order every time
+        self.tokens = sorted(ids, key=ids.__getitem__)
+        self.vocab = {token: ids[token] for token in self.tokens}
         known = self._splitter.get_added_tokens_decoder()
         self.special_ids |= {index for index, token in known.items() if token.special}
 

@@ -333,3 +333,8 @@ def test_added_tokens_are_read_kept_and_not_explained_as_wordpiece(tmp_path) -> 
     assert (again.tokens, again.lowercase) == (ours.tokens, True)
     BertTokenizer(VOCAB).save(tmp_path)
     assert BertTokenizer.from_folder(tmp_path).usual
+
+
+def test_the_vocabulary_is_in_the_order_of_its_ids() -> None:
+    tokenizer = bertedu.load_tokenizer()
+    assert [*tokenizer.vocab.items()] == [(token, i) for i, token in enumerate(tokenizer.tokens)]
