@@ -174,7 +174,7 @@ def test_what_tells_a_guess_from_the_truth_is_folded_for_students(tmp_path):
     source = tmp_path / "course" / "01_small.py"
     source.write_text("# %%\nmine = 3\n\n# %%\nchecks.guess(mine, 4)\n", encoding="utf-8")
     student, solved = (unexecuted(edition) for edition in editions(tmp_path))
-    folded = {"jupyter": {"source_hidden": True, "outputs_hidden": True}}
+    folded = {"jupyter": {"outputs_hidden": True}}
     assert [cell.metadata for cell in student.cells] == [{}, folded]
     assert [cell.metadata for cell in solved.cells] == [{}, {}]
 

@@ -31,10 +31,10 @@ SOLUTION = re.compile(rf"^([ \t]*){BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | r
 STUB = "...  # not done yet: your code here"
 # What a .py file needs and a cell does not, as is a second blank line around functions.
 FOR_LINTERS = re.compile(r" *# (fmt: skip|noqa\b.*)$", re.MULTILINE)
-# A cell that tells a guess from the truth is folded for students: it would give the truth away.
-# JupyterLab shows its output as soon as it is run, and its code on a click.
+# What a cell says that tells a guess from the truth is folded for students: it would give the
+# truth away. JupyterLab shows it as soon as the cell is run.
 GUESS = "checks.guess("
-FOLDED = {"source_hidden": True, "outputs_hidden": True}
+FOLDED = {"outputs_hidden": True}
 METADATA = {
     "kernelspec": {
         "display_name": "Python 3 (ipykernel)",
