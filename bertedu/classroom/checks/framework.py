@@ -224,7 +224,7 @@ class Check:
         """Returns what the answer makes of a case."""
         try:
             if self.value:
-                return self.read(numbers_in(reader.answer))
+                return self.read(numbers_in(reader.answer, self.oracle()))
             given = copy.deepcopy(case)
             if self.through:
                 return plain(self.through(reader, *given))
@@ -282,9 +282,12 @@ class Check:
             close = ": nearly; mind the decimals that are asked for"
             mine = found.yours if found else result
             return f"you have {shown(mine)}{at}{close if self._nearly(found) else ''}"
-        each = MOST_CHARACTERS if len(self._arguments) < 4 else MOST_CHARACTERS // 2
+        names = self._arguments
+        if self.through:  # a case holds what `through` is given, after the answer
+            names = list(inspect.signature(self.through).parameters)[1:]
+        each = MOST_CHARACTERS if len(names) < 4 else MOST_CHARACTERS // 2
         given = ", ".join(f"{name} = {shown(x, each)}" for name, x in
-                          zip(self._arguments, self.examples[number], strict=False))  # fmt: skip
+                          zip(names, self.examples[number], strict=False))  # fmt: skip
         if isinstance(result, Raised):
             return result.text if not result.kind else f"with {given} {result.told}"
         if result is None and truth is not None:
