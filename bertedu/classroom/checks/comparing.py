@@ -121,11 +121,20 @@ def numbers_in(value: Any, truth: Any = None) -> Any:
         each = truth if isinstance(truth, list | tuple) and len(truth) == len(value) else value
         return [numbers_in(*two) for two in zip(value, each, strict=True)]
     if isinstance(value, dict):
-        each = truth if isinstance(truth, dict) else value
-        return {name: numbers_in(part, each.get(name)) for name, part in value.items()}
-    if isinstance(truth, bool) and isinstance(value, int) and value in (0, 1):
+        named = truth if isinstance(truth, dict) else value
+        return {name: numbers_in(part, named.get(name)) for name, part in value.items()}
+    if isinstance(value, str):
+        return _number(value.strip(), truth, value)
+    return truths(value, truth)
+
+
+def truths(value: Any, like: Any) -> Any:
+    """Returns a plain answer with True and False for 1 and 0, where another one has these."""
+    if isinstance(value, list) and isinstance(like, list) and len(value) == len(like):
+        return [truths(*two) for two in zip(value, like, strict=True)]
+    if isinstance(like, bool) and isinstance(value, int | float) and value in (0, 1):
         return bool(value)
-    return _number(value.strip(), truth, value) if isinstance(value, str) else value
+    return value
 
 
 def _number(text: str, truth: Any, otherwise: str) -> Any:

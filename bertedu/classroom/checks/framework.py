@@ -24,6 +24,7 @@ from bertedu.classroom.checks.comparing import (
     numbers_in,
     plain,
     shown,
+    truths,
 )
 from bertedu.classroom.checks.running import (
     NotDoneError,
@@ -206,11 +207,7 @@ class Check:
                 yours.append(result)
                 if first is None and self._apart(result, self._result(self.oracle, number)):
                     first = number
-                rivals = [
-                    rival
-                    for rival in rivals
-                    if not self._apart(result, self._result(rival.answer, number))
-                ]
+                rivals = [rival for rival in rivals if not self._is_not(rival, result, number)]
                 constant = constant and not self._apart(result, yours[0])
                 if first is not None and (reader.endless or not (rivals or constant)):
                     break
@@ -262,6 +259,11 @@ class Check:
 
     def _apart(self, yours: Any, truth: Any) -> Difference | None:
         return difference(yours, truth, within=self.within)
+
+    def _is_not(self, rival: Mistake, yours: Any, number: int) -> Difference | None:
+        """Returns where an answer differs from another one; a mistake is one in 0 and 1, too."""
+        theirs = self._result(rival.answer, number)
+        return self._apart(truths(yours, theirs) if rival.message else yours, theirs)
 
     def _manners(self, reader: Reader) -> Verdict:
         """Returns the verdict on an answer whose results are right."""
