@@ -574,6 +574,11 @@ def test_a_sleeping_loop_ends_by_the_clock(monkeypatch):
         ("knows_nothing", [6.9, 0]),
         ("official_scores", ["0 %", "67 %"]),
         ("p_u_score", "1/36"),
+        ("lazy_scores", {"three labels": "1/3", "true or not": "2/3"}),
+        (
+            "table_for_four",
+            {"tag accuracy": "75 %", "precision": "67 %", "recall": "50%", "f1": "57 %"},
+        ),
     ],
 )
 def test_an_unrounded_number_and_infinity_are_right(name, answer):
