@@ -517,6 +517,14 @@ def _shares(logits):
     return [math.exp(a) / (math.exp(a) + math.exp(b)) for a, b in logits.tolist()]
 
 
+def _by_name(model, ids):
+    was = model.training
+    with torch.no_grad():
+        states = model.eval()(input_ids=ids)
+    model.train(was)
+    return states
+
+
 def _chosen(follows, count, rng):
     return rng.choice([*range(follows), *range(follows + 1, count)])
 
@@ -537,7 +545,14 @@ RIGHT = {
     "with_shared_layers": {"from the sizes": _counted},
     "states_after": {"while": _one_by_one},
     "attention_output": {"a list of modules": AttentionOutput},
-    "other_sentence": {"choice": _chosen},
+    "other_sentence": {
+        "choice": _chosen,
+        "a tensor": lambda *given: torch.tensor(_chosen(*given)),
+    },
+    "mask_for_keys": {
+        "for each query": lambda real: real[:, None, None, :].expand(-1, -1, real.shape[1], -1)
+    },
+    "sentence_states": {"by name": _by_name},
     "probability_of_next": {"lists": _shares},
 }
 for _name, _function in [*globals().items()]:

@@ -94,30 +94,63 @@ def holds_stub(result: Any) -> bool:
     return result is ...
 
 
-_NUMBER = re.compile(r"\s*([-+]?[\d_,]*\.?\d+(?:e[-+]?\d+)?)\s*(?:%|\w+)?\s*", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"([-+]?(?:\d{1,3}(?:[ ,_]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?)"
+    r"(\s*%|x|\s+(?!(?:thousand|million)s?\b)[^\W\d][\w ]*)?",  # a unit, but none that multiplies
+    re.IGNORECASE,
+)
+_FRACTION = re.compile(r"([-+]?\d+)\s*/\s*([1-9]\d*)")
+_TRUTHS = {"true": True, "false": False}
 
 
-def numbers_in(value: Any) -> Any:
+def numbers_in(value: Any, truth: Any = None) -> Any:
     """Returns a value with numbers for the texts that say one, whatever unit stands behind it.
 
     Args:
         value: a guess or a prediction, or several of them.
+        truth: what it is compared with; where that is a share up to 1, per cent are hundredths,
+            and where it is True or False, 1 and 0 mean that.
 
     Example:
-        >>> numbers_in(["14 %", "1,000 tokens", "0.5", "part"])
-        [14, 1000, 0.5, 'part']
+        >>> numbers_in(["14 %", "1,000 tokens", "0.5", "1/4", "part"])
+        [14, 1000, 0.5, 0.25, 'part']
+        >>> numbers_in(["14 %", 0], [0.14, False])
+        [0.14, False]
     """
     if isinstance(value, list | tuple):
-        return [numbers_in(part) for part in value]
+        each = truth if isinstance(truth, list | tuple) and len(truth) == len(value) else value
+        return [numbers_in(*two) for two in zip(value, each, strict=True)]
     if isinstance(value, dict):
-        return {name: numbers_in(part) for name, part in value.items()}
-    if isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
-        number = float(found[1].replace(",", "").replace("_", ""))
-        return int(number) if math.isfinite(number) and number.is_integer() else number
+        named = truth if isinstance(truth, dict) else value
+        return {name: numbers_in(part, named.get(name)) for name, part in value.items()}
+    if isinstance(value, str):
+        return _number(value.strip(), truth, value)
+    return truths(value, truth)
+
+
+def truths(value: Any, like: Any) -> Any:
+    """Returns a plain answer with True and False for 1 and 0, where another one has these."""
+    if isinstance(value, list) and isinstance(like, list) and len(value) == len(like):
+        return [truths(*two) for two in zip(value, like, strict=True)]
+    if isinstance(like, bool) and isinstance(value, int | float) and value in (0, 1):
+        return bool(value)
     return value
 
 
-def difference(yours: Any, truth: Any, place: str = "", within: float = 0.0) -> Difference | None:
+def _number(text: str, truth: Any, otherwise: str) -> Any:
+    if found := _NUMBER.fullmatch(text):
+        number = float(re.sub("[ ,_]", "", found[1]))
+        if (found[2] or "").endswith("%") and isinstance(truth, float) and abs(truth) <= 1:
+            return number / 100
+        return int(number) if math.isfinite(number) and number.is_integer() else number
+    if found := _FRACTION.fullmatch(text):
+        return int(found[1]) / int(found[2])
+    return _TRUTHS.get(text.lower(), otherwise)
+
+
+def difference(  # noqa: PLR0911 (one for each kind of answer)
+    yours: Any, truth: Any, place: str = "", within: float = 0.0
+) -> Difference | None:
     """Returns the first difference of two plain answers, or None.
 
     Whole numbers must be equal, others within 1e-4 of their size or 1e-5.
@@ -151,6 +184,9 @@ def difference(yours: Any, truth: Any, place: str = "", within: float = 0.0) -> 
         return next(filter(None, found), None)
     if _is_number(truth) and _is_number(yours):
         return _of_numbers(yours, truth, place, within)
+    if _is_number(truth) and isinstance(yours, list) and len(yours) == 1 and _is_number(yours[0]):
+        what = "you have a list of one number, where one number is asked for"
+        return Difference(yours, truth, place, what if not place else "")
     try:
         equal = bool(yours == truth)
     except Exception:  # noqa: BLE001 (a reader's object may compare in any way)
@@ -171,6 +207,9 @@ def _of_numbers(yours: Any, truth: Any, place: str, within: float) -> Difference
         equal = yours == truth
     else:
         equal = math.isclose(yours, truth, rel_tol=1e-4, abs_tol=max(1e-5, within))
+    if isinstance(truth, bool) and not isinstance(yours, bool):
+        kind = "you have numbers where True or False is asked for"
+        return Difference(yours, truth, place, kind)
     if equal or (math.isnan(yours) and math.isnan(truth)):
         return None
     if math.isnan(yours):

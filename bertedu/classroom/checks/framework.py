@@ -24,6 +24,7 @@ from bertedu.classroom.checks.comparing import (
     numbers_in,
     plain,
     shown,
+    truths,
 )
 from bertedu.classroom.checks.running import (
     NotDoneError,
@@ -206,11 +207,7 @@ class Check:
                 yours.append(result)
                 if first is None and self._apart(result, self._result(self.oracle, number)):
                     first = number
-                rivals = [
-                    rival
-                    for rival in rivals
-                    if not self._apart(result, self._result(rival.answer, number))
-                ]
+                rivals = [rival for rival in rivals if not self._is_not(rival, result, number)]
                 constant = constant and not self._apart(result, yours[0])
                 if first is not None and (reader.endless or not (rivals or constant)):
                     break
@@ -224,7 +221,7 @@ class Check:
         """Returns what the answer makes of a case."""
         try:
             if self.value:
-                return self.read(numbers_in(reader.answer))
+                return self.read(numbers_in(reader.answer, self.oracle()))
             given = copy.deepcopy(case)
             if self.through:
                 return plain(self.through(reader, *given))
@@ -263,6 +260,11 @@ class Check:
     def _apart(self, yours: Any, truth: Any) -> Difference | None:
         return difference(yours, truth, within=self.within)
 
+    def _is_not(self, rival: Mistake, yours: Any, number: int) -> Difference | None:
+        """Returns where an answer differs from another one; a mistake is one in 0 and 1, too."""
+        theirs = self._result(rival.answer, number)
+        return self._apart(truths(yours, theirs) if rival.message else yours, theirs)
+
     def _manners(self, reader: Reader) -> Verdict:
         """Returns the verdict on an answer whose results are right."""
         if reader.changed:
@@ -282,9 +284,12 @@ class Check:
             close = ": nearly; mind the decimals that are asked for"
             mine = found.yours if found else result
             return f"you have {shown(mine)}{at}{close if self._nearly(found) else ''}"
-        each = MOST_CHARACTERS if len(self._arguments) < 4 else MOST_CHARACTERS // 2
+        names = self._arguments
+        if self.through:  # a case holds what `through` is given, after the answer
+            names = list(inspect.signature(self.through).parameters)[1:]
+        each = MOST_CHARACTERS if len(names) < 4 else MOST_CHARACTERS // 2
         given = ", ".join(f"{name} = {shown(x, each)}" for name, x in
-                          zip(self._arguments, self.examples[number], strict=False))  # fmt: skip
+                          zip(names, self.examples[number], strict=False))  # fmt: skip
         if isinstance(result, Raised):
             return result.text if not result.kind else f"with {given} {result.told}"
         if result is None and truth is not None:

@@ -61,8 +61,9 @@ def _meant(mine: Any, real: Any, unit: str) -> Any:
     """Returns a guess as the number that it says, a share as so many per cent."""
     if isinstance(real, bool) or not isinstance(real, int | float):
         return mine
+    said_so = isinstance(mine, str) and "%" in mine
     mine = numbers_in(mine)
-    is_share = unit == "%" and isinstance(mine, float) and 0 < mine < 1 <= real
+    is_share = unit == "%" and not said_so and isinstance(mine, float) and 0 < mine < 1 <= real
     return 100 * mine if is_share else mine
 
 

@@ -103,7 +103,7 @@ def _words_and_pieces() -> list[tuple[Any, ...]]:
 
 def _one_more(rng: random.Random) -> tuple[Any, ...]:
     words = some(rng, ["out", "dogs", "em", "a", "#"], 0, 3)
-    pieces = ["play", "s", "embed", "#", "s"]
+    pieces = ["play", "s", "embed", "#", "a##b"]
     return words, rng.choice(pieces if not words else [*pieces, *(f"##{p}" for p in pieces)])
 
 
@@ -126,7 +126,7 @@ def with_piece(words: list[str], piece: str) -> list[str]:
 
 with_piece.wrong(
     "keeps ##",
-    lambda words, piece: [*words[:-1], words[-1] + piece] if "##" in piece else [*words, piece],
+    lambda words, piece: [*words[:-1], words[-1] + piece] if piece[:2] == "##" else [*words, piece],
     "the signs ## are still in the word: they only say 'goes on', so take them away",
 )
 with_piece.wrong(
@@ -141,12 +141,14 @@ with_piece.wrong(
 )
 with_piece.wrong(
     "first word",
-    lambda words, piece: [words[0] + piece[2:], *words[1:]] if "##" in piece else [*words, piece],
+    lambda words, piece: (
+        [words[0] + piece[2:], *words[1:]] if piece[:2] == "##" else [*words, piece]
+    ),
     "the piece continues the last word of the list, `words[-1]`, not the first",
 )
 with_piece.wrong(
     "forgets the others",
-    lambda words, piece: [words[-1] + piece[2:]] if "##" in piece else [*words, piece],
+    lambda words, piece: [words[-1] + piece[2:]] if piece[:2] == "##" else [*words, piece],
     "the words before the last one are gone: keep `words[:-1]` in front",
 )
 
@@ -165,7 +167,7 @@ def _piece_lists() -> list[tuple[Any, ...]]:
         "the number of a token's word: how many words began before or at it, minus one",
         "`sum(begins[: position + 1])` counts the words that began before or at a position",
     ),
-    drawn=lambda rng: (["w", *some(rng, ["w", "##p", "dog", "##s"], 0, 9)],),
+    drawn=lambda rng: (["w", *some(rng, ["w", "##p", "dog", "##s", "#"], 0, 9)],),
 )
 def word_numbers(pieces: list[str]) -> list[int]:
     """For each token, the number of the word that it belongs to."""

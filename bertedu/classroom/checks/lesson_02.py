@@ -287,6 +287,9 @@ def _programs() -> list[tuple[Any, ...]]:
     counts = [
         (8_000, 1_105, 895),
         (8_000, 1_135, 865),
+        (8_000, 1_117, 883),  # 3.9 deviations
+        (8_000, 1_123, 877),  # 4.1
+        (11, 1, 1),  # so few that 4 p (1 - p) / N, without the root, allows more than nothing
         (8_120, 1_060, 820),
         (8_120, 820, 1_060),
         (7_820, 1_090, 1_090),
@@ -352,6 +355,15 @@ is_80_10_10.wrong(
         for f, p in ((1, 0.8), (2, 0.1), (3, 0.1))
     ),
     "you accuse a right program: chance moves the shares a little, and how much depends on N",
+)
+is_80_10_10.wrong(
+    "no root",
+    lambda fates: all(
+        abs(float((fates == f).sum() / (fates > 0).sum()) - p)
+        <= 4 * p * (1 - p) / int((fates > 0).sum())
+        for f, p in ((1, 0.8), (2, 0.1), (3, 0.1))
+    ),
+    "you accuse a right program: the root is missing, a standard deviation is √(p (1 - p) / N)",
 )
 is_80_10_10.wrong(
     "ten percent",

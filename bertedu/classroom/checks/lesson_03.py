@@ -62,8 +62,9 @@ best_of_100.wrong("not in percent", 0.995, "right as a share; the exercise asks 
 def _boundless(answer: Any) -> Any:
     """Infinity has several names."""
     names = {"infinite", "infinity", "inf", "∞", "unbounded", "no bound", "without limit"}
+    names.add("without bound")
     return [
-        "without bound" if part == math.inf or str(part).lower() in names else part
+        "without bound" if part == math.inf or str(part).lower().strip(" .") in names else part
         for part in plain(answer)
     ]
 

@@ -8,15 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.comparing import plain
 from bertedu.classroom.checks.drawing import normal, some, whole
 from bertedu.classroom.checks.framework import check
 
 # Predict
 
 
-@check(
-    "05", value=True, read=lambda names: set(names) if isinstance(names, list | tuple) else names
-)
+def _small(words: Any) -> Any:
+    """Words in small letters: how they are written plays no part."""
+    if not isinstance(words, list | tuple | set):
+        return words
+    return [word.lower() if isinstance(word, str) else word for word in words]
+
+
+def _group(names: Any) -> Any:
+    return set(_small(names)) if isinstance(names, list | tuple | set) else names
+
+
+@check("05", value=True, read=_group)
 def is_attends_to() -> set[str]:
     """To which tokens "is" attends most, when its query is (0, 2)."""
     keys = {"dog": (1, 0), "is": (0, 1), "cute": (1, 1)}
@@ -44,7 +54,7 @@ is_attends_to.wrong(
 )
 
 
-@check("05", value=True)
+@check("05", value=True, read=lambda said: _small(plain(said)))
 def shares_after() -> list[str]:
     """What becomes of a row's shares when its scores grow by 100, and when they grow 100 times."""
     return ["nothing", "less even"]

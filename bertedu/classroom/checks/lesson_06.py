@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bertedu.classroom.checks.comparing import plain
 from bertedu.classroom.checks.drawing import padded, whole
 from bertedu.classroom.checks.framework import check
 from bertedu.config import BertConfig
@@ -114,8 +115,16 @@ def _real() -> list[tuple[Any, ...]]:
     return [(torch.arange(S) < torch.tensor(rows)[:, None],) for rows, S in lengths]
 
 
+def _for_keys(mask: Any) -> Any:
+    """A mask without what only repeats it: it may be spread over heads and queries."""
+    mask = torch.as_tensor(mask)
+    same = mask.dim() == 4 and torch.equal(mask, mask[:, :1, :1].expand_as(mask))
+    return plain(mask[:, :1, :1] if same else mask)
+
+
 @check(
     "06",
+    read=_for_keys,
     cases=_real,
     hints=(
         "the scores are [B, A, queries, keys]; a 1 in a shape stands for 'the same for all'",

@@ -218,13 +218,13 @@ concatenated.wrong(
 
 def _likes(text: str) -> float:
     """A reader who counts."""
-    words = text.lower().split()
+    words = text.split()
     return (1 + words.count("good") + words.count("so") / 2) / (2 + len(words))
 
 
 def _negates(text: str) -> float:
     """A reader who knows what stands before what."""
-    words = text.lower().split()
+    words = text.split()
     score = 0.5 + 0.1 * words.count("good") - 0.05 * len(words)
     return score - 0.3 * any(pair == ("not", "good") for pair in pairwise(words))
 
@@ -243,7 +243,7 @@ def _negates(text: str) -> float:
     ),
     drawn=lambda rng: (
         rng.choice([_likes, _negates]),
-        " ".join(some(rng, ["not", "good", "so", "food", "and"], 1, 7)),
+        " ".join(some(rng, ["not", "good", "Good", "so", "food", "and"], 1, 7)),
     ),
 )
 def word_effects(probability: Callable[[str], float], text: str) -> list[float]:

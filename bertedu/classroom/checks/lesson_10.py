@@ -213,7 +213,7 @@ _LABELS = ("entailment", "contradiction", "neutral")
 
 
 def _any_data_set(rng: random.Random) -> tuple[Any, ...]:
-    columns = (some(rng, items, 12, 12) for items in ("pqr", "abc", _LABELS))
+    columns = (some(rng, items, 12, 12) for items in ("pqr", ["a", "A", "b", " b"], _LABELS))
     return (list(zip(*columns, strict=True))[: rng.randint(1, 12)],)
 
 
@@ -301,6 +301,8 @@ def _two_files() -> list[tuple[Any, ...]]:
 def _any_files(rng: random.Random) -> tuple[Any, ...]:
     said = [
         "it rains",
+        "It rains",
+        " it rains",
         "it rains a lot",
         "we go",
         "we wait",

@@ -148,6 +148,7 @@ def _texts() -> list[tuple[Any, ...]]:
         ("İİİ in İzmir, BIG", "big"),
         ("big İ", "big"),
         ("ẞ is no problem", "problem"),
+        ("İ big and Big", "big"),
     ]
 
 
@@ -155,7 +156,8 @@ def _any_text(rng: random.Random) -> tuple[Any, ...]:
     word = rng.choice(["big", "dog", "rome"])
     typed = rng.choice([word, word.upper(), word.title()])
     words = some(rng, ["İzmir", "İİ", "a", "ẞ", "My", "İ,"], 0, 4)
-    words.insert(rng.randint(0, len(words)), typed)
+    for _ in range(rng.choice([1, 1, 2])):
+        words.insert(rng.randint(0, len(words)), typed)
     return " ".join(words), word
 
 
@@ -196,6 +198,15 @@ where_in_original.wrong(
     "not lowered",
     lambda text, word: (text.index(word), text.index(word) + len(word)),
     "`Big` is not found: compare in small letters, but count in the original",
+)
+where_in_original.wrong(
+    "the last place",
+    lambda text, word: max(
+        (start, start + len(word))
+        for start in range(len(text))
+        if text[start : start + len(word)].lower() == word
+    ),
+    "the word can stand there more than once: the first place is asked for, yours is the last",
 )
 where_in_original.wrong(
     "start only",

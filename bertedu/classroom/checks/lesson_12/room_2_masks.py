@@ -16,7 +16,8 @@ RATE = 0.15
 @check(
     "12",
     cases=lambda: [
-        (d,) for d in (0.0, 0.05, 0.1199, 0.1201, 0.13, 0.1349, 0.1351, 0.149, 0.151, 0.5, 0.9)
+        (d,)
+        for d in (0.0, 0.05, 0.1199, 0.1201, 0.13, 0.1349, 0.1351, 0.149, 0.15, 0.151, 0.5, 0.9)
     ],
     hints=(
         "a chosen token's draw lies between 0 and 0.15: where are 80 % and 90 % of that?",
@@ -175,6 +176,8 @@ def _drawn(draw: Any, vocab_size: int, special_ids: set[int]) -> Any:
         [int(t) for t in draw(20, vocab_size, special_ids, torch.Generator().manual_seed(n))]
         for n in (1, 1, 2)
     ]
+    one = torch.Generator().manual_seed(3)
+    first, second = ([int(t) for t in draw(20, vocab_size, special_ids, one)] for _ in "12")
     return {
         "no special token": not times.keys() & special_ids,
         "all ordinary tokens": ordinary <= times.keys(),
@@ -182,6 +185,7 @@ def _drawn(draw: Any, vocab_size: int, special_ids: set[int]) -> Any:
         "equally often": all(abs(times[t] - even) < 5 * even**0.5 for t in ordinary),
         "how many": times.total(),
         "the generator decides": few[0] == few[1] and few[0] != few[2],
+        "the generator goes on from call to call": first != second,
     }
 
 
@@ -209,6 +213,14 @@ random_ids.wrong(
         [token for token in range(V) if token not in special], k=count
     ),
     "you draw without the generator: the same seed must give the same tokens again",
+)
+random_ids.wrong(
+    "the generator's seed",
+    lambda count, V, special, rng: random_ids.oracle(
+        count, V, special, torch.Generator().manual_seed(rng.initial_seed())
+    ),
+    "you begin again at the generator's seed in each call, and draw the same tokens each time: "
+    "draw with the generator itself",
 )
 random_ids.wrong(
     "whole vocabulary",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bertedu.classroom.checks.comparing import plain
 from bertedu.classroom.checks.drawing import normal, some
 from bertedu.classroom.checks.framework import check
 from bertedu.heads import IS_NEXT
@@ -16,16 +17,17 @@ from bertedu.heads import IS_NEXT
 def _others(draw: Callable[..., Any], follows: int, count: int) -> Any:
     rng = random.Random(19)
     random.seed(0)
-    drawn = [draw(follows, count, rng) for _ in range(400 * count)]
+    drawn = [plain(draw(follows, count, rng)) for _ in range(400 * count)]
     again = random.Random(19)
     random.seed(1)  # whoever asks the global generator gets other numbers now
-    repeated = [draw(follows, count, again) for _ in range(20)]
+    repeated = [plain(draw(follows, count, again)) for _ in range(20)]
     times = Counter(drawn)
     expected = len(drawn) / (count - 1)
     even = all(abs(times[i] - expected) < 6 * expected**0.5 for i in range(count) if i != follows)
     return {
         "never the true next one": times[follows] == 0,
         "in range": set(drawn) <= set(range(count)),
+        "not always the same": len(set(drawn)) > 1 or count == 2,
         "all the others": set(drawn) >= set(range(count)) - {follows},
         "equally often": even,
         "all of the randomness is rng's": repeated == drawn[:20],
@@ -61,7 +63,7 @@ other_sentence.wrong(
 other_sentence.wrong(
     "the global generator",
     lambda follows, count, _: random.choice([i for i in range(count) if i != follows]),
-    "you draw from the module `random`; the same `rng` must give the same sentences again",
+    "not all of it comes from `rng`: the same `rng` must give the same sentences again",
 )
 other_sentence.wrong(
     "the neighbour",

@@ -167,7 +167,7 @@ def _masks() -> list[tuple[Any, ...]]:
 @check(
     "12",
     cases=_masks,
-    through=lambda answer, mask: _added(answer(mask), mask),
+    through=lambda answer, attention_mask: _added(answer(attention_mask), attention_mask),
     hints=(
         "0 where a token is real, and something like -10,000 where it is padding",
         "`(1 - attention_mask[:, None, None, :]) * -10_000.0`",
@@ -183,7 +183,7 @@ def _added(added: Any, mask: Tensor) -> Any:
     """The attention that scores get when the answer is added to them."""
     added = torch.as_tensor(added)
     B, S = mask.shape
-    scores = torch.randn(B, 2, S, S, generator=torch.Generator().manual_seed(23))
+    scores = 10 * torch.randn(B, 2, S, S, generator=torch.Generator().manual_seed(23))
     return (scores + added).softmax(-1)
 
 
@@ -205,7 +205,8 @@ additive_mask.wrong(
 additive_mask.wrong(
     "too weak",
     lambda mask: mask[:, None, None, :] - 1.0,
-    "0 and -1 only nudge: padding still gets a share. It takes a number far below all scores",
+    "a difference of 1 only nudges: padding still gets a share. It takes a number far below all "
+    "scores",
 )
 
 
@@ -278,10 +279,15 @@ def _built(block: Any, H: int) -> Any:
     )
     return {
         "parameters": before,
+        "a dense layer (nn.Linear)": bool(dense),
+        "a LayerNorm (nn.LayerNorm)": bool(norm),
         "same twice": torch.equal(first, second),
         "rows have mean 0": bool(first.mean(-1).abs().max() < 1e-4),
         "reads the states": not torch.allclose(first, model(context, -states)),
         "reads the context": not torch.allclose(first, model(-context, states)),
+        "norm(dense(context)) + states": any(
+            torch.allclose(first, n(d(context)) + states, atol=1e-5) for d in dense for n in norm
+        ),
         "norm(states + dense(context))": any(
             torch.allclose(first, n(states + d(context)), atol=1e-5) for d in dense for n in norm
         ),

@@ -38,7 +38,9 @@ _NAMES = [
     read=sorted,  # in any order
     drawn=lambda rng: (
         rng.sample(_NAMES, rng.randint(1, 8)),
-        rng.sample(["bias", "LayerNorm", "weight", "Norm", "pooler", "layer.0"], rng.randint(1, 3)),
+        rng.sample(
+            ["bias", "Bias", "LayerNorm", "weight", "norm", "pooler", "layer.0"], rng.randint(1, 3)
+        ),
     ),
 )
 def without_decay(names: list[str], parts: list[str]) -> list[str]:
@@ -85,8 +87,8 @@ class _Toy(nn.Module):
         super().__init__()
         self.table, self.dropout = nn.Embedding(9, 6), nn.Dropout(0.3)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        states: Any = self.dropout(self.table(ids))
+    def forward(self, input_ids: Tensor, **_: Any) -> Tensor:
+        states: Any = self.dropout(self.table(input_ids))
         states.last_hidden_state = states  # as BERT's output has it; both ways to ask are right
         found: Tensor = states
         return found
@@ -102,7 +104,7 @@ def _measured(answer: Callable[..., Any], ids: Tensor, training: bool) -> Any:
         truth = model.table(ids)
     return {
         "same twice": torch.equal(first, second),
-        "right": torch.allclose(first, truth),
+        "right": first.shape == truth.shape and torch.allclose(first, truth),
         "no gradient": not first.requires_grad,
         "mode as before": all(part.training == training for part in model.modules()),
         "gradients can be had as before": gradients,
@@ -112,7 +114,7 @@ def _measured(answer: Callable[..., Any], ids: Tensor, training: bool) -> Any:
 
 @check(
     "12",
-    cases=lambda: [(torch.tensor([[1, 5, 2, 8]]), True), (torch.tensor([[3, 3]]), False)],
+    cases=lambda: [(torch.tensor([[1, 5, 2, 8]]), True), (torch.tensor([[3, 3], [4, 0]]), False)],
     through=_measured,
     hints=(
         "two switches: one for dropout, one for gradients; neither does the other's work",
@@ -165,8 +167,8 @@ sentence_states.wrong(
 sentence_states.wrong(
     "no_grad only",
     _without_gradient,
-    "`no_grad` does not switch dropout off, as codertimo/BERT-pytorch#92 believed: `model.eval()` "
-    "does",
+    "dropout is still on: neither `no_grad` (as codertimo/BERT-pytorch#92 believed) nor `detach` "
+    "switches it off; `model.eval()` does",
 )
 
 
