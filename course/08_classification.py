@@ -299,8 +299,8 @@ spans = np.abs(100 * np.array(list(bands.values())).T - heights)
 bars = axes.barh(list(right), heights, xerr=spans, capsize=4, color=["#BBBBBB"] * 3 + ["#0072B2"])
 axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
 axes.set(xlim=(0, 100), xlabel="test sentences judged rightly, % (dashed: a coin; lines: 95 %)")
-axes.invert_yaxis()
 axes.set_title("Two baselines, a random start, a pretrained start")
+axes.invert_yaxis()
 
 # %%
 for name in ("random weights", "bag of words"):
