@@ -25,10 +25,11 @@ from bertedu.finetuning.tables import (
     without_header,
     without_minus_one,
 )
-from bertedu.finetuning.task import Batch, Feature, Task
+from bertedu.finetuning.task import Feature, Task
 from bertedu.heads import BertForSequenceClassification, HeadOutput
 from bertedu.model import BertModel, initialize
 from bertedu.tokenizer import BertTokenizer
+from bertedu.training.batches import Batch
 from bertedu.utils.validation import IGNORED, check_labels
 
 TEXT = (

@@ -39,9 +39,9 @@ from bertedu.finetuning.adapters import (
 )
 from bertedu.finetuning.classification import OneLabel
 from bertedu.finetuning.registry import TASKS, task_named
-from bertedu.finetuning.task import Batch, ExampleT, Feature, PredictionT, Task, collate_features
+from bertedu.finetuning.task import ExampleT, Feature, PredictionT, Task, collate_features
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.batches import bucketed
+from bertedu.training.batches import Batch, bucketed
 from bertedu.utils.files import read_json, write_json
 from bertedu.utils.validation import check_finite
 

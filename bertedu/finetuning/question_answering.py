@@ -19,9 +19,10 @@ from bertedu.encoding import Offsets
 from bertedu.errors import InputError
 from bertedu.finetuning.spans import Windows, best_spans, illegal_spans, merge_logits, windows_of
 from bertedu.finetuning.squad import Answer, Example, exact_and_f1, read, squad_scores
-from bertedu.finetuning.task import Batch, Feature, Task
+from bertedu.finetuning.task import Feature, Task
 from bertedu.heads import BertForQuestionAnswering
 from bertedu.tokenizer import BertTokenizer
+from bertedu.training.batches import Batch
 
 __all__ = [
     "NO_ANSWER",

@@ -33,10 +33,11 @@ from bertedu.finetuning.classification import (
     warn_of_unseen,
 )
 from bertedu.finetuning.tables import NO_COLUMNS, Columns, Row, check_columns, some, sound, table
-from bertedu.finetuning.task import Batch, Feature, Task
+from bertedu.finetuning.task import Feature, Task
 from bertedu.heads import BertForTokenClassification
 from bertedu.model import BertOutput, BertPooler, initialize
 from bertedu.tokenizer import BertTokenizer
+from bertedu.training.batches import Batch
 from bertedu.utils.hub import HUB
 from bertedu.utils.lines import text_lines
 from bertedu.utils.validation import IGNORED, check_labels

@@ -19,6 +19,7 @@ from bertedu.encoding import Encoding, collate
 from bertedu.errors import InputError
 from bertedu.finetuning.tables import NO_COLUMNS, Columns, Row
 from bertedu.tokenizer import BertTokenizer
+from bertedu.training.batches import Batch
 from bertedu.utils.validation import IGNORED
 
 
@@ -37,9 +38,6 @@ class Prediction(Protocol):
 
 ExampleT = TypeVar("ExampleT")
 PredictionT = TypeVar("PredictionT", bound=Prediction)
-
-Batch = dict[str, Tensor]
-"""A head's keyword arguments: input_ids, token_type_ids, attention_mask, and labels."""
 
 
 @dataclass(frozen=True)
