@@ -58,8 +58,8 @@ grading: $(VENV)/ready  ## release, submit and autograde a lesson with nbgrader 
 	    build/nbgrader/bin/python -m pip install --quiet nbgrader && touch build/nbgrader/ready; }
 	@JUPYTER_PATH=$(CURDIR)/$(VENV)/share/jupyter build/nbgrader/bin/python tests/grading.py
 
-fuzz: $(VENV)/ready  ## open 200 damaged checkpoints: a sentence, or transformers' numbers
-	@$(RUN) tests/fuzz_checkpoints.py
+fuzz: $(VENV)/ready  ## damaged checkpoints and files, odd texts, killed runs: a sentence, or the same numbers
+	@$(RUN) tests/fuzz_checkpoints.py && $(RUN) -m tests.fuzz_files && $(RUN) -m tests.fuzz_texts && $(RUN) -m tests.fuzz_kills
 
 benchmarks: $(VENV)/ready  ## measure bertedu beside transformers
 	@for script in benchmarks/*.py; do echo "$$script"; $(RUN) "$$script" || exit 1; done
