@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch
 
-from bertedu.classroom.figures import SEGMENTS, token_chips
+from bertedu.classroom.figures import SEGMENTS, four_cases, token_chips
 from bertedu.errors import InputError
 
 
@@ -65,3 +65,23 @@ assert repr(figure) == "tokens: play ##ing"
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_four_cases_stand_side_by_side_each_with_what_it_reads():
+    figure = four_cases()
+    ways = figure.words.split("; ")
+    heads = [way for way in ways if way.startswith("BERT → ")]
+    assert heads == [
+        "BERT → pooler, linear", *["BERT → linear"] * 3, "BERT → pooler, linear",
+        "BERT → start · T, end · T",
+    ]  # fmt: skip
+    assert len([way for way in ways if way.endswith("→ BERT")]) == 16
+    figure.canvas.draw()
+    boxes = [box.get_window_extent() for box in chips(figure)]
+    written = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
+    for place in written:  # no label leaves the smallest box that its middle is in
+        x, y = (place.x0 + place.x1) / 2, (place.y0 + place.y1) / 2
+        box = min((b for b in boxes if b.contains(x, y)), key=lambda b: b.width * b.height)
+        assert box.x0 < place.x0
+        assert place.x1 < box.x1
+    assert len(written) == 4 * 6 + 12

@@ -193,7 +193,7 @@ def diagram(
     named = {label.partition("\n")[0]: box for label, box in boxes.items()}
     with style.context([STYLE, {"figure.constrained_layout.use": False}]):
         figure = Diagram(figsize=size)
-        figure.words = "; ".join(f"{arrow[0]} → {arrow[1]}" for arrow in arrows)
+        figure.words = "; ".join(f"{arrow[0].strip()} → {arrow[1].strip()}" for arrow in arrows)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set(xlim=(0, size[0]), ylim=(0, size[1]))  # one unit is one inch
         axes.axis("off")
@@ -208,6 +208,60 @@ def diagram(
             axes.plot(xs[:-1], ys[:-1], color=DIMMED, lw=1.3, solid_capstyle="butt")
             axes.annotate("", path[-1], path[-2], arrowprops=_HEAD)
     return figure
+
+
+def four_cases() -> Diagram:
+    """Returns BERT with the heads of the notes' four cases side by side, a short input in each.
+
+    H is the size of a vector, K the number of classes, N the number of different tags.
+
+    Example:
+        >>> four_cases().words.split("; ")[4:6]
+        ['BERT → pooler, linear', 'pooler, linear → positive']
+    """
+    tags = ("O", "O", "B-city")
+    cases: dict[str, tuple[tuple[str, ...], list[tuple[float, float, str, str]]]] = {
+        # title: tokens, and (left, width, head, answer) of each head
+        "case 1 · one sentence, one class": (
+            ("[CLS]", "a lovely", "film", "[SEP]"),
+            [(0, 1.7, "pooler, linear\nH → K", "positive")],
+        ),
+        "case 2 · a tag for each word": (
+            ("[CLS]", "fly", "to", "rome"),
+            [(0.9 + 0.9 * i, 0.86, "linear\nH → N", tag) for i, tag in enumerate(tags)],
+        ),
+        "case 3 · two sentences, one class": (
+            ("[CLS]", "premise", "[SEP]", "hypothesis"),
+            [(0, 1.7, "pooler, linear\nH → 3", "true, false\nor unknown")],
+        ),
+        "case 4 · the place of an answer": (
+            ("[CLS]", "question", "[SEP]", "document"),
+            [(1.61, 1.95, "start · T, end · T\nfor each token T", "softmax\nover the tokens")],
+        ),
+    }  # fmt: skip
+    boxes: dict[str, Box] = {}
+    arrows: list[Arrow] = []
+
+    def add(label: str, *place: Any) -> str:
+        name, mark, rest = label.partition("\n")
+        while name in named:  # a box is found by its name: hair spaces tell two alike apart
+            name = f"\u200a{name}\u200a"
+        named.add(name)
+        boxes[name + mark + rest] = place
+        return name
+
+    named: set[str] = set()
+    for number, (title, (tokens, heads)) in enumerate(cases.items()):
+        x, y = 0.05 + 3.8 * (number % 2), 3.2 - 3.15 * (number // 2)
+        add(title, x, y, 3.7, 3.05, "group")
+        bert = add("BERT", x + 0.07, y + 0.7, 3.56, 0.4, "attention")
+        for i, token in enumerate(tokens):
+            arrows.append((add(token, x + 0.07 + 0.9 * i, y + 0.1, 0.86, 0.38, "text"), bert))
+        for left, width, label, answer in heads:
+            head = add(label, x + 0.07 + left, y + 1.35, width, 0.55, "heads")
+            arrows.append((bert, head))
+            arrows.append((head, add(answer, x + 0.07 + left, y + 2.15, width, 0.5, "norm")))
+    return diagram(boxes, arrows, size=(7.6, 6.3))
 
 
 _HEAD: dict[str, Any] = {"arrowstyle": "-|>", "color": DIMMED, "shrinkA": 0, "shrinkB": 0}
