@@ -25,16 +25,17 @@
 # ## 1. The map
 #
 # BERT is a line of stations, and each lesson has its place along it. Amber: what goes in. Blue:
-# what happens inside. Pink: what comes out. Dashed frames put several parts together.
+# what happens inside. Pink: what comes out. Dashed frames put several parts together. Each place is
+# a link. The circle in its corner fills as you solve the lesson's exercises.
 
 # %%
 from bertedu.classroom import checks
-from bertedu.classroom.lessons import course_map
+from bertedu.classroom.lessons import CourseMap, lesson_links
 
-course_map()
+CourseMap(lesson_links(), checks.board().done)
 
 # %% [markdown]
-# The lessons, in their order. Each is a link. What the lecture notes say, claim by claim, and what
+# The lessons, in their order. What the lecture notes say, claim by claim, and what
 # became of each claim stands on [a page of its own](../docs/notes.md).
 
 # %%
@@ -42,7 +43,7 @@ from IPython.display import Markdown
 
 from bertedu.classroom.lessons import LESSONS, lesson_table
 
-assert len(LESSONS) == 13
+assert len(LESSONS) == 14
 Markdown(lesson_table())
 
 # %% [markdown]

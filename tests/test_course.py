@@ -9,12 +9,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
 from bertedu.classroom.figures import diagram
-from bertedu.classroom.lessons import COURSE, LESSONS, architecture, course_map, lesson_table
+from bertedu.classroom.lessons import (
+    COURSE,
+    LESSONS,
+    CourseMap,
+    architecture,
+    circle,
+    lesson_links,
+    lesson_strip,
+    lesson_table,
+    map_figure,
+)
 from bertedu.errors import InputError
 
 SOURCES = Path(__file__).parents[1] / "course"
 README = (SOURCES.parent / "README.md").read_text("utf-8")
-DRAWINGS = [course_map, architecture]
+DRAWINGS = [map_figure, architecture]
 
 
 def test_every_notebook_is_a_lesson():
@@ -47,9 +57,45 @@ def test_no_output_shows_an_address_in_memory_or_a_label_object():
 
 
 def test_every_lesson_is_on_the_map():
-    labels = [text.get_text() for text in course_map().axes[0].texts]
+    labels = [text.get_text() for text in map_figure().axes[0].texts]
     for name in LESSONS:
         assert any(label.startswith(name[:2]) for label in labels), name
+
+
+def test_the_map_leads_to_every_lesson_and_shows_what_is_done():
+    links = lesson_links(SOURCES)
+    assert set(links) == {lesson.name[:2] for lesson in COURSE}
+    html = CourseMap(links, {"02": (3, 4), "05": (0, 9)})._repr_html_()
+    assert re.findall(r'href="(\w+)\.ipynb"', html) != []
+    assert set(re.findall(r'href="(\w+)\.ipynb"', html)) == set(LESSONS)
+    circles = dict(re.findall(r'data-lesson="(\d\d)" style="[^"]*">(.?)</span>', html))
+    assert {number: sign for number, sign in circles.items() if sign} == {"02": "◕", "05": "○"}
+    assert 'title="3 of 4 exercises are right"' in html
+
+
+def test_a_links_place_on_the_map_is_its_box():
+    html = CourseMap({"08": "08.ipynb"})._repr_html_()
+    place = [float(x) for x in re.findall(r"(?:left|top|width|height):([\d.]+)%", html)[1:5]]
+    assert place == pytest.approx([62.93, 58.39, 16.27, 17.74])  # of 7.5 by 3.1 inches
+    # Frames first: what stands in one is drawn over it, and can be clicked.
+    numbers = re.findall(r'href="(\d\d)"', CourseMap({n[:2]: n[:2] for n in LESSONS})._repr_html_())
+    assert numbers[:2] == ["06", "07"]
+
+
+def test_circles_fill_and_only_a_whole_one_is_full():
+    assert [circle(right, 4) for right in range(5)] == list("○◔◑◕●")
+    assert [circle(right, 9) for right in (0, 1, 4, 5, 8, 9)] == list("○◔◔◕◕●")
+
+
+def test_the_strip_leads_everywhere_but_here():
+    first, middle, last = (lesson_strip(COURSE[i].name) for i in (0, 7, -1))
+    assert middle.startswith("[← 06 the whole model](06_the_whole_model.ipynb) · [00](")
+    assert middle.endswith(
+        "[14](14_gallery.ipynb) · [08 classification →](08_classification.ipynb)"
+    )
+    assert " **07** " in middle
+    assert "←" not in first
+    assert "→" not in last
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)

@@ -3,6 +3,8 @@
 The drawings are in the colours of `bertedu.classroom.figures.PARTS`.
 """
 
+import base64
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +19,7 @@ class Lesson(NamedTuple):
         name: of its source and its notebook.
         question: the one that it answers.
         sign: what its box on the map says.
-        box: where that box is, in inches, and its part; None for a lesson beside the line.
+        box: where that box is, in inches, and its part; None for the lesson that has the map.
     """
 
     name: str
@@ -55,17 +57,37 @@ COURSE = (
            "museum of bugs", (0.1, 0.1, 1.5, 0.55, "text")),
     Lesson("13_beyond", "What comes after the laptop, and after BERT?",
            "beyond the laptop", (1.75, 0.1, 1.65, 0.55, "text")),
-    Lesson("14_gallery", "Which picture answers which question?"),
+    Lesson("14_gallery", "Which picture answers which question?",
+           "gallery", (3.5, 0.1, 0.95, 0.55, "text")),
 )  # fmt: skip
 LESSONS = {lesson.name: lesson.question for lesson in COURSE if lesson.box}
+
+
+def lesson_links(folder: Path = Path()) -> dict[str, str]:
+    """Returns the notebooks that there are: a lesson's number, and where its link leads.
+
+    Args:
+        folder: where the notebooks are. One that is not built yet counts when its source is in
+            a course/ beside or above the folder.
+    """
+    return {
+        name[:2]: f"{name}.ipynb"
+        for name, *_ in COURSE
+        if any(
+            place.exists()
+            for place in (
+                folder / f"{name}.ipynb",
+                *(folder / up / "course" / f"{name}.py" for up in ("..", "../..")),
+            )
+        )
+    }
 
 
 def lesson_table(folder: Path = Path()) -> str:
     r"""Returns what follows the first lesson as a Markdown table; those that exist are links.
 
     Args:
-        folder: where the notebooks are. One that is not built yet counts when its source is in
-            a course/ beside or above the folder.
+        folder: where the notebooks are, as in `lesson_links`.
 
     Example:
         >>> import tempfile
@@ -75,21 +97,117 @@ def lesson_table(folder: Path = Path()) -> str:
         | 01 | [wordpiece](01_wordpiece.ipynb) | How does a text become pieces and ids? |
         | 02 | masked language model | How does one learn language by filling holes? |
     """
+    links = lesson_links(folder)
     lines = ["| | lesson | the question it answers |", "|:--|:--|:--|"]
     for name, question, *_ in COURSE[1:]:
         number, _, title = name.replace("_", " ").partition(" ")
-        places = [folder / f"{name}.ipynb"]
-        places += [folder / up / "course" / f"{name}.py" for up in ("..", "../..")]
-        linked = f"[{title}]({name}.ipynb)" if any(p.exists() for p in places) else title
+        linked = f"[{title}]({links[number]})" if number in links else title
         lines.append(f"| {number} | {linked} | {question} |")
     return "\n".join(lines)
 
 
-def course_map() -> Diagram:
-    """Returns BERT from a text to its answers, with each lesson at its place.
+def lesson_strip(name: str) -> str:
+    """Returns the line at the head and the foot of a lesson: the one before, all, the next.
+
+    Args:
+        name: of the lesson.
 
     Example:
-        >>> course_map()
+        >>> lesson_strip("01_wordpiece")[:64]
+        '[← 00 start here](00_start_here.ipynb) · [00](00_start_here.ipyn'
+    """
+    names = [lesson.name for lesson in COURSE]
+    place = names.index(name)
+    numbers = " ".join(
+        f"**{other[:2]}**" if other == name else f"[{other[:2]}]({other}.ipynb)" for other in names
+    )
+    parts = [
+        *(f"[← {other.replace('_', ' ')}]({other}.ipynb)" for other in names[:place][-1:]),
+        numbers,
+        *(f"[{other.replace('_', ' ')} →]({other}.ipynb)" for other in names[place + 1 :][:1]),
+    ]
+    return " · ".join(parts)
+
+
+CIRCLES = "○◔◑◕●"  # none, some, half, most, all
+
+
+class CourseMap:
+    """BERT from a text to its answers, with each lesson at its place, as a link.
+
+    A front end that takes away the places of the links (GitHub) shows them below the drawing.
+
+    Args:
+        links: a lesson's number ("01"), and where its link leads.
+        done: a lesson's number, and how many of how many exercises are right.
+
+    Example:
+        >>> CourseMap({"01": "01_wordpiece.ipynb"}, {"01": (1, 4)})
+        map: your text → 01; 01 → 04; 04 → 05; 06 → 07; 06 → fine-tuning; 01 ◔ 1 of 4
+    """
+
+    def __init__(
+        self, links: Mapping[str, str], done: Mapping[str, tuple[int, int]] | None = None
+    ) -> None:
+        self.links, self.done = links, done or {}
+        self.figure = map_figure()
+
+    def __repr__(self) -> str:
+        done = [f"{n} {circle(*done)} {done[0]} of {done[1]}" for n, done in self.done.items()]
+        return f"map: {'; '.join([self.figure.words, *done])}"
+
+    def _repr_html_(self) -> str:
+        wide, high = self.figure.get_size_inches()
+        places = []
+        for name, question, sign, box in sorted(COURSE, key=lambda lesson: not _is_frame(lesson)):
+            if box is None or name[:2] not in self.links:
+                continue
+            left, bottom, width, height, _ = box
+            percents = (left / wide, 1 - (bottom + height) / high, width / wide, height / high)
+            place = ";".join(
+                f"{side}:{100 * share:.2f}%"
+                for side, share in zip(("left", "top", "width", "height"), percents, strict=True)
+            )
+            right, of = self.done.get(name[:2], (0, 0))
+            said = f"{right} of {of} exercises are right" if of else question
+            places.append(
+                f'<a href="{self.links[name[:2]]}" title="{said}" style="position:absolute;{place};'
+                f'font-size:0;text-decoration:none">{name[:2]} {sign} '
+                f'<span data-lesson="{name[:2]}" style="{_CIRCLE}">'
+                f"{circle(right, of) if of else ''}</span></a>"
+            )
+        drawing = base64.b64encode(self.figure._repr_png_()).decode()
+        return (
+            f'<div style="position:relative;min-width:560px;max-width:{120 * wide:.0f}px">'
+            f'<img alt="{self.figure.words}" style="display:block;width:100%" '
+            f'src="data:image/png;base64,{drawing}">{"".join(places)}</div>'
+        )
+
+
+_CIRCLE = "position:absolute;right:4px;top:0;font-size:13px;color:#1f2328"
+
+
+def circle(right: int, of: int) -> str:
+    """Returns how much of a lesson is done, as one character.
+
+    Example:
+        >>> [circle(right, 5) for right in range(6)]
+        ['○', '◔', '◔', '◕', '◕', '●']
+    """
+    if right in {0, of}:
+        return CIRCLES[-1] if right else CIRCLES[0]
+    return CIRCLES[1 + (2 * right >= of) + (2 * right > of)]
+
+
+def _is_frame(lesson: Lesson) -> bool:
+    return lesson.box is not None and lesson.box[-1] == "group"
+
+
+def map_figure() -> Diagram:
+    """Returns the drawing of the map.
+
+    Example:
+        >>> map_figure()
         diagram: your text → 01; 01 → 04; 04 → 05; 06 → 07; 06 → fine-tuning
     """
     boxes: dict[str, Box] = {

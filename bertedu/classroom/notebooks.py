@@ -19,10 +19,12 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from bertedu.classroom.lessons import COURSE, lesson_strip
 from bertedu.errors import InputError
 from bertedu.utils.files import replacing
 
@@ -35,6 +37,7 @@ FOR_LINTERS = re.compile(r" *# (fmt: skip|noqa\b.*)$", re.MULTILINE)
 # truth away. JupyterLab shows it as soon as the cell is run.
 GUESS = "checks.guess("
 FOLDED = {"outputs_hidden": True}
+STRIP = "strip"  # the tag of the links to the other lessons, at the head and the foot
 METADATA = {
     "kernelspec": {
         "display_name": "Python 3 (ipykernel)",
@@ -163,9 +166,15 @@ def unexecuted(edition: Edition) -> Any:
         edition: which source, and with or without solutions.
     """
     import jupytext
+    import nbformat
 
     notebook = jupytext.read(edition.source, fmt="py:percent")
     cells = [cell for cell in notebook.cells if edition.solved or "solution" not in _tags(cell)]
+    if edition.source.stem in (lesson.name for lesson in COURSE):
+        strip = nbformat.v4.new_markdown_cell(  # type: ignore[no-untyped-call]
+            lesson_strip(edition.source.stem), metadata={"tags": [STRIP]}
+        )
+        cells = [strip, *cells, deepcopy(strip)]
     seen: dict[str, int] = {}
     for cell in cells:
         if cell.cell_type == "code":

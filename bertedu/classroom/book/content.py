@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
-from bertedu.classroom.notebooks import WIDGET_VIEW
+from bertedu.classroom.notebooks import STRIP, WIDGET_VIEW
 from bertedu.errors import InputError
 from bertedu.widgets.base import as_image
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_LESSON = re.compile(r' href="(?P<stem>\d\d_\w+)\.ipynb"')
 _TAG = re.compile(r"<[^>]+>")
 
 
@@ -95,6 +96,20 @@ class Content:
         """
         self._blocks.append(text)
 
+    def add_wide(self, text: str) -> None:
+        """Adds HTML that may need to be scrolled sideways; its links to lessons lead to pages.
+
+        Args:
+            text: an output's.
+        """
+
+        def lead(link: re.Match[str]) -> str:
+            page = self.pages.get(link["stem"])
+            return f' href="{page}"' if page else ""
+
+        page = _LESSON.sub(lead, text)
+        self.add_html(f'<div class="book-wide" tabindex="0">{page}</div>')
+
     def add_png(self, picture: str, alt: str) -> None:
         """Adds a picture.
 
@@ -112,6 +127,8 @@ class Content:
             cell: Markdown or code.
             widgets: as `live_widgets` gives them.
         """
+        if STRIP in cell.metadata.get("tags", []):
+            return  # the book has its own list of pages
         if cell.cell_type == "markdown":
             self.add_markdown(cell.source)
             return
@@ -136,7 +153,7 @@ class Content:
             self.classes.add(widgets[model]["class"])
             self.add_html(widgets[model]["html"])
         elif "text/html" in data:
-            self.add_html(f'<div class="book-wide" tabindex="0">{data["text/html"]}</div>')
+            self.add_wide(data["text/html"])
         elif "image/svg+xml" in data:
             self.add_html(_picture(as_image(data["image/svg+xml"], self._alt(data))))
         elif "image/png" in data:

@@ -6,7 +6,6 @@ is executed, its cells become a page's `Content`, and the pages get one frame.
 """
 
 import argparse
-import base64
 import hashlib
 import json
 import os
@@ -20,7 +19,7 @@ from typing import Any
 
 import bertedu.widgets
 from bertedu.classroom.book.content import Content
-from bertedu.classroom.lessons import COURSE, course_map
+from bertedu.classroom.lessons import COURSE, CourseMap
 from bertedu.classroom.notebooks import CellError, Edition, editions, executed, unexecuted
 from bertedu.errors import InputError
 from bertedu.utils.files import replacing
@@ -145,8 +144,11 @@ def _index(links: dict[str, str]) -> Content:
     )
     content.classes.add("WordPieceExplorer")
     content.add_markdown("## The map")
-    drawing = course_map()
-    content.add_png(base64.b64encode(drawing._repr_png_()).decode(), repr(drawing))
+    content.add_wide(
+        CourseMap(
+            {stem[:2]: page for stem, page in links.items() if stem[0].isdigit()}
+        )._repr_html_()
+    )
     content.add_markdown("## The lessons")
     items = []
     for lesson in COURSE:

@@ -115,6 +115,11 @@ class Board:
     def __init__(self, lessons: list[Lesson], remark: str = "") -> None:
         self.lessons, self.remark = lessons, remark
 
+    @property
+    def done(self) -> dict[str, tuple[int, int]]:
+        """A lesson's number ("01"), and how many of how many are right, as the map takes it."""
+        return {each.title[:2]: (each.done, len(each.checks)) for each in self.lessons}
+
     def __repr__(self) -> str:
         width = max((len(lesson.title) for lesson in self.lessons), default=0)
         lines = [

@@ -104,4 +104,28 @@
   document.addEventListener("click", (event) => {
     if (!event.target.closest(".book-search")) results.hidden = true;
   });
+
+  // A lesson's questions that were answered right: the map's circles show how many.
+  const ANSWERED = "bertedu-answered";
+  const CIRCLES = ["○", "◔", "◕", "●"]; // of three questions
+  const answered = () => {
+    try { return JSON.parse(localStorage.getItem(ANSWERED)) ?? {}; } catch { return {}; }
+  };
+  const fill = () => {
+    const all = answered();
+    for (const circle of document.querySelectorAll("[data-lesson]")) {
+      const right = all[circle.dataset.lesson]?.length ?? 0;
+      circle.textContent = CIRCLES[right];
+      circle.closest("a").title = `${right} of 3 questions are answered right`;
+    }
+  };
+  document.addEventListener("DOMContentLoaded", fill);
+  document.addEventListener("toggle", ({ target }) => {
+    if (!target.open || !target.matches("details.option.right")) return;
+    const lesson = /(\d\d)_[^/]*$/.exec(location.pathname)?.[1];
+    const question = [...document.querySelectorAll("details.option.right")].indexOf(target);
+    const all = answered();
+    all[lesson] = [...new Set([...all[lesson] ?? [], question])];
+    try { localStorage.setItem(ANSWERED, JSON.stringify(all)); } catch { /* then nothing is kept */ }
+  }, { capture: true });
 })();
