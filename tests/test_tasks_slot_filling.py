@@ -213,6 +213,130 @@ def test_a_word_is_cut_where_pieces_are_and_else_left_out(tmp_path: Path) -> Non
     assert example.slots == slots_of(example.text, example.offsets, ("O", "B-LOC"))
 
 
+YORK = Example.from_words(["in", "New", "York"], ["O", "B-LOC", "I-LOC"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tabs.conll", "in\tO\nNew York\tB-LOC\n"),
+        ("empty.conll", "in\tO\n\tO\nNew\tB-LOC\n \tO\nYork\tI-LOC\n"),
+        ("empty_blank.conll", "in O\n O\nNew B-LOC\nYork I-LOC\n"),
+        ("numbered.conllu", ("# sent_id = 1\n# text = in New York\n"
+         "1\tin\t_\tO\n2\tNew\t_\tB-LOC\n3\tYork\t_\tI-LOC\n")),
+        ("from_0.tsv", "token\tner\n0\tin\tO\n1\tNew\tB-LOC\n2\tYork\tI-LOC\n".replace(
+            "token", "id\ttoken")),
+        ("docstart.txt", "-DOCSTART- -X- O\nin X O\nNew X B-LOC\nYork X I-LOC\n"),
+        ("bioes.txt", "in O\nNew B-LOC\nYork E-LOC\n"),
+        ("trailing.tsv", "in\tO\t\nNew\tB-LOC \nYork\tI-LOC\n"),
+        ("both.jsonl", ('{"text": "in New York", "tokens": ["in", "New York"], '
+         '"ner_tags": ["O", "B-LOC"]}')),
+        ("empty.jsonl", '{"tokens": ["in", "", "New", "York"], "tags": ["O", "O", "B-LOC", "I-LOC"]}'),
+        ("text_tags.jsonl", '{"text": "in New York", "tags": ["O", "B-LOC", "I-LOC"]}'),
+        ("string.jsonl", '{"text": "in New York", "tags": "O B-LOC I-LOC"}'),
+        ("doccano.jsonl", '{"id": 1, "text": "in New York", "label": [[3, 11, "LOC"]]}'),
+        ("doccano_old.jsonl", '{"id": 1, "text": "in New York", "labels": [[3, 11, "LOC"]]}'),
+        ("doccano_new.jsonl", ('{"text": "in New York", "entities": [{"id": 7, "label": "LOC", '
+         '"start_offset": 3, "end_offset": 11}], "relations": []}')),
+        ("rasa.json", ('[{"text": "in New York", "entities": [{"entity": "LOC", "start": 3, '
+         '"end": 11, "value": "New York"}]}]')),
+        ("blank.jsonl", '{"text": "in New York", "slots": [{"label": "LOC", "start": 2, "end": 11}]}'),
+    ],
+)  # fmt: skip
+def test_no_word_is_lost_and_no_number_is_one(name, content, tmp_path: Path) -> None:
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / name).write_text(content, encoding=encoding)
+        assert slot_filling.read(tmp_path / name) == [YORK]
+
+
+def test_docstart_ends_a_sentence_and_columns_can_be_numbered(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Rome B-LOC\n-DOCSTART- O\nRome I-LOC\n")
+    assert [e.words for e in slot_filling.read(tmp_path / "a.txt")] == [["Rome"], ["Rome"]]
+    (tmp_path / "a.txt").write_text("B-LOC Rome\nO fell\n")
+    with pytest.raises(InputError, match=r"a\.txt:1: 'B-LOC Rome' .*--columns words=NUMBER"):
+        slot_filling.read(tmp_path / "a.txt")
+    (example,) = slot_filling.read(tmp_path / "a.txt", columns={"words": "2", "tags": "1"})
+    assert (example.words, example.tags) == (["Rome", "fell"], ("B-LOC", "O"))
+    with pytest.raises(InputError, match="--columns takes numbers"):
+        slot_filling.read(tmp_path / "a.txt", columns={"words": "word"})
+
+
+def test_a_word_is_cut_where_pieces_are_and_else_left_out(tmp_path: Path) -> None:
+    based = Example.from_text("a Paris-based bank", [("LOC", 2, 7)])
+    assert based.words == ["a", "Paris", "-based", "bank"]
+    assert based.tags == ("O", "B-LOC", "O", "O")
+    file = tmp_path / "a.jsonl"
+    good = '{"text": "in Rome", "slots": [{"label": "LOC", "start": 3, "end": 7}]}\n'
+    slots = [(4, 7), (3, 9), (7, 3), (-4, 7), (2, 3)]
+    bad = "".join(good.replace("3, ", f"{a}, ").replace("7}", f"{b}}}") for a, b in slots)
+    file.write_text(good + bad)
+    with pytest.warns(UserWarning, match=r"5 of 6 sentences are left out: .*a\.jsonl:2: the slot"):
+        (example,) = slot_filling.read(file)
+    assert example.slots == slots_of(example.text, example.offsets, ("O", "B-LOC"))
+
+
+YORK = Example.from_words(["in", "New", "York"], ["O", "B-LOC", "I-LOC"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tabs.conll", "in\tO\nNew York\tB-LOC\n"),
+        ("empty.conll", "in\tO\n\tO\nNew\tB-LOC\n \tO\nYork\tI-LOC\n"),
+        ("empty_blank.conll", "in O\n O\nNew B-LOC\nYork I-LOC\n"),
+        ("numbered.conllu", ("# sent_id = 1\n# text = in New York\n"
+         "1\tin\t_\tO\n2\tNew\t_\tB-LOC\n3\tYork\t_\tI-LOC\n")),
+        ("from_0.tsv", "token\tner\n0\tin\tO\n1\tNew\tB-LOC\n2\tYork\tI-LOC\n".replace(
+            "token", "id\ttoken")),
+        ("docstart.txt", "-DOCSTART- -X- O\nin X O\nNew X B-LOC\nYork X I-LOC\n"),
+        ("bioes.txt", "in O\nNew B-LOC\nYork E-LOC\n"),
+        ("trailing.tsv", "in\tO\t\nNew\tB-LOC \nYork\tI-LOC\n"),
+        ("both.jsonl", ('{"text": "in New York", "tokens": ["in", "New York"], '
+         '"ner_tags": ["O", "B-LOC"]}')),
+        ("empty.jsonl", '{"tokens": ["in", "", "New", "York"], "tags": ["O", "O", "B-LOC", "I-LOC"]}'),
+        ("text_tags.jsonl", '{"text": "in New York", "tags": ["O", "B-LOC", "I-LOC"]}'),
+        ("string.jsonl", '{"text": "in New York", "tags": "O B-LOC I-LOC"}'),
+        ("doccano.jsonl", '{"id": 1, "text": "in New York", "label": [[3, 11, "LOC"]]}'),
+        ("doccano_old.jsonl", '{"id": 1, "text": "in New York", "labels": [[3, 11, "LOC"]]}'),
+        ("doccano_new.jsonl", ('{"text": "in New York", "entities": [{"id": 7, "label": "LOC", '
+         '"start_offset": 3, "end_offset": 11}], "relations": []}')),
+        ("rasa.json", ('[{"text": "in New York", "entities": [{"entity": "LOC", "start": 3, '
+         '"end": 11, "value": "New York"}]}]')),
+        ("blank.jsonl", '{"text": "in New York", "slots": [{"label": "LOC", "start": 2, "end": 11}]}'),
+    ],
+)  # fmt: skip
+def test_no_word_is_lost_and_no_number_is_one(name, content, tmp_path: Path) -> None:
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / name).write_text(content, encoding=encoding)
+        assert slot_filling.read(tmp_path / name) == [YORK]
+
+
+def test_docstart_ends_a_sentence_and_columns_can_be_numbered(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Rome B-LOC\n-DOCSTART- O\nRome I-LOC\n")
+    assert [e.words for e in slot_filling.read(tmp_path / "a.txt")] == [["Rome"], ["Rome"]]
+    (tmp_path / "a.txt").write_text("B-LOC Rome\nO fell\n")
+    with pytest.raises(InputError, match=r"a\.txt:1: 'B-LOC Rome' .*--columns words=NUMBER"):
+        slot_filling.read(tmp_path / "a.txt")
+    (example,) = slot_filling.read(tmp_path / "a.txt", columns={"words": "2", "tags": "1"})
+    assert (example.words, example.tags) == (["Rome", "fell"], ("B-LOC", "O"))
+    with pytest.raises(InputError, match="--columns takes numbers"):
+        slot_filling.read(tmp_path / "a.txt", columns={"words": "word"})
+
+
+def test_a_word_is_cut_where_pieces_are_and_else_left_out(tmp_path: Path) -> None:
+    based = Example.from_text("a Paris-based bank", [("LOC", 2, 7)])
+    assert based.words == ["a", "Paris", "-based", "bank"]
+    assert based.tags == ("O", "B-LOC", "O", "O")
+    file = tmp_path / "a.jsonl"
+    good = '{"text": "in Rome", "slots": [{"label": "LOC", "start": 3, "end": 7}]}\n'
+    slots = [(4, 7), (3, 9), (7, 3), (-4, 7), (2, 3)]
+    bad = "".join(good.replace("3, ", f"{a}, ").replace("7}", f"{b}}}") for a, b in slots)
+    file.write_text(good + bad)
+    with pytest.warns(UserWarning, match=r"5 of 6 sentences are left out: .*a\.jsonl:2: the slot"):
+        (example,) = slot_filling.read(file)
+    assert example.slots == slots_of(example.text, example.offsets, ("O", "B-LOC"))
+
+
 def test_json_lines_are_read(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text(
@@ -231,6 +355,14 @@ def test_json_lines_are_read(tmp_path: Path) -> None:
             "not made of whole",
         ),
         ('{"text": "wake me", "slots": [{"start": 1}]}', "needs label, start and end"),
+        ('{"text": "wake me", "slots": [7]}', "needs label, start and end"),
+        ('{"text": "wake me", "labels": [[0, 4]]}', "needs label, start and end"),
+        ('{"text": "wake me", "slots": "time"}', "needs label, start and end"),
+        ('{"text": 7, "slots": []}', "text is 7, not text"),
+        ('{"text": "wake me", "slots": [7]}', "needs label, start and end"),
+        ('{"text": "wake me", "labels": [[0, 4]]}', "needs label, start and end"),
+        ('{"text": "wake me", "slots": "time"}', "needs label, start and end"),
+        ('{"text": 7, "slots": []}', "text is 7, not text"),
         ('{"text": "wake me", "slots": [7]}', "needs label, start and end"),
         ('{"text": "wake me", "labels": [[0, 4]]}', "needs label, start and end"),
         ('{"text": "wake me", "slots": "time"}', "needs label, start and end"),
