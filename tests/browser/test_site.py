@@ -19,6 +19,8 @@ print("zebra " * 60)
 """
 SECOND = "# %% [markdown]\n# # 02 · Another\n# ## Animals\n# A giraffe.\n\n# %%\n1 + 1\n"
 
+NOTES = "# Claims\n\n## One\n\ntrue\n\n## Two\n\nfalse\n\n## Three\n\na slip\n"
+
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,6 +28,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "course").mkdir()
     (root / "course" / "01_wordpiece.py").write_text(LESSON, encoding="utf-8")
     (root / "course" / "02_masked_language_model.py").write_text(SECOND, encoding="utf-8")
+    (root / "docs").mkdir()
+    (root / "docs" / "notes.md").write_text(NOTES, encoding="utf-8")
     write(root, root / "site", say=lambda line: None)
     return root / "site"
 
@@ -79,12 +83,12 @@ def test_a_word_that_is_nowhere_is_said_to_be(opened) -> None:
 def test_next_and_previous_walk_through_the_book(opened) -> None:
     page = opened("index.html")
     assert page.locator("[rel=prev]").count() == 0
-    for heading in ("01 · A lesson", "02 · Another"):
+    for heading in ("01 · A lesson", "02 · Another", "Claims"):
         page.locator("[rel=next]").click()
         page.get_by_role("heading", name=heading, level=1).wait_for()
     assert page.locator("[rel=next]").count() == 0
     page.locator("[rel=prev]").click()
-    page.get_by_role("heading", name="01 · A lesson", level=1).wait_for()
+    page.get_by_role("heading", name="02 · Another", level=1).wait_for()
 
 
 @pytest.mark.parametrize(("theme", "other"), [("light", "dark"), ("dark", "light")])
@@ -149,6 +153,22 @@ def test_slides_show_all_of_a_lesson_a_screenful_at_a_time(opened) -> None:
     assert count.inner_text() == f"1 of {of}"
     page.keyboard.press("Escape")
     assert page.evaluate(VISIBLE) == everything
+
+
+def test_a_text_is_shown_as_slides_too_a_section_each(opened) -> None:
+    page = opened("notes.html")
+    page.get_by_role("button", name="Show as slides").click()
+    count = page.locator(".book-deck-count")
+    shown = []
+    for _ in range(3):
+        shown.append((count.inner_text(), page.evaluate(VISIBLE)))
+        page.keyboard.press("ArrowRight")
+    assert shown == [
+        ("1 of 3", ["Claims", "One", "true"]),
+        ("2 of 3", ["Two", "false"]),
+        ("3 of 3", ["Three", "a slip"]),
+    ]
+    assert opened("index.html").get_by_role("button", name="Show as slides").count() == 0
 
 
 def test_a_widget_on_a_slide_is_alive_and_keeps_its_keys(opened) -> None:

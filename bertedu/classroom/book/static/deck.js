@@ -1,9 +1,10 @@
-// A lesson's page as slides: the same nodes, a screenful at a time, so that widgets stay alive.
+// A page as slides: the same nodes, a screenful at a time, so that widgets stay alive.
 // An output, and what follows it, waits for one more step: the class predicts first.
 (() => {
   const root = document.documentElement;
   const main = document.getElementById("book-main");
-  if (!main.querySelector(".book-cell")) return; // a text, not a lesson
+  // The first page has nothing to step through.
+  if (!main.querySelector(".book-cell") && main.querySelectorAll("h2").length < 3) return;
   const make = (tag, attributes, ...children) => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
