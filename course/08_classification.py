@@ -1,17 +1,20 @@
 # %% [markdown]
 # # 08 · Classification
 #
-# *I ought to have given up on this novel.* Praise or complaint? From here on BERT is put to work.
-# **Fine-tuning** takes the pretrained model, puts a small new head on it, and trains both further
-# on examples with their answers. The first of the four cases gives **one answer for a whole
-# text**. The head is one matrix; so this lesson is about the other things: what to compare with,
-# how sure a percentage is, and whether `[CLS]` deserves its seat.
+# **How does BERT give one answer for a whole text?**
+#
+# *I ought to have given up on this novel.* Is this praise or complaint? From here on we use BERT
+# for tasks. **Fine-tuning** takes the pretrained model, puts a small new head on it, and trains
+# both further on examples with their answers. The first of the four cases gives **one answer for a
+# whole text**. Its head is only one matrix. So most of this lesson is about judging: what to
+# compare with, how sure a percentage is, and whether `[CLS]` is the best vector to classify from.
 #
 # **Afterwards you can**
-# - say which numbers of a classifier are new and which pretrained, and compute an answer by hand;
-# - fine-tune a classifier, and judge it by baselines, on sentences that it has never seen;
-# - find out what a word does in a text, without reading it off the attention;
-# - compare three ways to make one vector of a sentence, and report what the runs show, no more.
+# - say which numbers of a classifier are new and which are pretrained, and compute an answer by
+#   hand;
+# - fine-tune a classifier, and judge it beside baselines, on sentences that it has never seen;
+# - find out what a word does in a text without reading it off the attention;
+# - compare three ways to make one vector of a sentence, and report only what the runs show.
 #
 # **You need** lessons 01, 05 and 06. No internet connection.
 #
@@ -19,8 +22,8 @@
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1 and appendix A.3.
 #
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
+# How to work: *predict* first, then *run* the cell, then read on. `assert`s in the cells check what
+# the text says of the results.
 
 # %%
 from dataclasses import replace
@@ -45,9 +48,9 @@ print(bert)
 # %% [markdown]
 # ## 1. One answer for a whole text
 #
-# In the lecture notes this is **case 1**: the input is a single sentence, the output a class. The
-# vector that BERT gives for `[CLS]` goes through a **linear classifier**. The classifier begins
-# with random numbers; BERT begins with what it has learned, and goes on learning.
+# In the lecture notes this is **case 1**: the input is a single sentence, the output is a class.
+# The vector that BERT gives for `[CLS]` goes through a **linear classifier**. The classifier begins
+# with random numbers. BERT begins with its pretrained weights, and both are trained.
 
 # %%
 words = ("[CLS]", "such", "a", "lovely", "film", "[SEP]")
@@ -62,9 +65,8 @@ way = ["BERT", "pooler", "linear classifier", "softmax", "p(negative)"]
 diagram(boxes, [(word, "BERT") for word in words] + [*pairwise(way)], size=(7.5, 2.5))
 
 # %% [markdown]
-# Of all of BERT's outputs only the first one goes on. The
-# **pooler** is a layer with tanh on top of it, from pretraining: next sentence prediction has
-# trained it (lesson 07).
+# Only the first of BERT's outputs is used. The **pooler** is a dense layer with a tanh. It comes
+# from pretraining, where next sentence prediction trained it (lesson 07).
 #
 # **Predict:** how many parameters does the classifier have, for two classes and H = 384?
 
@@ -77,25 +79,29 @@ new_model = Classification(labels=("negative", "positive")).head(bert.config)
 sizes = {name: p.numel() for name, p in new_model.named_parameters()}
 head = sum(size for name, size in sizes.items() if name.startswith("classifier"))
 checks.guess(parameters_guessed, head, "parameters")
-assert head == K * H + K
 
 # %% tags=["nbval-check-output"]
 pooler = sum(size for name, size in sizes.items() if name.startswith("bert.pooler"))
-print(f"classifier: {K} * {H} weights + {K} biases = {head:,} new numbers")
-print(f"pooler: {H} * {H} + {H} = {pooler:,}, pretrained")
-print(f"all: {sum(sizes.values()):,}; new are {head / sum(sizes.values()):.4%}")
-assert pooler == H * H + H
-assert head / sum(sizes.values()) < 1e-4
+print(f"classifier: {head:,} new parameters; pooler: {pooler:,} pretrained parameters")
+share = head / sum(sizes.values())
+print(f"the whole model has {sum(sizes.values()):,} parameters; {share:.4%} of them are new")
+assert share < 1e-4
 
 # %% [markdown]
-# The paper says it just as briefly: "The only new parameters introduced during fine-tuning are
-# classification layer weights", K × H of them. (The biases are in its code.)
-#
+# The classifier has a row of H weights and a bias for each class: 2 · 384 + 2. The paper says: "The
+# only new parameters introduced during fine-tuning are classification layer weights", K × H of
+# them. (The biases are in its code.)
+
+# %%
+assert head == K * H + K
+assert pooler == H * H + H
+
+# %% [markdown]
 # ## 2. The data, and what one gets without reading
 #
-# The course brings 600 sentences on films, meals, trains and more, each clearly for or against
-# something. They were written for it, and *to be read*: with irony, negation, and the same words
-# on both sides.
+# The course brings 600 sentences on films, meals, trains and more. Each is clearly for or against
+# something. They were written so that a model must *read* them: they contain irony and negation,
+# and the same words occur on both sides.
 
 # %% tags=["nbval-check-output"]
 NAMES = {"0": "negative", "1": "positive"}
@@ -118,16 +124,16 @@ for e in train[:6]:
     print(f"{e.label:9} {e.text}")
 
 # %% [markdown]
-# Three parts, for three purposes: *train* to learn from, *dev* to choose by (when to stop, which
-# setting), *test* to judge by, once, at the end. Who chooses by the test sentences has learned
-# from them.
+# The three parts have three purposes. The model learns from *train*. We choose settings, and when
+# to stop, by *dev*. We judge by *test*, once, at the end. Whoever chooses by the test sentences has
+# learned from them.
 #
-# **The baselines.** What does somebody get who does not read?
+# **The baselines.** What accuracy does a program get that does not read?
 #
-# - **majority**: always says the more frequent class;
-# - **bag of words**: a logistic regression on the counts of the tokens, in any order.
+# - **majority** always says the more frequent class;
+# - **bag of words** is a logistic regression on the counts of the tokens, in any order.
 #
-# **Predict:** how many percent of the test sentences are right for each?
+# **Predict** the accuracy of each on the test sentences, in percent.
 
 # %%
 from bertedu.finetuning.baselines import BagOfWords, majority
@@ -139,7 +145,7 @@ always = majority(labels)
 from_bag = np.array([answer.label for answer in bag.predict([e.text for e in test])])
 baselines = {"majority": gold == always, "bag of words": gold == from_bag}
 for name, correct in baselines.items():
-    print(f"{name:13} {correct.mean():.1%}")
+    print(f"{name:13} accuracy on test {correct.mean():.1%}")
 assert baselines["majority"].mean() == 0.5
 assert 0.5 < baselines["bag of words"].mean() < 0.85
 
@@ -151,17 +157,17 @@ print("for negative:", *(tokenizer.tokens[i] for i in order[:14]))
 assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 
 # %% [markdown]
-# Which of these words would you call praise, and which blame? Many are accidents of 420 sentences.
-# Good and bad words stand on both sides here, and what a sentence means hangs on how its words
-# stand together. So counting gets only so far; but a reader has to get further first.
+# Which of these words are praise, and which are blame? Many of them are accidents of 420 sentences.
+# In these data good and bad words stand on both sides, so the meaning depends on how the words
+# stand together. Counting cannot see that.
 #
 # ## 3. One sentence, down to the numbers
 #
-# A run of fine-tuning takes the task, the pretrained model, and the examples; before its first
-# step it holds the pretrained encoder with the fresh head. We send one sentence through it, by
-# hand: `[CLS]`'s output, the pooler, two dot products (the **logits**), a softmax, a logarithm.
+# A run of fine-tuning takes the task, the pretrained model, and the examples. Before its first step
+# it holds the pretrained encoder with the fresh head. We send one sentence through it by hand:
+# `[CLS]`'s output, the pooler, two dot products (the **logits**), a softmax, a logarithm.
 #
-# **Predict:** the loss, in nats. (The head knows nothing, and there are two classes.)
+# **Predict** the loss in nats. (The head knows nothing, and there are two classes.)
 
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
@@ -195,16 +201,16 @@ assert abs(float(output.loss - loss)) < 1e-4
 assert abs(float(loss) - np.log(2)) < 0.35
 
 # %% [markdown]
-# Your numbers are the model's. A fresh head spreads its trust about evenly, and its loss begins
-# near log K. (If yours begins at 5, something is wrong before training has even started.)
+# Your numbers are the model's numbers. A fresh head gives the classes about equal probabilities, so
+# its loss begins near log K. (If your own run begins at 5, there is a mistake in the program.)
 #
 # ## 4. Train it
 #
-# A **recipe** holds all numbers that decide a run. The paper's ranges, which did well on all its
-# tasks, are batches of 16 or 32, learning rates of 2e-5 to 5e-5, and 2 to 4 epochs. A smaller model
-# takes larger steps, ours of 3e-4. **Do not copy this to BERT-base**: it is six times the largest
-# of the paper's. `freeze_layers` leaves the embeddings and the lowest layer as they are: with 420
-# examples there is little to learn there, and it saves time.
+# A **recipe** holds all settings of a run. The paper's ranges, which worked on all its tasks, are
+# batches of 16 or 32, learning rates of 2e-5 to 5e-5, and 2 to 4 epochs. A smaller model takes
+# larger steps: ours is 3e-4. **Do not copy this to BERT-base**: it is six times the largest
+# learning rate of the paper. `freeze_layers` leaves the embeddings and the lowest layer as they
+# are. This saves time, and 420 examples would change little there.
 
 # %% tags=["nbval-check-output"]
 trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -216,8 +222,8 @@ assert 0.3 < trained / sum(sizes.values()) < 0.6
 print(f"on this machine it will take about {run.estimate():.0f} s")
 
 # %% [markdown]
-# **Predict:** in which epoch will *dev* gain most? Will the loss on the training sentences go
-# to 0? And the accuracy on *dev* to 100 %?
+# **Predict:** in which epoch does the accuracy on *dev* rise most? Does the loss on the training
+# sentences go to 0? Does the accuracy on *dev* reach 100 %?
 
 # %%
 reports = []
@@ -238,22 +244,22 @@ left.set(xlabel="step (dashed: a coin)", ylabel="nats", title="Loss on training 
 looked = [report for report in reports if report.metrics]
 scores = [report.metrics["accuracy"] for report in looked]
 right_side.plot([r.step + 1 for r in looked], [100 * s for s in scores], "o-", color="#E69F00")
-right_side.set(xlabel="step", ylabel="right, %", ylim=(40, 100), title="Accuracy on dev")
+right_side.set(xlabel="step", ylabel="accuracy, %", ylim=(40, 100), title="Accuracy on dev")
 epoch_loss = [np.mean([r.loss for r in reports if r.epoch == e]) for e in range(recipe.epochs)]
 assert epoch_loss[-1] < epoch_loss[0] - 0.1
 assert max(scores) == tuned.metrics["accuracy"]
 
 # %% [markdown]
-# The loss on the left is that of sentences from which it learns: from the second epoch on it says
-# how well they are known *by heart*, and goes on falling where *dev* no longer rises
-# (**overfitting**). The points on the right are what counts. The state with the best of them is
-# kept, a mild form of **early stopping**.
+# The left curve is the loss on the training sentences. From the second epoch on the model has seen
+# each of them before, so this loss partly says how well the model knows them by heart. It goes on
+# falling where the accuracy on *dev* no longer rises (**overfitting**). So we judge by the right
+# curve. The state with the best accuracy on *dev* is kept: a simple form of **early stopping**.
 #
 # ## 5. What pretraining buys
 #
-# Now the test sentences, once. Beside the two baselines stands a third: the same model, head and
-# recipe, but **random weights** in place of the pretrained ones. (And nothing frozen: a random
-# layer must be allowed to learn.) What separates the two is pretraining, and that one frozen layer.
+# Now we use the test sentences, once. We add a third baseline: the same model, head and recipe, but
+# **random weights** instead of the pretrained ones. (Here no layer is frozen, since a random layer
+# must be trained.) The difference between the two is pretraining, and that one frozen layer.
 #
 # **Predict** the two accuracies.
 
@@ -272,9 +278,9 @@ def right_answers(model, examples=test):
 right = baselines | {"random weights": right_answers(scratch), "pretrained": right_answers(tuned)}
 
 # %% [markdown]
-# **How sure is a percentage?** With 120 sentences, each is 0.8 points. We ask what would have come
-# out with other sentences of the kind: draw 120 of the 120, with repetition, thousands of times,
-# and see where 95 % of the results lie: a **confidence interval** (by the *bootstrap* of lesson
+# **How sure is a percentage?** With 120 sentences, each is 0.8 points. What would the accuracy be
+# on other sentences of the same kind? We draw 120 of the 120, with repetition, thousands of times,
+# and report where 95 % of the results lie: a **confidence interval** (by the *bootstrap* of lesson
 # 03).
 
 
@@ -290,7 +296,7 @@ def interval(correct, draws=2000):
 
 bands = {name: interval(correct) for name, correct in right.items()}
 for name, (low, high) in bands.items():
-    print(f"{name:15} {right[name].mean():6.1%}   95 % of the draws: {low:.1%} to {high:.1%}")
+    print(f"{name:15} accuracy {right[name].mean():.1%}, 95 % of draws: {low:.1%} to {high:.1%}")
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
@@ -298,7 +304,7 @@ heights = np.array([100 * correct.mean() for correct in right.values()])
 spans = np.abs(100 * np.array(list(bands.values())).T - heights)
 bars = axes.barh(list(right), heights, xerr=spans, capsize=4, color=["#BBBBBB"] * 3 + ["#0072B2"])
 axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
-axes.set(xlim=(0, 100), xlabel="test sentences judged rightly, % (dashed: a coin; lines: 95 %)")
+axes.set(xlim=(0, 100), xlabel="accuracy on test, % (dashed: a coin; lines: 95 %)")
 axes.set_title("Two baselines, a random start, a pretrained start")
 axes.invert_yaxis()
 
@@ -313,28 +319,29 @@ assert right["pretrained"].mean() > 0.55
 assert high > 0
 
 # %% [markdown]
-# From 420 sentences nobody learns a language. The random model could at best learn words by heart,
-# as the bag does (is it even as good?); the pretrained one came with knowledge of what goes
-# together. Look at the intervals of the differences before you praise it: where one reaches below
-# 0, these 120 sentences alone do not prove that it is better, however plausible that is. (The
-# sentences are hard on purpose, our BERT is small, and a bag of words is no weak opponent. In
-# lesson 09, where every word is labelled, random weights are left much further behind.)
+# Nobody learns a language from 420 sentences. The random model can at best learn which words occur
+# in which class, as the bag of words does. The pretrained model already knew which words go
+# together. But look at the intervals of the differences: where one reaches below 0, these 120
+# sentences do not prove that the pretrained model is better. (The sentences are hard on purpose,
+# our BERT is small, and a bag of words is a good baseline. In lesson 09, where every word is
+# labelled, random weights are left much further behind.)
 #
 # ## 6. Its mistakes
 #
-# An accuracy does not say what goes wrong. Read the mistakes, the surest first:
+# An accuracy does not say which sentences are wrong. Here are the mistakes of which the model was
+# surest:
 
 # %%
 answers = tuned.predict([example.text for example in test])
 trust = np.array([max(a.probabilities.values()) for a in answers])
 wrong = [i for i in np.argsort(-trust) if answers[i].label != test[i].label]
-print(f"{len(wrong)} of {len(test)} are wrong")
+print(f"The model is wrong on {len(wrong)} of {len(test)} test sentences. The surest mistakes:")
 for i in wrong[:15]:
-    print(f"{answers[i].label} {trust[i]:6.1%}, truly {test[i].label}: {test[i].text}")
+    print(f"said {answers[i].label} ({trust[i]:.1%}), it is {test[i].label}: {test[i].text}")
 
 # %% [markdown]
-# One soon sees patterns, and tells a story: "it cannot do negation". Stories are cheap; **count**
-# before you tell one. Four suspects:
+# It is easy to see a pattern in such a list, such as "it cannot do negation". **Count** before you
+# believe it. Four candidates:
 
 # %%
 import re
@@ -363,28 +370,29 @@ for name, has in suspects.items():
 
 # %%
 sure = trust > np.median(trust)
-print(f"wrong where it is surer than usual: {errors[sure].mean():.1%}, "
-      f"less sure: {errors[~sure].mean():.1%}")  # fmt: skip
+print(f"wrong answers among the surer half: {errors[sure].mean():.1%}, "
+      f"among the less sure half: {errors[~sure].mean():.1%}")  # fmt: skip
 assert errors[sure].mean() < errors[~sure].mean()
 assert trust[errors].max() > 0.9
 
 # %% [markdown]
-# *By chance* is the share of blindly drawn groups of that size with as large a gap. "Not proved" is
-# an honest verdict on so few sentences. (And whoever tries twenty suspects will find one guilty at
-# 5 %, by chance alone.) One thing does hold: where the model trusts itself less, it is wrong more
-# often. That is worth something: such answers can be given to a human. But look at the list above
-# again: it can be wrong and sure of it.
+# *By chance* is the share of random groups of the same size that have at least as large a gap. "Not
+# proved" is the correct verdict on so few sentences. (And whoever tries twenty candidates will find
+# one "harder" at 5 %, by chance alone.) One pattern does hold: where the model is less sure, it is
+# wrong more often. So one can give its unsure answers to a human. But the list above also shows
+# answers that are sure and wrong.
 #
 # ## 7. Take a word away
 #
-# Which word made it say so? Ask the model again **without** it. If the probability falls, the word
-# spoke for the class. The picture below does this for every word of your sentence; click a word to
-# see the text without it, and type your own. (On a page without a running kernel you see a
-# picture.)
+# Which word made the model give its answer? Ask the model again **without** the word. If the
+# probability of the class falls, the word spoke for the class. The picture below does this for
+# every word of your sentence. Click a word to see the text without it, or type a sentence of your
+# own. (On a page without a running kernel you see a picture.)
 #
-# Things to try: take *not* out of "not bad"; the same word in two sentences, once for and once
-# against; switch *attention* on, and compare. (Is it right about this sentence? And if not, is it
-# unsure? Removal shows what the *model* went by, not what the sentence means.)
+# Things to try: take *not* out of "not bad"; use the same word in a sentence for something and in
+# one against it; switch *attention* on and compare. (Is the answer correct for this sentence? If
+# not, is the model unsure? Removing a word shows what the *model* used, not what the sentence
+# means.)
 
 # %%
 from bertedu.widgets import TextClassifier
@@ -392,8 +400,8 @@ from bertedu.widgets import TextClassifier
 TextClassifier(tuned, "I almost gave up on this novel, and what a mistake that would have been.")
 
 # %% [markdown]
-# It is tempting to read the answer to "which word?" off the attention: what does `[CLS]` look at
-# in the last layer? Lesson 05 warned. Now there is something to compare with.
+# Can one read the same off the attention: the word that `[CLS]` looks at most in the last layer?
+# Lesson 05 warned against this. Now we can compare.
 #
 # **Predict:** in how many of 60 test sentences is the word that `[CLS]` looks at most also the word
 # whose removal changes the answer most?
@@ -427,28 +435,27 @@ looks = [seen_from_cls(tuned.model.bert, text) for text in asked]
 same = np.array([d.argmax() == s.argmax() for d, s in zip(does, looks, strict=True)])
 chance = np.mean([1 / len(d) for d in does])
 low, high = interval(same)
-print(f"the same word: {same.mean():.1%} of {len(asked)} (95 %: {low:.1%} to {high:.1%}), "
-      f"by chance {chance:.1%}")  # fmt: skip
+print(f"the two words are the same in {same.mean():.1%} of {len(asked)} sentences "
+      f"(95 %: {low:.1%} to {high:.1%}); by chance in {chance:.1%}")  # fmt: skip
 lost = np.mean([d[s.argmax()] / d.max() for d, s in zip(does, looks, strict=True)])
-print(f"the word looked at most has {lost:.0%} of the largest effect, on average")
+print(f"on average, the word looked at most has {lost:.0%} of the largest effect")
 assert chance < low < same.mean() < 0.7
 
 # %% [markdown]
-# Better than chance; but for many sentences the attention names another word than the
-# one that matters. Removal is no perfect judge either: "the was good" is no sentence, and two
-# words can do the same so that neither alone is missed. But it asks the question that one means:
-# *would the answer have been another?*
+# This is better than chance. But for many sentences the attention names another word than the one
+# whose removal changes the answer most. Removal has faults as well: "the was good" is no sentence,
+# and if two words do the same, removing one of them changes little. But it answers the question
+# that we ask: *would the answer have been another?*
 #
 # ## 8. A claim, put to the test
 #
-# The lecture notes: *in self-attention a word attends most to itself. `[CLS]` has no meaning of
+# The lecture notes say: *in self-attention a word attends most to itself. `[CLS]` has no meaning of
 # its own, so no single word dominates it, and therefore one classifies from it. One may also pool
 # all outputs instead: their mean, or all of them concatenated.*
 #
-# Lesson 05 measured the first half: words hardly ever attend most to themselves, though among words
-# their own share is larger than an even one. The second half is a conclusion, "therefore from
-# `[CLS]`", and a conclusion can be tested. First: does a single word dominate what `[CLS]` takes
-# in, before and after fine-tuning?
+# Lesson 05 measured the first part: words hardly ever attend most to themselves, though among words
+# their own share is larger than an even one. The rest we test here. First: does a single word
+# dominate what `[CLS]` takes in, before and after fine-tuning?
 
 # %%
 dominance = {}
@@ -457,35 +464,31 @@ for name, encoder in {"pretrained": bert.model.bert, "fine-tuned": tuned.model.b
     to_words = np.mean([s.sum() for s in shares])
     largest = np.mean([s.max() / s.sum() for s in shares])
     even = np.mean([1 / len(s) for s in shares])
-    print(f"{name}: {to_words:.0%} of [CLS]'s attention goes to words; the largest share of it "
-          f"is {largest:.0%} (an even one: {even:.0%})")  # fmt: skip
     assert 2 * even < largest < 0.6
-    dominance[name] = largest
-assert dominance["fine-tuned"] > dominance["pretrained"] - 0.02
+    dominance[name] = to_words, largest, even
+assert dominance["fine-tuned"][1] > dominance["pretrained"][1] - 0.02
 
 # %% [markdown]
-# So far the notes are half right: no word has it all, but the largest share is several times an
-# even one, and fine-tuning does not make it smaller. Now three vectors for a sentence:
+# Then we classify from three different vectors of a sentence (three kinds of **pooling**):
 #
 # | pooling | what the classifier sees | its weights, K = 2 |
 # |:--|:--|--:|
 # | `[CLS]` | the first output, through the pooler | 2 · 384 |
 # | mean | the mean of all outputs, padding left out | 2 · 384 |
-# | concatenation | 32 outputs, one behind the other; zeros where there are fewer | 2 · 32 · 384 |
+# | concatenation | 32 outputs, one after the other; zeros where there are fewer | 2 · 32 · 384 |
 
-# %% tags=["nbval-check-output"]
+# %%
 counted = {}
 for pooling in ("cls", "mean", "concat"):
     fresh = Classification(labels=("negative", "positive"), pooling=pooling).head(bert.config)
     names = ("classifier.weight", "pooled_classifier.weight")
     counted[pooling] = next(p.numel() for n, p in fresh.named_parameters() if n in names)
-print(counted)
 assert counted == {"cls": 2 * H, "mean": 2 * H, "concat": 2 * 32 * H}
 
 # %% [markdown]
 # **Before fine-tuning.** A *probe* (lesson 07) is a simple classifier on frozen outputs: it finds
-# what is there already. `[CLS]` stands in twice, as it comes out of BERT and as it comes out of the
-# pooler.
+# what the outputs already hold. `[CLS]` is tested twice: as it comes out of BERT, and as it comes
+# out of the pooler.
 
 
 # %%
@@ -509,10 +512,10 @@ y_train, y_dev, y_test = (
 )
 
 # %% [markdown]
-# Each probe is a ridge regression; its penalty is chosen by *dev*, for each pooling by itself, so
-# that the wide concatenation is not punished for its width. To see how much depends on the 420
-# sentences that we happen to have, each is fitted 20 times, each time on 420 drawn anew, with
-# repetition.
+# Each probe is a ridge regression. Its penalty is chosen by *dev*, for each pooling separately, so
+# that the wide concatenation has no disadvantage from its width. Each probe is fitted 20 times,
+# each time on 420 training sentences drawn with repetition. This shows how much depends on the
+# sentences that we happen to have.
 
 
 # %%
@@ -538,36 +541,15 @@ for _ in range(20):
     for name, (x, x_dev, x_test) in ((n, [part[n] for part in vectors]) for n in frozen):
         frozen[name].append(probe(x[rows], y_train[rows], x_dev, x_test))
 frozen = {name: np.array(correct) for name, correct in frozen.items()}  # [20, 120] each
-for name, correct in frozen.items():
-    low, high = interval(correct)
-    print(f"{name:14} {correct.mean():.1%}   95 %: {low:.1%} to {high:.1%}")
-
-# %% [markdown]
-# **Compare in pairs.** Whether the intervals overlap is not the question: the sentences are the
-# same for all, and a hard one is hard for all. So take the *difference* in each draw. If its
-# interval lies on one side of 0, one is better; if not, these data cannot tell.
-
-
-# %%
-def compare(right, one, other):
-    difference = right[one].astype(float) - right[other]  # [runs, N]
-    low, high = 100 * interval(difference)
-    better = one if low > 0 else other if high < 0 else ""
-    print(f"{one} minus {other}: {100 * difference.mean():+.1f} points "
-          f"(95 %: {low:+.1f} to {high:+.1f}): "
-          f"{f'{better} is better' if better else 'cannot be told apart'}")  # fmt: skip
-
-
-for one, other in (("mean", "[CLS]"), ("mean", "pooler"), ("mean", "concatenation")):
-    compare(frozen, one, other)
 
 # %% [markdown]
 # **After fine-tuning.** The same head for each pooling as in the library, the same short recipe,
-# two seeds each: six runs. (A *seed* decides the head's first numbers, the order of the
-# sentences, and dropout.) To save time the four lower layers stay as they are.
+# and two seeds each: six runs. (A *seed* decides the head's first numbers, the order of the
+# sentences, and dropout.) To save time the four lower layers are frozen.
 #
-# **Predict:** will the three be further apart than before, or closer together? (The picture shows
-# both.)
+# **Predict:** are the accuracies of the three poolings further apart than before, or closer
+# together?
+
 
 # %%
 quick = replace(recipe, epochs=2, freeze_layers=4, learning_rate=5e-4)
@@ -577,59 +559,121 @@ for name, pooling in {"[CLS]": "cls", "mean": "mean", "concatenation": "concat"}
     runs = [finetune(task, bert, train, dev, recipe=replace(quick, seed=seed), progress=False)
             for seed in range(2)]  # fmt: skip
     after[name] = np.array([right_answers(one) for one in runs])  # [2, 120]
-    print(f"{name:14}", *(f"{one.mean():.1%}" for one in after[name]), flush=True)
+    print(f"{name}: fine-tuned twice", flush=True)
+
+# %% [markdown]
+# **Compare in pairs.** All poolings are tested on the same sentences, and a hard sentence is hard
+# for all. So we do not ask whether two intervals overlap. We take the *difference* of two poolings
+# in each draw. If its interval lies on one side of 0, one pooling is better. If not, these data
+# cannot tell.
 
 # %%
-for one, other in (("mean", "[CLS]"), ("mean", "concatenation"), ("[CLS]", "concatenation")):
-    compare(after, one, other)
+compared = {"probe": [("mean", "[CLS]"), ("mean", "pooler"), ("mean", "concatenation")],
+            "fine-tuned": [("mean", "[CLS]"), ("mean", "concatenation"),
+                           ("[CLS]", "concatenation")]}  # fmt: skip
+differences = {}  # [runs, 120] each: +1 where only the first is correct, -1 where only the second
+for when, correct in {"probe": frozen, "fine-tuned": after}.items():
+    for one, other in compared[when]:
+        differences[one, other, when] = correct[one].astype(float) - correct[other]
 
 # %%
-figure, axes = plt.subplots(figsize=(7.5, 3))
-rows = [(f"{name}, frozen", correct) for name, correct in frozen.items()]
-rows += [(f"{name}, fine-tuned", correct) for name, correct in after.items()]
-for place, (_, correct) in enumerate(rows):
-    color = "#0072B2" if place < len(frozen) else "#D55E00"
-    axes.plot(100 * correct.mean(1), [place] * len(correct), ".", color=color, alpha=0.35)
-    axes.plot([100 * end for end in interval(correct)], [place] * 2, color=color)
-    axes.plot(100 * correct.mean(), place, "o", color=color)
-axes.set(xlim=(40, 100), yticks=range(len(rows)), yticklabels=[name for name, _ in rows])
-axes.set(xlabel="test sentences judged rightly, % (small: one run; large: mean; line: 95 %)")
-axes.set_title("Which vector for a sentence?")
-axes.invert_yaxis()
+BLUE, ORANGE = "#0072B2", "#D55E00"
+
+
+def dots(axes, rows):
+    """For each (name, numbers [runs, N], color): its runs small, their mean large, its interval."""
+    for place, (_, numbers, color) in enumerate(rows):
+        axes.plot(100 * numbers.mean(1), [place] * len(numbers), ".", color=color, alpha=0.35)
+        axes.plot(100 * interval(numbers), [place] * 2, color=color)
+        axes.plot(100 * numbers.mean(), place, "o", color=color)
+    axes.set(yticks=range(len(rows)), yticklabels=[name for name, *_ in rows])
+    axes.tick_params(axis="y", labelsize=9)
+    axes.invert_yaxis()
+
+
+# %%
+accuracy_rows = [(f"{name}, probe", correct, BLUE) for name, correct in frozen.items()]
+accuracy_rows += [(f"{name}, fine-tuned", correct, ORANGE) for name, correct in after.items()]
+difference_rows = [(f"{one}\n- {other}", numbers, BLUE if when == "probe" else ORANGE)
+                   for (one, other, when), numbers in differences.items()]  # fmt: skip
+
+# %%
+figure, panels = plt.subplot_mosaic([["all", "all"], ["pairs", "attention"]],
+                                    figsize=(7.5, 6.2), width_ratios=(2, 1))  # fmt: skip
+dots(panels["all"], accuracy_rows)
+panels["all"].set(xlim=(40, 100), xlabel="accuracy on test, % (small: one run; line: 95 %)")
+panels["all"].set_title("Which vector for a sentence?")
+dots(panels["pairs"], difference_rows)
+panels["pairs"].axvline(0, color="#333333", linestyle="--", linewidth=1)
+panels["pairs"].set(xlabel="points", title="Differences in accuracy")
+bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.values()],
+                               color=["#BBBBBB", ORANGE])  # fmt: skip
+panels["attention"].axhline(100 * dominance["pretrained"][2], color="#333333", linestyle="--")
+panels["attention"].set(ylabel="% (dashed: even share)", title="[CLS]'s attention:\nlargest share")
+
+# %% [markdown]
+# **What may one conclude?**
+#
+# - Where the interval of a difference lies on one side of 0, these data show a difference. Where it
+#   does not, "cannot be told apart" is the result. An interval that ends within a few tenths of a
+#   point of 0 is hardly a verdict, and of six comparisons one may look "better" by chance.
+# - The probe and the fine-tuned classifier differ in more than the training. So compare poolings of
+#   the same colour.
+# - The data are 120 sentences of one kind, one small model, one recipe and two seeds. Two seeds
+#   show whether seeds matter; they do not measure it well.
+# - **This model is not neutral.** Its encoder began as that of `all-MiniLM-L6-v2` (see the card in
+#   `bertedu/checkpoints`), which makes sentence vectors *by the mean* and was trained for it on a
+#   billion pairs. So one expects that its mean is good before fine-tuning.
+# - The notes are partly true: no word has all of `[CLS]`'s attention, but the largest share is
+#   several times an even one, and fine-tuning does not make it smaller.
+#
+# What others found: with the original BERT and no training for it, sentence vectors from the mean
+# compare better than those from `[CLS]` (54.8 against 29.2 on average over seven sets). Trained for
+# the job, the two are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers and Gurevych
+# 2019, arXiv:1908.10084, Tables 1 and 6). So a better sentence than the notes' is: what `[CLS]`
+# holds is what training put there, and enough training can put there what a task needs.
+#
+# ### Deeper: the tables behind the picture
+#
+# First the attention of `[CLS]`, then the size of each classifier, the probes, the fine-tuned
+# models, and their differences.
+
+# %%
+for name, (to_words, largest, even) in dominance.items():
+    print(f"{name}: {to_words:.0%} of [CLS]'s attention goes to words; the largest share of it "
+          f"is {largest:.0%} (an even one: {even:.0%})")  # fmt: skip
+for name, number in counted.items():
+    print(f"pooling {name}: the classifier has {number:,} weights")
+
+# %%
+for name, correct in frozen.items():
+    low, high = 100 * interval(correct)
+    print(f"{name + ', probe':26} accuracy {correct.mean():.1%} (95 %: {low:.1f} to {high:.1f} %)")
+for name, correct in after.items():
+    runs = " and ".join(f"{one.mean():.1%}" for one in correct)
+    print(f"{name + ', fine-tuned':26} accuracy {runs} (two seeds)")
+
+# %%
+for (one, other, when), difference in differences.items():
+    low, high = 100 * interval(difference)
+    better = one if low > 0 else other if high < 0 else ""
+    print(f"{when}: {one} minus {other}: {100 * difference.mean():+.1f} points "
+          f"(95 %: {low:+.1f} to {high:+.1f}): "
+          f"{f'{better} is better' if better else 'cannot be told apart'}")  # fmt: skip
 
 # %%
 for name, correct in after.items():
     before = frozen["pooler" if name == "[CLS]" else name]  # its classifier sits on the pooler
-    print(f"{name}: {100 * (correct.mean() - before.mean()):+.1f} points, fine-tuned minus probe")
-spread = {name: np.ptp([correct.mean() for correct in runs]) for name, runs in after.items()}
-print("between the two seeds:",
-      *(f"{name} {100 * points:.1f} points;" for name, points in spread.items()))  # fmt: skip
+    gain, seeds = 100 * (correct.mean() - before.mean()), 100 * np.ptp(correct.mean(axis=1))
+    print(f"{name}: {gain:+.1f} points, fine-tuned minus probe; "
+          f"{seeds:.1f} points between the two seeds")  # fmt: skip
 
 # %% [markdown]
-# **Read the verdicts, not the dots.** What is fair to conclude:
-#
-# - What stands in the output before the word "better" is what these data show; "cannot be told
-#   apart" is a result, too. But an interval that ends within a few tenths of 0 is hardly a verdict,
-#   and of six comparisons one may look "better" by chance.
-# - These data are 120 sentences of one kind, one small model, and one recipe. The probe and the
-#   fine-tuned classifier differ in more than the training, so compare poolings, not colours.
-# - **This model is not neutral.** Its encoder began as that of `all-MiniLM-L6-v2` (see the card in
-#   `bertedu/checkpoints`), which makes vectors of sentences *by the mean*, and was trained for it
-#   on a billion pairs. A mean that is good before fine-tuning is what one would expect.
-# - Two seeds are few. They show whether seeds matter; they do not measure it well.
-#
-# What others found: with the original BERT and no training for it, sentence vectors from the mean
-# compare better than those from `[CLS]` (54.8 against 29.2 on average over seven sets); trained for
-# the job, the two are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers and Gurevych
-# 2019, arXiv:1908.10084, Tables 1 and 6). So a sounder sentence than the notes' is: what `[CLS]`
-# holds is what training has put there, and enough training can put there what a task needs. (Ours
-# is short: see above what it added to the probe.)
-#
 # ## 9. Your own data, and the real BERT
 #
 # The same lines work for any file with a header and the columns `sentence` and `label` (a .tsv as
-# GLUE's, a .csv, or .jsonl), or with lines `LABEL text`. Name one, and run the cell; as long as it
-# is `None`, nothing happens.
+# in GLUE, a .csv, or .jsonl), or with lines `LABEL text`. Name a file and run the cell. As long as
+# it is `None`, the cell does nothing.
 
 # %%
 my_file = None  # such as "SST-2/train.tsv", or "hub:stanfordnlp/sst2:train" with a network
@@ -641,7 +685,7 @@ if my_file is not None:
     print(my_model)
 
 # %% [markdown]
-# A line that cannot be read is named, so that one can mend it:
+# The message names a line that cannot be read, so that you can correct it:
 
 # %% tags=["nbval-check-output"]
 import tempfile
@@ -668,8 +712,8 @@ assert ":3" in told
 # ```
 #
 # The first holds out a tenth to choose by (or takes `--dev FILE`), says how long it will take, and
-# goes on where it was if it is interrupted; `--init bert-base-uncased` starts from the real BERT.
-# The folder that it leaves opens in transformers, too. The second, here and now:
+# continues an interrupted run. `--init bert-base-uncased` starts from the real BERT. The folder
+# that it writes also opens in transformers. The second command, here:
 
 # %%
 tuned.save(f"{folder.name}/my_classifier")
@@ -677,29 +721,113 @@ asked_for = ["What a lovely film!", "What a waste of time."]
 assert main(["predict", f"{folder.name}/my_classifier", *asked_for]) == 0
 
 # %% [markdown]
-# Is one of these easy sentences judged wrongly? Look at its percentage: near 50 % the model says
-# hardly more than a coin. 420 sentences do not make a critic.
+# Is one of these easy sentences judged wrongly? Then look at its percentage: near 50 % the model is
+# hardly surer than a coin. 420 sentences are few.
 #
 # ## Recap
 #
-# - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. The matrix is new; all else was
-#   pretrained, and goes on learning where it is not frozen.
-# - Judge on sentences that were neither learned from nor chosen by; beside a majority, a bag of
+# - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. The matrix is new. All else was
+#   pretrained, and is trained further where it is not frozen.
+# - Judge on sentences that were used neither to learn nor to choose; beside a majority, a bag of
 #   words and random weights; with an interval.
-# - What a word does shows when it is left out, not in the attention.
-# - `[CLS]`, mean, concatenation: compare in pairs, over several draws and seeds, and say what the
-#   interval says.
+# - Remove a word to see what it does. The attention does not show it.
+# - `[CLS]`, mean, concatenation: compare in pairs, over several draws and seeds, and report the
+#   interval.
 #
+# **The answer:** A small new matrix turns the pooled vector of `[CLS]` into one answer, and
+# baselines, test sentences and an interval say how good that answer is.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. Which parameters of a classifier for two classes are new?**
+#
+# <details class="option"><summary>A. All parameters of the model.</summary>
+#
+# **No.** The encoder and the pooler are pretrained. Fine-tuning only trains them further.
+#
+# </details>
+#
+# <details class="option"><summary>B. The matrix and the biases of the linear classifier.</summary>
+#
+# **Yes.** These are 2 · 384 + 2 numbers, less than a ten thousandth of the model.
+#
+# </details>
+#
+# <details class="option"><summary>C. The pooler and the linear classifier.</summary>
+#
+# **No.** The pooler was trained in pretraining, by next sentence prediction.
+#
+# </details>
+#
+# **2. The pretrained model is 5 points better than the bag of words. The 95 % interval of the
+# difference goes from -5 to +16. What may you report?**
+#
+# <details class="option"><summary>A. The pretrained model is better.</summary>
+#
+# **No.** The interval contains 0. Other sentences of this kind could give the opposite.
+#
+# </details>
+#
+# <details class="option"><summary>B. The two models are equally good.</summary>
+#
+# **No.** That was not shown either. The interval also contains a difference of 16 points.
+#
+# </details>
+#
+# <details class="option"><summary>C. The bag of words is better.</summary>
+#
+# **No.** The measured difference points the other way, and even that one is not shown.
+#
+# </details>
+#
+# <details class="option"><summary>
+# D. These sentences do not show which of the two is better.
+# </summary>
+#
+# **Yes.** An interval on both sides of 0 leaves both possible. More test sentences would make it
+# narrower.
+#
+# </details>
+#
+# **3. How do you find out which word of a text made the model say "negative"?**
+#
+# <details class="option"><summary>
+# A. Ask again without each word, and see how the probability changes.
+# </summary>
+#
+# **Yes.** This measures what the model used in this text.
+#
+# </details>
+#
+# <details class="option"><summary>B. Take the word that [CLS] looks at most.</summary>
+#
+# **No.** In most of our test sentences this is another word than the one whose removal changes the
+# answer most.
+#
+# </details>
+#
+# <details class="option"><summary>
+# C. Take the word with the largest weight in the bag of words.
+# </summary>
+#
+# **No.** That is another model. Its weights say nothing about what BERT uses.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# Fill in what is marked `...`. A check says "✓ right", "✗ not yet" and why, or "not done yet", and
-# everything else goes on working. `checks.NAME.hint()` gives a hint, twice.
+# Replace each `...` by your answer, and run the cell and the next one. `checks.NAME.hint()` gives a
+# hint, and then a second one.
 
 # %% [markdown]
 # ### Predict
 #
-# **1.** BERT-base (H = 768) is to sort letters into 5 classes. How many parameters does the new
-# classifier on its pooled `[CLS]` have?
+# **1.** BERT-base (H = 768) is fine-tuned to sort letters into 5 classes. How many parameters does
+# the new classifier on its pooled `[CLS]` have?
 
 # %%
 # BEGIN SOLUTION
@@ -725,8 +853,8 @@ first_loss = 1.39
 checks.loss_of_fresh_head(first_loss)
 
 # %% [markdown] tags=["solution"]
-# *Why:* it gives each class about 1/4, and -log(1/4) = log 4 = 1.39. Whoever sees 8 in the first
-# line of the log should look for a mistake, not for patience.
+# *Why:* it gives each class about 1/4, and -log(1/4) = log 4 = 1.39. If the first line of a log
+# says 8, look for a mistake in the program.
 
 # %% [markdown]
 # ### Complete
@@ -746,11 +874,11 @@ def class_probabilities(pooled, weight, bias):
 checks.class_probabilities(class_probabilities)
 
 # %% [markdown] tags=["solution"]
-# *Why:* one dot product a class and text, and a softmax over the classes, the last axis.
+# *Why:* one dot product for each class and text, and a softmax over the classes, the last axis.
 
 # %% [markdown]
 # **4.** The concatenation: `states` [B, S, H] and `attention_mask` [B, S] to [B, positions · H].
-# Zeros stand at the padding and where the texts are shorter than `positions`; longer ones are cut.
+# Put zeros at the padding and where the texts are shorter than `positions`; cut longer ones.
 
 
 # %%
@@ -766,8 +894,8 @@ def concatenated(states, attention_mask, positions):
 checks.concatenated(concatenated)
 
 # %% [markdown] tags=["solution"]
-# *Why:* the classifier has a weight for each number at each place, so that the places must be the
-# same for every text. Without the zeros a text's answer would depend on who else is in its batch.
+# *Why:* the classifier has a weight for each number at each place, so the places must be the same
+# for every text. Without the zeros a text's answer would depend on the other texts of its batch.
 
 # %% [markdown]
 # ### Build
@@ -791,15 +919,16 @@ checks.word_effects(word_effects)
 # %% tags=["solution"]
 for text in (test[4].text, test[5].text):
     told = word_effects(lambda t: tuned.predict(t).probabilities["positive"], text)
+    print("change of p(positive), in points, by each word:")
     print(*(f"{word} {100 * effect:+.0f}" for word, effect in zip(text.split(), told, strict=True)))
 
 # %% [markdown] tags=["solution"]
-# *Why:* by place, not by word: "so so good" has two different *so*. The effect of a word is its
-# effect *in this text*: the same word can have another one elsewhere.
+# *Why:* by place, not by word: "so so good" has two different *so*. The effect of a word holds *in
+# this text*: the same word can have another effect elsewhere.
 
 # %% [markdown]
 # **6.** The paired bootstrap of section 8. `right_a` and `right_b` say for each of N sentences
-# whether a model is right (bool [N]); `draws` [D, N] holds the numbers of the sentences of each
+# whether a model is right (bool [N]). `draws` [D, N] holds the numbers of the sentences of each
 # draw. Return the two ends (lower, upper) between which 95 % of the differences in accuracy lie, a
 # minus b, as `np.percentile` finds them.
 
@@ -818,11 +947,12 @@ checks.paired_interval(paired_interval)
 # %% tags=["solution"]
 draws = np.random.default_rng(0).integers(len(test), size=(2000, len(test)))
 low, high = 100 * paired_interval(right["pretrained"], right["bag of words"], draws)
-print(f"pretrained minus bag of words: {low:+.1f} to {high:+.1f} points")
+print(f"accuracy, pretrained minus bag of words: {low:+.1f} to {high:+.1f} points")
 
 # %% [markdown] tags=["solution"]
-# *Why:* in each draw both are judged on the same sentences. Two models that err on the same ones
-# differ by little, and surely so; judged on different draws, that certainty would be lost.
+# *Why:* in each draw both models are judged on the same sentences. Two models that are wrong on the
+# same sentences differ by little, and surely so. With different draws for each, that certainty
+# would be lost.
 
 # %% [markdown]
 # **7.** (Without a check.) A colleague writes: "We replaced `[CLS]` by the mean and gained 1.7
@@ -832,6 +962,6 @@ print(f"pretrained minus bag of words: {low:+.1f} to {high:+.1f} points")
 # %% [markdown] tags=["solution"]
 # *A model answer.* 1.7 points are two sentences of 120. How many seeds were run for each, and was
 # the best or the mean reported? What is the interval of the *paired* difference? Was the recipe
-# chosen for each by dev sentences, and not by these? Is the encoder one that was trained with the
-# mean? I would be convinced by several seeds each, an interval on one side of 0, and the same sign
-# on a second data set.
+# chosen for each by dev sentences, and not by these? Was the encoder trained with the mean? I would
+# be convinced by several seeds each, an interval on one side of 0, and the same sign on a second
+# data set.
