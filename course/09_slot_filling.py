@@ -1,15 +1,17 @@
 # %% [markdown]
 # # 09 · Slot filling
 #
-# *Wake me at half past six on Monday.* Whoever is asked this has to find the time and the day,
-# word by word. So BERT must answer not once for the whole sentence, but once **for every word**.
-# The head for it is the smallest thing there is; what needs care is the counting: of labels when
-# words fall into pieces, and of what is right afterwards.
+# **How does BERT give one answer for each word?**
+#
+# *Wake me at half past six on Monday.* To do this, one must find the time and the day, word by
+# word. So BERT must answer not once for the whole sentence, but once **for every word**. The head
+# for it is small. The counting needs care: labels when words fall into pieces, and slots when we
+# judge.
 #
 # **Afterwards you can**
-# - give each word one label and each piece the right one, and say which of them the loss counts;
+# - give each word one label and each piece the correct one, and say which of them the loss counts;
 # - read BIO tags, see an illegal one, and mend it;
-# - judge by whole slots, and say why the accuracy of the tags flatters;
+# - judge by whole slots, and say why the accuracy of the tags is misleading;
 # - fine-tune a tagger that also names the intent, and show what pretraining buys.
 #
 # **You need** lessons 01, 02 and 06. No internet connection.
@@ -19,8 +21,8 @@
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §5.3, which does the same for names; with
 # an intent: Chen, Zhuo and Wang 2019 (arXiv:1902.10909).
 #
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
+# How to work: *predict* first, then *run* the cell, then read on. `assert`s in the cells check what
+# the text says of the results.
 
 # %%
 import math
@@ -39,15 +41,15 @@ plt.style.use(STYLE)
 bert = bertedu.load()
 tokenizer = bert.tokenizer
 train, dev, test = (slot_filling.read(SLOTS / part) for part in ("train", "dev", "test"))
-print(f"{len(train)} requests to learn from, {len(dev)} to choose by, {len(test)} to judge by")
+print(f"{len(train)} requests in train, {len(dev)} in dev, {len(test)} in test")
 
 # %% [markdown]
 # ## 1. One answer for each word
 #
-# In the lecture notes this is **case 2**: the input is a single sentence, the output a class for
+# In the lecture notes this is **case 2**: the input is a single sentence, the output is a class for
 # each word. This is **sequence labelling**; used to find the slots of a request, it is **slot
-# filling**. The vector that BERT gives for a token goes through a **linear classifier**, the same
-# one at every place. Their example is *arrive Taipei on November 2nd*.
+# filling**. The vector of each token goes through a **linear classifier**, the same one at every
+# place. The notes' example is *arrive Taipei on November 2nd*.
 
 # %%
 words = ("arrive", "taipei", "on", "november", "2nd")
@@ -72,11 +74,11 @@ for i, (word, answer) in enumerate(zip(words, word_tags, strict=True)):
 diagram(boxes | word_boxes, arrows + word_arrows, size=(7.5, 3.2))
 
 # %% [markdown]
-# *Taipei* is a place, *November 2nd* a date; these parts are called **slots**. Each word has a
-# tag: **B-** where a slot *begins*, **I-** where it goes on (*inside*), **O** *outside* of all.
+# *Taipei* is a place, *November 2nd* a date. These parts are **slots**. Each word has a tag: **B-**
+# where a slot *begins*, **I-** where it goes on (*inside*), **O** *outside* of all.
 #
-# What the whole request wants, for example to book a table, is its **intent**. That is a question
-# about the sentence, so `[CLS]` answers it, through the pooler and a classifier of its own.
+# What the whole request wants, for example to book a table, is its **intent**. This is a question
+# about the sentence, so `[CLS]` answers it, through the pooler and another classifier.
 #
 # **Predict:** this course's requests have 18 kinds of slot and 5 intents. How many different tags
 # are there? How many parameters has the tags' classifier, with H = 384?
@@ -97,8 +99,7 @@ assert (K, head["classifier"]) == (2 * 18 + 1, H * K + K)
 assert (head["intent_classifier"], head["bert.pooler"]) == (H * N + N, H * H + H)
 
 # %% [markdown]
-# B- and I- for each slot, and O. And the whole new part for the tags is one small matrix and a
-# bias:
+# B- and I- for each slot, and O. The new part for the tags is one small matrix and a bias:
 
 # %% tags=["nbval-check-output"]
 share = head["classifier"] / sum(sizes.values())
@@ -108,7 +109,7 @@ assert share < 0.001
 # %% [markdown]
 # ## 2. Look at the data
 #
-# The requests were written for this course, by hand. Those to judge by were written separately,
+# The requests were written for this course, by hand. The test requests were written separately,
 # with other phrasings and mostly other values (section 7 tells them apart).
 
 # %% tags=["nbval-check-output"]
@@ -133,9 +134,9 @@ axes.tick_params(axis="y", labelsize=9)
 assert max(counts.values()) > 10 * min(counts.values())
 
 # %% [markdown]
-# Two programs that do not read: one says O for every word. The other has a table, with the tag
-# that each word has most often in the training requests, and says O for a word that does not
-# occur there.
+# Two baselines do not read. The first says O for every word. The second has a table with the tag
+# that each word has most often in the training requests; for a word that does not occur there it
+# says O.
 
 # %%
 from bertedu.finetuning.baselines import UsualTags
@@ -151,8 +152,8 @@ def tag_accuracy(found):
 
 
 # %% [markdown]
-# **Predict:** how many of its tags has the first one right, in percent? (Put your guess in place of
-# the `...`.)
+# **Predict** the accuracy of the first one's tags, in percent. (Put your guess in place of the
+# `...`.)
 
 # %% tags=["nbval-check-output"]
 # BEGIN SOLUTION
@@ -161,17 +162,20 @@ outside_guessed = 30
 checks.guess(outside_guessed, 100 * tag_accuracy(all_outside), "%", within=5)
 
 # %% tags=["nbval-check-output"]
-print(f"always O:            {tag_accuracy(all_outside):.1%} of the tags are right")
-print(f"a word's usual tag:  {tag_accuracy(usual):.1%}")
+print(f"always O:            {tag_accuracy(all_outside):.1%} of the tags are correct")
+print(f"a word's usual tag:  {tag_accuracy(usual):.1%} of the tags are correct")
+
+# %% [markdown]
+# More than half of its tags are correct, and it has found *no* slot. The table has a higher
+# accuracy still. Remember both numbers for section 4.
+
+# %%
 assert tag_accuracy(usual) > tag_accuracy(all_outside) > 0.5
 
 # %% [markdown]
-# More than half, and it has found *nothing*. The table looks better still. Keep both numbers in
-# mind until section 4.
-#
 # ## 3. Words, pieces, labels
 #
-# Somebody labelled *words*. BERT reads *pieces* (lesson 01). So which piece gets the word's label?
+# People labelled *words*. BERT reads *pieces* (lesson 01). Which piece gets the word's label?
 #
 # **Predict:** the request below has 7 words. How many tokens will it have, and how many labels?
 
@@ -193,12 +197,12 @@ tags_of = {t for e in train for w, t in zip(e.words, e.tags, strict=True) if w =
 assert tags_of == {"B-song", "B-date"}
 
 # %% [markdown]
-# The **first piece** of each word has the word's label and will answer for the word. All other
-# pieces, `[CLS]` and `[SEP]` have **-100**: nobody asks them, and the loss leaves them out. (They
-# are not useless: the first piece *looks at* the others, in every layer.)
+# The **first piece** of each word has the word's label and answers for the word. All other pieces,
+# `[CLS]` and `[SEP]` have **-100**: the loss leaves them out. (They are still of use: the first
+# piece *looks at* them, in every layer.)
 #
-# And note that *yesterday* is a song here, and elsewhere in these requests a day. A table has one
-# tag for both, and must be wrong at one of them.
+# Note that *yesterday* is a song here, and a day elsewhere in these requests. A table has one tag
+# for both, so it must be wrong at one of them.
 #
 # Why not give the label to each piece of the word? Count what the labels then say.
 
@@ -219,17 +223,18 @@ print(f"{begun} slots would become {copied}")
 assert copied > 1.05 * begun
 
 # %% [markdown]
-# B- means that a slot *begins here*: one clock time would become three. (Exhibit 22 of the museum,
-# lesson 12, is a program that did this.) One label for each word, at its first piece: then there
-# are as many slots after the split as before.
+# B- means that a slot *begins here*, so one clock time would become three. (Exhibit 22 of the
+# museum, lesson 12, is a program that did this.) With one label for each word, at its first piece,
+# there are as many slots after the split as before.
 #
 # ## 4. Count whole slots
 #
-# Tags are only a way to write slots down. Two things go on between the two.
+# Tags are only a way to write slots down. From tags to a score there are two steps.
 #
-# **Decoding.** Nothing forces a classifier to be consistent: each word is answered for itself. So
-# it may say I- where nothing is to be continued. Such an **illegal I-** after an O, or after a slot
-# with another label, is read as a B-, as the field's old judge `conlleval` reads it.
+# **Decoding.** The classifier answers for each word separately, so nothing makes the tags
+# consistent. It may say I- where there is nothing to continue. Such an **illegal I-**, after an O
+# or after a slot with another label, is read as a B-. (The field's old program `conlleval` does the
+# same.)
 #
 # **Predict** the slots in these tags:
 
@@ -253,16 +258,16 @@ from itertools import pairwise
 
 touching = [(e, b) for e in train for a, b in pairwise(e.slots)
             if a.label == b.label and a.last_word + 1 == b.first_word]  # fmt: skip
-print(f"{len(touching)} in {len(train)} requests, for example: {touching[0][0].text}")
+print(f"{len(touching)} such places in {len(train)} requests, such as: {touching[0][0].text}")
 assert touching
 
 # %% [markdown]
-# **Scoring.** A found slot is right if its label, its first word *and* its last word are those of
-# a true one. Of the found slots the share that is right is the **precision**; of the true ones the
-# share that was found, the **recall**. **F1** is 2 · right / (found + true), the harmonic mean of
-# both.
+# **Scoring.** A found slot is correct if its label, its first word *and* its last word are those of
+# a true one. The **precision** is the share of the found slots that is correct. The **recall** is
+# the share of the true slots that was found. **F1** is 2 · correct / (found + true), the harmonic
+# mean of both.
 #
-# **Predict:** a slot that is one word too short, is it half right?
+# **Predict:** is a slot that is one word too short half correct?
 
 
 # %%
@@ -281,7 +286,8 @@ def f1(found):
 
 
 # %% [markdown]
-# **Predict:** of the table's tags more than two in three are right. What is its F1, in percent?
+# **Predict:** the table's tags have the accuracy that you saw above. What is the F1 of its slots,
+# in percent?
 
 # %% tags=["nbval-check-output"]
 # BEGIN SOLUTION
@@ -290,24 +296,27 @@ f1_guessed = 60
 checks.guess(f1_guessed, 100 * f1(usual), "%", within=5)
 
 # %% tags=["nbval-check-output"]
-print("                    tags right    F1 of slots")
+print("                  accuracy of tags    F1 of slots")
 for name, found in {"always O": all_outside, "a word's usual tag": usual}.items():
-    print(f"{name:19} {tag_accuracy(found):10.1%} {f1(found):14.1%}")
+    print(f"{name:19} {tag_accuracy(found):14.1%} {f1(found):14.1%}")
     assert abs(f1(found) - slot_filling.slot_scores(gold, found)["f1"]) < 1e-9
+
+# %% [markdown]
+# A slot that is one word too short is **not correct at all**: a table for the wrong day is of no
+# use. The program that says O finds no slot. The table's tags are correct for more than two words
+# of three, and its F1 is under a quarter. (The few lines above and the library's `slot_scores`
+# agree to the last digit.)
+
+# %%
 assert f1(all_outside) == 0
 assert f1(usual) < 1 / 4
 assert 2 / 3 < tag_accuracy(usual) < 3 / 4
 
 # %% [markdown]
-# A slot that is one word too short is **not right at all**: a table for the wrong day is no table.
-# The program that says O finds none; and the one whose tags are right at more than two words of
-# three has an F1 under a quarter. (The few lines above and the library's `slot_scores` agree to the
-# last digit.)
-#
 # ## 5. One request, down to the numbers
 #
-# A run puts the fresh classifiers on the pretrained encoder. Before it takes the first step, follow
-# one request through it.
+# A run puts the fresh classifiers on the pretrained encoder. We follow one request through it
+# before the first step.
 
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
@@ -342,22 +351,23 @@ assert abs(float(output.loss) - math.log(K * N)) < 1.5
 
 # %% [markdown]
 # The loss is the **sum of two means**, as in pretraining (lesson 07): one over the words, one over
-# the requests. And the -100s have no say:
+# the requests. The places with -100 do not count:
 
 # %% tags=["nbval-check-output"]
 spoiled = output.logits[0].clone()
 spoiled[~counted] = 1000 * torch.randn(int((~counted).sum()), K)
 loss = torch.nn.functional.cross_entropy(spoiled, labels)  # it leaves -100 out by itself
-print("noise at every -100; is the loss the same?", bool(torch.isclose(loss, output.slot_loss)))
-assert torch.isclose(loss, output.slot_loss)
+same = torch.isclose(loss, output.slot_loss)
+print(f"with noise at every -100 the loss is {'the same' if same else 'another one'}")
+assert same
 
 # %% [markdown]
 # ## 6. Train
 #
-# Now let it learn. The encoder learns along, with the two classifiers. After each epoch the 60
-# *dev* requests are asked, and the best state is kept.
+# Now the encoder and the two classifiers are trained together. After each epoch the run measures
+# the 60 *dev* requests, and it keeps the best state.
 #
-# **Predict:** what will be good sooner, the intents or the slots?
+# **Predict:** what is learned sooner, the intents or the slots?
 
 
 # %%
@@ -368,7 +378,7 @@ def train_and_watch(run):
         if report.metrics and report.epoch % 2 == 1:
             slots, intents = (report.metrics[name] for name in ("f1", "intent_accuracy"))
             print(f"epoch {report.epoch + 1:2}: loss {report.loss:.2f} nats; "
-                  f"dev: F1 of slots {slots:.1%}, intents {intents:.1%}")  # fmt: skip
+                  f"dev: F1 of slots {slots:.1%}, accuracy of intents {intents:.1%}")  # fmt: skip
     return reports
 
 
@@ -384,24 +394,24 @@ left.plot(range(9, len(losses)), losses.unfold(0, 10, 1).mean(dim=1), color="#00
 left.set(xlabel="step", ylabel="loss, nats", ylim=(0, None), title="train (thick: mean of 10)")
 epochs = range(1, len(run.evaluations) + 1)
 for (name, label), marker in zip(
-    {"f1": "F1 of slots", "intent_accuracy": "intents"}.items(), "os", strict=True
+    {"f1": "F1 of slots", "intent_accuracy": "accuracy of intents"}.items(), "os", strict=True
 ):
     right.plot(epochs, [100 * m[name] for _, m in run.evaluations], marker=marker, label=label)
-right.set(xlabel="epoch", ylabel="right, %", ylim=(0, 100), title=f"dev, {len(dev)} requests")
+right.set(xlabel="epoch", ylabel="%", ylim=(0, 100), title=f"dev, {len(dev)} requests")
 right.legend(loc="lower right")
 assert losses[-10:].mean() < losses[:10].mean() / 2
 assert all(m["intent_accuracy"] > m["f1"] for _, m in run.evaluations[:3])
 assert min(Counter(tag for example in train for tag in example.tags).values()) == 1
 
 # %% [markdown]
-# The intents come first: five answers, each asked once a request, against 37 tags, some of which
-# occur only once or twice in all the training.
+# The intents are learned sooner. There are five answers, and each request asks for one of them.
+# There are 37 tags, and some of them occur only once or twice in all the training.
 #
 # ## 7. What pretraining buys
 #
-# The same recipe, the same requests, the same order. The start differs: **random** weights of the
-# same sizes. (So nothing of them is frozen: what nobody learned is not worth keeping.)
-# Intents have a baseline, too: a bag of words, a logistic regression on the counts of tokens.
+# The same recipe, requests and order, but the start differs: **random** weights of the same sizes.
+# (So no layer is frozen: random layers must be trained.) Intents have a baseline, too: a bag of
+# words, a logistic regression on the counts of tokens.
 
 # %%
 from dataclasses import replace
@@ -422,13 +432,13 @@ slot_f1s = {name: f1(found) for name, found in rows.items()}
 intents = {name: sum(a == e.intent for a, e in zip(found, test, strict=True)) / len(test)
            for name, found in said.items()}  # fmt: skip
 for name, found in rows.items():
-    print(f"{name:12} tags right {tag_accuracy(found):.1%}, F1 of slots {slot_f1s[name]:.1%}")
+    print(f"{name:12} accuracy of tags {tag_accuracy(found):.1%}, F1 of slots {slot_f1s[name]:.1%}")
 for name, accuracy in intents.items():
-    print(f"{name:12} intents right {accuracy:.1%}")
+    print(f"{name:12} accuracy of intents {accuracy:.1%}")
 
 # %% [markdown]
-# 120 requests are not many. How much would change with *other* requests? As in lesson 03: draw 120
-# of the 120, with repetition, a thousand times (the **bootstrap**).
+# How much would the scores change with *other* requests? As in lesson 03 we draw 120 of the 120,
+# with repetition, a thousand times (the **bootstrap**).
 
 
 # %%
@@ -447,12 +457,15 @@ def interval(found):
 bands = {name: interval(found) for name, found in rows.items()}
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 2.8), sharey=True)
 colors = ["#999999", "#E69F00", "#0072B2"]
-for axes, shares, title in ((left, slot_f1s, "F1 of whole slots"), (right, intents, "intents")):
+for axes, shares, title in (
+    (left, slot_f1s, "F1 of whole slots"),
+    (right, intents, "accuracy of intents"),
+):
     bars = axes.bar(list(shares), [100 * x for x in shares.values()], color=colors)
     axes.bar_label(bars, [f"{x:.1%}" for x in shares.values()], label_type="center", fontsize=10,
                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
     axes.set(title=title, ylim=(0, 100))
-left.set_ylabel("right, %")
+left.set_ylabel("%")
 for x, (low, high) in enumerate(bands.values()):
     left.plot([x, x], [low, high], color="#333333", linewidth=2)
 
@@ -463,9 +476,9 @@ assert min(intents.values()) > 2 / N  # one who guesses is right in one of N
 assert intents["pretrained"] > 0.7
 
 # %% [markdown]
-# (The lines are where 95 % of the draws lie.) The pretrained model is far ahead, with the
-# *same* 420 requests. What does it know that the other one does not? Take a token's vector in the
-# very first table, before any attention, and ask which tokens have the most similar ones.
+# (The lines are where 95 % of the draws lie.) The pretrained model is far ahead, with the *same*
+# 420 requests. What does it know that the other one does not? Take a token's vector in the very
+# first table, before any attention. Which tokens have the most similar vectors?
 #
 # **Predict** the neighbours of *chopin*.
 
@@ -484,11 +497,12 @@ assert (
 assert len(weekdays & set(near["friday"])) >= 2
 
 # %% [markdown]
-# Nobody ever told it that Chopin is a composer, or Friday a day. So what it learns of one composer
-# from a request serves for the others, too. How far?
+# Nobody labelled Chopin as a composer, or Friday as a day. But their vectors are similar to those
+# of other composers and days. So what the model learns of one composer from a request helps with
+# the others. How much?
 #
-# **Put it to the test.** Take the true slots apart: those whose value some slot of that name has in
-# the training requests, too, and those that are new. **Predict:** how many of the new ones does the
+# **Put it to the test.** Divide the true slots into those whose value also occurs with that label
+# in the training requests, and those that are new. **Predict:** what share of the new ones does the
 # table of usual tags find?
 
 # %%
@@ -499,7 +513,7 @@ assert sum(place.values()) < len(place) / 4  # most values are new
 
 # %%
 recall = {}
-print("found of the true slots     known value    new value")
+print("recall of the slots with a  known value    new value")
 for name, found in rows.items():
     ours = slots_in(test, found)
     recall[name] = [
@@ -512,15 +526,15 @@ assert recall["usual tags"][1] < 0.15
 assert recall["pretrained"][1] > max(recall["random"][1], recall["usual tags"][1]) + 0.15
 
 # %% [markdown]
-# At a word that training never had, the table says O. It finds a new value only if each of its
-# words is usually part of the same slot elsewhere. What else could tell? The words around it, and
-# what the word itself means. (The random model sees the words around it, too.) *That* is what was
-# bought.
+# At a word that does not occur in training, the table says O. It finds a new value only if each of
+# its words is usually part of the same slot elsewhere. A model can use two other things: the words
+# around it, and what the word itself means. The random model sees the words around it, too. So
+# pretraining bought the meaning of words.
 #
 # ## 8. Look at the errors
 #
-# A slot can be wrong in four ways: other label, other ends, both, or with nothing true (or found)
-# at its place at all. Sort them.
+# A found slot can have another label, other ends, or both; or there is no true slot at its place.
+# Sort them.
 
 
 # %%
@@ -539,7 +553,8 @@ def kind_of(slot, others):
 true, ours = slots_in(test, gold), slots_in(test, rows["pretrained"])
 missed = {slot: kind_of(slot, ours) for slot in sorted(true - ours)}
 extra = {slot: kind_of(slot, true) for slot in sorted(ours - true)}
-print(f"{len(true & ours)} right, {len(missed)} missed, {len(extra)} found that are none")
+print(f"{len(true & ours)} slots are correct, {len(missed)} true ones were missed, "
+      f"{len(extra)} found ones are wrong")  # fmt: skip
 for kind in sorted({*missed.values(), *extra.values()}):
     print(f"{kind:26} missed {list(missed.values()).count(kind):3}   found "
           f"{list(extra.values()).count(kind):3}")  # fmt: skip
@@ -549,9 +564,8 @@ assert list(missed.values()).count("alone") < len(missed) / 4
 
 
 # %% [markdown]
-# Hardly a slot is overlooked altogether. Nearly always something was found at its place, but of
-# another kind, or with other ends. Read some, and ask of each: what would *you* have needed to
-# know?
+# The model overlooks hardly a slot. Nearly always it found something at the place, but with another
+# label or other ends. Read some: what would *you* need to know to get each right?
 
 
 # %%
@@ -566,8 +580,8 @@ for number in sorted({slot[0] for slot in missed})[:40:4]:
     print("   found: ", *(named(slot) for slot in extra if slot[0] == number))
 
 # %% [markdown]
-# Do illegal tags matter? Compare what decoding made of them with a stricter judge, who *throws
-# away* each slot that begins with an illegal I-.
+# Do illegal tags matter? Compare our decoding with a stricter rule, which *throws away* each slot
+# that begins with an illegal I-.
 #
 # **Predict:** which of the two gives the higher F1?
 
@@ -586,23 +600,23 @@ def without_illegal(tags):
 
 # %%
 thrown = f1([without_illegal(tags) for tags in raw])
-print(f"{mended} illegal I- of {sum(map(len, raw))} tags")
-print(f"F1 with them thrown away {thrown:.1%}, mended {f1(raw):.1%}")
+print(f"{mended} of {sum(map(len, raw))} tags are an illegal I-")
+print(f"F1 of slots: {thrown:.1%} if they are thrown away, {f1(raw):.1%} if they are mended")
 assert f1(raw) == slot_f1s["pretrained"]
 assert [slot_filling.mend(tags)[0] for tags in raw] == rows["pretrained"]
 
 # %% [markdown]
-# Compare the two. It is not clear beforehand which is higher: mending saves slots whose first word
-# was called I- instead of B-, and adds others that are none; where a model finds too many slots
-# (section 8), throwing away can win. So whoever reports an F1 must say by which rule; ours is
-# `conlleval`'s. Exercise 5 has another idea: to choose among legal sequences only.
+# Neither rule is always better. Mending saves slots whose first word was called I- instead of B-,
+# and adds others that are wrong. Where a model finds too many slots, throwing away can give the
+# higher F1. So whoever reports an F1 must name the rule; ours is that of `conlleval`. Exercise 5
+# has a third way: choose among legal sequences only.
 #
 # ## 9. Touch it
 #
 # The tagger below runs the model that you have just trained. Point at a word for its distribution
-# over the tags; the pieces that are never asked carry -100. Click a word and **flip its label**:
-# make the second word of a slot an O, or the first word of one an I-, and see what decoding makes
-# of it. (On a page without a running kernel you see a picture.)
+# over the tags; pieces without a label carry -100. Click a word and **flip its label**: make the
+# second word of a slot an O, or the first word of one an I-, and see how decoding reads it. (On a
+# page without a running kernel you see a picture.)
 
 # %%
 from bertedu.widgets import TokenTagger
@@ -611,8 +625,8 @@ tagger = TokenTagger(tuned, "arrive in taipei on november 2nd")
 tagger
 
 # %% [markdown]
-# The same from Python: an illegal I- after an O, shown and mended. (And a word of three pieces:
-# two of them are never asked.)
+# The same from Python: an illegal I- after an O, shown and mended. (The word has three pieces, and
+# two of them have no label.)
 
 # %%
 illegal = TokenTagger(tuned, "wake me at 6:45")
@@ -627,8 +641,8 @@ assert illegal.prediction.pieces[3] == ["6", ":", "45"]
 assert [(slot.label, slot.text) for slot in illegal.slots] == [("time", "6:45")]
 
 # %% [markdown]
-# **Your own request.** Write one, here or into the picture above. It knows five intents and 18
-# kinds of slot, nothing else: what does it make of *tell me a joke*?
+# **Your own request.** Write one, here or into the picture above. The model knows five intents and
+# 18 kinds of slot, nothing else. What does it answer to *tell me a joke*?
 
 # %%
 my_request = "could you put two bottles of milk on the shopping list for friday"
@@ -644,8 +658,8 @@ print("tell me a joke:", *(f"{name} {share:.1%}" for name, share in joke.probabi
 assert abs(sum(joke.probabilities.values()) - 1) < 1e-5
 
 # %% [markdown]
-# A softmax over five intents always spends all its probability on the five: it has no *none of
-# these*, unless somebody gives it a sixth class and examples of it.
+# A softmax over five intents always gives all its probability to the five. It cannot say *none of
+# these*, unless it has a sixth class and examples of it.
 #
 # ## 10. Your data, or BERT-base
 #
@@ -675,10 +689,10 @@ assert slot_filling.read(conll)[1].slots[0].text == "cape town"
 assert slot_filling.read(own)[0].slots[0].text == "Cape Town"
 
 # %% [markdown]
-# Name a folder with the parts *train*, *valid* and *test* here, and run the cell. It does nothing
-# before. (`bert-base-uncased` is fetched once, some 440 MB, where there is a network; a folder with
-# its files does as well: lesson 13.) SNIPS has 13,084 requests to learn from. Chen, Zhuo and Wang
-# report an F1 of 97.0 % and 98.6 % of the intents there, with BERT-base.
+# Name a folder with the parts *train*, *valid* and *test* here, and run the cell. Before that it
+# does nothing. (`bert-base-uncased` is downloaded once, some 440 MB; a folder with its files works
+# as well: lesson 13.) SNIPS has 13,084 training requests. Chen, Zhuo and Wang report an F1 of 97.0
+# % and an intent accuracy of 98.6 % there, with BERT-base.
 
 # %%
 your_data = None  # "snips", for example: a folder in which train, valid and test are
@@ -689,7 +703,7 @@ if your_data:
     print(yours.evaluate(parts[2]))
 
 # %% [markdown]
-# Longer runs are better done on the command line, where an interrupted one goes on where it was:
+# Longer runs are better done on the command line, which continues an interrupted run:
 #
 #     bertedu finetune slot-filling snips/train --dev snips/valid --test snips/test --out my_tagger
 #     bertedu predict my_tagger "wake me at seven" "table for two in rome"
@@ -709,16 +723,90 @@ assert again.slots == tuned.predict("wake me at seven").slots
 # ## Recap
 #
 # - One linear classifier, the same at every place, gives each word a tag; `[CLS]` gives the intent.
-# - A word answers at its first piece; all other tokens have -100, and the loss leaves them out.
+# - A word answers at its first piece. All other tokens have -100, and the loss leaves them out.
 # - BIO tags write slots down. An illegal I- is read as a B-.
-# - Most tags are O, so that their accuracy flatters. Count whole slots: label and both ends.
-# - Pretraining pays where a table is helpless: at values that training never had.
+# - Most tags are O, so their accuracy is misleading. Count whole slots: label and both ends.
+# - Pretraining helps most at values that do not occur in training.
 #
+# **The answer:** One linear classifier answers at the first piece of each word, and whole slots are
+# counted by F1.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. A word falls into three pieces. What are their labels?**
+#
+# <details class="option"><summary>A. Each piece has the word's label.</summary>
+#
+# **No.** Then one B- becomes three, and one slot becomes three slots.
+#
+# </details>
+#
+# <details class="option"><summary>B. The last piece has the label, the others have O.</summary>
+#
+# **No.** O is a label too, and the loss would count it. The pieces would be trained to say
+# "outside".
+#
+# </details>
+#
+# <details class="option"><summary>
+# C. The first piece has the word's label, the others have -100.
+# </summary>
+#
+# **Yes.** So each word is asked once, and the loss leaves the other pieces out.
+#
+# </details>
+#
+# **2. A program says O for every word. 62 % of its tags are correct. What is its F1 of slots?**
+#
+# <details class="option"><summary>A. 0 %.</summary>
+#
+# **Yes.** It finds no slot at all. F1 counts slots, not tags.
+#
+# </details>
+#
+# <details class="option"><summary>B. 62 %.</summary>
+#
+# **No.** That is the accuracy of the tags. F1 counts whole slots.
+#
+# </details>
+#
+# <details class="option"><summary>C. About 30 %.</summary>
+#
+# **No.** There is no half credit: a slot is found with its label and both ends, or not at all.
+#
+# </details>
+#
+# **3. The true slot is "the golden dragon"; the model finds "golden dragon" with the same label.
+# How is this counted?**
+#
+# <details class="option"><summary>A. As two thirds of a correct slot.</summary>
+#
+# **No.** Strict scoring has no parts of slots. Both ends must be those of the true slot.
+#
+# </details>
+#
+# <details class="option"><summary>
+# B. As one slot that was missed, and one that was wrongly found.
+# </summary>
+#
+# **Yes.** The first word differs. So recall and precision both fall.
+#
+# </details>
+#
+# <details class="option"><summary>C. As correct, since the label is the same.</summary>
+#
+# **No.** The label alone is not enough. A booking needs the whole name.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
-# or what your mistake suggests, or "not done yet"; all else goes on working. If you are stuck,
-# `checks.best_legal.hint()` gives a hint for that exercise, and then a second one.
+# Replace each `...` by your answer, and run the cell and the next one. `checks.best_legal.hint()`
+# gives a hint for that exercise, and then a second one.
 #
 # ### Predict
 #
@@ -765,9 +853,9 @@ scores = {"tag accuracy": 9 / 12, "precision": 2 / 3, "recall": 2 / 4, "f1": 4 /
 checks.table_for_four(scores)
 
 # %% [markdown] tags=["solution"]
-# *Why:* three tags are wrong (*the*, *golden*, *seven*). Of three found slots two are right, of
+# *Why:* three tags are wrong (*the*, *golden*, *seven*). Of three found slots two are correct, of
 # four true ones two were found; 2 · 2 / (3 + 4). Three wrong tags of twelve, but half of the slots
-# lost.
+# are lost.
 
 # %% [markdown]
 # ### Complete
@@ -794,7 +882,7 @@ def tags_to_slots(tags):
 checks.tags_to_slots(tags_to_slots)
 
 # %% [markdown] tags=["solution"]
-# *Why:* a tag begins a slot, or makes the last one longer, or is O; there is no fourth.
+# *Why:* a tag begins a slot, or makes the last one longer, or is O. There is no fourth case.
 # `before[2:]` is empty for an O, and differs from every label.
 
 # %% [markdown]
@@ -820,8 +908,8 @@ def slot_f1(gold, found):
 checks.slot_f1(slot_f1)
 
 # %% [markdown] tags=["solution"]
-# *Why:* counted over all requests and divided once. The mean of the requests' own F1 would let a
-# request with one slot weigh as much as one with six, and what would it be where there is none?
+# *Why:* one counts over all requests and divides once. In a mean of the requests' own F1, a request
+# with one slot would count as much as one with six, and a request without slots would have no F1.
 
 # %% [markdown]
 # ### Build
@@ -857,7 +945,7 @@ checks.best_legal(best_legal)
 
 # %% tags=["solution"]
 viterbi = [best_legal(p.probabilities.log(), p.labels) for p in answers["pretrained"]]
-print(f"F1: mended {f1(raw):.1%}, likeliest legal sequence {f1(viterbi):.1%}")
+print(f"F1 of slots: {f1(raw):.1%} mended, {f1(viterbi):.1%} likeliest legal sequence")
 assert all(not slot_filling.mend(tags)[1] for tags in viterbi)
 assert f1(viterbi) > f1(raw) - 0.05
 
@@ -872,10 +960,10 @@ assert f1(viterbi) > f1(raw) - 0.05
 # and how would you measure it? Write four sentences.
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* Neither of the two: a booking is right only if the intent and *all* slots of the
-# request are, so one should count whole requests (`sentence_accuracy` in the library's metrics),
-# and with several slots a request that is well below the F1. One should count it on requests of
-# real users, written by nobody who knows the system, with an interval, since a hundred requests say
+# *A model answer.* Neither of the two: a booking is correct only if the intent and *all* slots of
+# the request are, so one should count whole requests (`sentence_accuracy` in the library's
+# metrics), and with several slots a request that is well below the F1. One should count it on
+# requests of real users who do not know the system, with an interval, since a hundred requests say
 # little. Mistakes cost unequally: a wrong date is worse than a missed wish for a window seat, so
 # look at each slot. And one can choose: act where the model is sure, ask back where it is not, and
 # measure how many wrong bookings are left at each threshold.
