@@ -1,12 +1,14 @@
 # %% [markdown]
 # # 11 · Question answering
 #
-# *What causes precipitation to fall?* Nobody expects BERT to know. It gets a document that says it,
-# and has to find the words in it. It writes nothing (this is **extractive question answering**):
+# **How does BERT find an answer in a document?**
+#
+# *What causes precipitation to fall?* BERT is not expected to know this. It gets a document that
+# says it, and finds the words in it. It writes nothing (this is **extractive question answering**):
 # the answer is **two numbers**, the place where it starts and the place where it ends. For this
-# BERT needs two more vectors, and nothing else. What takes care is everything around them: which
-# pairs of places are an answer at all, what their probabilities are, and what to do if there is no
-# answer, or no end of text.
+# BERT needs two more vectors, and nothing else. The rest needs care: which pairs of places are an
+# answer at all, what their probabilities are, what to do if there is no answer, and how to read a
+# long text.
 #
 # **Afterwards you can**
 # - find an answer with two dot products and a softmax, and compute the loss by hand;
@@ -23,8 +25,8 @@
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.2 and §4.3; the data set is that of
 # Rajpurkar et al. 2016 (arXiv:1606.05250).
 #
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
+# How to work: *predict* first, then *run* the cell, then read on. `assert`s in the cells check what
+# the text says of the results.
 
 # %%
 import math
@@ -89,16 +91,15 @@ def word_numbers(answer):
 
 places = {e.target.text: word_numbers(e.target) for e in notes}
 checks.guess(places_guessed, places)
-assert places == {"gravity": (17, 17), "graupel": (28, 28), "within a cloud": (46, 48)}
 
 # %% [markdown]
-# (The notes write s = 77, e = 79 for the third. In the text as it stands here it is 46 to 48, so
-# take their numbers as illustrative: two integers, and the answer lies between.)
+# (The notes write s = 77, e = 79 for the third. In this text it is 46 to 48, so their numbers only
+# illustrate the form of an answer.)
 #
 # ## 2. The head: two vectors
 #
 # Question and document become one row, `[CLS] question [SEP] document [SEP]`. BERT gives a vector
-# for each token. And then
+# for each token. Then
 #
 # - the **start vector** takes the dot product with each of them, a softmax over the positions
 #   follows, and s is where it is highest (orange);
@@ -138,19 +139,16 @@ with torch.device("meta"):  # sizes only, no numbers
 new = sum(p.numel() for name, p in model.named_parameters() if name.startswith("qa_outputs"))
 total = sum(p.numel() for p in model.parameters())
 checks.guess(new_guessed, new)
-assert new == 2 * H + 2
-assert new / total < 0.0001
 
 # %% [markdown]
-# Two vectors of H numbers, and a bias each, which adds the same at every position and so changes no
-# softmax. Less than a ten thousandth of the model. All the reading must be done by the encoder
-# below.
+# Two vectors of H numbers, and a bias each. (A bias adds the same at every position, so it changes
+# no softmax.) This is less than a ten thousandth of the model. The encoder does all the reading.
 #
 # ## 3. The data, and how answers are judged
 #
 # The course has 40 paragraphs with questions, and hundreds of short texts, *cards*, with four or
-# five questions each. Those to judge by have other subjects than those to learn from (some are
-# neighbours: the Inca Empire and Machu Picchu), and none is on the weather.
+# five questions each. The test paragraphs have other subjects than the training texts (some are
+# close: the Inca Empire and Machu Picchu), and none is on the weather.
 
 # %% tags=["nbval-check-output"]
 print("         documents  questions  without an answer")
@@ -167,11 +165,12 @@ for example in train[1:5]:
 assert not any("precipitation" in e.question + e.document for e in train)
 
 # %% [markdown]
-# One to three answers are right, the same place told longer or shorter. So how does one judge?
-# SQuAD has two numbers:
+# A question has one to three correct answers: the same place, told longer or shorter. SQuAD judges
+# by two numbers:
 #
-# - **exact match**: the answer is one of the right ones;
-# - **F1**: 2 · (words in common) / (words of both), with the right answer for which it is largest.
+# - **exact match**: the answer is one of the correct ones;
+# - **F1**: 2 · (words in common) / (words of both), with the correct answer for which it is
+#   largest.
 #
 # Both first drop case, punctuation and *a*, *an*, *the*.
 
@@ -186,7 +185,7 @@ assert exact_and_f1("ice crystals within a cloud", ["within a cloud"])[1] == 2 *
 
 # %% [markdown]
 # **A baseline** that does not know what words mean: take the sentence that shares most words with
-# the question, and of it the longest run of words that the question has not.
+# the question, and of it the longest run of words that are not in the question.
 #
 # **Predict** its F1 on the test questions that have an answer, in percent.
 
@@ -205,11 +204,10 @@ checks.guess(baseline_guessed, 100 * baseline["f1"], "%", within=5)
 print(f"exact match {baseline['exact_match']:.1%}, F1 {baseline['f1']:.1%}")
 spans_of_100 = sum(min(30, 100 - first) for first in range(100))  # at most 30 tokens long
 print(f"100 tokens have {spans_of_100:,} spans of at most 30 tokens")
-assert baseline["f1"] < 0.25
 
 # %% [markdown]
-# Words in common lead to a sentence, but hardly ever to the words in it. That is what makes this
-# task hard: even a short paragraph has thousands of spans, and one is right.
+# Words in common lead to a sentence, but hardly ever to the answer in it. This task is hard because
+# even a short paragraph has thousands of spans, and one is correct.
 #
 # ## 4. One question, down to the numbers
 #
@@ -225,13 +223,14 @@ answer = notes[2].target
 print(f"characters {answer.start} to {answer.start + len(answer.text)} are tokens {s} to {e}:")
 for position in range(s - 2, e + 2):
     print(f"{position:4} {tokens[position]:10} characters {offsets[position]}")
+assert places == {"gravity": (17, 17), "graupel": (28, 28), "within a cloud": (46, 48)}
 assert document[offsets[s][0] : offsets[e][1]] == answer.text == "within a cloud"
 assert len(tokens) == 99
 
 # %% [markdown]
-# Now a fresh head on the pretrained encoder. Each token's vector gives two numbers, the **logits**;
-# a softmax over all positions turns them into two distributions. The loss is the mean of two
-# -log p.
+# Now a fresh head on the pretrained encoder. Each token's vector gives two numbers, the **logits**.
+# A softmax over all positions turns them into two distributions. The loss is the mean of two -log
+# p.
 #
 # **Predict** the loss of a head that knows nothing, for this row of 99 tokens. (e⁴ = 55, e⁵ = 148.)
 
@@ -253,6 +252,8 @@ checks.guess(loss_guessed, float(output.loss), "nats", within=0.5)
 # %%
 start_vector, end_vector = fresh.qa_outputs.weight.detach()  # [H] each
 start_bias, end_bias = fresh.qa_outputs.bias.detach()
+assert new == start_vector.numel() + end_vector.numel() + 2 == 2 * H + 2
+assert new / total < 0.0001
 start_logits = states @ start_vector + start_bias  # [S] dot products
 end_logits = states @ end_vector + end_bias
 p_start, p_end = start_logits.softmax(dim=0), end_logits.softmax(dim=0)
@@ -267,15 +268,15 @@ assert abs(float(loss) - math.log(len(tokens))) < 1
 # %% [markdown]
 # ## 5. Train, in a few minutes
 #
-# BERT's authors had 87,599 questions and fine-tuned for three epochs. Here are far fewer, and a
-# few minutes. So they must be well chosen.
+# BERT's authors had 87,599 questions and fine-tuned for three epochs. We have far fewer, and a few
+# minutes.
 #
-# **Many short texts.** A few paragraphs are soon known by heart, however much is asked about them.
-# Most questions here are therefore on *cards*: texts of two to four sentences, each on a subject of
-# its own. They practise the notes' kinds of question, but on other subjects. As the counts below
-# show, hundreds of them ask "where" or "besides", just as the notes do. So when section 6 asks the
-# notes' three questions, that is a **demonstration**, not a test: the model was prepared for them.
-# The test is in section 11, on questions of which none begins with "where" or has a "besides".
+# **Many short texts.** A model soon knows a few paragraphs by heart, however many questions are
+# asked about them. So most questions here are on *cards*: texts of two to four sentences, each on a
+# subject of its own. They practise the notes' kinds of question on other subjects: as the counts
+# below show, hundreds of them ask "where" or "besides", as the notes do. So when section 6 asks the
+# notes' three questions, that is a **demonstration**, not a test. The test is in section 11, on
+# questions of which none begins with "where" or has a "besides".
 
 # %% tags=["nbval-check-output"]
 import re
@@ -292,9 +293,10 @@ assert sum(bool(re.search(" besides | apart from ", e.question)) for e in cards)
 assert not any(re.search("^Where | besides ", e.question) for e in test)
 
 # %% [markdown]
-# **Shorter documents.** Of the 439 questions on paragraphs, every second is asked on the whole. All
-# are asked on less, twice: on the sentence with the answer and none, one or both of its neighbours.
-# That is less than half the work each time, and it is harder to tie a question to one paragraph.
+# **Shorter documents.** Of the 439 questions on paragraphs, every second is asked on the whole
+# paragraph. All are asked twice on less: the sentence with the answer, and none, one or both of its
+# neighbours. That is less than half the work each time, and the model cannot so easily learn one
+# paragraph by heart.
 
 # %%
 import random
@@ -349,12 +351,12 @@ def learn(start, examples, recipe):
 
 
 # %% [markdown]
-# The embeddings and the two lowest layers keep their weights, so that the backward pass ends above
-# them: what they know of words is not the trouble. The learning rate, 4e-4, is for this small model
-# and so few steps. **Do not copy this to BERT-base**: the paper took 5e-5 (§4.2), an eighth of it.
+# The embeddings and the two lowest layers are frozen; this saves time. The learning rate, 4e-4, is
+# for this small model and so few steps. **Do not copy this to BERT-base**: the paper took 5e-5
+# (§4.2), an eighth of it.
 #
-# **Predict:** with which loss does the run begin? (Section 4 has it for one row.) Where will it
-# end?
+# **Predict:** with which loss does the run begin? (Section 4 has it for one row.) With which does
+# it end?
 
 # %%
 tuned, reports = learn(bert, cards + short + whole, recipe)
@@ -372,8 +374,8 @@ assert losses[-40:].mean() < losses[:20].mean() - 1
 # %% [markdown]
 # ## 6. The three questions of the notes
 #
-# The model has never seen a question about the weather, but many of the same three kinds (section
-# 5). **Predict** how many of the three it gets right.
+# The model has seen no question about the weather, but many of the same three kinds (section 5).
+# **Predict** how many of the three it answers correctly.
 
 
 # %%
@@ -399,10 +401,10 @@ print("places of the right answers in the lists:", *places_in_list, sep="  ")
 assert sum(place is not None for place in ranks) >= 2  # among the 20 best
 
 # %% [markdown]
-# A tick marks the right answer; the last line says where it stands in each list. None of the three
-# was looked up. A small model that has seen so few questions need not put all of them first, as the
-# notes have it (and on your machine it may differ). But the document has 2,055 legal spans (section
-# 7 counts them), and most of the three are among the first twenty.
+# A tick marks the correct answer. The last line gives its place in each list. A small model that
+# has seen so few questions need not put all of them first (and on your machine the places may
+# differ). But the document has many legal spans (section 7 counts them), and most of the three
+# answers are among the first twenty.
 
 # %%
 figure, rows = plt.subplots(3, 1, figsize=(7.5, 5.2))
@@ -419,13 +421,13 @@ for axes, example, p in zip(rows, notes, found, strict=True):
 legend = rows[0].legend(loc="upper right", fontsize=9)
 
 # %% [markdown]
-# Orange, upwards: the softmax of the start vector over the tokens of the document; blue, downwards:
-# that of the end vector. Named is the best span.
+# Orange, upwards: the softmax of the start vector over the tokens of the document. Blue, downwards:
+# that of the end vector. The label is the best span.
 #
 # ## 7. Two vectors, one span
 #
-# Start and end are chosen by two softmaxes that know nothing of each other. Nothing keeps the
-# likeliest end from standing *before* the likeliest start, or either of them in the question.
+# Two separate softmaxes choose start and end. So the likeliest end may stand *before* the likeliest
+# start, and either of them may stand in the question.
 #
 # **Predict:** of all pairs of positions (start, end) in the row of the third question, of 99
 # tokens, which share is a legal answer, in percent?
@@ -442,11 +444,10 @@ checks.guess(legal_guessed, 100 * legal / S**2, "%", within=5)
 
 # %% tags=["nbval-check-output"]
 print(f"{S} tokens, {S * S:,} pairs;", *(f"{n:,} {why};" for why, n in third.illegal.items()))
-assert legal == sum(min(most, N - start) for start in range(N)) == 2055
 
 # %% [markdown]
-# *Too long* is more than 30 tokens, a rule of thumb of BERT's authors. A legal pair has the score
-# start logit + end logit. This is the plane of all pairs, cut out around the best; grey is illegal.
+# *Too long* is more than 30 tokens, a rule of thumb of BERT's authors. The score of a legal pair is
+# start logit + end logit. The picture shows the pairs around the best one; illegal pairs are grey.
 
 # %%
 best = third.spans[0]
@@ -461,11 +462,12 @@ axes.set_xticks(range(high - low), third.tokens[low:high], rotation=90, fontsize
 axes.set_yticks(range(high - low), third.tokens[low:high], fontsize=8, color=START)
 axes.set(xlabel="last token", ylabel="first token", title="The probability of each span")
 bar = figure.colorbar(image, label="%", shrink=0.8)
+assert legal == sum(min(most, N - start) for start in range(N)) == 2055
 assert abs(float(plane[legal_here].max()) - best.probability) < 1e-3
 
 # %% [markdown]
-# **Predict:** how often, among the 40 test questions, do the likeliest start and the likeliest
-# end, each taken by itself, make no legal span?
+# **Predict:** for how many of the 40 test questions do the likeliest start and the likeliest end,
+# each taken by itself, make no legal span?
 
 
 # %%
@@ -488,9 +490,9 @@ for p in predictions:
     assert all(verdict(q.first_token, q.last_token, p) == "legal" for q in p.spans)
 
 # %% [markdown]
-# (Most are outside the document, and there it may be `[CLS]`, which means "no answer": section 9.)
-# So one takes the best *legal* pair. And its probability? The product of both softmaxes looks like
-# one. But it gives a part of its 100 %, often the larger part, to pairs that are no answer. One
+# (Most of these are outside the document, and there it may be `[CLS]`, which means "no answer":
+# section 9.) So one takes the best *legal* pair. What is its probability? The product of both
+# softmaxes gives a part of its 100 %, often the larger part, to pairs that are no answer. One
 # softmax over all legal spans and "no answer" does not.
 
 # %%
@@ -512,10 +514,9 @@ for p in predictions:
 print(f"the 20 best, and no answer: {listed + p.no_answer_probability:.1%} (the last question)")
 
 # %% [markdown]
-# Published code has done worse. One library gave out only the *sum of two logits*, where a user
-# expected a probability (allenai/allennlp#4465: "greater than 1"). Another took the softmax over
-# its list of the n best: with n = 1 every answer is certain (huggingface/transformers#1209). Try
-# it:
+# Two published mistakes: one library gave out the *sum of two logits* where a user expected a
+# probability (allenai/allennlp#4465: "greater than 1"). Another took the softmax over its list of
+# the n best: with n = 1 every answer is certain (huggingface/transformers#1209). Try it:
 
 # %%
 for n in (20, 3, 1):
@@ -528,9 +529,9 @@ assert float(listed.softmax(dim=0)[0]) == 1
 # ## 8. Touch it
 #
 # The explorer below runs the model that you have just trained. Point at a token for its two
-# probabilities, and at a cell of the plane for the dot products behind it. Compare *joint* with
-# *product*. Move the threshold until there is no answer. Then type a question of your own. (On a
-# page without a running kernel you see a picture.)
+# probabilities, and at a cell of the plane for its dot products. Compare *joint* with *product*.
+# Move the threshold until there is no answer. Then type a question of your own. (On a page without
+# a running kernel you see a picture.)
 
 # %%
 from bertedu.widgets import SpanExplorer
@@ -548,8 +549,8 @@ assert explorer.silent  # with so low a threshold there is never an answer
 explorer.settings = explorer.settings | {"threshold": None}
 
 # %% [markdown]
-# **Your own question**, on a document of your own. Does it find what you meant? Ask the same in
-# other words; ask what the document does not say.
+# **Your own question**, on a document of your own. Does the model find what you meant? Ask the same
+# in other words. Ask what the document does not say.
 
 # %%
 my_document = "The bakery on the corner opens at six. On Mondays it is closed."
@@ -563,8 +564,8 @@ assert all(my_document[span.start : span.end] == span.text for span in mine.span
 # ## 9. No answer
 #
 # "No answer" has a place, too: `[CLS]`. Its score is start logit + end logit there, the **null
-# score**. The model is silent if that is ahead of the best span by more than a **threshold**,
-# which is chosen on the *dev* questions.
+# score**. The model gives no answer if the null score is ahead of the best span by more than a
+# **threshold**, which is chosen on the *dev* questions.
 
 # %%
 chosen = tuned.task.calibrated(dev, tuned.predict(dev))
@@ -592,18 +593,18 @@ assert always.all()
 
 # %% [markdown]
 # The first line compares each question without an answer with each that has one: how often is *no
-# answer* further ahead for the one without? By chance in 50 %. Now compare the two lines below it:
-# what did the threshold that dev chose gain over 0, and what did it cost? Of dev's 20 questions
-# only three have no answer, so it is chosen almost by chance (it may also end right of all points:
-# never refuse). What a threshold does is seen in any case: it divides *all* questions at one place
-# of one line, so that right refusals are paid for with wrong ones. SQuAD 2.0 has 5,945 unanswerable
-# questions in its dev part: enough to choose and to judge.
+# answer* further ahead for the one without? By chance in 50 %. Then compare the two lines below it:
+# what did the threshold that dev chose gain over 0, and what did it cost? Only three of dev's 20
+# questions have no answer, so the threshold is chosen almost by chance (it may also end to the
+# right of all points: never refuse). In any case one threshold divides *all* questions, so more
+# correct refusals cost more wrong ones. SQuAD 2.0 has 5,945 unanswerable questions in its dev part:
+# enough to choose and to judge.
 #
 # ## 10. A document of any length
 #
 # BERT reads at most 512 tokens. A long document is read in **windows** that overlap, so that every
-# answer stands whole in one of them, with something around it. Put the notes' paragraph into the
-# middle of the eight test paragraphs: 1,096 tokens.
+# answer stands whole in one of them, with some context. Put the notes' paragraph into the middle of
+# the eight test paragraphs: 1,096 tokens.
 #
 # **Predict:** how many windows, with 256 tokens a window and 128 shared with the one before?
 
@@ -621,7 +622,6 @@ checks.guess(windows_guessed, len(encodings), "windows")
 
 # %% tags=["nbval-check-output"]
 print(f"{D:,} tokens; {room} fit into a window, and each goes on {room - 128} further")
-assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
 
 # %%
 from bertedu.finetuning.spans import best_window, windows_of
@@ -638,12 +638,14 @@ axes.set(xlabel="token of the document", ylabel="window", yticks=range(len(encod
 axes.invert_yaxis()
 axes.set_title("Grey: read; blue: whose logits count")
 assert len(chosen_window) == D
+assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
 
 # %% [markdown]
-# A token that is in two windows has two vectors. That window's counts in which the token is further
-# from the nearer end: it has more *context*. (A step larger than a window would leave holes;
-# transformers#2548 tells of one.) The answer is a slice of the whole document's characters. More
-# text means more spans that compete, so compare the answers with those from the paragraph alone:
+# A token that is in two windows has two vectors. We use the window in which the token is further
+# from the nearer end: there it has more *context*. (If the step were larger than a window, some
+# tokens would be in no window; transformers#2548 reports such a case.) The answer is a slice of the
+# whole document's characters. A longer text has more spans, so compare the answers with those from
+# the paragraph alone:
 
 # %%
 for example, alone in zip(notes, found, strict=True):
@@ -655,14 +657,13 @@ for example, alone in zip(notes, found, strict=True):
     print(f"   (in the paragraph alone: {alone.spans[0].text})")
 
 # %% [markdown]
-# Did an answer change? A reader trained on short texts has never had to choose among nine of them.
-# Windows make a long document readable, not easy.
+# Did an answer change? This model was trained on short texts and never had to choose among nine of
+# them. Windows make a long document readable, not easy.
 #
 # ## 11. What pretraining buys
 #
-# The same from **random** weights of the same sizes. (Nothing is frozen: random layers are not
-# worth keeping. And to save time, there is one round of the questions only, and no whole
-# paragraphs.)
+# The same from **random** weights of the same sizes. (No layer is frozen. To save time, the
+# questions are asked in one round only, and not on whole paragraphs.)
 
 # %%
 unfrozen = replace(recipe, freeze_layers=0)
@@ -685,9 +686,9 @@ for name, scores in results.items():
     print(f"{name:24} exact match {scores['exact_match']:6.1%}   F1 {scores['f1']:6.1%}")
 
 # %% [markdown]
-# 34 questions are few. How much would change with *other* questions? As in lesson 03: draw 34 of
-# the 34, with repetition, a thousand times (the **bootstrap**). Some share a paragraph, so that the
-# truth is a little less sure than the lines say; lesson 10 drew whole scenes.
+# How much would the F1 change with *other* questions? As in lesson 03 we draw 34 of the 34, with
+# repetition, a thousand times (the **bootstrap**). Some share a paragraph, so the true interval is
+# a little wider; lesson 10 drew whole scenes.
 
 
 # %%
@@ -710,22 +711,21 @@ for x, (name, given) in enumerate(answers.items()):
                   ha="center")  # fmt: skip
 axes.set(ylabel="F1, %", ylim=(0, 100), title="34 test questions that have an answer")
 assert results["pretrained"]["f1"] > results["random weights"]["f1"] + 0.05
+assert results["overlapping words"]["f1"] < 0.25
 assert results["random weights"]["f1"] < results["overlapping words"]["f1"] + 0.1
 
 # %% [markdown]
-# (The lines are where 95 % of the draws lie.) With random weights this run teaches next to nothing
-# of reading. Its loss did fall below the log 70 = 4.2 nats of one who knows nothing of a row of 70
-# tokens: it has learned, for instance, that answers are short, and stand in the document. But its
-# answers are hardly better than those of overlapping words. (It had less to learn from, too.) The
-# pretrained encoder has learned beforehand what
-# words mean and how they go together, and needs to be told only what is *asked* of it. It is still
-# far from good: BERT-base, with 87,599 questions, reaches an F1 of 88.5 % on SQuAD's dev part (the
-# paper's table 2).
+# (The lines are where 95 % of the draws lie.) With random weights this run learns next to nothing
+# of reading. Its loss did fall below log 70 = 4.2 nats, the loss of a model that knows nothing of a
+# row of 70 tokens: it has learned, for instance, that answers are short and stand in the document.
+# But its answers are hardly better than those of overlapping words. (It also had fewer questions to
+# learn from.) The pretrained encoder already knows what words mean and how they go together; it
+# only has to learn what is *asked*. It is still far from good: BERT-base, with 87,599 questions,
+# reaches an F1 of 88.5 % on SQuAD's dev part (the paper's table 2).
 #
 # ## 12. Look at the errors
 #
-# An answer can be wrong in the right place or in the wrong one. **Predict:** how many of the wrong
-# ones stand at least in the right *sentence*?
+# **Predict:** how many of the wrong answers stand at least in the correct *sentence*?
 
 
 # %%
@@ -755,9 +755,9 @@ for n in (1, 5, 20):
 assert among > sum(place == 1 for place in place_of)
 
 # %% [markdown]
-# The lists are better than their first lines: for more questions a right answer is somewhere in the
-# list than at its head. (`rank` is stricter than exact match: the very characters at the very
-# place.) What is missing is both: the sentence, and where exactly to begin and stop in it.
+# The lists are better than their first lines: for more questions a correct answer is somewhere in
+# the list than at its head. (`rank` is stricter than exact match: the very characters at the very
+# place.) The model lacks both: the sentence, and where exactly to begin and stop in it.
 #
 # ## 13. Real data
 #
@@ -792,18 +792,95 @@ else:
 # ## Recap
 #
 # - The answer is a **span**: two positions. The head has two vectors, 2 H + 2 numbers.
-# - Start and end are learned apart, each by a softmax over the positions; an answer is the best
-#   *legal* pair of them. One softmax over all legal spans gives probabilities that sum to 1.
+# - Start and end are learned apart, each by a softmax over the positions. An answer is the best
+#   *legal* pair; one softmax over all legal spans gives probabilities that sum to 1.
 # - `[CLS]` stands for "no answer"; a threshold, chosen on other questions, decides.
 # - Long documents are read in overlapping windows; each token counts where it has most context.
 # - Offsets lead from tokens back to the exact characters.
 # - Judge by exact match and F1, beside a baseline, with an interval.
 #
+# **The answer:** Two vectors score every token as start and as end, and the answer is the legal
+# span with the largest sum.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. What does the head compute for each token of the row?**
+#
+# <details class="option"><summary>A. The probability that the token is the answer.</summary>
+#
+# **No.** The head knows no whole answers. It scores starts and ends.
+#
+# </details>
+#
+# <details class="option"><summary>B. Two numbers: a start logit and an end logit.</summary>
+#
+# **Yes.** Each is a dot product of the token's vector with one of two learned vectors, plus a bias.
+#
+# </details>
+#
+# <details class="option"><summary>C. A new word of the answer.</summary>
+#
+# **No.** Extractive question answering writes nothing. It points at places in the document.
+#
+# </details>
+#
+# **2. The likeliest end stands before the likeliest start. What does one do?**
+#
+# <details class="option"><summary>A. Swap the two.</summary>
+#
+# **No.** The two logits were learned for a start and an end. Swapped, they have no meaning.
+#
+# </details>
+#
+# <details class="option"><summary>B. Answer with the empty text.</summary>
+#
+# **No.** "No answer" has its own score, that of [CLS]. An empty span is a mistake of the program.
+#
+# </details>
+#
+# <details class="option"><summary>C. Train the model again.</summary>
+#
+# **No.** This can happen with any model, since start and end are chosen separately.
+#
+# </details>
+#
+# <details class="option"><summary>
+# D. Take the legal pair with the largest sum of the two logits.
+# </summary>
+#
+# **Yes.** Among all pairs with the start before the end, or equal to it, one has the largest sum.
+#
+# </details>
+#
+# **3. A program takes a softmax over its list of the n best spans. What is wrong with that for n =
+# 1?**
+#
+# <details class="option"><summary>A. Every answer has the probability 100 %.</summary>
+#
+# **Yes.** A softmax over one number is 1, whatever the number is.
+#
+# </details>
+#
+# <details class="option"><summary>B. Nothing, the best span is the answer.</summary>
+#
+# **No.** The answer may be correct, but its probability says nothing any more.
+#
+# </details>
+#
+# <details class="option"><summary>C. The probability is too small.</summary>
+#
+# **No.** It is too large: all other spans were left out.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
-# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
-# stuck, `checks.span_loss.hint()` gives a hint for that exercise, and then a second one.
+# Replace each `...` by your answer, and run the cell and the next one. `checks.span_loss.hint()`
+# gives a hint for that exercise, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -819,7 +896,7 @@ head_parameters = [770, 1538]
 checks.head_sizes(head_parameters)
 
 # %% [markdown] tags=["solution"]
-# *Why:* two vectors of H, and a bias each: 2 H + 2. However long the document is.
+# *Why:* two vectors of H, and a bias each: 2 H + 2. The length of the document does not matter.
 
 # %% [markdown]
 # **2.** A document has 5 tokens. How many legal spans are there, if there is no limit to their
@@ -838,7 +915,8 @@ checks.how_many_spans(spans_of_five)
 # one: 2 · 4 + 1 = 9.
 
 # %% [markdown]
-# **3.** A model says *Within a cloud*; right is *the cloud*. Exact match, and F1 with two decimals?
+# **3.** A model says *Within a cloud*; the correct answer is *the cloud*. Exact match, and F1 with
+# two decimals?
 
 # %%
 # BEGIN SOLUTION
@@ -962,4 +1040,4 @@ checks.word_f1(word_f1)
 # among the choices at all, and with which threshold. Third, what the training questions were: a
 # model that never saw a question without an answer has no reason to refuse. To measure: take 100
 # questions, ask each of its own document and of another one, and draw the two distributions of null
-# score minus best score. If they lie on top of each other, no threshold will help.
+# score minus best score. If they are the same, no threshold will help.
