@@ -1,29 +1,30 @@
 # %% [markdown]
 # # 12 · The museum of bugs
 #
+# **Which mistakes did others make, and would you have found them?**
+#
 # Every mistake in this museum was published: in libraries, in courses, in code behind papers, by
-# people who knew what they were doing. That is no reason to laugh. It is a comfort (it happens to
-# the best), and it is the quickest way to learn *where* BERT breaks without a sound. For that is
-# what nearly all the exhibits have in common: no error, no warning, a falling loss. Only a number
-# is a little wrong.
+# people who knew what they were doing. It can happen to anybody, and it is a quick way to learn
+# *where* BERT breaks. Nearly all the exhibits have this in common: there is no error and no
+# warning, and the loss falls. Only a number is a little wrong.
 #
 # **Afterwards you can**
-# - hear from a symptom which part is ill;
+# - say from a symptom which part of a program to look at first;
 # - mend twenty-seven published mistakes, and say how large the damage of each is;
 # - write the one-line test that would have found it.
 #
-# **You need** lessons 02 to 06; the rooms on fine-tuning and answers can wait until after 08 to
-# 11. No internet connection.
+# **You need** lessons 02 to 06; the rooms on fine-tuning and answers can wait until after 08 to 11.
+# No internet connection.
 #
-# **Time** about two hours for all seven rooms, and each can be visited alone; less than a minute
-# of CPU time.
+# **Time** about half an hour for the five exhibits that are **for class**, two hours for all seven
+# rooms; less than a minute of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805) describes in a few lines most of what is
 # done wrong here in twenty-seven ways: §3.1, §4, and appendix A.
 #
-# How to visit: at each exhibit read the **symptom** and *predict* what is behind it. Run the code,
-# look at the **damage**, find the line. Then write the **mend** where the `...` stands, and run
-# the check. The code is our own, written for this museum; the mistake in it is the published one.
+# How to visit: at each exhibit read the **symptom** and *predict* its cause. Run the code, look at
+# the **damage**, find the line. Then write the **mend** where the `...` stands, and run the check.
+# The code was written for this museum; the mistake in it is the published one.
 
 # %%
 import math
@@ -46,29 +47,31 @@ tokenizer = bert.tokenizer
 print(bert)
 
 # %% [markdown]
-# | room | exhibits | what is at stake |
+# **Five exhibits are for class: 9, 14, 17, 18 and 23.** All others are marked *Deeper* and can be
+# left out. Only 18 uses results of another one, exhibit 9.
+#
+# | room | exhibits | what it is about |
 # |:--|:--|:--|
 # | 1 text | 1 to 3 | what the model reads |
-# | 2 masks | 4 to 7 | what it is asked |
-# | 3 pairs | 8 to 10 | what it is told |
-# | 4 the model | 11 to 16 | how it computes |
-# | 5 losses | 17 to 19 | what it is paid for |
-# | 6 fine-tuning | 20 to 23 | how it is trained and measured |
+# | 2 masks | 4 to 7 | which tokens it must predict |
+# | 3 pairs | 8, **9**, 10 | what its labels say |
+# | 4 the model | 11 to 13, **14**, 15, 16 | how it computes |
+# | 5 losses | **17**, **18**, 19 | what the loss counts |
+# | 6 fine-tuning | 20 to 22, **23** | how it is trained and measured |
 # | 7 answers | 24 to 27 | how its numbers are read |
 # | 8 false alarms | | reports of bugs that were none |
 #
-# If you are stuck at an exhibit, its check has two hints: `checks.best_pairs.hint()`.
+# The check of each exhibit has two hints: `checks.best_pairs.hint()`.
 #
 # ## Room 1: text
 #
-# ### Exhibit 1 · Two pairs on top
+# ### Exhibit 1 · Deeper: Two pairs on top
 #
-# **Symptom.** A course trains a WordPiece vocabulary by hand, and every reader who repeats it with
-# a program gets *another* vocabulary. At the third merge, the page finds two pairs with the best
+# **Symptom.** A course trains a WordPiece vocabulary by hand. Every reader who repeats it with a
+# program gets *another* vocabulary. At the third merge, the page finds two pairs with the best
 # score.
 #
-# **Predict:** `hu ##g` or `hu ##gs`: which has the higher score, count(ab) / (count(a) ·
-# count(b))?
+# **Predict:** `hu ##g` or `hu ##gs`: which has the higher score, count(ab) / (count(a) · count(b))?
 
 # %%
 counts = {"hug": 10, "pug": 5, "pun": 12, "bun": 4, "hugs": 5}
@@ -88,8 +91,8 @@ for name, third in {"the page": "hug", "a program": "hugs"}.items():
 assert best_on_the_page == ("hu", "##g")
 
 # %% [markdown]
-# **The damage:** from here on the two vocabularies go apart. **Find it** with a program that has
-# no favourites: return *all* pairs with the highest score, a list in alphabetical order.
+# **The damage:** from here on the two vocabularies differ. **Find it** with a program that shows
+# all the best pairs: return *all* pairs with the highest score, a list in alphabetical order.
 
 
 # %%
@@ -119,13 +122,13 @@ assert best_pairs(splits, counts) == [("hu", "##gs")]
 # the other five): 10/225 = 2/45, less than 5/75 = 1/15. (`##u ##g` is not 1/21 either, but 1/63.)
 
 # %% [markdown]
-# **Published:** huggingface/course, pull request #547 (lesson 01 told the story). **The lesson:**
-# a worked example is code. Run it.
+# **Published:** huggingface/course, pull request #547 (lesson 01 tells more). **Remember:** a
+# worked example is code. Run it.
 #
-# ### Exhibit 2 · A switch that is always on
+# ### Exhibit 2 · Deeper: A switch that is always on
 #
-# **Symptom.** A *cased* vocabulary, made to tell *Rome* from *rome*, meets names on every line,
-# and all of them come out as `[UNK]`. The reader has switched lower-casing off: `--lower_case
+# **Symptom.** A *cased* vocabulary is made to tell *Rome* from *rome*. It meets names on every
+# line, and all of them become `[UNK]`. The reader has switched lower-casing off: `--lower_case
 # False`.
 #
 # **Predict:** what does Python make of `bool("False")`?
@@ -148,13 +151,14 @@ cased = [*SPECIAL_TOKENS, *dict.fromkeys(text.split())]
 for option in ([], ["--lower_case", "False"]):
     lowercase = lower_case_option(option)
     pieces = bertedu.BertTokenizer(cased, lowercase=lowercase).encode(text).tokens
-    print(f"{' '.join(option):19} → {lowercase}: {pieces.count('[UNK]')} of {len(pieces)} [UNK]")
+    unknown = f"{pieces.count('[UNK]')} of {len(pieces)} tokens are [UNK]"
+    print(f"{' '.join(option):19} → {lowercase}: {unknown}")
 assert pieces.count("[UNK]") == 7
 assert "[UNK]" not in bertedu.BertTokenizer(cased, lowercase=False).encode(text).tokens
 
 # %% [markdown]
-# **The damage:** every word that differs from its small-lettered self is lost, names first. **Mend
-# it:** on without the option, and as the reader says with it, in large or small letters.
+# **The damage:** every word with a capital letter is lost, names first. **Mend it:** lower-casing
+# is on without the option, and otherwise as the reader says, in large or small letters.
 
 
 # %%
@@ -178,12 +182,12 @@ checks.wants_lower_case(wants_lower_case)
 
 # %% [markdown]
 # **Published:** huggingface/transformers #131 (a switch that was always on); `type=bool` stands in
-# codertimo/BERT-pytorch, `__main__.py`. **The lesson:** test both positions of every switch.
+# codertimo/BERT-pytorch, `__main__.py`. **Remember:** test both positions of every switch.
 #
-# ### Exhibit 3 · The marker slides
+# ### Exhibit 3 · Deeper: The marker slides
 #
-# **Symptom.** A program highlights the answer in the reader's text. It works for years; then a
-# text about *İstanbul* comes along, and every mark stands a little too far to the right.
+# **Symptom.** A program highlights the answer in the reader's text. It works for years. Then a text
+# about *İstanbul* comes, and every mark stands a little too far to the right.
 #
 # **Predict:** how long is `"İ".lower()`?
 
@@ -202,9 +206,9 @@ assert len("İ".lower()) == 2
 assert text[slice(*highlight(text, "big"))] != "big"
 
 # %% [markdown]
-# **The damage** grows with every such character before the word, so that subtracting one mends one
-# example only. **Mend it** for all: return (start, end), so that `text[start:end]`, in small
-# letters, is the word (its first place, if there are several).
+# **The damage** grows with every such character before the word, so subtracting one mends only one
+# example. **Mend it** for all: return (start, end), so that `text[start:end]`, in small letters, is
+# the word (its first place, if there are several).
 
 
 # %%
@@ -222,20 +226,20 @@ checks.where_in_original(where_in_original)
 
 # %% [markdown] tags=["solution"]
 # *What was wrong:* the place was counted in the changed text and used in the original. `origin`
-# remembers for each character of the changed text where it came from; `encoding.offsets` of this
+# keeps for each character of the changed text where it came from; `encoding.offsets` of this
 # library's tokenizer does the same.
 
 # %% [markdown]
 # **Published:** huggingface/tokenizers #215 (there it was Japanese), PaddlePaddle/PaddleNLP #880
-# (double spaces). **The lesson:** a place is a pair, number *and* text. Test: each token's slice
-# of the original, normalised, is the token.
+# (double spaces). **Remember:** a place is a pair, number *and* text. Test: each token's slice of
+# the original, normalised, is the token.
 #
 # ## Room 2: masks
 #
-# ### Exhibit 4 · Nothing to guess
+# ### Exhibit 4 · Deeper: Nothing to guess
 #
-# **Symptom.** The masked-LM loss falls beautifully, and faster than in the paper. The finished
-# model fills gaps with nonsense.
+# **Symptom.** The masked-LM loss falls faster than in the paper. The finished model fills gaps with
+# nonsense.
 #
 # **Predict:** one draw chooses the token *and* decides its fate. When is it smaller than 80 % of
 # itself?
@@ -263,9 +267,9 @@ for fate in ("masked", "random", "kept"):
 assert fates["kept"] == chosen
 
 # %% [markdown]
-# **The damage:** no token is ever hidden. The model sees every answer and learns to copy; the loss
-# is right to fall. The repository needed four commits until the shares were right. One will do: of
-# the draws below 0.15 the smallest 80 % are masked, the next 10 % random, the rest kept.
+# **The damage:** no token is ever hidden. The model sees every answer and learns to copy, so the
+# loss is low. The repository needed four commits until the shares were correct. **Mend it:** of the
+# draws below 0.15 the smallest 80 % are masked, the next 10 % random, the rest kept.
 
 
 # %%
@@ -287,13 +291,13 @@ checks.fate_of_token(fate_of_token)
 # second limit only: then there are random tokens, and still no `[MASK]`.
 
 # %% [markdown]
-# **Published:** codertimo/BERT-pytorch #29, mended in October 2018. **The lesson:** a falling loss
-# proves nothing about the question. Count what you feed.
+# **Published:** codertimo/BERT-pytorch #29, mended in October 2018. **Remember:** a falling loss
+# does not prove that the task is the intended one. Count the inputs.
 #
-# ### Exhibit 5 · A tenth of a fifth
+# ### Exhibit 5 · Deeper: A tenth of a fifth
 #
 # **Symptom.** Two versions of a library, for two frameworks, mask the same text. The shares of
-# `[MASK]` agree to the digit. Yet one has five times as many random tokens as the other.
+# `[MASK]` agree. Yet one has five times as many random tokens as the other.
 #
 # **Predict:** the second draw is made only for the tokens that the first one did not mask. What is
 # its limit?
@@ -310,12 +314,12 @@ def two_draws_at_first(first, second):
 pairs = torch.rand(50_000, 2, generator=torch.Generator().manual_seed(1)).tolist()
 fates = Counter(two_draws_at_first(*two) for two in pairs)
 for fate in ("masked", "random", "kept"):
-    print(f"{fate:7} {fates[fate] / len(pairs):5.1%}")
+    print(f"{fate:7} {fates[fate] / len(pairs):5.1%} of the chosen tokens")
 assert abs(fates["random"] / len(pairs) - 0.02) < 0.005
 
 # %% [markdown]
-# **The damage:** 80/2/18 instead of 80/10/10. **Mend it.** (Which part of the second draws becomes
-# random, the small or the large ones, is your choice.)
+# **The damage:** 80/2/18 instead of 80/10/10. **Mend it.** (You may choose whether the small or the
+# large second draws become random.)
 
 
 # %%
@@ -336,16 +340,16 @@ checks.fate_of_two_draws(fate_of_two_draws)
 # half.
 
 # %% [markdown]
-# **Published:** huggingface/transformers #32329. **The lesson:** ask of every percentage: of what?
-# (And in #1927 and #2858 of the same project, readers report the *right* 0.5 as a bug.)
+# **Published:** huggingface/transformers #32329. **Remember:** ask of every percentage: of what?
+# (In #1927 and #2858 of the same project, readers report the *correct* 0.5 as a bug.)
 #
-# ### Exhibit 6 · A champion at [PAD]
+# ### Exhibit 6 · Deeper: A champion at [PAD]
 #
-# **Symptom.** Since the last refactoring the loss is splendid: most answers are right with near
+# **Symptom.** After a change of the code the loss is very low: most answers are correct with near
 # certainty. Asked for a missing word, the model answers `[PAD]`.
 #
-# **Predict:** rows of 40 tokens, padded to 128. If every position may be chosen, how many per cent
-# of the labels are `[PAD]`?
+# **Predict:** rows of 40 tokens, padded to 128. If every position may be chosen, what share of the
+# labels is `[PAD]`, in percent?
 
 
 # %%
@@ -361,14 +365,14 @@ short[:, 0], short[:, 39] = tokenizer.cls_token_id, tokenizer.sep_token_id
 draw = torch.rand(short.shape, generator=torch.Generator().manual_seed(3))
 asked = short[anything_goes(short, tokenizer.special_ids) & (draw < 0.15)]
 padding = (asked == tokenizer.pad_token_id).float().mean().item()
-print(f"{padding:.1%} of {len(asked):,} labels are [PAD]: who always says so is right so often")
+print(f"{padding:.1%} of {len(asked):,} labels are [PAD], the accuracy of always saying [PAD]")
 assert 0.66 < padding < 0.71
 special = torch.isin(asked, torch.tensor(sorted(tokenizer.special_ids))).float().mean()
 assert special > padding  # [CLS] and [SEP], too
 
 # %% [markdown]
-# **The damage:** two thirds of the exam are the same, trivial question. **Mend it:** who may be
-# chosen? (`ids` is a tensor [B, S], `special_ids` a set.)
+# **The damage:** two thirds of the labels are the same and trivial. **Mend it:** which tokens may
+# be chosen? (`ids` is a tensor [B, S], `special_ids` a set.)
 
 
 # %%
@@ -387,16 +391,16 @@ checks.may_be_chosen(may_be_chosen)
 # leaves `[CLS]` and `[SEP]`, which were masked in other programs (transformers #1307).
 
 # %% [markdown]
-# **Published:** huggingface/transformers #11155. **The lesson:** test what must *never* be asked:
-# no label is a special id.
+# **Published:** huggingface/transformers #11155. **Remember:** test what must *never* be asked: no
+# label is a special id.
 #
-# ### Exhibit 7 · A word that is no word
+# ### Exhibit 7 · Deeper: A word that is no word
 #
-# **Symptom.** In a tutorial's training batches, a sentence now and then ends in its middle: there
-# is a `[SEP]` that nobody put there.
+# **Symptom.** In a tutorial's training batches, a sentence sometimes has a `[SEP]` in its middle
+# that nobody put there.
 #
-# **Predict:** a vocabulary of 33 entries, four of them special. How many per cent of the "random
-# words" are no words?
+# **Predict:** a vocabulary of 33 entries, four of them special. What share of the "random words" is
+# no word, in percent?
 
 
 # %%
@@ -406,19 +410,19 @@ def any_id(count, vocab_size, special_ids, generator):  # noqa: ARG001
 
 # %% tags=["nbval-check-output"]
 drawn = any_id(100_000, 33, {0, 1, 2, 3}, torch.Generator().manual_seed(4))
-print(f"small vocabulary: {(drawn < 4).float().mean():.1%} special")
+print(f"small vocabulary: {(drawn < 4).float().mean():.1%} of the draws are special tokens")
 useless = [t for t in tokenizer.tokens if t in SPECIAL_TOKENS or t.startswith("[unused")]
 drawn = any_id(100_000, len(tokenizer), set(), torch.Generator().manual_seed(4))
 of_bert = torch.isin(drawn, torch.tensor([tokenizer.vocab[t] for t in useless])).float().mean()
-print(f"BERT's vocabulary: {of_bert:.1%} special or [unused…]")
+print(f"BERT's vocabulary: {of_bert:.1%} of the draws are special or [unused…]")
 assert abs(of_bert - len(useless) / len(tokenizer)) < 0.002
 assert abs(4 / 33 - 0.121) < 0.001
 
 # %% [markdown]
-# **The damage** is large for a toy and small for BERT. Honesty demands to say: Google's own program
-# draws from the whole vocabulary, too. Who changes it deviates from the original. That it helps is
-# plausible, and not measured here. **Mend it:** draw ordinary tokens, each equally likely, a list
-# or a tensor of `count` ids.
+# **The damage** is large for a toy and small for BERT. Google's own program draws from the whole
+# vocabulary, too, so whoever changes it deviates from the original. That it helps is plausible, and
+# not measured here. **Mend it:** draw ordinary tokens, each equally likely, a list or a tensor of
+# `count` ids.
 
 
 # %%
@@ -438,17 +442,17 @@ checks.random_ids(random_ids)
 # (BERT's are 0 and 100 to 103), so a lower limit alone does not mend it.
 
 # %% [markdown]
-# **Published:** graykode/nlp-tutorial #40 and #86. **The lesson:** the inputs of a network are
-# data like any other; look at them, decoded, before you train.
+# **Published:** graykode/nlp-tutorial #40 and #86. **Remember:** look at a network's inputs,
+# decoded, before you train.
 #
 # ## Room 3: pairs
 #
-# ### Exhibit 8 · Random, and true
+# ### Exhibit 8 · Deeper: Random, and true
 #
-# **Symptom.** Next-sentence accuracy will not go above 90 %, whatever the model's size. The corpus
-# of the first experiment has five lines.
+# **Symptom.** The accuracy of next sentence prediction does not rise above 90 %, whatever the
+# model's size. The corpus of this experiment has five lines.
 #
-# **Predict:** how high can it go? And with a hundred lines?
+# **Predict:** how high can it be? And with a hundred lines?
 
 
 # %%
@@ -464,12 +468,14 @@ rng = random.Random(5)
 for lines in (5, 20, 100):
     truly_next = sum(any_sentence(2, lines, rng) == 2 for _ in range(50_000)) / 50_000
     ceiling = 1 - truly_next / 2  # half of the pairs are called random
-    print(f"{lines:3} lines: {truly_next:5.1%} of the 'random' ones follow; at best {ceiling:.1%}")
+    print(
+        f"{lines:3} lines: {truly_next:5.1%} of 'random' ones follow; best accuracy {ceiling:.1%}"
+    )
     assert abs(truly_next - 1 / lines) < 0.01
 
 # %% [markdown]
-# **The damage:** some pairs carry both labels, and no model can be right about both. **Mend it:**
-# each of the others equally likely, and all of the randomness from `rng`.
+# **The damage:** some pairs carry both labels, and no model can be correct for both. **Mend it:**
+# each of the other sentences equally likely, and all of the randomness from `rng`.
 
 
 # %%
@@ -485,12 +491,12 @@ def other_sentence(follows, count, rng):
 checks.other_sentence(other_sentence)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* "random" included the true one. Drawing from one sentence fewer and stepping
-# over the forbidden one needs no loop and keeps all others equally likely.
+# *What was wrong:* "random" included the true one. Drawing from one number fewer and stepping over
+# the forbidden one needs no loop and keeps all others equally likely.
 
 # %% [markdown]
 # **Published:** codertimo/BERT-pytorch #110; NVIDIA/DeepLearningExamples #421 saw the same with a
-# corpus of one document. **The lesson:** no example may occur with both labels. Assert it.
+# corpus of one document. **Remember:** no example may occur with both labels. Assert it.
 #
 # ### Exhibit 9 · The lower, the better
 #
@@ -544,19 +550,19 @@ def probability_of_next(logits):
 checks.probability_of_next(probability_of_next)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* one expects 1 to mean "yes". In BERT 1 means "is random", for no better reason
-# than that its author began that way, as he wrote.
+# *What was wrong:* one expects 1 to mean "yes". In BERT 1 means "is random", only because its
+# author began that way, as he wrote.
 
 # %% [markdown]
 # **Published:** the question in google-research/bert #125 and huggingface/transformers #836; code
 # that reads the other column in osainz59/Ask2Transformers #5 (whether it changed published numbers
-# is open). **The lesson:** a constant with a name (`IS_NEXT = 0`) is cheaper than a discussion.
-# *Far below* chance, on many examples, first makes one suspect: right, but reversed.
+# is open). **Remember:** a constant with a name (`IS_NEXT = 0`) avoids this. An accuracy *far
+# below* chance, on many examples, suggests that the labels are reversed.
 #
-# ### Exhibit 10 · One sentence, one document
+# ### Exhibit 10 · Deeper: One sentence, one document
 #
-# **Symptom.** Next-sentence accuracy is 100 % after a minute. The file has one sentence a line,
-# neatly separated by blank lines.
+# **Symptom.** The accuracy of next sentence prediction is 100 % after a minute. The file has one
+# sentence a line, separated by blank lines.
 #
 # **Predict:** to BERT's program a blank line ends a *document*. How many true next sentences are
 # there?
@@ -582,8 +588,8 @@ for name, text in {"blank lines": neat_text(sentences), "documents": as_it_shoul
 assert set(labels_of(neat_text(sentences), rng)) == {1}
 
 # %% [markdown]
-# **The damage:** there is one label, and a constant is always right. **Mend it:** one sentence a
-# line, and a blank line between two documents (but none at the end).
+# **The damage:** all labels are the same, so a constant answer is always correct. **Mend it:** one
+# sentence a line, and a blank line between two documents (but none at the end).
 
 
 # %%
@@ -598,18 +604,19 @@ def corpus_text(documents):
 checks.corpus_text(corpus_text)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* nothing in the program; the file said something else than its author meant.
+# *What was wrong:* nothing in the program; the file's form had another meaning than its author
+# thought.
 
 # %% [markdown]
-# **Published:** google-research/bert #125. **The lesson:** an accuracy of 100 % is a reason to
-# worry. Look at the mean of the labels first.
+# **Published:** google-research/bert #125. **Remember:** an accuracy of 100 % is suspicious. Look
+# at the mean of the labels first.
 #
 # ## Room 4: the model
 #
-# ### Exhibit 11 · Nearly LayerNorm
+# ### Exhibit 11 · Deeper: Nearly LayerNorm
 #
-# **Symptom.** A model written from a well-known page trains well. With the *published* weights it
-# is near the original, but never nearer than the second or third digit.
+# **Symptom.** A model written from a well-known page trains well. With the *published* weights its
+# outputs agree with the original only to the second or third digit.
 #
 # **Predict:** `std()` divides by H - 1. How much does that change for H = 4? For H = 384?
 
@@ -623,7 +630,7 @@ def nearly_layer_norm(x, weight, bias, eps):
 # %% tags=["nbval-check-output"]
 one = torch.tensor([[1.0, 0, 0, 0]])
 ones, zeros = torch.ones(4), torch.zeros(4)
-print(f"nearly {nearly_layer_norm(one, ones, zeros, 1e-12)[0, 0]:.4f}, "
+print(f"first number: nearly {nearly_layer_norm(one, ones, zeros, 1e-12)[0, 0]:.4f}, "
       f"LayerNorm {F.layer_norm(one, [4])[0, 0]:.4f}")  # fmt: skip
 encoding = bertedu.collate([bert.encode("My dog is cute.", "He likes playing.")])
 norms = [part for part in bert.model.bert.modules() if isinstance(part, nn.LayerNorm)]
@@ -637,13 +644,14 @@ for norm in norms:
 
 # %% tags=["nbval-check-output"]
 gap = (nearly - right).abs().max().item()
-print(f"{len(norms)} LayerNorms, largest difference of the last states above 0.001: {gap > 1e-3}")
+more = "more" if gap > 1e-3 else "less"
+print(f"{len(norms)} LayerNorms: the last states differ by {more} than 0.001")
 assert gap > 1e-3
 assert math.isclose(math.sqrt(383 / 384), 0.9987, abs_tol=1e-4)
 
 # %% [markdown]
-# **The damage:** none for a model that was *trained* so, a difference a hundred times over the bar
-# of lesson 06 for one that was not. **Mend it.**
+# **The damage:** none for a model that was *trained* so. For one that was not, the difference is a
+# hundred times the tolerance of lesson 06. **Mend it.**
 
 
 # %%
@@ -665,13 +673,13 @@ checks.bert_layer_norm(bert_layer_norm)
 
 # %% [markdown]
 # **Published:** harvardnlp/annotated-transformer #122, and from there in codertimo/BERT-pytorch
-# #30. **The lesson:** compare each part with a reference on random input, not only the whole by
-# its score.
+# #30. **Remember:** compare each part with a reference on random input, not only the whole by its
+# score.
 #
-# ### Exhibit 12 · One text instead of two
+# ### Exhibit 12 · Deeper: One text instead of two
 #
-# **Symptom.** Features are extracted for pairs of sentences. They look fine. They are not those of
-# the original.
+# **Symptom.** Features are extracted for pairs of sentences. They look plausible, but they are not
+# those of the original.
 #
 # **Predict:** what does the model see of a pair when every segment id is 0?
 
@@ -695,8 +703,8 @@ assert (states[0] - states[1]).abs().max() > 0.1
 assert changed.max() > 0.05
 
 # %% [markdown]
-# **The damage:** `[SEP]` still stands between the two, and yet the model judges many pairs anew:
-# it has always seen ones behind the first `[SEP]`. **Mend it.**
+# **The damage:** `[SEP]` still stands between the two, and yet the model judges many pairs
+# differently: in training it always saw ones behind the first `[SEP]`. **Mend it.**
 
 
 # %%
@@ -711,17 +719,18 @@ def token_types(a, b):
 checks.token_types(token_types)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* the segment ids have a default, zeros, and whoever forgets them is not told.
+# *What was wrong:* the segment ids have a default, zeros, and no message tells whoever forgets
+# them.
 
 # %% [markdown]
 # **Published:** huggingface/transformers #263; the opposite, ones for a *single* text, in
-# john-hewitt/structural-probes #13. **The lesson:** defaults hide omissions. Test: the number of
-# ones is the length of B plus one.
+# john-hewitt/structural-probes #13. **Remember:** a default hides that something was forgotten.
+# Test: the number of ones is the length of B plus one.
 #
-# ### Exhibit 13 · Five hundred and ten words
+# ### Exhibit 13 · Deeper: Five hundred and ten words
 #
-# **Symptom.** A careful author cuts every text to 510 words, leaving room for `[CLS]` and `[SEP]`.
-# Most texts work. Some stop with an index error deep in the model.
+# **Symptom.** An author cuts every text to 510 words, leaving room for `[CLS]` and `[SEP]`. Most
+# texts work. Some stop with an index error deep in the model.
 #
 # **Predict:** 510 words are how many tokens?
 
@@ -743,8 +752,8 @@ except (IndexError, RuntimeError) as error:
 assert len(ids) > positions.num_embeddings == 512
 
 # %% [markdown]
-# **The damage:** at best a crash (on some devices, an error long after the fact). **Mend it:**
-# count tokens, keep as many as fit, and mind how the row ends. (`limit` is 2 or more.)
+# **The damage:** at best a crash (on some devices, an error much later). **Mend it:** count tokens,
+# keep as many as fit, and mind how the row ends. (`limit` is 2 or more.)
 
 
 # %%
@@ -764,11 +773,11 @@ checks.shortened(shortened)
 
 # %% [markdown]
 # **Published:** texts of more than 512 tokens broke alexandrainst/danlp #54 and
-# huggingface/transformers #5611. **The lesson:** test at the border: 511, 512 and 513 tokens.
+# huggingface/transformers #5611. **Remember:** test at the border: 511, 512 and 513 tokens.
 #
 # ### Exhibit 14 · Looking at nothing
 #
-# **Symptom.** The code compiles, trains, and predicts the most frequent class.
+# **Symptom.** The code runs, trains, and predicts the most frequent class.
 #
 # **Predict:** in `attention_mask`, 1 means "a real token". What do the scores of real tokens
 # become?
@@ -795,9 +804,9 @@ assert on_padding["on the keys"].max() < 1e-6
 assert on_padding["on the queries"].mean() > 0.1
 
 # %% [markdown]
-# **The damage:** with the sign turned round, *all* attention goes to padding. The second line is a
-# sibling from another repository, which lesson 06 has met: the mask lies on the wrong axis. **Mend
-# it.**
+# **The damage:** with the wrong sign, *all* attention goes to padding. The second line is a similar
+# mistake from another repository, which lesson 06 has shown: the mask lies on the wrong axis.
+# **Mend it.**
 
 
 # %%
@@ -812,18 +821,18 @@ def additive_mask(attention_mask):
 checks.additive_mask(additive_mask)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* a mask says "real" in one place and "hide" in another; one of the two had to be
-# turned round.
+# *What was wrong:* a mask says "real" in one place and "hide" in another. One of the two had to be
+# reversed.
 
 # %% [markdown]
 # **Published:** nyu-mll/jiant, pull request #465 ("Critical bug"); the wrong axis in
-# hyunwoongko/transformer, pull request #40. **The lesson:** put random numbers behind the padding.
-# If any real token's state changes, the mask leaks.
+# hyunwoongko/transformer, pull request #40. **Remember:** put random numbers behind the padding. If
+# any real token's state changes, the mask is wrong.
 #
-# ### Exhibit 15 · A wall behind the door
+# ### Exhibit 15 · Deeper: A wall behind the door
 #
-# **Symptom.** Padding gets exactly zero attention. Still, the same sentence has shorter vectors
-# the more padding stands beside it.
+# **Symptom.** Padding gets exactly zero attention. Still, the same sentence has shorter vectors the
+# more padding stands beside it.
 #
 # **Predict:** what is the sum of a row, if some of its shares are set to 0 afterwards?
 
@@ -836,7 +845,7 @@ def shares_at_first(scores, mask):
 # %% tags=["nbval-check-output"]
 mask = torch.arange(8) < 4
 sums = shares_at_first(scores[0], mask).sum(-1)
-print(f"the rows sum to {sums.min():.2f} up to {sums.max():.2f}")
+print(f"the rows' sums are {sums.min():.2f} to {sums.max():.2f}; each should be 1")
 assert sums.max() < 1
 
 # %% [markdown]
@@ -860,13 +869,13 @@ checks.attention_shares(attention_shares)
 # right, too: the check accepts it. Room 8 returns to this.)
 
 # %% [markdown]
-# **Published:** huggingface/pytorch-image-models, pull request #2236. **The lesson:** after every
+# **Published:** huggingface/pytorch-image-models, pull request #2236. **Remember:** after every
 # softmax, assert that rows sum to 1.
 #
-# ### Exhibit 16 · Born anew at every call
+# ### Exhibit 16 · Deeper: Born anew at every call
 #
-# **Symptom.** A tutorial's BERT, in evaluation mode, gives another output at each call for the
-# same input. And its saved weights take less room than they should.
+# **Symptom.** A tutorial's BERT, in evaluation mode, gives another output at each call for the same
+# input. And its saved weights take less space than they should.
 #
 # **Predict:** how many parameters does the class below have?
 
@@ -887,14 +896,14 @@ torch.manual_seed(8)
 newborn = NewbornOutput(64).eval()
 context, states = torch.randn(2, 3, 64)
 first, second = newborn(context, states), newborn(context, states)
-print(f"two calls differ by up to {(first - second).abs().max():.2f}")
+print(f"the outputs of two calls differ by up to {(first - second).abs().max():.2f}")
 print(sum(p.numel() for p in newborn.parameters()), "parameters instead of", 64 * 64 + 3 * 64)
 assert not torch.allclose(first, second, atol=0.1)
 assert 768 * 768 + 3 * 768 == 592_128  # in a layer of BERT-base
 
 # %% [markdown]
-# **The damage:** in BERT-base these would be 12 × 592,128 numbers that are never trained, and the
-# rest must learn to live with noise. **Mend it.**
+# **The damage:** in BERT-base these would be 12 × 592,128 numbers that are never trained, and
+# random noise for all other layers. **Mend it.**
 
 
 # %%
@@ -920,17 +929,17 @@ checks.attention_output(AttentionOutput)
 # that `__init__` made and `self` holds.
 
 # %% [markdown]
-# **Published:** graykode/nlp-tutorial #29 and #55. **The lesson:** two tests find this in a
-# second: two calls are equal; the number of parameters is the one of the formula.
+# **Published:** graykode/nlp-tutorial #29 and #55. **Remember:** two tests find this in a second:
+# two calls are equal; the number of parameters is that of the formula.
 #
 # ## Room 5: losses
 #
 # ### Exhibit 17 · A mask that does nothing
 #
-# **Symptom.** Rows have room for ten guesses; most need fewer, and the empty slots have the weight
-# 0. A reader sets *all* weights to 1, and the loss does not move by a hair.
+# **Symptom.** Rows have room for ten guesses. Most need fewer, and the empty slots have the weight
+# 0. A reader sets *all* weights to 1, and the loss does not change.
 #
-# **Predict:** one number times a mask, summed, divided by the mask's sum: what comes out?
+# **Predict:** one number times a mask, summed, divided by the mask's sum: what is the result?
 
 
 # %%
@@ -948,13 +957,15 @@ logits[..., 0] += 15 * (1 - weights)  # [PAD] is an easy guess where nothing is 
 masked = loss_at_first(logits, labels, weights)
 unmasked = loss_at_first(logits, labels, torch.ones(64, 10))
 print(
-    f"{weights.mean():.1%} of the slots are real; loss {masked:.2f}, all weights 1: {unmasked:.2f}"
+    f"{weights.mean():.1%} of the slots are real; loss {masked:.2f} nats, "
+    f"with all weights 1: {unmasked:.2f} nats"
 )
 assert torch.isclose(masked, unmasked)
 
 # %% [markdown]
-# **The damage:** the empty slots are trained on and make the loss look small. What is the loss of
-# the slots that count? **Mend it:** one number. (Every row has at least one such slot.)
+# **The damage:** the model is trained on the empty slots, and they make the loss look small. What
+# is the loss of the slots that count? **Mend it:** one number. (Every row has at least one such
+# slot.)
 
 
 # %%
@@ -970,7 +981,7 @@ def real_slot_loss(logits, labels, weights):
 checks.real_slot_loss(real_slot_loss)
 
 # %% tags=["solution", "nbval-check-output"]
-print(f"{real_slot_loss(logits, labels, weights):.2f} instead of {masked:.2f}")
+print(f"{real_slot_loss(logits, labels, weights):.2f} nats instead of {masked:.2f} nats")
 assert real_slot_loss(logits, labels, weights) > 1.2 * masked
 
 # %% [markdown] tags=["solution"]
@@ -979,13 +990,13 @@ assert real_slot_loss(logits, labels, weights) > 1.2 * masked
 
 # %% [markdown]
 # **Published:** d2l-ai/d2l-en #2582. In dhlee347/pytorchic-bert #24 the weights are used and the
-# sum is divided by all slots. **The lesson:** change a logit that must not count; the loss must
-# not move.
+# sum is divided by all slots. **Remember:** change a logit that must not count; the loss must not
+# move.
 #
 # ### Exhibit 18 · A low loss at fifty per cent
 #
 # **Symptom.** "My loss of next sentence is very low, but the acc … is always near 50%", a reader
-# writes. Each number is computed rightly, but not over the same pairs.
+# writes. Each number is computed correctly, but not over the same pairs.
 #
 # **Predict:** the same loss object serves the words, where label 0 is padding, and the pairs. What
 # does label 0 mean there?
@@ -1012,7 +1023,7 @@ def train_a_head(loss_of, steps=300):
 torch.manual_seed(10)
 runs = {"at first": train_a_head(pair_loss_at_first), "both classes": train_a_head(F.cross_entropy)}
 for name, history in runs.items():
-    print(f"{name:13} loss {history[-1][0]:.3f}, accuracy {history[-1][1]:.1%}")
+    print(f"{name:13} loss {history[-1][0]:.3f} nats, accuracy {history[-1][1]:.1%}")
 assert runs["at first"][-1][0] < runs["both classes"][-1][0]  # the lower loss ...
 assert runs["at first"][-1][1] < 0.6 < runs["both classes"][-1][1]  # ... the worse model
 
@@ -1029,7 +1040,8 @@ right_axes.legend(loc="center right")
 figure
 
 # %% [markdown]
-# **The damage:** pairs of class 0 do not count; a head that always says 1 is perfect. **Mend it.**
+# **The damage:** pairs of class 0 do not count, so a head that always says 1 has a loss near 0.
+# **Mend it.**
 
 
 # %%
@@ -1048,13 +1060,14 @@ checks.next_sentence_loss(next_sentence_loss)
 # be 0/0: nan.)
 
 # %% [markdown]
-# **Published:** codertimo/BERT-pytorch #32, #49 and #98. **The lesson:** look at loss *and*
-# accuracy: of the same pairs, a loss near 0 and an accuracy near chance cannot both be true. Test:
-# a batch of one class alone has a finite, positive loss.
+# **Published:** codertimo/BERT-pytorch #32, #49 and #98. **Remember:** look at loss *and* accuracy:
+# of the same pairs, a loss near 0 and an accuracy near chance cannot both be true. Test: a batch of
+# one class alone has a finite, positive loss.
 #
-# ### Exhibit 19 · A floor under the loss
+# ### Exhibit 19 · Deeper: A floor under the loss
 #
-# **Symptom.** A classifier with three classes is right nearly always, and its loss stops at 0.55.
+# **Symptom.** A classifier with three classes has an accuracy near 100 %, and its loss stops at
+# 0.55.
 #
 # **Predict:** `cross_entropy` contains a softmax. What is the smallest loss, if the model's output
 # is already a probability, at most 1?
@@ -1071,12 +1084,15 @@ for C in (2, 3, 4, len(tokenizer)):
     perfect[0, 0] = 20.0  # certain, and right
     label = torch.tensor([0])
     once, again = (F.cross_entropy(x, label) for x in (perfect, perfect.softmax(-1)))
-    print(f"{C:6,} classes: {once:.2f} with logits, {again:.3f} with probabilities")
+    print(f"{C:6,} classes: loss {once:.2f} nats with logits, {again:.3f} with probabilities")
     assert math.isclose(again, math.log(math.e + C - 1) - 1, abs_tol=1e-4)
 
 # %% [markdown]
-# **The damage:** the gradients are small and never stop pushing, while accuracy, which only needs
-# the largest number, looks healthy. **Mend it:** what should a classifier hand over?
+# **The damage:** the loss never comes near 0 and training goes on pushing, while the accuracy,
+# which needs only the largest number, looks good. **Mend it:** return the raw **logits**, that is,
+# the output of the dense layer. (The check compares what `cross_entropy` makes of your answer, for
+# every class. So a number that is added to all logits of one text does not count: `logits + 7`
+# passes, and so does `log_softmax(logits)`, which adds such a number.)
 
 
 # %%
@@ -1096,15 +1112,15 @@ checks.classifier_logits(classifier_logits)
 
 # %% [markdown]
 # **Published:** lansinuote/Huggingface_Toturials #6, and ariecattan/SciCo #2, where the floor of
-# 0.74 is worked out. **The lesson:** know the smallest and the blind loss (ln C) of your task, and
-# check that a perfect answer reaches the first.
+# 0.74 is worked out. **Remember:** know the smallest loss of your task and the loss of a blind
+# guess (ln C), and check that a perfect answer reaches the first.
 #
 # ## Room 6: fine-tuning
 #
-# ### Exhibit 20 · Nobody is spared
+# ### Exhibit 20 · Deeper: Nobody is spared
 #
-# **Symptom.** The optimiser has two groups, with weight decay and without. Nobody ever looked at
-# how many parameters are in the second.
+# **Symptom.** The optimiser has two groups, with weight decay and without. Nobody has counted the
+# parameters of the second.
 #
 # **Predict:** is `"…output.LayerNorm.weight"` in the list `["bias", "LayerNorm"]`?
 
@@ -1122,7 +1138,7 @@ assert spared == []
 assert abs((1 - 1e-4 * 0.01) ** 10_000 - 0.99) < 1e-4  # what is left after 10,000 steps
 
 # %% [markdown]
-# **The damage:** biases and LayerNorm gains are pulled towards 0 as well, in every step by the
+# **The damage:** biases and LayerNorm weights are pulled towards 0 as well, in every step by the
 # learning rate times the decay: after 10,000 steps of 1e-4 with a decay of 0.01, by 1 %. **Mend
 # it:** each name once, in any order.
 
@@ -1139,7 +1155,8 @@ def without_decay(names, parts):
 checks.without_decay(without_decay)
 
 # %% tags=["solution", "nbval-check-output"]
-print(len(without_decay(names, ["bias", "LayerNorm"])), "of", len(names))
+number = len(without_decay(names, ["bias", "LayerNorm"]))
+print(f"{number} of {len(names)} parameters are spared the decay")
 L = bert.config.num_hidden_layers
 assert len(without_decay(names, ["bias", "LayerNorm"])) == L * (6 + 4) + 2 + 1
 
@@ -1149,10 +1166,10 @@ assert len(without_decay(names, ["bias", "LayerNorm"])) == L * (6 + 4) + 2 + 1
 # the embeddings, one bias in the pooler.
 
 # %% [markdown]
-# **Published:** huggingface/transformers #33, mended in November 2018; the line lives on in
-# copies. **The lesson:** a group, a filter, a mask: print how many are in it.
+# **Published:** huggingface/transformers #33, mended in November 2018; copies still have the line.
+# **Remember:** a group, a filter, a mask: print how many are in it.
 #
-# ### Exhibit 21 · The dice keep rolling
+# ### Exhibit 21 · Deeper: The dice keep rolling
 #
 # **Symptom.** Two evaluations of one model on one file give two results. "I used `no_grad`", the
 # author says.
@@ -1176,14 +1193,14 @@ for part in encoder.modules():
 first, second = states_at_first(encoder, ids), states_at_first(encoder, ids)
 encoder.eval()
 alike = F.cosine_similarity(first, second, dim=-1)
-print(f"the same tokens twice: cosine {alike.min():.2f} to {alike.max():.2f}, should be 1")
+print(f"the same tokens twice: cosines {alike.min():.2f} to {alike.max():.2f}; each should be 1")
 assert alike.max() < 0.9999
 
 # %% [markdown]
-# **The damage:** noise in every number, and a wrong conclusion wherever two vectors are compared.
-# A course's page (d2l-ai/d2l-en, `bert-pretraining.md`; this is our own reading, not a report)
-# compares a word's vectors in two sentences with dropout on; the *same* sentence twice would
-# differ as well. **Mend it**, so that training can go on afterwards as before. (`model(ids)` or its
+# **The damage:** noise in every number, and a wrong conclusion wherever two vectors are compared. A
+# course's page (d2l-ai/d2l-en, `bert-pretraining.md`; this is our own reading, not a report)
+# compares a word's vectors in two sentences with dropout on; the *same* sentence twice would differ
+# as well. **Mend it**, so that training can go on afterwards as before. (`model(ids)` or its
 # `last_hidden_state`: the check's model gives both.)
 
 
@@ -1208,13 +1225,14 @@ checks.sentence_states(sentence_states)
 # memory.
 
 # %% [markdown]
-# **Published:** huggingface/transformers #432 and many after it; codertimo/BERT-pytorch #92
-# believes in `no_grad`. **The lesson:** evaluate twice. Equal, or something still rolls dice.
+# **Published:** huggingface/transformers #432 and many after it; in codertimo/BERT-pytorch #92 it
+# is claimed that `no_grad` is enough. **Remember:** evaluate twice. If the results differ,
+# something is still random.
 #
-# ### Exhibit 22 · Two persons, nine persons
+# ### Exhibit 22 · Deeper: Two persons, nine persons
 #
-# **Symptom.** A tagger for names is good on familiar ones and scores terribly on rare ones, where
-# it finds *too many*.
+# **Symptom.** A tagger for names is good on familiar names and bad on rare ones, where it finds
+# *too many*.
 #
 # **Predict:** a rare name splits into several pieces. Which label does each get?
 
@@ -1236,8 +1254,8 @@ print(word_labels.count(B_PERSON), "persons became", given.count(B_PERSON))
 assert given.count(B_PERSON) > word_labels.count(B_PERSON)
 
 # %% [markdown]
-# **The damage:** B means "a name *begins* here", so that each piece is a person. **Mend it:** one
-# question a word, at its first piece; -100 everywhere else.
+# **The damage:** B means "a name *begins* here", so each piece is a person. **Mend it:** one label
+# for each word, at its first piece; -100 everywhere else.
 
 
 # %%
@@ -1260,13 +1278,13 @@ checks.piece_labels(piece_labels)
 
 # %% [markdown]
 # **Published:** chanzuckerberg/software-mention-extraction #2; labels that stand at the wrong
-# tokens in google-research/bert #560 and #646. **The lesson:** count the entities before and after
+# tokens in google-research/bert #560 and #646. **Remember:** count the entities before and after
 # tokenising.
 #
 # ### Exhibit 23 · The company one keeps
 #
-# **Symptom.** A sentence has one vector when it is alone and another one when it shares a batch
-# with a long neighbour. The attention mask is right.
+# **Symptom.** A sentence has one vector when it is alone, and another when it shares a batch with a
+# long sentence. The attention mask is correct.
 #
 # **Predict:** which vectors go into `states.mean(dim=1)`?
 
@@ -1286,7 +1304,7 @@ with torch.inference_mode():
         vectors.append(vector_at_first(states, ids != 0))
 cosines = F.cosine_similarity(torch.cat(vectors), vectors[0]).tolist()
 for S, cosine in zip(lengths, cosines, strict=True):
-    print(f"padded to {S:3}: {cosine:.2f}")
+    print(f"padded to {S:3} tokens: cosine {cosine:.2f} to the sentence alone")
 assert cosines[0] > 0.9999
 assert cosines[-1] < 0.98
 
@@ -1295,12 +1313,11 @@ figure, axes = plt.subplots(figsize=(7.5, 2.4))
 plt.close(figure)
 axes.plot(lengths, cosines, "o-")
 axes.set(xlabel="tokens of the row, padding included", ylabel="cosine", ylim=(0, 1.05))
-axes.set_title("One sentence, padded more and more: how near to itself alone")
+axes.set_title("One sentence, padded more and more, beside itself alone")
 figure
 
 # %% [markdown]
-# **The damage:** a search engine that finds a sentence on Monday and not on Tuesday, in other
-# company. **Mend it.**
+# **The damage:** a search engine may find a sentence in one batch and not in another. **Mend it.**
 
 
 # %%
@@ -1320,13 +1337,13 @@ checks.mean_vector(mean_vector)
 # states of their own, and the mean took them in.
 
 # %% [markdown]
-# **Published:** huggingface/transformers #17463, autoliuweijie/BERT-whitening-pytorch #13. **The
-# lesson:** every step that looks across tokens needs the mask. Test: alone and in a batch, the
+# **Published:** huggingface/transformers #17463, autoliuweijie/BERT-whitening-pytorch #13.
+# **Remember:** every step that looks across tokens needs the mask. Test: alone and in a batch, the
 # same.
 #
 # ## Room 7: answers
 #
-# ### Exhibit 24 · Surer than sure
+# ### Exhibit 24 · Deeper: Surer than sure
 #
 # **Symptom.** A program for questions shows how sure it is of its answer: 8.5.
 #
@@ -1341,17 +1358,16 @@ def score_at_first(start_logits, end_logits, start, end):
 # %% tags=["nbval-check-output"]
 start_logits, end_logits = torch.tensor([[1.0, 4.5, 0.5, 0.0], [0.0, 1.0, 4.0, 0.5]])
 p_start, p_end = start_logits.softmax(-1), end_logits.softmax(-1)
-print(f"shown: {score_at_first(start_logits, end_logits, 1, 2):.1f}")
-print(f"first repair, the mean: {(p_start[1] + p_end[2]) / 2:.3f}")
+print(f"the program shows {score_at_first(start_logits, end_logits, 1, 2):.1f}")
+print(f"the first repair shows the mean, {(p_start[1] + p_end[2]) / 2:.3f}")
 every_mean = (p_start[:, None] + p_end[None, :]) / 2
-print(f"the means of all pairs together: {every_mean.sum():.1f}")
+print(f"the means of all pairs sum to {every_mean.sum():.1f}; probabilities sum to 1")
 assert every_mean.sum() > 1.5
 
 # %% [markdown]
-# **The damage:** a number that nobody can read. The first repair, the mean of two probabilities,
-# looks like a probability and is none: over all answers it does not sum to 1. **Mend it.** (Whether
-# start and end are drawn one without the other, from all positions, or together, from all legal
-# spans, is your choice.)
+# **The damage:** nobody can read this number. The first repair, the mean of two probabilities,
+# looks like a probability and is none: over all answers it does not sum to 1. **Mend it.** (You may
+# draw start and end separately, from all positions, or together, from all legal spans.)
 
 
 # %%
@@ -1366,18 +1382,18 @@ def span_probability(start_logits, end_logits, start, end):
 checks.span_probability(span_probability)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* a score was called a probability, and then averaged. Both ends must be right,
-# so the probabilities are multiplied, as the reviewer of the repair pointed out.
+# *What was wrong:* a score was called a probability, and then averaged. Both ends must be correct,
+# so the probabilities are multiplied, as the reviewer of the repair wrote.
 
 # %% [markdown]
-# **Published:** allenai/allennlp #4465 and its repair, allennlp-models pull request #244. **The
-# lesson:** whatever you call a probability: sum it over everything that can happen.
+# **Published:** allenai/allennlp #4465 and its repair, allennlp-models pull request #244.
+# **Remember:** whatever you call a probability: sum it over everything that can happen.
 #
-# ### Exhibit 25 · Ends before it begins
+# ### Exhibit 25 · Deeper: Ends before it begins
 #
 # **Symptom.** For some questions a tutorial prints an empty answer.
 #
-# **Predict:** start and end are chosen one without the other. What can happen?
+# **Predict:** start and end are chosen separately. What can happen?
 
 
 # %%
@@ -1394,15 +1410,15 @@ for _ in range(1_000):
     backwards += end < start
     in_question += start < 4
 print(
-    f"of 1,000 untrained answers {backwards} end before they begin; {in_question} start too early"
+    f"of 1,000 untrained answers {backwards} end before they begin; "
+    f"{in_question} start in the question"
 )
 assert backwards > 300
 assert in_question > 200
 
 # %% [markdown]
-# (A trained model may do so less often.) **The damage:** `tokens[5:3]`
-# is empty, and Python does not complain. **Mend it**, and beware of the repair that forbids
-# answers of one token.
+# (A trained model may do so less often.) **The damage:** `tokens[5:3]` is empty, and Python does
+# not complain. **Mend it**, but still allow answers of one token.
 
 
 # %%
@@ -1421,20 +1437,20 @@ def best_span(start_logits, end_logits, context):
 checks.best_span(best_span)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* two choices that belong together were made apart. `triu()` keeps the diagonal,
-# where start and end are one token; `triu(1)`, proposed in a course, would throw it away.
+# *What was wrong:* two choices that belong together were made separately. `triu()` keeps the
+# diagonal, where start and end are one token; `triu(1)`, proposed in a course, would throw it away.
 
 # %% [markdown]
 # **Published:** meta-pytorch/captum #684, huggingface/transformers #12254; the repair that breaks
-# answers of one token in huggingface/course, pull request #613. **The lesson:** an answer is never
+# answers of one token in huggingface/course, pull request #613. **Remember:** an answer is never
 # empty, and is a part of the text. Assert both.
 #
-# ### Exhibit 26 · One no silences all
+# ### Exhibit 26 · Deeper: One no silences all
 #
 # **Symptom.** The longer the text, the more often the program says "no answer".
 #
-# **Predict:** a long text is read in windows, and every window says how sure it is that it holds
-# *no* answer. Which of these numbers counts?
+# **Predict:** a long text is read in windows, and every window has a score for holding *no* answer.
+# Which of these numbers counts?
 
 
 # %%
@@ -1449,13 +1465,13 @@ for number in (1, 2, 4, 8):
         answered_at_first([rng.gauss(2, 2), *(rng.gauss(6, 2) for _ in range(number - 1))], 7.0)
         for _ in range(2_000)
     )
-    print(f"windows: {number}, one with the answer; found in {answered / 2_000:5.1%} of the texts")
+    print(f"{number} windows, one with the answer: found in {answered / 2_000:5.1%} of the texts")
 assert answered / 2_000 < 0.15
 
 # %% [markdown]
 # **The damage** (the scores are invented: windows without the answer are surer of it than the one
-# that has it): each further window is another chance to be overruled. **Mend it.** (No two scores
-# are equal.)
+# that has it): with each further window "no answer" is more likely to win. **Mend it.** (No two
+# scores are equal.)
 
 
 # %%
@@ -1470,21 +1486,20 @@ def has_answer(null_scores, best_span_score):
 checks.has_answer(has_answer)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* a comparison with the wrong sign, so that a variable named after the minimum
-# held the maximum. The text has no answer only if *every* window says so, the least sure one
-# included.
+# *What was wrong:* a comparison with the wrong sign, so a variable named after the minimum held the
+# maximum. The text has no answer only if *every* window says so, also the least sure one.
 
 # %% [markdown]
-# **Published:** huggingface/notebooks #8. **The lesson:** adding text that has nothing to do with
-# the question must not take an answer away.
+# **Published:** huggingface/notebooks #8. **Remember:** adding text that has nothing to do with the
+# question must not take an answer away.
 #
-# ### Exhibit 27 · A hole in the text
+# ### Exhibit 27 · Deeper: A hole in the text
 #
-# **Symptom.** A question whose answer stands in plain sight is never answered, whichever model is
-# used.
+# **Symptom.** One question is never answered, whichever model is used, although its answer stands
+# in the text.
 #
-# **Predict:** windows of 114 tokens, the next one begins 128 tokens later. Which tokens does
-# nobody read?
+# **Predict:** windows of 114 tokens, the next one begins 128 tokens later. Which tokens does nobody
+# read?
 
 
 # %%
@@ -1495,7 +1510,7 @@ def windows_at_first(length, size, stride):
 # %% tags=["nbval-check-output"]
 found = windows_at_first(157, 114, 128)
 read = {token for start, end in found for token in range(start, end)}
-print("windows", *found)
+print("windows, as (start, end):", *found)
 print(157 - len(read), "tokens are in no window")
 for meaning, step in {"step": 128, "overlap": 354 - 128}.items():
     starts = range(0, 1000 - 354 + step, step)
@@ -1503,10 +1518,10 @@ for meaning, step in {"step": 128, "overlap": 354 - 128}.items():
 assert len(read) == 157 - 14
 
 # %% [markdown]
-# **The damage:** a hole, without a word. And one word, *stride*, means a step to some and an
-# overlap to others. **Mend it:** windows that cover everything, each but the last `size` tokens
-# long and sharing `overlap` (less than `size`) tokens with the next. What fits into one window is
-# one window.
+# **The damage:** some tokens are never read. The word *stride* means a step to some and an overlap
+# to others. **Mend it:** windows that cover everything, each but the last `size` tokens long and
+# sharing `overlap` (less than `size`) tokens with the next. What fits into one window is one
+# window.
 
 
 # %%
@@ -1533,21 +1548,21 @@ assert len(read) == 157
 # *What was wrong:* the step was larger than the window.
 
 # %% [markdown]
-# **Published:** huggingface/transformers #2548; the two meanings in #18160 and pull request
-# #22942. **The lesson:** name a number after what it is (step, overlap). Test: the union of all
-# windows is the text.
+# **Published:** huggingface/transformers #2548; the two meanings in #18160 and pull request #22942.
+# **Remember:** name a number after what it is (step, overlap). Test: the union of all windows is
+# the text.
 #
 # ## Room 8: false alarms
 #
-# The last room shows claims about bugs that were wrong. **Predict** for each: right or wrong? Then
-# run the cells; their assertions decide.
+# These claims about bugs were wrong. **Predict** for each: true or false? Then run the cells; their
+# assertions decide.
 #
 # - *"Masking after the softmax is wrong, even if each row is divided by its sum afterwards."*
 #   (abisee/pointer-generator #88; its author takes it back.)
 # - *"Random replacement must have the probability 0.1, not 0.5."* (huggingface/transformers #1927,
 #   #2858; exhibit 5.)
-# - *"`no_grad` is enough for an evaluation."* (codertimo/BERT-pytorch #92; exhibit 21: here a bug
-#   was denied that is one.)
+# - *"`no_grad` is enough for an evaluation."* (codertimo/BERT-pytorch #92; exhibit 21: here
+#   somebody denied a bug that is one.)
 
 # %%
 shown = torch.arange(8) < 5
@@ -1564,49 +1579,121 @@ with torch.no_grad():
     assert not torch.equal(dropout(torch.ones(99)), torch.ones(99))  # it is not enough
 
 # %% [markdown]
-# Why these belong here: whoever reads code to find mistakes finds some that are none, and passes by
-# some that are. A claim about code, too, is worth an assertion.
+# Whoever reads code to find mistakes also reports some that are none, and overlooks others. So a
+# claim about code needs an assertion, too.
 #
 # ## Recap: the guide to the museum
 #
 # | symptom | look first at | the test that finds it |
 # |:--|:--|:--|
 # | the loss falls too well | masks (4, 6), pairs (10), the loss (17, 18) | count what is asked |
-# | an accuracy near 50 %, or far *below* chance | label conventions (9, 18) | turn it round (9) |
+# | an accuracy near 50 %, or far *below* chance | label conventions (9, 18) | reverse it (9) |
 # | the loss stops above 0 | double softmax (19), false negatives (8) | feed a perfect answer |
 # | results change from call to call | dropout (21), layers in `forward` (16) | call twice |
 # | results change with the batch | masks (14, 15), means (23) | alone and in a batch |
 # | near the original, but not equal | LayerNorm (11), segments (12) | compare part by part |
 # | crashes on some inputs only | lengths (13) | 511, 512, 513 |
 # | rare words, other alphabets | pieces (22), offsets (3), vocabulary (1, 2) | slice the original |
-# | long texts fare worse | windows (26, 27), spans (24, 25) | add irrelevant text |
+# | long texts have worse answers | windows (26, 27), spans (24, 25) | add irrelevant text |
 #
-# What nearly all exhibits have in common: **no error message**. What would have found nearly all
-# of them: a test of a few lines, written from what must be *true*, not from what the code does.
+# **The answer:** Nearly all these mistakes give no error message, and a test of a few lines finds
+# them, if it says what must be *true* and not what the code does.
 #
-# Your way through the museum, and through the whole course (kept on this machine only):
+# What you have done in the museum and in the whole course (kept on this machine only):
 
 # %%
 checks.board()
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. Your masked-LM loss falls much faster than in the paper, and there is no error message. What
+# do you do first?**
+#
+# <details class="option"><summary>
+# A. Use a higher learning rate, since training works so well.
+# </summary>
+#
+# **No.** A loss that is too low may mean that the task is too easy.
+#
+# </details>
+#
+# <details class="option"><summary>
+# B. Count the inputs: which tokens are masked, and which labels are counted?
+# </summary>
+#
+# **Yes.** Exhibits 4 and 6 have this symptom. In both, the model was asked almost nothing.
+#
+# </details>
+#
+# <details class="option"><summary>C. Wait until the end of training.</summary>
+#
+# **No.** More training does not repair a wrong task, and costs time.
+#
+# </details>
+#
+# **2. In BERT's next sentence prediction, what does column 1 of the two logits say?**
+#
+# <details class="option"><summary>A. B follows A.</summary>
+#
+# **No.** That is column 0. Whoever reads column 1 gets one minus the accuracy.
+#
+# </details>
+#
+# <details class="option"><summary>B. The pair is in the training text.</summary>
+#
+# **No.** No head of BERT says that.
+#
+# </details>
+#
+# <details class="option"><summary>C. B is random.</summary>
+#
+# **Yes.** The label is 0 for "B follows A" and 1 for "B is random", as in Google's code.
+#
+# </details>
+#
+# **3. A sentence has another vector in a batch with a long sentence than alone. The attention mask
+# is correct. Which step is wrong?**
+#
+# <details class="option"><summary>A. A mean over all positions, padding included.</summary>
+#
+# **Yes.** The padded positions have states of their own. The mean needs the mask, too.
+#
+# </details>
+#
+# <details class="option"><summary>B. The tokenizer.</summary>
+#
+# **No.** The tokens of the sentence are the same in both cases.
+#
+# </details>
+#
+# <details class="option"><summary>C. Dropout, which was left on.</summary>
+#
+# **No.** Then two calls would differ even without a batch. Here it is the length of the batch that
+# matters.
+#
+# </details>
 
 # %% [markdown]
 # ## Exercises
 #
 # ### Predict
 #
-# **1.** Of the twenty-seven exhibits, which would have been found by none of the three:
-# "evaluate twice and compare", "alone and in a batch", "count what is asked"? Name at least five.
+# **1.** Of the twenty-seven exhibits, which would have been found by none of these three: "evaluate
+# twice and compare", "alone and in a batch", "count what is asked"? Name at least five.
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* For example 1 (a sum by hand), 2 (a switch), 3 (offsets), 9 (the column), 11
-# (LayerNorm), 12 (segments), 19 (double softmax), 20 (weight decay), 24 to 27. Each needs a truth
+# (LayerNorm), 12 (segments), 19 (double softmax), 20 (weight decay), 24 to 27. Each needs something
 # from outside: a reference, a formula, a border case.
 
 # %% [markdown]
 # ### Complete
 #
-# **2.** Choose three exhibits and write for each the test of its lesson, as a function of the
-# mend: it must pass for yours and fail for the function "at first".
+# **2.** Choose three exhibits and write for each the test that it tells you to remember, as a
+# function of the mend: it must pass for yours and fail for the function "at first".
 
 # %% [markdown] tags=["solution"]
 # *A model answer*, for exhibits 15, 17 and 27:
@@ -1633,7 +1720,7 @@ assert not any(test(bad) for test, bad in zip(tests.values(), ill, strict=True))
 # test. Is it a mistake, or only a deviation? How do you know?
 
 # %% [markdown] tags=["solution"]
-# *What makes a good exhibit:* the damage is a number that anybody can compute again; the mend
-# changes that number and nothing else; and there is a truth outside the code (the paper, a
-# formula, a reference implementation) that says which of the two is right. Without that truth it
-# is a deviation, which may be an improvement.
+# *What makes a good exhibit:* the damage is a number that anybody can compute again. The mend
+# changes that number and nothing else. And something outside the code (the paper, a formula, a
+# reference implementation) says which of the two is correct. Without that it is a deviation, which
+# may be an improvement.
