@@ -1,15 +1,17 @@
 # %% [markdown]
 # # 14 · Gallery
 #
-# Every interactive picture of this course on one page, each with what to look for and one thing
-# to try. A teacher finds here what to project; a student, what to come back to.
+# **Which picture answers which question?**
+#
+# Every interactive picture of this course on one page, each with what to look for and one thing to
+# try. A teacher finds here what to show to a class.
 #
 # **Afterwards you can**
 # - say which picture answers which question about BERT;
 # - read a number off each, and get the same number from the library;
-# - take a picture along as a file, or as a page that lives without Python.
+# - take a picture along as a file, or as a page that works without Python.
 #
-# **You need** nothing but curiosity; each picture names the lesson that explains it. No internet
+# **You need** no other lesson; each picture names the lesson that explains it. No internet
 # connection.
 #
 # **Time** as long as you like; less than half a minute of CPU time.
@@ -17,8 +19,8 @@
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805): §3 and figure 2.
 #
 # All pictures work alike: *hover* shows, a *click* pins, *Escape* lets go, *Tab* and the *arrow
-# keys* replace the mouse, and typing computes everything anew. What the text says of the results is
-# checked by `assert`s in the cells.
+# keys* replace the mouse, and typing computes everything anew. `assert`s in the cells check what
+# the text says of the results.
 
 # %%
 import tempfile
@@ -34,11 +36,11 @@ bert = bertedu.load()
 # %% [markdown]
 # ## 1. Journey: one sentence through everything
 #
-# **Look for** the column of light: the token that you point at, at all seven stations, from its
-# piece to the heads' answers.
+# **Look for** the token that you point at: it is lit at all seven stations, from its piece to the
+# heads' answers.
 #
-# **Try** *cosine to: the lit token* in panel 6, and point at `[MASK]`: which tokens has its vector
-# come closest to after the last layer?
+# **Try** *cosine to: the lit token* in panel 6, and point at `[MASK]`: to which tokens is its
+# vector most similar after the last layer?
 #
 # *(All lessons; a panel each.)*
 
@@ -58,7 +60,7 @@ assert torch.allclose(journey.attention.sum(dim=-1), torch.ones(len(journey.atte
 # ## 2. WordPieceExplorer: a text becomes pieces
 #
 # **Look for** the longest match: a word that is not in the vocabulary loses letters from its end
-# until what is left is there.
+# until the rest is in it.
 #
 # **Try** your own name, an emoji, a word with an accent. Which of them become `[UNK]`?
 #
@@ -74,10 +76,10 @@ assert bert.encode("Résumé").tokens == bert.encode("resume").tokens  # cleaned
 # %% [markdown]
 # ## 3. MaskExplorer: three fates
 #
-# **Look for** the difference between one roll and two thousand: one roll of a short text rarely
-# has all three fates, and thousands have them in the shares of the rule.
+# **Look for** the difference between one roll and two thousand: one roll of a short text rarely has
+# all three fates, and thousands have them in the shares of the rule.
 #
-# **Try** to switch *whole words* on with a long word that falls into pieces.
+# **Try** to switch *whole words* on, with a long word that falls into pieces.
 #
 # *(Lesson 02.)*
 
@@ -137,10 +139,10 @@ sums.settings = sums.settings | {"position": True}
 # %% [markdown]
 # ## 6. AttentionExplorer: what does this head do with that word?
 #
-# **Look for** stripes beside the diagonal: a head that looks at the next or the previous token.
+# **Look for** stripes beside the diagonal: such a head looks at the next or the previous token.
 #
-# **Try** to find the head that looks most at `[SEP]`, and ask why in the bottom row: query times
-# key, component by component.
+# **Try** to find the head that looks most at `[SEP]`. The bottom row shows why: query times key,
+# component by component.
 #
 # *(Lesson 05, which also shows bertviz.)*
 
@@ -159,10 +161,10 @@ assert to_next.max() > 3 / len(tokens)  # three times as much as looking everywh
 # %% [markdown]
 # ## 7. TrainingMonitor: a loss falls
 #
-# **Look for** the dashed line, the baseline: a loss says something only beside it.
+# **Look for** the dashed line, the baseline: a loss means something only beside it.
 #
 # **Try** *Pause* and *Stop*; then give it more steps. (Thirty are far too few to learn a language;
-# lesson 07 takes the time.)
+# lesson 07 takes more time.)
 
 # %%
 from bertedu.data import HELD_OUT
@@ -191,11 +193,11 @@ assert monitor.state in ("finished", "stopped")
 # %% [markdown]
 # ## 8. TextClassifier: what each word does
 #
-# **Look for** the word that changes the answer most when it is left out; then switch *attention*
+# **Look for** the word that changes the answer most when it is left out. Then switch *attention*
 # on: is it the word that `[CLS]` looks at most?
 #
-# **Try** to put *not* into the sentence, or to turn one word into its opposite. (It learned from 60
-# sentences, for seconds, and mostly by heart; lesson 08 does it properly.)
+# **Try** to put *not* into the sentence, or to replace one word by its opposite. (This model
+# learned from 60 sentences, for seconds, and mostly by heart; lesson 08 trains a better one.)
 #
 # *(Lesson 08.)*
 
@@ -224,11 +226,11 @@ assert mood.evaluate(reviews)["accuracy"] > 0.6  # half would be guessing
 # %% [markdown]
 # ## 9. TokenTagger: a tag for each word
 #
-# **Look for** the pieces that carry -100: nobody asks them. A word answers at its first piece.
+# **Look for** the pieces that carry -100: they have no label. A word answers at its first piece.
 #
 # **Try** to flip the first word of a slot to I-: it continues nothing, and decoding reads it as B-.
-# Then ask for something that it never learned. (It learned from 96 requests, for seconds, and with
-# its encoder frozen; lesson 09 does it properly.)
+# Then type a request that it never learned. (This model learned from 96 requests, for seconds, with
+# its encoder frozen; lesson 09 trains a better one.)
 #
 # *(Lesson 09.)*
 
@@ -254,12 +256,12 @@ assert ("place", "taipei") in [(slot.label, slot.text) for slot in flipped.slots
 # %% [markdown]
 # ## 10. PairExplorer: true, false or unknown?
 #
-# **Look for** ◆, the hypothesis with no premise: if it stands where ● stands, nobody has read the
-# premise.
+# **Look for** ◆, the hypothesis with no premise: if it stands where ● stands, the model does not
+# use the premise.
 #
-# **Try** to edit one word, such as *not* into the hypothesis, and watch how far the point moves.
-# (It learned from 27 pairs, for seconds, and knows them by heart at best; lesson 10 does it
-# properly, and asks what such a model has learned.)
+# **Try** to edit one word, such as *not* in the hypothesis, and see how far the point moves. (This
+# model learned from 27 pairs, for seconds, and knows them by heart at best; lesson 10 trains a
+# better one, and asks what it has learned.)
 #
 # *(Lesson 10.)*
 
@@ -286,11 +288,11 @@ assert judge.evaluate(pairs)["accuracy"] > 0.4  # a third would be guessing
 # %% [markdown]
 # ## 11. SpanExplorer: where the answer starts and ends
 #
-# **Look for** the grey half of the plane: pairs of start and end that are no answer. And compare
-# *joint* with *product*: how much do two softmaxes waste on that half?
+# **Look for** the grey half of the plane: pairs of start and end that are no answer. Compare
+# *joint* with *product*: how much probability do two softmaxes give to that half?
 #
-# **Try** a question that the model has not learned. (It is a tiny one that began with random
-# weights, and knows five questions by heart. Lesson 11 does it properly.)
+# **Try** a question that the model has not learned. (This is a tiny model that began with random
+# weights, and knows five questions by heart; lesson 11 trains a better one.)
 #
 # *(Lesson 11.)*
 
@@ -319,8 +321,8 @@ assert spans.legal_share < 1  # of the product of the two softmaxes
 # %% [markdown]
 # ## 12. Take one along
 #
-# *Save picture* in each of them gives a still picture. `to_html` gives a page that lives: its data
-# stands in the file itself, so it needs neither Python nor a network. Only typing is off.
+# *Save picture* in each of them gives a still picture. `to_html` gives a page that needs neither
+# Python nor a network: its data stands in the file. Only typing does not work there.
 
 # %%
 from bertedu.widgets.static_page import to_html
@@ -337,18 +339,88 @@ assert "https://" not in page
 #
 # | the question | the picture |
 # |---|---|
-# | how does it all hang together? | Journey |
+# | how do all parts work together? | Journey |
 # | how does a text become ids? | WordPieceExplorer |
 # | what is hidden in pretraining, and how? | MaskExplorer |
 # | what is a pair, and what its label? | SentencePairBuilder |
 # | what does the first layer read? | EmbeddingSum |
-# | who looks at whom, and why? | AttentionExplorer |
-# | does it learn? | TrainingMonitor |
+# | which token looks at which, and why? | AttentionExplorer |
+# | does the model learn? | TrainingMonitor |
 # | what does each word do to the answer? | TextClassifier |
 # | which words fill which slot? | TokenTagger |
 # | does one sentence follow from the other? | PairExplorer |
 # | where does the answer start and end? | SpanExplorer |
 #
+# **The answer:** The table has one picture for each question, and the Journey shows all parts at
+# once.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. Which picture shows what the first layer loses without positions?**
+#
+# <details class="option"><summary>A. The Journey.</summary>
+#
+# **No.** It shows one sentence at all stations, but it has no switch for the three terms.
+#
+# </details>
+#
+# <details class="option"><summary>B. The AttentionExplorer.</summary>
+#
+# **No.** It shows any head of any layer, with positions always on.
+#
+# </details>
+#
+# <details class="option"><summary>C. The EmbeddingSum.</summary>
+#
+# **Yes.** There you can switch each of the three terms off, and see the first layer change.
+#
+# </details>
+#
+# **2. In the SpanExplorer, what is the grey half of the plane?**
+#
+# <details class="option"><summary>A. Pairs of start and end that are no answer.</summary>
+#
+# **Yes.** The end would stand before the start.
+#
+# </details>
+#
+# <details class="option"><summary>B. Answers with a low probability.</summary>
+#
+# **No.** These are legal and have a pale colour. Grey pairs are no answers at all.
+#
+# </details>
+#
+# <details class="option"><summary>C. The tokens of the question.</summary>
+#
+# **No.** The plane shows tokens of the document.
+#
+# </details>
+#
+# **3. A file made with <code>to_html</code> is opened on a computer without Python. What does not
+# work?**
+#
+# <details class="option"><summary>A. Pointing at a token.</summary>
+#
+# **No.** The data stands in the file, so pointing and clicking work.
+#
+# </details>
+#
+# <details class="option"><summary>B. The whole picture.</summary>
+#
+# **No.** The page needs only a browser. It has its data and its code.
+#
+# </details>
+#
+# <details class="option"><summary>C. Typing a new text.</summary>
+#
+# **Yes.** A new text must be computed by the model, and that needs Python.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
 # Replace each `...` by your answer; then run the cell and the one after it.
