@@ -4,10 +4,11 @@
 # **How does BERT give one answer for a whole text?**
 #
 # *I ought to have given up on this novel.* Is this praise or complaint? From here on we use BERT
-# for tasks. **Fine-tuning** takes the pretrained model, puts a small new head on it, and trains
-# both further on examples with their answers. The first of the four cases gives **one answer for a
-# whole text**. Its head is only one matrix. So most of this lesson is about judging: what to
-# compare with, how sure a percentage is, and whether `[CLS]` is the best vector to classify from.
+# for tasks. [**Fine-tuning**](../docs/glossary.md#using-it) takes the pretrained model, puts a
+# small new head on it, and trains both further on examples with their answers. The first of the
+# four cases gives **one answer for a whole text**. Its head is only one matrix. So most of this
+# lesson is about judging: what to compare with, how sure a percentage is, and whether `[CLS]` is
+# the best vector to classify from.
 #
 # **Afterwards you can**
 # - say which numbers of a classifier are new and which are pretrained, and compute an answer by
@@ -49,8 +50,9 @@ print(bert)
 # ## 1. One answer for a whole text
 #
 # In the lecture notes this is **case 1**: the input is a single sentence, the output is a class.
-# The vector that BERT gives for `[CLS]` goes through a **linear classifier**. The classifier begins
-# with random numbers. BERT begins with its pretrained weights, and both are trained.
+# The vector that BERT gives for `[CLS]` goes through a [**linear
+# classifier**](../docs/glossary.md#using-it). The classifier begins with random numbers. BERT
+# begins with its pretrained weights, and both are trained.
 
 # %%
 words = ("[CLS]", "such", "a", "lovely", "film", "[SEP]")
@@ -128,10 +130,12 @@ for e in train[:6]:
 # to stop, by *dev*. We judge by *test*, once, at the end. Whoever chooses by the test sentences has
 # learned from them.
 #
-# **The baselines.** What accuracy does a program get that does not read?
+# **The baselines.** What [**accuracy**](../docs/glossary.md#using-it), the share of correct
+# answers, does a program get that does not read?
 #
 # - **majority** always says the more frequent class;
-# - **bag of words** is a logistic regression on the counts of the tokens, in any order.
+# - [**bag of words**](../docs/glossary.md#using-it) is a logistic regression on the counts of the
+#   tokens, in any order.
 #
 # **Predict** the accuracy of each on the test sentences, in percent.
 
@@ -165,7 +169,8 @@ assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 #
 # A run of fine-tuning takes the task, the pretrained model, and the examples. Before its first step
 # it holds the pretrained encoder with the fresh head. We send one sentence through it by hand:
-# `[CLS]`'s output, the pooler, two dot products (the **logits**), a softmax, a logarithm.
+# `[CLS]`'s output, the pooler, two dot products (the
+# [**logits**](../docs/glossary.md#pretraining)), a softmax, a logarithm.
 #
 # **Predict** the loss in nats. (The head knows nothing, and there are two classes.)
 
@@ -252,8 +257,10 @@ assert max(scores) == tuned.metrics["accuracy"]
 # %% [markdown]
 # The left curve is the loss on the training sentences. From the second epoch on the model has seen
 # each of them before, so this loss partly says how well the model knows them by heart. It goes on
-# falling where the accuracy on *dev* no longer rises (**overfitting**). So we judge by the right
-# curve. The state with the best accuracy on *dev* is kept: a simple form of **early stopping**.
+# falling where the accuracy on *dev* no longer rises
+# ([**overfitting**](../docs/glossary.md#using-it)). So we judge by the right curve. The state with
+# the best accuracy on *dev* is kept: a simple form of [**early
+# stopping**](../docs/glossary.md#using-it).
 #
 # ## 5. What pretraining buys
 #
@@ -280,8 +287,8 @@ right = baselines | {"random weights": right_answers(scratch), "pretrained": rig
 # %% [markdown]
 # **How sure is a percentage?** With 120 sentences, each is 0.8 points. What would the accuracy be
 # on other sentences of the same kind? We draw 120 of the 120, with repetition, thousands of times,
-# and report where 95 % of the results lie: a **confidence interval** (by the *bootstrap* of lesson
-# 03).
+# and report where 95 % of the results lie: a [**confidence
+# interval**](../docs/glossary.md#using-it) (by the *bootstrap* of lesson 03).
 
 
 # %%
@@ -469,7 +476,8 @@ for name, encoder in {"pretrained": bert.model.bert, "fine-tuned": tuned.model.b
 assert dominance["fine-tuned"][1] > dominance["pretrained"][1] - 0.02
 
 # %% [markdown]
-# Then we classify from three different vectors of a sentence (three kinds of **pooling**):
+# Then we classify from three different vectors of a sentence (three kinds of
+# [**pooling**](../docs/glossary.md#using-it)):
 #
 # | pooling | what the classifier sees | its weights, K = 2 |
 # |:--|:--|--:|

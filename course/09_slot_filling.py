@@ -47,9 +47,10 @@ print(f"{len(train)} requests in train, {len(dev)} in dev, {len(test)} in test")
 # ## 1. One answer for each word
 #
 # In the lecture notes this is **case 2**: the input is a single sentence, the output is a class for
-# each word. This is **sequence labelling**; used to find the slots of a request, it is **slot
-# filling**. The vector of each token goes through a **linear classifier**, the same one at every
-# place. The notes' example is *arrive Taipei on November 2nd*.
+# each word. This is [**sequence labelling**](../docs/glossary.md#using-it); used to find the slots
+# of a request, it is [**slot filling**](../docs/glossary.md#using-it). The vector of each token
+# goes through a **linear classifier**, the same one at every place. The notes' example is *arrive
+# Taipei on November 2nd*.
 
 # %%
 words = ("arrive", "taipei", "on", "november", "2nd")
@@ -74,11 +75,13 @@ for i, (word, answer) in enumerate(zip(words, word_tags, strict=True)):
 diagram(boxes | word_boxes, arrows + word_arrows, size=(7.5, 3.2))
 
 # %% [markdown]
-# *Taipei* is a place, *November 2nd* a date. These parts are **slots**. Each word has a tag: **B-**
-# where a slot *begins*, **I-** where it goes on (*inside*), **O** *outside* of all.
+# *Taipei* is a place, *November 2nd* a date. These parts are
+# [**slots**](../docs/glossary.md#using-it). Each word has a tag: **B-** where a slot *begins*,
+# **I-** where it goes on (*inside*), **O** *outside* of all.
 #
-# What the whole request wants, for example to book a table, is its **intent**. This is a question
-# about the sentence, so `[CLS]` answers it, through the pooler and another classifier.
+# What the whole request wants, for example to book a table, is its
+# [**intent**](../docs/glossary.md#using-it). This is a question about the sentence, so `[CLS]`
+# answers it, through the pooler and another classifier.
 #
 # **Predict:** this course's requests have 18 kinds of slot and 5 intents. How many different tags
 # are there? How many parameters has the tags' classifier, with H = 384?
@@ -232,9 +235,9 @@ assert copied > 1.05 * begun
 # Tags are only a way to write slots down. From tags to a score there are two steps.
 #
 # **Decoding.** The classifier answers for each word separately, so nothing makes the tags
-# consistent. It may say I- where there is nothing to continue. Such an **illegal I-**, after an O
-# or after a slot with another label, is read as a B-. (The field's old program `conlleval` does the
-# same.)
+# consistent. It may say I- where there is nothing to continue. Such an [**illegal
+# I-**](../docs/glossary.md#using-it), after an O or after a slot with another label, is read as a
+# B-. (The field's old program `conlleval` does the same.)
 #
 # **Predict** the slots in these tags:
 
@@ -263,9 +266,10 @@ assert touching
 
 # %% [markdown]
 # **Scoring.** A found slot is correct if its label, its first word *and* its last word are those of
-# a true one. The **precision** is the share of the found slots that is correct. The **recall** is
-# the share of the true slots that was found. **F1** is 2 · correct / (found + true), the harmonic
-# mean of both.
+# a true one. The [**precision**](../docs/glossary.md#using-it) is the share of the found slots that
+# is correct. The [**recall**](../docs/glossary.md#using-it) is the share of the true slots that was
+# found. [**F1**](../docs/glossary.md#using-it) is 2 · correct / (found + true), the harmonic mean
+# of both.
 #
 # **Predict:** is a slot that is one word too short half correct?
 

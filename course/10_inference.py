@@ -3,10 +3,11 @@
 #
 # **How does BERT judge whether one sentence implies another?**
 #
-# Case 3 of the lecture notes: two sentences in, one answer out. The task is called **natural
-# language inference** (NLI). Given a **premise**, is the **hypothesis** true, false, or unknown?
-# This lesson trains BERT to answer. It also teaches how to find out *what* was learned, because in
-# this task a model can easily have a good score for a wrong reason.
+# Case 3 of the lecture notes: two sentences in, one answer out. The task is called [**natural
+# language inference**](../docs/glossary.md#using-it) (NLI). Given a
+# [**premise**](../docs/glossary.md#using-it), is the [**hypothesis**](../docs/glossary.md#using-it)
+# true, false, or unknown? This lesson trains BERT to answer. It also teaches how to find out *what*
+# was learned, because in this task a model can easily have a good score for a wrong reason.
 #
 # **Afterwards you can**
 # - draw the head, count its numbers, and compute its loss by hand;
@@ -52,9 +53,10 @@ print(bert)
 # The input is that of lesson 03: `[CLS] premise [SEP] hypothesis [SEP]`. The answer comes from
 # `[CLS]`, whose vector has seen both sentences. There are three answers:
 #
-# - **entailment**: if the premise holds, the hypothesis is *true*;
-# - **contradiction**: if the premise holds, the hypothesis is *false*;
-# - **neutral**: it may be either; *unknown*.
+# - [**entailment**](../docs/glossary.md#using-it): if the premise holds, the hypothesis is *true*;
+# - [**contradiction**](../docs/glossary.md#using-it): if the premise holds, the hypothesis is
+#   *false*;
+# - [**neutral**](../docs/glossary.md#using-it): it may be either; *unknown*.
 
 # %%
 inputs = {

@@ -4,11 +4,11 @@
 # **How does BERT find an answer in a document?**
 #
 # *What causes precipitation to fall?* BERT is not expected to know this. It gets a document that
-# says it, and finds the words in it. It writes nothing (this is **extractive question answering**):
-# the answer is **two numbers**, the place where it starts and the place where it ends. For this
-# BERT needs two more vectors, and nothing else. The rest needs care: which pairs of places are an
-# answer at all, what their probabilities are, what to do if there is no answer, and how to read a
-# long text.
+# says it, and finds the words in it. It writes nothing (this is [**extractive question
+# answering**](../docs/glossary.md#using-it)): the answer is **two numbers**, the place where it
+# starts and the place where it ends. For this BERT needs two more vectors, and nothing else. The
+# rest needs care: which pairs of places are an answer at all, what their probabilities are, what to
+# do if there is no answer, and how to read a long text.
 #
 # **Afterwards you can**
 # - find an answer with two dot products and a softmax, and compute the loss by hand;
@@ -168,7 +168,7 @@ assert not any("precipitation" in e.question + e.document for e in train)
 # A question has one to three correct answers: the same place, told longer or shorter. SQuAD judges
 # by two numbers:
 #
-# - **exact match**: the answer is one of the correct ones;
+# - [**exact match**](../docs/glossary.md#using-it): the answer is one of the correct ones;
 # - **F1**: 2 · (words in common) / (words of both), with the correct answer for which it is
 #   largest.
 #
@@ -563,9 +563,10 @@ assert all(my_document[span.start : span.end] == span.text for span in mine.span
 # %% [markdown]
 # ## 9. No answer
 #
-# "No answer" has a place, too: `[CLS]`. Its score is start logit + end logit there, the **null
-# score**. The model gives no answer if the null score is ahead of the best span by more than a
-# **threshold**, which is chosen on the *dev* questions.
+# "No answer" has a place, too: `[CLS]`. Its score is start logit + end logit there, the [**null
+# score**](../docs/glossary.md#using-it). The model gives no answer if the null score is ahead of
+# the best span by more than a [**threshold**](../docs/glossary.md#using-it), which is chosen on the
+# *dev* questions.
 
 # %%
 chosen = tuned.task.calibrated(dev, tuned.predict(dev))
@@ -602,9 +603,10 @@ assert always.all()
 #
 # ## 10. A document of any length
 #
-# BERT reads at most 512 tokens. A long document is read in **windows** that overlap, so that every
-# answer stands whole in one of them, with some context. Put the notes' paragraph into the middle of
-# the eight test paragraphs: 1,096 tokens.
+# BERT reads at most 512 tokens. A long document is read in
+# [**windows**](../docs/glossary.md#using-it) that overlap, so that every answer stands whole in one
+# of them, with some context. Put the notes' paragraph into the middle of the eight test paragraphs:
+# 1,096 tokens.
 #
 # **Predict:** how many windows, with 256 tokens a window and 128 shared with the one before?
 
@@ -791,7 +793,8 @@ else:
 #
 # ## Recap
 #
-# - The answer is a **span**: two positions. The head has two vectors, 2 H + 2 numbers.
+# - The answer is a [**span**](../docs/glossary.md#using-it): two positions. The head has two
+#   vectors, 2 H + 2 numbers.
 # - Start and end are learned apart, each by a softmax over the positions. An answer is the best
 #   *legal* pair; one softmax over all legal spans gives probabilities that sum to 1.
 # - `[CLS]` stands for "no answer"; a threshold, chosen on other questions, decides.

@@ -134,7 +134,7 @@ assert tokens["as in the paper"] < tokens["512 throughout"] / 3
 # once, with a multiplication and an addition. The backward pass costs twice as much. So a training
 # run with T tokens and N weights takes
 #
-# **6 · N · T** floating-point operations (FLOPs).
+# **6 · N · T** floating-point operations ([**FLOPs**](../docs/glossary.md#beyond)).
 #
 # N are the weights in the layers' matrices. The token table is looked up, not multiplied.
 #
@@ -298,7 +298,7 @@ assert cost / rate / day > 30
 #
 # In many other programs the batch size is meant *for each process*. With eight processes one then
 # trains on eight times as much at a step, with a learning rate that was chosen for one. Always ask
-# for the **global batch**.
+# for the [**global batch**](../docs/glossary.md#beyond).
 #
 # **What happens in a step?** Each process computes the gradient for its own rows; then the
 # gradients are added. Here are three "processes" in turn, beside one that sees all rows.
@@ -574,9 +574,10 @@ assert wide < size.intermediate_size
 #
 # ### Rotary positions instead of a table
 #
-# BERT *adds* a learned vector for each position, once. Rotary position embeddings *turn* queries
-# and keys, in every layer. The numbers of a vector are taken in pairs, and each pair is turned by
-# an angle that grows with the position, fast for some pairs and slowly for others.
+# BERT *adds* a learned vector for each position, once. [**Rotary position
+# embeddings**](../docs/glossary.md#beyond) *turn* queries and keys, in every layer. The numbers of
+# a vector are taken in pairs, and each pair is turned by an angle that grows with the position,
+# fast for some pairs and slowly for others.
 #
 # **Predict:** a query stands two places behind a key. Both move on by 4,000 places. How does their
 # dot product change?
@@ -608,7 +609,8 @@ assert torch.isclose(rotate(query, 4003).norm(), query.norm())
 # ### Local layers between global ones
 #
 # At 8,192 tokens, lesson 06's small S² part becomes the large one. So only every third layer looks
-# at everything. In the others each token sees 64 neighbours on either side.
+# at everything. In the others, the [**local layers**](../docs/glossary.md#beyond), each token sees
+# 64 neighbours on either side.
 #
 # **Predict:** how much of the S² work remains?
 
@@ -651,8 +653,9 @@ assert scores == 1.5
 # ### Unpadding
 #
 # Rows of different lengths are padded to the longest, and all dense layers work on padding, too.
-# Unpadding puts the real tokens of a batch one after the other; only the attention has to keep the
-# inputs apart. Here are 14 held-out sentences, and two whole documents.
+# [**Unpadding**](../docs/glossary.md#beyond) puts the real tokens of a batch one after the other;
+# only the attention has to keep the inputs apart. Here are 14 held-out sentences, and two whole
+# documents.
 
 # %% tags=["nbval-check-output"]
 text = "\n\n".join(path.read_text("utf-8").strip() for path in sorted(HELD_OUT.glob("*.txt")))
@@ -680,7 +683,8 @@ assert real.float().mean() < 0.4
 # ### GeGLU: a gate in the feed-forward network
 #
 # BERT's feed-forward network is a dense layer, GELU, and a dense layer back. GeGLU has two first
-# layers: GELU is applied to the one, and the result is multiplied with the other, the **gate**.
+# layers: GELU is applied to the one, and the result is multiplied with the other, the
+# [**gate**](../docs/glossary.md#beyond).
 
 
 # %%
