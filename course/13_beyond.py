@@ -773,7 +773,7 @@ You do not have the title that I want. / You can order books from other towns.
 Where do I put what I have finished reading? / Returned books go into the box at the entrance.
 What is the price of printing? / Copies cost ten cents a page.
 I use a wheelchair. Can I get in? / The building has a lift and no stairs at the door."""
-asking, replies = zip(*(line.split(" / ") for line in FAQ.splitlines()), strict=True)
+faq_questions, faq_answers = zip(*(line.split(" / ") for line in FAQ.splitlines()), strict=True)
 
 
 def ranks_of(similar):
@@ -783,16 +783,19 @@ def ranks_of(similar):
 
 # %%
 unit = [torch.nn.functional.normalize(vectors(bert, [(text, 0) for text in texts]), dim=1)
-        for texts in (asking, replies)]  # fmt: skip
-bags = [[set(re.findall(r"\w+", text.lower())) for text in texts] for texts in (asking, replies)]
+        for texts in (faq_questions, faq_answers)]  # fmt: skip
+bags = [
+    [set(re.findall(r"\w+", text.lower())) for text in texts]
+    for texts in (faq_questions, faq_answers)
+]
 shared_words = torch.tensor([[len(a & b) / len(a | b) for b in bags[1]] for a in bags[0]])
 first_by = {}
 for name, similar in {"mean vectors": unit[0] @ unit[1].T, "shared words": shared_words}.items():
     places = ranks_of(similar)
     first_by[name] = int((places == 1).sum())
-    print(f"{name}: the right answer is first for {first_by[name]} of {len(asking)} questions;",
-          "its places:", *places.tolist())  # fmt: skip
-assert 1 < first_by["mean vectors"] < len(asking)
+    print(f"{name}: the right answer is first for {first_by[name]} of 10 questions;",
+          "its places in the ten lists:", *places.tolist())  # fmt: skip
+assert 1 < first_by["mean vectors"] < len(faq_questions) == 10
 assert first_by["mean vectors"] > first_by["shared words"]
 
 # %% [markdown]

@@ -498,6 +498,24 @@ def test_an_error_is_told_with_its_input_its_line_and_what_it_usually_means():
         assert meant in twice().judge(wrong).message
 
 
+def test_logits_are_compared_up_to_what_every_softmax_removes():
+    """As exhibit 19 says: what counts is what cross_entropy makes of them."""
+
+    def logits(states, weight, bias):
+        return states @ weight.T + bias
+
+    for same in (
+        lambda states, weight, bias: logits(states, weight, bias) + 7,
+        lambda states, weight, bias: logits(states, weight, bias).log_softmax(-1),
+    ):
+        assert checks.classifier_logits.judge(same).status == "right"
+    for other in (
+        lambda states, weight, bias: 2 * logits(states, weight, bias),
+        lambda states, weight, bias: logits(states, weight, bias) + torch.arange(len(bias)),
+    ):
+        assert checks.classifier_logits.judge(other).status == "wrong"
+
+
 def test_an_error_of_who_reads_the_answer_is_not_the_answer_s():
     message = wrongly("classifier_logits", lambda states, weight, bias: "logits")
     assert message.startswith("what your function returns ('logits') is of another kind")
