@@ -3,12 +3,11 @@
 #
 # **How does BERT give one answer for a whole text?**
 #
-# *I ought to have given up on this novel.* Is this praise or complaint? From here on we use BERT
-# for tasks. [**Fine-tuning**](../docs/glossary.md#using-it) takes the pretrained model, puts a
-# small new head on it, and trains both further on examples with their answers. The first of the
-# four cases gives **one answer for a whole text**. Its head is only one matrix. So most of this
-# lesson is about judging: what to compare with, how sure a percentage is, and whether `[CLS]` is
-# the best vector to classify from.
+# *I ought to have given up on this novel.* Is this praise or complaint?
+# [**Fine-tuning**](../docs/glossary.md#using-it) takes the pretrained model, puts a small new head
+# on it, and trains both further on examples with their answers. The first of the four cases gives
+# **one answer for a whole text**. Its head is only one matrix, so most of this lesson is about
+# judging: what to compare with, how sure a percentage is, and whether `[CLS]` is the best vector.
 #
 # **Afterwards you can**
 # - say which numbers of a classifier are new and which are pretrained, and compute an answer by
@@ -49,10 +48,9 @@ print(bert)
 # %% [markdown]
 # ## 1. One answer for a whole text
 #
-# In the lecture notes this is **case 1**: the input is a single sentence, the output is a class.
-# The vector that BERT gives for `[CLS]` goes through a [**linear
-# classifier**](../docs/glossary.md#using-it). The classifier begins with random numbers. BERT
-# begins with its pretrained weights, and both are trained.
+# In the lecture notes this is **case 1**: a single sentence in, a class out. BERT's vector for
+# `[CLS]` goes through a [**linear classifier**](../docs/glossary.md#using-it). The classifier
+# begins with random numbers, BERT with its pretrained weights, and both are trained.
 
 # %%
 words = ("[CLS]", "such", "a", "lovely", "film", "[SEP]")
@@ -67,8 +65,8 @@ way = ["BERT", "pooler", "linear classifier", "softmax", "p(negative)"]
 diagram(boxes, [(word, "BERT") for word in words] + [*pairwise(way)], size=(7.5, 2.5))
 
 # %% [markdown]
-# Only the first of BERT's outputs is used. The **pooler** is a dense layer with a tanh. It comes
-# from pretraining, where next sentence prediction trained it (lesson 07).
+# The **pooler** is a dense layer with a tanh, trained in pretraining by next sentence prediction
+# (lesson 07).
 #
 # **Predict:** how many parameters does the classifier have, for two classes and H = 384?
 
@@ -102,8 +100,8 @@ assert pooler == H * H + H
 # ## 2. The data, and what one gets without reading
 #
 # The course brings 600 sentences on films, meals, trains and more. Each is clearly for or against
-# something. They were written so that a model must *read* them: they contain irony and negation,
-# and the same words occur on both sides.
+# something. A model must *read* them: they contain irony and negation, and the same words occur on
+# both sides.
 
 # %% tags=["nbval-check-output"]
 NAMES = {"0": "negative", "1": "positive"}
@@ -126,9 +124,8 @@ for e in train[:6]:
     print(f"{e.label:9} {e.text}")
 
 # %% [markdown]
-# The three parts have three purposes. The model learns from *train*. We choose settings, and when
-# to stop, by *dev*. We judge by *test*, once, at the end. Whoever chooses by the test sentences has
-# learned from them.
+# The model learns from *train*. We choose settings, and when to stop, by *dev*. We judge by *test*,
+# once, at the end: whoever chooses by the test sentences has learned from them.
 #
 # **The baselines.** What [**accuracy**](../docs/glossary.md#using-it), the share of correct
 # answers, does a program get that does not read?
@@ -161,15 +158,13 @@ print("for negative:", *(tokenizer.tokens[i] for i in order[:14]))
 assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 
 # %% [markdown]
-# Which of these words are praise, and which are blame? Many of them are accidents of 420 sentences.
-# In these data good and bad words stand on both sides, so the meaning depends on how the words
-# stand together. Counting cannot see that.
+# Many of these words are accidents of 420 sentences. The meaning depends on how words stand
+# together, and counting cannot see that.
 #
 # ## 3. One sentence, down to the numbers
 #
-# A run of fine-tuning takes the task, the pretrained model, and the examples. Before its first step
-# it holds the pretrained encoder with the fresh head. We send one sentence through it by hand:
-# `[CLS]`'s output, the pooler, two dot products (the
+# Before its first step, a run of fine-tuning holds the pretrained encoder with a fresh head. We
+# send one sentence through it by hand: `[CLS]`'s output, the pooler, two dot products (the
 # [**logits**](../docs/glossary.md#pretraining)), a softmax, a logarithm.
 #
 # **Predict** the loss in nats. (The head knows nothing, and there are two classes.)
@@ -206,16 +201,16 @@ assert abs(float(output.loss - loss)) < 1e-4
 assert abs(float(loss) - np.log(2)) < 0.35
 
 # %% [markdown]
-# Your numbers are the model's numbers. A fresh head gives the classes about equal probabilities, so
-# its loss begins near log K. (If your own run begins at 5, there is a mistake in the program.)
+# A fresh head gives the classes about equal probabilities, so its loss begins near log K. (If your
+# own run begins at 5, there is a mistake in the program.)
 #
 # ## 4. Train it
 #
-# A **recipe** holds all settings of a run. The paper's ranges, which worked on all its tasks, are
-# batches of 16 or 32, learning rates of 2e-5 to 5e-5, and 2 to 4 epochs. A smaller model takes
-# larger steps: ours is 3e-4. **Do not copy this to BERT-base**: it is six times the largest
-# learning rate of the paper. `freeze_layers` leaves the embeddings and the lowest layer as they
-# are. This saves time, and 420 examples would change little there.
+# A **recipe** holds all settings of a run. The paper's are batches of 16 or 32, learning rates of
+# 2e-5 to 5e-5, and 2 to 4 epochs. A smaller model takes larger steps: ours is 3e-4. **Do not copy
+# this to BERT-base**: it is six times the largest learning rate of the paper. `freeze_layers`
+# leaves the embeddings and the lowest layer as they are. This saves time, and 420 examples would
+# change little there.
 
 # %% tags=["nbval-check-output"]
 trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -255,18 +250,17 @@ assert epoch_loss[-1] < epoch_loss[0] - 0.1
 assert max(scores) == tuned.metrics["accuracy"]
 
 # %% [markdown]
-# The left curve is the loss on the training sentences. From the second epoch on the model has seen
-# each of them before, so this loss partly says how well the model knows them by heart. It goes on
-# falling where the accuracy on *dev* no longer rises
-# ([**overfitting**](../docs/glossary.md#using-it)). So we judge by the right curve. The state with
-# the best accuracy on *dev* is kept: a simple form of [**early
+# From the second epoch on the model has seen each training sentence before, so the left curve
+# partly says how well it knows them by heart. It goes on falling where the accuracy on *dev* no
+# longer rises ([**overfitting**](../docs/glossary.md#using-it)). So we judge by the right curve.
+# The state with the best accuracy on *dev* is kept: a simple form of [**early
 # stopping**](../docs/glossary.md#using-it).
 #
 # ## 5. What pretraining buys
 #
-# Now we use the test sentences, once. We add a third baseline: the same model, head and recipe, but
-# **random weights** instead of the pretrained ones. (Here no layer is frozen, since a random layer
-# must be trained.) The difference between the two is pretraining, and that one frozen layer.
+# Now we use the test sentences, once. A third baseline has the same head and recipe, but **random
+# weights** instead of the pretrained ones (and no frozen layer, since a random layer must be
+# trained).
 #
 # **Predict** the two accuracies.
 
@@ -326,12 +320,10 @@ assert right["pretrained"].mean() > 0.55
 assert high > 0
 
 # %% [markdown]
-# Nobody learns a language from 420 sentences. The random model can at best learn which words occur
-# in which class, as the bag of words does. The pretrained model already knew which words go
-# together. But look at the intervals of the differences: where one reaches below 0, these 120
-# sentences do not prove that the pretrained model is better. (The sentences are hard on purpose,
-# our BERT is small, and a bag of words is a good baseline. In lesson 09, where every word is
-# labelled, random weights are left much further behind.)
+# Nobody learns a language from 420 sentences; the pretrained model already knew which words go
+# together. But where the interval of a difference reaches below 0, these 120 sentences do not prove
+# that it is better. (The sentences are hard on purpose, and our BERT is small. In lesson 09 random
+# weights are much further behind.)
 #
 # ## 6. Its mistakes
 #
@@ -347,8 +339,8 @@ for i in wrong[:15]:
     print(f"said {answers[i].label} ({trust[i]:.1%}), it is {test[i].label}: {test[i].text}")
 
 # %% [markdown]
-# It is easy to see a pattern in such a list, such as "it cannot do negation". **Count** before you
-# believe it. Four candidates:
+# It is easy to see a pattern here, such as "it cannot do negation". **Count** before you believe
+# it. Four candidates:
 
 # %%
 import re
@@ -386,20 +378,17 @@ assert trust[errors].max() > 0.9
 # *By chance* is the share of random groups of the same size that have at least as large a gap. "Not
 # proved" is the correct verdict on so few sentences. (And whoever tries twenty candidates will find
 # one "harder" at 5 %, by chance alone.) One pattern does hold: where the model is less sure, it is
-# wrong more often. So one can give its unsure answers to a human. But the list above also shows
-# answers that are sure and wrong.
+# wrong more often. But the list above also shows answers that are sure and wrong.
 #
 # ## 7. Take a word away
 #
 # Which word made the model give its answer? Ask the model again **without** the word. If the
 # probability of the class falls, the word spoke for the class. The picture below does this for
-# every word of your sentence. Click a word to see the text without it, or type a sentence of your
-# own. (On a page without a running kernel you see a picture.)
+# every word. Click a word to see the text without it, or type a sentence of your own. (Without a
+# running kernel you see a picture.)
 #
-# Things to try: take *not* out of "not bad"; use the same word in a sentence for something and in
-# one against it; switch *attention* on and compare. (Is the answer correct for this sentence? If
-# not, is the model unsure? Removing a word shows what the *model* used, not what the sentence
-# means.)
+# Try to take *not* out of "not bad", and switch *attention* on to compare. (Removing a word shows
+# what the *model* used, not what the sentence means.)
 
 # %%
 from bertedu.widgets import TextClassifier
@@ -449,10 +438,9 @@ print(f"on average, the word looked at most has {lost:.0%} of the largest effect
 assert chance < low < same.mean() < 0.7
 
 # %% [markdown]
-# This is better than chance. But for many sentences the attention names another word than the one
-# whose removal changes the answer most. Removal has faults as well: "the was good" is no sentence,
-# and if two words do the same, removing one of them changes little. But it answers the question
-# that we ask: *would the answer have been another?*
+# This is better than chance, but for many sentences the two words differ. Removal has faults as
+# well: "the was good" is no sentence, and if two words do the same, removing one changes little.
+# But it answers our question: *would the answer have been another?*
 #
 # ## 8. A claim, put to the test
 #
@@ -494,9 +482,8 @@ for pooling in ("cls", "mean", "concat"):
 assert counted == {"cls": 2 * H, "mean": 2 * H, "concat": 2 * 32 * H}
 
 # %% [markdown]
-# **Before fine-tuning.** A *probe* (lesson 07) is a simple classifier on frozen outputs: it finds
-# what the outputs already hold. `[CLS]` is tested twice: as it comes out of BERT, and as it comes
-# out of the pooler.
+# **Before fine-tuning.** A *probe* (lesson 07) is a simple classifier on frozen outputs. `[CLS]` is
+# tested twice: before and after the pooler.
 
 
 # %%
@@ -520,10 +507,9 @@ y_train, y_dev, y_test = (
 )
 
 # %% [markdown]
-# Each probe is a ridge regression. Its penalty is chosen by *dev*, for each pooling separately, so
-# that the wide concatenation has no disadvantage from its width. Each probe is fitted 20 times,
-# each time on 420 training sentences drawn with repetition. This shows how much depends on the
-# sentences that we happen to have.
+# Each probe is a ridge regression whose penalty is chosen by *dev*, for each pooling separately. It
+# is fitted 20 times, each time on 420 training sentences drawn with repetition, to show how much
+# depends on them.
 
 
 # %%
@@ -571,9 +557,8 @@ for name, pooling in {"[CLS]": "cls", "mean": "mean", "concatenation": "concat"}
 
 # %% [markdown]
 # **Compare in pairs.** All poolings are tested on the same sentences, and a hard sentence is hard
-# for all. So we do not ask whether two intervals overlap. We take the *difference* of two poolings
-# in each draw. If its interval lies on one side of 0, one pooling is better. If not, these data
-# cannot tell.
+# for all. So we take the *difference* of two poolings in each draw. If its interval lies on one
+# side of 0, one pooling is better. If not, these data cannot tell.
 
 # %%
 compared = {"probe": [("mean", "[CLS]"), ("mean", "pooler"), ("mean", "concatenation")],
@@ -622,13 +607,12 @@ panels["attention"].set(ylabel="% (dashed: even share)", title="[CLS]'s attentio
 # %% [markdown]
 # **What may one conclude?**
 #
-# - Where the interval of a difference lies on one side of 0, these data show a difference. Where it
-#   does not, "cannot be told apart" is the result. An interval that ends within a few tenths of a
-#   point of 0 is hardly a verdict, and of six comparisons one may look "better" by chance.
+# - An interval that ends within a few tenths of a point of 0 is hardly a verdict, and of six
+#   comparisons one may look "better" by chance.
 # - The probe and the fine-tuned classifier differ in more than the training. So compare poolings of
 #   the same colour.
-# - The data are 120 sentences of one kind, one small model, one recipe and two seeds. Two seeds
-#   show whether seeds matter; they do not measure it well.
+# - The data are 120 sentences of one kind, one small model, one recipe and two seeds, which are
+#   few.
 # - **This model is not neutral.** Its encoder began as that of `all-MiniLM-L6-v2` (see the card in
 #   `bertedu/checkpoints`), which makes sentence vectors *by the mean* and was trained for it on a
 #   billion pairs. So one expects that its mean is good before fine-tuning.
@@ -679,9 +663,8 @@ for name, correct in after.items():
 # %% [markdown]
 # ## 9. Your own data, and the real BERT
 #
-# The same lines work for any file with a header and the columns `sentence` and `label` (a .tsv as
-# in GLUE, a .csv, or .jsonl), or with lines `LABEL text`. Name a file and run the cell. As long as
-# it is `None`, the cell does nothing.
+# The same lines work for any file with the columns `sentence` and `label` (a .tsv as in GLUE, a
+# .csv, or .jsonl), or with lines `LABEL text`. Name a file and run the cell.
 
 # %%
 my_file = None  # such as "SST-2/train.tsv", or "hub:stanfordnlp/sst2:train" with a network
@@ -729,13 +712,11 @@ asked_for = ["What a lovely film!", "What a waste of time."]
 assert main(["predict", f"{folder.name}/my_classifier", *asked_for]) == 0
 
 # %% [markdown]
-# Is one of these easy sentences judged wrongly? Then look at its percentage: near 50 % the model is
-# hardly surer than a coin. 420 sentences are few.
+# Is one of these easy sentences judged wrongly? Near 50 % the model is hardly surer than a coin.
 #
 # ## Recap
 #
-# - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. The matrix is new. All else was
-#   pretrained, and is trained further where it is not frozen.
+# - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. Only the matrix is new.
 # - Judge on sentences that were used neither to learn nor to choose; beside a majority, a bag of
 #   words and random weights; with an interval.
 # - Remove a word to see what it does. The attention does not show it.
@@ -812,7 +793,7 @@ assert main(["predict", f"{folder.name}/my_classifier", *asked_for]) == 0
 #
 # <details class="option"><summary>B. Take the word that [CLS] looks at most.</summary>
 #
-# **No.** In most of our test sentences this is another word than the one whose removal changes the
+# **No.** In many of our test sentences this is another word than the one whose removal changes the
 # answer most.
 #
 # </details>
@@ -958,9 +939,8 @@ low, high = 100 * paired_interval(right["pretrained"], right["bag of words"], dr
 print(f"accuracy, pretrained minus bag of words: {low:+.1f} to {high:+.1f} points")
 
 # %% [markdown] tags=["solution"]
-# *Why:* in each draw both models are judged on the same sentences. Two models that are wrong on the
-# same sentences differ by little, and surely so. With different draws for each, that certainty
-# would be lost.
+# *Why:* in each draw both models are judged on the same sentences. With different draws for each,
+# the hard sentences would not cancel.
 
 # %% [markdown]
 # **7.** (Without a check.) A colleague writes: "We replaced `[CLS]` by the mean and gained 1.7

@@ -3,10 +3,9 @@
 #
 # **How does BERT give one answer for each word?**
 #
-# *Wake me at half past six on Monday.* To do this, one must find the time and the day, word by
-# word. So BERT must answer not once for the whole sentence, but once **for every word**. The head
-# for it is small. The counting needs care: labels when words fall into pieces, and slots when we
-# judge.
+# *Wake me at half past six on Monday.* To do this, one must find the time and the day, so BERT must
+# answer once **for every word**. The head is small. The counting needs care: labels when words fall
+# into pieces, and slots when we judge.
 #
 # **Afterwards you can**
 # - give each word one label and each piece the correct one, and say which of them the loss counts;
@@ -46,11 +45,10 @@ print(f"{len(train)} requests in train, {len(dev)} in dev, {len(test)} in test")
 # %% [markdown]
 # ## 1. One answer for each word
 #
-# In the lecture notes this is **case 2**: the input is a single sentence, the output is a class for
-# each word. This is [**sequence labelling**](../docs/glossary.md#using-it); used to find the slots
-# of a request, it is [**slot filling**](../docs/glossary.md#using-it). The vector of each token
-# goes through a **linear classifier**, the same one at every place. The notes' example is *arrive
-# Taipei on November 2nd*.
+# In the lecture notes this is **case 2**: a single sentence in, a class for each word out. This is
+# [**sequence labelling**](../docs/glossary.md#using-it); used to find the slots of a request, it is
+# [**slot filling**](../docs/glossary.md#using-it). The vector of each token goes through a **linear
+# classifier**, the same one at every place. The notes' example is *arrive Taipei on November 2nd*.
 
 # %%
 words = ("arrive", "taipei", "on", "november", "2nd")
@@ -80,8 +78,8 @@ diagram(boxes | word_boxes, arrows + word_arrows, size=(7.5, 3.2))
 # **I-** where it goes on (*inside*), **O** *outside* of all.
 #
 # What the whole request wants, for example to book a table, is its
-# [**intent**](../docs/glossary.md#using-it). This is a question about the sentence, so `[CLS]`
-# answers it, through the pooler and another classifier.
+# [**intent**](../docs/glossary.md#using-it). `[CLS]` answers it, through the pooler and another
+# classifier.
 #
 # **Predict:** this course's requests have 18 kinds of slot and 5 intents. How many different tags
 # are there? How many parameters has the tags' classifier, with H = 384?
@@ -112,8 +110,8 @@ assert share < 0.001
 # %% [markdown]
 # ## 2. Look at the data
 #
-# The requests were written for this course, by hand. The test requests were written separately,
-# with other phrasings and mostly other values (section 7 tells them apart).
+# The requests were written by hand for this course, the test requests separately, with other
+# phrasings and mostly other values.
 
 # %% tags=["nbval-check-output"]
 for name, part in {"train": train, "dev": dev, "test": test}.items():
@@ -169,8 +167,8 @@ print(f"always O:            {tag_accuracy(all_outside):.1%} of the tags are cor
 print(f"a word's usual tag:  {tag_accuracy(usual):.1%} of the tags are correct")
 
 # %% [markdown]
-# More than half of its tags are correct, and it has found *no* slot. The table has a higher
-# accuracy still. Remember both numbers for section 4.
+# More than half of its tags are correct, and it has found *no* slot. Remember both numbers for
+# section 4.
 
 # %%
 assert tag_accuracy(usual) > tag_accuracy(all_outside) > 0.5
@@ -204,8 +202,8 @@ assert tags_of == {"B-song", "B-date"}
 # `[CLS]` and `[SEP]` have **-100**: the loss leaves them out. (They are still of use: the first
 # piece *looks at* them, in every layer.)
 #
-# Note that *yesterday* is a song here, and a day elsewhere in these requests. A table has one tag
-# for both, so it must be wrong at one of them.
+# *Yesterday* is a song here, and a day elsewhere in these requests. A table has one tag for both,
+# so it must be wrong at one.
 #
 # Why not give the label to each piece of the word? Count what the labels then say.
 
@@ -226,13 +224,13 @@ print(f"{begun} slots would become {copied}")
 assert copied > 1.05 * begun
 
 # %% [markdown]
-# B- means that a slot *begins here*, so one clock time would become three. (Exhibit 22 of the
-# museum, lesson 12, is a program that did this.) With one label for each word, at its first piece,
-# there are as many slots after the split as before.
+# B- means that a slot *begins here*, so one clock time would become three. (Exhibit 22 of lesson 12
+# is a program that did this.) With one label for each word there are as many slots after the split
+# as before.
 #
 # ## 4. Count whole slots
 #
-# Tags are only a way to write slots down. From tags to a score there are two steps.
+# From tags to a score there are two steps.
 #
 # **Decoding.** The classifier answers for each word separately, so nothing makes the tags
 # consistent. It may say I- where there is nothing to continue. Such an [**illegal
@@ -307,9 +305,7 @@ for name, found in {"always O": all_outside, "a word's usual tag": usual}.items(
 
 # %% [markdown]
 # A slot that is one word too short is **not correct at all**: a table for the wrong day is of no
-# use. The program that says O finds no slot. The table's tags are correct for more than two words
-# of three, and its F1 is under a quarter. (The few lines above and the library's `slot_scores`
-# agree to the last digit.)
+# use. The table's tags are correct for more than two words of three, and its F1 is under a quarter.
 
 # %%
 assert f1(all_outside) == 0
@@ -368,8 +364,8 @@ assert same
 # %% [markdown]
 # ## 6. Train
 #
-# Now the encoder and the two classifiers are trained together. After each epoch the run measures
-# the 60 *dev* requests, and it keeps the best state.
+# Now the encoder and the two classifiers are trained together. The state that is best on *dev* is
+# kept.
 #
 # **Predict:** what is learned sooner, the intents or the slots?
 
@@ -408,14 +404,13 @@ assert all(m["intent_accuracy"] > m["f1"] for _, m in run.evaluations[:3])
 assert min(Counter(tag for example in train for tag in example.tags).values()) == 1
 
 # %% [markdown]
-# The intents are learned sooner. There are five answers, and each request asks for one of them.
-# There are 37 tags, and some of them occur only once or twice in all the training.
+# The intents are learned sooner: there are five of them. There are 37 tags, and some occur only
+# once or twice in all the training.
 #
 # ## 7. What pretraining buys
 #
 # The same recipe, requests and order, but the start differs: **random** weights of the same sizes.
-# (So no layer is frozen: random layers must be trained.) Intents have a baseline, too: a bag of
-# words, a logistic regression on the counts of tokens.
+# (No layer is frozen: random layers must be trained.) The intents' baseline is a bag of words.
 
 # %%
 from dataclasses import replace
@@ -480,9 +475,9 @@ assert min(intents.values()) > 2 / N  # one who guesses is right in one of N
 assert intents["pretrained"] > 0.7
 
 # %% [markdown]
-# (The lines are where 95 % of the draws lie.) The pretrained model is far ahead, with the *same*
-# 420 requests. What does it know that the other one does not? Take a token's vector in the very
-# first table, before any attention. Which tokens have the most similar vectors?
+# (The lines are where 95 % of the draws lie.) The pretrained model is far ahead. What does it know
+# that the other one does not? Take a token's vector in the very first table, before any attention.
+# Which tokens have the most similar vectors?
 #
 # **Predict** the neighbours of *chopin*.
 
@@ -501,9 +496,8 @@ assert (
 assert len(weekdays & set(near["friday"])) >= 2
 
 # %% [markdown]
-# Nobody labelled Chopin as a composer, or Friday as a day. But their vectors are similar to those
-# of other composers and days. So what the model learns of one composer from a request helps with
-# the others. How much?
+# Nobody labelled Chopin as a composer. But what the model learns of one composer helps with the
+# others, whose vectors are similar. How much?
 #
 # **Put it to the test.** Divide the true slots into those whose value also occurs with that label
 # in the training requests, and those that are new. **Predict:** what share of the new ones does the
@@ -530,10 +524,9 @@ assert recall["usual tags"][1] < 0.15
 assert recall["pretrained"][1] > max(recall["random"][1], recall["usual tags"][1]) + 0.15
 
 # %% [markdown]
-# At a word that does not occur in training, the table says O. It finds a new value only if each of
-# its words is usually part of the same slot elsewhere. A model can use two other things: the words
-# around it, and what the word itself means. The random model sees the words around it, too. So
-# pretraining bought the meaning of words.
+# The table finds a new value only if each of its words is usually part of the same slot elsewhere.
+# A model can also use the words around it, and what the word itself means. The random model sees
+# the words around it, too. So pretraining bought the meaning of words.
 #
 # ## 8. Look at the errors
 #
@@ -569,7 +562,7 @@ assert list(missed.values()).count("alone") < len(missed) / 4
 
 # %% [markdown]
 # The model overlooks hardly a slot. Nearly always it found something at the place, but with another
-# label or other ends. Read some: what would *you* need to know to get each right?
+# label or other ends. Read some:
 
 
 # %%
@@ -611,16 +604,15 @@ assert [slot_filling.mend(tags)[0] for tags in raw] == rows["pretrained"]
 
 # %% [markdown]
 # Neither rule is always better. Mending saves slots whose first word was called I- instead of B-,
-# and adds others that are wrong. Where a model finds too many slots, throwing away can give the
-# higher F1. So whoever reports an F1 must name the rule; ours is that of `conlleval`. Exercise 5
-# has a third way: choose among legal sequences only.
+# and adds others that are wrong. So whoever reports an F1 must name the rule; ours is that of
+# `conlleval`. Exercise 5 has a third way: choose among legal sequences only.
 #
 # ## 9. Touch it
 #
-# The tagger below runs the model that you have just trained. Point at a word for its distribution
-# over the tags; pieces without a label carry -100. Click a word and **flip its label**: make the
-# second word of a slot an O, or the first word of one an I-, and see how decoding reads it. (On a
-# page without a running kernel you see a picture.)
+# This tagger runs your model. Point at a word for its distribution over the tags; pieces without a
+# label carry -100. Click a word and **flip its label**: make the second word of a slot an O, or the
+# first word of one an I-, and see how decoding reads it. (Without a running kernel you see a
+# picture.)
 
 # %%
 from bertedu.widgets import TokenTagger
@@ -663,7 +655,7 @@ assert abs(sum(joke.probabilities.values()) - 1) < 1e-5
 
 # %% [markdown]
 # A softmax over five intents always gives all its probability to the five. It cannot say *none of
-# these*, unless it has a sixth class and examples of it.
+# these*.
 #
 # ## 10. Your data, or BERT-base
 #
@@ -693,10 +685,10 @@ assert slot_filling.read(conll)[1].slots[0].text == "cape town"
 assert slot_filling.read(own)[0].slots[0].text == "Cape Town"
 
 # %% [markdown]
-# Name a folder with the parts *train*, *valid* and *test* here, and run the cell. Before that it
-# does nothing. (`bert-base-uncased` is downloaded once, some 440 MB; a folder with its files works
-# as well: lesson 13.) SNIPS has 13,084 training requests. Chen, Zhuo and Wang report an F1 of 97.0
-# % and an intent accuracy of 98.6 % there, with BERT-base.
+# Name a folder with the parts *train*, *valid* and *test* here, and run the cell.
+# (`bert-base-uncased` is downloaded once, some 440 MB: lesson 13.) SNIPS has 13,084 training
+# requests. Chen, Zhuo and Wang report an F1 of 97.0 % and an intent accuracy of 98.6 % there, with
+# BERT-base.
 
 # %%
 your_data = None  # "snips", for example: a folder in which train, valid and test are

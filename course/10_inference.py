@@ -6,8 +6,8 @@
 # Case 3 of the lecture notes: two sentences in, one answer out. The task is called [**natural
 # language inference**](../docs/glossary.md#using-it) (NLI). Given a
 # [**premise**](../docs/glossary.md#using-it), is the [**hypothesis**](../docs/glossary.md#using-it)
-# true, false, or unknown? This lesson trains BERT to answer. It also teaches how to find out *what*
-# was learned, because in this task a model can easily have a good score for a wrong reason.
+# true, false, or unknown? In this task a model can easily have a good score for a wrong reason. So
+# this lesson also teaches how to find out *what* was learned.
 #
 # **Afterwards you can**
 # - draw the head, count its numbers, and compute its loss by hand;
@@ -84,8 +84,8 @@ print(f"new: {new:,} of {sum(p.numel() for p in model.parameters()):,}")
 assert new == H * K + K
 
 # %% [markdown]
-# There is a row of weights and a bias for each answer. The pooler is not new: next sentence
-# prediction, also a question about two sentences, has trained it (lesson 07).
+# A row of weights and a bias for each answer are new. The pooler was trained by next sentence
+# prediction, also a question about two sentences (lesson 07).
 #
 # ## 2. The data, looked at
 #
@@ -127,9 +127,8 @@ assert not sentences(dev) & sentences(test)
 # %% [markdown]
 # ## 3. How far does one get without the premise?
 #
-# The most useful baseline of this task hides the premise and guesses the label from the hypothesis
-# **alone**. Whatever it learns is no inference, since there is nothing to infer from. It is a bag
-# of words: logistic regression on word counts (lesson 08).
+# The most useful baseline hides the premise and guesses the label from the hypothesis **alone**.
+# Whatever it learns is no inference. It is a bag of words (lesson 08).
 #
 # **Predict** its accuracy on the test pairs, in percent. A blind guess has an accuracy of a third.
 
@@ -159,9 +158,8 @@ checks.guess(alone_guessed, 100 * alone, "%", within=1)
 print(f"accuracy of the hypothesis alone: {alone:.1%}")
 
 # %% [markdown]
-# Exactly a third, and no other method could do better. Each hypothesis stands there three times,
-# once with each label. Whoever sees only the hypothesis gives the same answer each time, and that
-# is correct once.
+# Exactly a third, and no other method could do better: each hypothesis stands there three times,
+# once with each label.
 
 # %%
 for pairs in (train, dev, test):
@@ -202,14 +200,13 @@ print(f"accuracy of the hypothesis alone, careless pairs: {leaked:.1%}")
 assert leaked > 0.55
 
 # %% [markdown]
-# The word *not* shows what is *false*, without any premise. A model trained on such data would get
-# a high accuracy, and would have learned to look for a word. **Rule:** before you praise a model
-# that compares two things, show it only one of them.
+# The word *not* shows what is *false*, without any premise. A model trained on such data would only
+# learn to look for a word. **Rule:** before you praise a model that compares two things, show it
+# only one of them.
 #
 # ## 4. How far does one get by counting?
 #
-# Now both sentences, but still without reading. First the bag of words, with two counts side by
-# side.
+# Now both sentences, first with a bag of words for each.
 #
 # **Predict:** is its accuracy higher than a third?
 
@@ -303,9 +300,8 @@ assert abs(float(output.loss) - loss) < 1e-4
 assert abs(loss - math.log(3)) < 0.5
 
 # %% [markdown]
-# The loss is about ln 3: all three answers have about the same probability. In training,
-# cross-entropy changes the head and the encoder, except for the embeddings and the two lowest
-# layers. This recipe freezes those to save time.
+# The loss is about ln 3: all three answers have about the same probability. This recipe freezes the
+# embeddings and the two lowest layers to save time.
 #
 # ## 6. Training, before your eyes
 #
@@ -363,14 +359,12 @@ assert by_heart > new_pairs + 0.05
 
 # %% [markdown]
 # The dashed line is a model that knows nothing. The difference between the two accuracies was
-# learned *by heart*: it holds for these 423 pairs only. (The first epoch's mean loss is still near
-# ln 3, since most of its steps come before much was learned.)
+# learned *by heart*: it holds for these 423 pairs only.
 #
 # ## 7. The result, and how sure it is
 #
-# We chose the model by the development pairs, and nothing by the test pairs. Three of these share a
-# premise, and nine share a scene, so they are not independent. The bootstrap (lesson 03) therefore
-# draws whole scenes.
+# Nothing was chosen by the test pairs. Nine of them share a scene, so they are not independent, and
+# the bootstrap (lesson 03) draws whole scenes.
 
 
 # %%
@@ -410,9 +404,9 @@ assert score["BERT, pretrained"] > 0.4
 assert score["BERT, pretrained"] > score["BERT, random weights"] + 0.04
 
 # %% [markdown]
-# **What pretraining buys** is the distance between the two lower bars: the same head on the same
-# pairs, once from random weights. Those had fewer and larger steps, to save a minute, and their
-# loss stayed near ln 3. Would more steps help them? Set `epochs=7, batch_size=16`, and see.
+# **What pretraining buys** is the distance between the two lower bars. (The random weights had
+# fewer and larger steps, to save a minute. Would more help? Set `epochs=7, batch_size=16`, and
+# see.)
 #
 # **What the premise buys** is the distance to the first bar. That bar is the trained model with an
 # empty premise. Its accuracy is exactly a third, as section 3 proved.
@@ -438,8 +432,7 @@ hits = ours == truth["test"]
 assert hits[counted].mean() > hits[~counted].mean()
 
 # %% [markdown]
-# It does not only count: its answer is often another one. But where counting fails, its accuracy is
-# near the third of a blind guess.
+# It does not only count. But where counting fails, its accuracy is near the third of a blind guess.
 #
 # **Which answer is hard?** Each row is a true label, each column an answer. Then the same with
 # *two* labels: true, or not?
@@ -596,8 +589,8 @@ assert after_swap["entailment"]["contradiction"] > 0  # this cannot be, whatever
 #
 # Sets of test pairs that target one rule are called *challenge sets*. HANS has 30,000 pairs. Ours
 # are small, and written for this page. **The model was not made for them**: 423 training pairs
-# teach neither grammar nor negation. So we do not ask for a high accuracy here. We ask which rule
-# the model follows.
+# teach neither grammar nor negation. So we do not ask for a high accuracy. We ask which rule it
+# follows.
 #
 # In the first two sets all words of the hypothesis stand in the premise. In the first the
 # hypothesis follows (*true*), in the second it does not (*unknown*).
@@ -687,9 +680,8 @@ assert sure[hit].mean() > sure[~hit].mean()
 assert wrong[0][0] > 0.6
 
 # %% [markdown]
-# Read the premises aloud, and say what one must know in each case. On average the model is less
-# sure where it is wrong. But the list shows that it can be wrong and quite sure: a high probability
-# is no promise.
+# What must one know in each case? On average the model is less sure where it is wrong. But the list
+# shows that it can be wrong and quite sure: a high probability is no promise.
 #
 # ## 10. Edit one word, and watch
 #
@@ -747,8 +739,8 @@ with tempfile.TemporaryDirectory() as folder:
     assert len(inference.read(file)) == 1
 
 # %% [markdown]
-# Give your own file here, and, if you like, another start: `"bert-base-uncased"` (from the Hugging
-# Face hub; a download of some 440 MB, once) or a folder. Until you do, the cell does nothing.
+# Give your own file here, and, if you like, another start: `"bert-base-uncased"` (a download of
+# some 440 MB, once) or a folder.
 
 # %%
 your_file = ""  # "snli_1.0_train.jsonl", "pairs.tsv", or "hub:snli:train"

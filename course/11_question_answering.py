@@ -6,9 +6,9 @@
 # *What causes precipitation to fall?* BERT is not expected to know this. It gets a document that
 # says it, and finds the words in it. It writes nothing (this is [**extractive question
 # answering**](../docs/glossary.md#using-it)): the answer is **two numbers**, the place where it
-# starts and the place where it ends. For this BERT needs two more vectors, and nothing else. The
-# rest needs care: which pairs of places are an answer at all, what their probabilities are, what to
-# do if there is no answer, and how to read a long text.
+# starts and the place where it ends. For this BERT needs two more vectors. The rest needs care:
+# which pairs of places are an answer at all, what their probabilities are, what to do if there is
+# no answer, and how to read a long text.
 #
 # **Afterwards you can**
 # - find an answer with two dot products and a softmax, and compute the loss by hand;
@@ -268,15 +268,13 @@ assert abs(float(loss) - math.log(len(tokens))) < 1
 # %% [markdown]
 # ## 5. Train, in a few minutes
 #
-# BERT's authors had 87,599 questions and fine-tuned for three epochs. We have far fewer, and a few
-# minutes.
+# BERT's authors had 87,599 questions and three epochs. We have far fewer, and a few minutes.
 #
-# **Many short texts.** A model soon knows a few paragraphs by heart, however many questions are
-# asked about them. So most questions here are on *cards*: texts of two to four sentences, each on a
-# subject of its own. They practise the notes' kinds of question on other subjects: as the counts
-# below show, hundreds of them ask "where" or "besides", as the notes do. So when section 6 asks the
-# notes' three questions, that is a **demonstration**, not a test. The test is in section 11, on
-# questions of which none begins with "where" or has a "besides".
+# **Many short texts.** A model soon knows a few paragraphs by heart. So most questions here are on
+# *cards*: texts of two to four sentences, each on a subject of its own. Hundreds of them ask
+# "where" or "besides", as the notes do, on other subjects. So when section 6 asks the notes' three
+# questions, that is a **demonstration**, not a test. The test is in section 11, on questions of
+# which none begins with "where" or has a "besides".
 
 # %% tags=["nbval-check-output"]
 import re
@@ -295,8 +293,7 @@ assert not any(re.search("^Where | besides ", e.question) for e in test)
 # %% [markdown]
 # **Shorter documents.** Of the 439 questions on paragraphs, every second is asked on the whole
 # paragraph. All are asked twice on less: the sentence with the answer, and none, one or both of its
-# neighbours. That is less than half the work each time, and the model cannot so easily learn one
-# paragraph by heart.
+# neighbours. This saves work.
 
 # %%
 import random
@@ -401,9 +398,8 @@ print("places of the right answers in the lists:", *places_in_list, sep="  ")
 assert sum(place is not None for place in ranks) >= 2  # among the 20 best
 
 # %% [markdown]
-# A tick marks the correct answer. The last line gives its place in each list. A small model that
-# has seen so few questions need not put all of them first (and on your machine the places may
-# differ). But the document has many legal spans (section 7 counts them), and most of the three
+# A tick marks the correct answer; the last line gives its place in each list (which may differ on
+# your machine). The document has many legal spans (section 7 counts them), and most of the three
 # answers are among the first twenty.
 
 # %%
@@ -528,10 +524,9 @@ assert float(listed.softmax(dim=0)[0]) == 1
 # %% [markdown]
 # ## 8. Touch it
 #
-# The explorer below runs the model that you have just trained. Point at a token for its two
-# probabilities, and at a cell of the plane for its dot products. Compare *joint* with *product*.
-# Move the threshold until there is no answer. Then type a question of your own. (On a page without
-# a running kernel you see a picture.)
+# This explorer runs your model. Point at a token for its two probabilities, and at a cell of the
+# plane for its dot products. Compare *joint* with *product*. Move the threshold until there is no
+# answer. Then type a question of your own. (Without a running kernel you see a picture.)
 
 # %%
 from bertedu.widgets import SpanExplorer
@@ -594,19 +589,16 @@ assert always.all()
 
 # %% [markdown]
 # The first line compares each question without an answer with each that has one: how often is *no
-# answer* further ahead for the one without? By chance in 50 %. Then compare the two lines below it:
-# what did the threshold that dev chose gain over 0, and what did it cost? Only three of dev's 20
-# questions have no answer, so the threshold is chosen almost by chance (it may also end to the
-# right of all points: never refuse). In any case one threshold divides *all* questions, so more
-# correct refusals cost more wrong ones. SQuAD 2.0 has 5,945 unanswerable questions in its dev part:
-# enough to choose and to judge.
+# answer* further ahead for the one without? By chance in 50 %. The two lines below it show what the
+# threshold that dev chose gained over 0, and what it cost. Only three of dev's 20 questions have no
+# answer, so it is chosen almost by chance. In any case more correct refusals cost more wrong ones.
+# SQuAD 2.0 has 5,945 unanswerable questions in its dev part: enough to choose and to judge.
 #
 # ## 10. A document of any length
 #
-# BERT reads at most 512 tokens. A long document is read in
-# [**windows**](../docs/glossary.md#using-it) that overlap, so that every answer stands whole in one
-# of them, with some context. Put the notes' paragraph into the middle of the eight test paragraphs:
-# 1,096 tokens.
+# BERT reads at most 512 tokens, a long document in [**windows**](../docs/glossary.md#using-it) that
+# overlap, so that every answer stands whole in one of them, with some context. Put the notes'
+# paragraph into the middle of the eight test paragraphs: 1,096 tokens.
 #
 # **Predict:** how many windows, with 256 tokens a window and 128 shared with the one before?
 
@@ -659,8 +651,8 @@ for example, alone in zip(notes, found, strict=True):
     print(f"   (in the paragraph alone: {alone.spans[0].text})")
 
 # %% [markdown]
-# Did an answer change? This model was trained on short texts and never had to choose among nine of
-# them. Windows make a long document readable, not easy.
+# This model was trained on short texts and never had to choose among nine of them. Windows make a
+# long document readable, not easy.
 #
 # ## 11. What pretraining buys
 #
@@ -717,13 +709,12 @@ assert results["overlapping words"]["f1"] < 0.25
 assert results["random weights"]["f1"] < results["overlapping words"]["f1"] + 0.1
 
 # %% [markdown]
-# (The lines are where 95 % of the draws lie.) With random weights this run learns next to nothing
-# of reading. Its loss did fall below log 70 = 4.2 nats, the loss of a model that knows nothing of a
-# row of 70 tokens: it has learned, for instance, that answers are short and stand in the document.
-# But its answers are hardly better than those of overlapping words. (It also had fewer questions to
-# learn from.) The pretrained encoder already knows what words mean and how they go together; it
-# only has to learn what is *asked*. It is still far from good: BERT-base, with 87,599 questions,
-# reaches an F1 of 88.5 % on SQuAD's dev part (the paper's table 2).
+# (The lines are where 95 % of the draws lie.) With random weights the loss did fall below log 70 =
+# 4.2 nats, that of a model that knows nothing of a row of 70 tokens: it has learned, for instance,
+# that answers are short. But its answers are hardly better than those of overlapping words. (It
+# also had fewer questions.) The pretrained encoder already knows words; it only has to learn what
+# is *asked*. It is still far from good: BERT-base, with 87,599 questions, reaches an F1 of 88.5 %
+# on SQuAD's dev part (the paper's table 2).
 #
 # ## 12. Look at the errors
 #
@@ -759,12 +750,12 @@ assert among > sum(place == 1 for place in place_of)
 # %% [markdown]
 # The lists are better than their first lines: for more questions a correct answer is somewhere in
 # the list than at its head. (`rank` is stricter than exact match: the very characters at the very
-# place.) The model lacks both: the sentence, and where exactly to begin and stop in it.
+# place.)
 #
 # ## 13. Real data
 #
-# The same code reads SQuAD. Give it the file that you have, v1.1 or v2.0, or the name of a data set
-# of the Hugging Face hub; and instead of the course's model, for example `bert-base-uncased`.
+# The same code reads SQuAD. Give it your file, v1.1 or v2.0, or the name of a data set of the
+# Hugging Face hub.
 
 # %%
 my_file = None  # for example "dev-v2.0.json", or "hub:squad_v2:validation"

@@ -4,9 +4,8 @@
 # **Which mistakes did others make, and would you have found them?**
 #
 # Every mistake in this museum was published: in libraries, in courses, in code behind papers, by
-# people who knew what they were doing. It can happen to anybody, and it is a quick way to learn
-# *where* BERT breaks. Nearly all the exhibits have this in common: there is no error and no
-# warning, and the loss falls. Only a number is a little wrong.
+# people who knew what they were doing. They show *where* BERT breaks. Nearly all have this in
+# common: there is no error, and the loss falls. Only a number is a little wrong.
 #
 # **Afterwards you can**
 # - say from a symptom which part of a program to look at first;
@@ -22,9 +21,9 @@
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805) describes in a few lines most of what is
 # done wrong here in twenty-seven ways: §3.1, §4, and appendix A.
 #
-# How to visit: at each exhibit read the **symptom** and *predict* its cause. Run the code, look at
-# the **damage**, find the line. Then write the **mend** where the `...` stands, and run the check.
-# The code was written for this museum; the mistake in it is the published one.
+# At each exhibit read the **symptom** and *predict* its cause. Run the code, look at the
+# **damage**, find the line. Then write the **mend** where the `...` stands, and run the check. The
+# code is ours; the mistake in it is the published one.
 
 # %%
 import math
@@ -67,9 +66,8 @@ print(bert)
 #
 # ### Exhibit 1 · Deeper: Two pairs on top
 #
-# **Symptom.** A course trains a WordPiece vocabulary by hand. Every reader who repeats it with a
-# program gets *another* vocabulary. At the third merge, the page finds two pairs with the best
-# score.
+# **Symptom.** A course trains a WordPiece vocabulary by hand. A program gives *another* vocabulary.
+# At the third merge, the page finds two pairs with the best score.
 #
 # **Predict:** `hu ##g` or `hu ##gs`: which has the higher score, count(ab) / (count(a) · count(b))?
 
@@ -127,9 +125,8 @@ assert best_pairs(splits, counts) == [("hu", "##gs")]
 #
 # ### Exhibit 2 · Deeper: A switch that is always on
 #
-# **Symptom.** A *cased* vocabulary is made to tell *Rome* from *rome*. It meets names on every
-# line, and all of them become `[UNK]`. The reader has switched lower-casing off: `--lower_case
-# False`.
+# **Symptom.** With a *cased* vocabulary all names become `[UNK]`, although the reader has switched
+# lower-casing off: `--lower_case False`.
 #
 # **Predict:** what does Python make of `bool("False")`?
 
@@ -186,8 +183,8 @@ checks.wants_lower_case(wants_lower_case)
 #
 # ### Exhibit 3 · Deeper: The marker slides
 #
-# **Symptom.** A program highlights the answer in the reader's text. It works for years. Then a text
-# about *İstanbul* comes, and every mark stands a little too far to the right.
+# **Symptom.** A program highlights the answer in a text. In a text about *İstanbul* every mark
+# stands a little too far to the right.
 #
 # **Predict:** how long is `"İ".lower()`?
 
@@ -420,9 +417,8 @@ assert abs(4 / 33 - 0.121) < 0.001
 
 # %% [markdown]
 # **The damage** is large for a toy and small for BERT. Google's own program draws from the whole
-# vocabulary, too, so whoever changes it deviates from the original. That it helps is plausible, and
-# not measured here. **Mend it:** draw ordinary tokens, each equally likely, a list or a tensor of
-# `count` ids.
+# vocabulary, too, and whether a change helps is not measured here. **Mend it:** draw ordinary
+# tokens, each equally likely, a list or a tensor of `count` ids.
 
 
 # %%
@@ -500,8 +496,8 @@ checks.other_sentence(other_sentence)
 #
 # ### Exhibit 9 · The lower, the better
 #
-# **Symptom.** A published method asks BERT whether a topic "follows" a text. A user is surprised:
-# this baseline does no better than chance.
+# **Symptom.** A published method asks BERT whether a topic "follows" a text. This baseline does no
+# better than chance.
 #
 # **Predict:** of the two logits, which one says "B follows A"?
 
@@ -729,8 +725,8 @@ checks.token_types(token_types)
 #
 # ### Exhibit 13 · Deeper: Five hundred and ten words
 #
-# **Symptom.** An author cuts every text to 510 words, leaving room for `[CLS]` and `[SEP]`. Most
-# texts work. Some stop with an index error deep in the model.
+# **Symptom.** An author cuts every text to 510 words, leaving room for `[CLS]` and `[SEP]`. Some
+# texts stop with an index error deep in the model.
 #
 # **Predict:** 510 words are how many tokens?
 
@@ -805,8 +801,7 @@ assert on_padding["on the queries"].mean() > 0.1
 
 # %% [markdown]
 # **The damage:** with the wrong sign, *all* attention goes to padding. The second line is a similar
-# mistake from another repository, which lesson 06 has shown: the mask lies on the wrong axis.
-# **Mend it.**
+# mistake (lesson 06): the mask lies on the wrong axis. **Mend it.**
 
 
 # %%
@@ -1198,10 +1193,9 @@ assert alike.max() < 0.9999
 
 # %% [markdown]
 # **The damage:** noise in every number, and a wrong conclusion wherever two vectors are compared. A
-# course's page (d2l-ai/d2l-en, `bert-pretraining.md`; this is our own reading, not a report)
-# compares a word's vectors in two sentences with dropout on; the *same* sentence twice would differ
-# as well. **Mend it**, so that training can go on afterwards as before. (`model(ids)` or its
-# `last_hidden_state`: the check's model gives both.)
+# course's page (d2l-ai/d2l-en, `bert-pretraining.md`; our own reading, not a report) compares a
+# word's vectors in two sentences with dropout on. **Mend it**, so that training can go on
+# afterwards as before. (`model(ids)` or its `last_hidden_state`: the check's model gives both.)
 
 
 # %%

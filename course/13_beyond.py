@@ -53,9 +53,8 @@ print(bert)
 # %% [markdown]
 # ## 1. The real BERT, in the same cells
 #
-# The course's model is small. The library loads the published ones as well, by their names on the
-# Hugging Face hub. Most people who say "BERT" mean `bert-base-uncased`. (It is a download of some
-# 440 MB, once.)
+# The library also loads published models, by their names on the Hugging Face hub. Most people who
+# say "BERT" mean `bert-base-uncased` (a download of some 440 MB, once).
 #
 # **Predict:** what should a program do when there is no network?
 
@@ -106,8 +105,7 @@ for name, weight in original.state_dict().items():
 print(carried_over)
 
 # %% [markdown]
-# The same numbers come back, bit for bit. The whole field exchanges files in this format: you can
-# load published models here, and load yours elsewhere.
+# The same numbers come back, bit for bit. The whole field exchanges files in this format.
 #
 # ## 2. What does a BERT cost? Operations
 #
@@ -192,10 +190,9 @@ for name in tokens:
     assert 0.7 < electra[name] / better[name] < 1.3
 
 # %% [markdown]
-# Three counts, with different simplifications, lie within 30 % of each other. This is enough for
-# planning: one wants to know whether a run needs an evening or a year. (ELECTRA's own table gives
-# 6.4 · 10¹⁹ for BERT-base, as if all rows had 512 tokens. Always ask *which* schedule was counted:
-# the factor is three.)
+# Three counts, with different simplifications, lie within 30 % of each other: enough for planning.
+# (ELECTRA's own table gives 6.4 · 10¹⁹ for BERT-base, as if all rows had 512 tokens. Always ask
+# *which* schedule was counted: the factor is three.)
 #
 # ## 3. Hours and money
 #
@@ -517,9 +514,9 @@ with_nsp, without = (np.array(marks[name]) for name in arms)
 assert abs(with_nsp[:, 2].mean() - 0.5) < 0.15  # hardly more than a coin
 
 # %% [markdown]
-# **The verdict** follows from a rule. Take the difference *seed by seed* (the two runs of a seed
-# share everything but the loss). With three differences, their mean is uncertain by 4.30 · s / √3,
-# for 95 times of 100 (Student's t with 2 degrees of freedom; s is their standard deviation).
+# **The verdict.** Take the difference *seed by seed* (the two runs of a seed share everything but
+# the loss). With three differences, their mean is uncertain by 4.30 · s / √3, for 95 times of 100
+# (Student's t with 2 degrees of freedom; s is their standard deviation).
 
 
 # %%
@@ -540,9 +537,8 @@ assert np.concatenate([with_nsp, without])[:, 1].mean() < start_topics + 0.05
 
 # %% [markdown]
 # Both are better than the unigram baseline, and the NSP loss changes the masked words' loss by
-# little beside what was learned. The topics were in the token table from the start. Such short
-# training adds none, and three seeds leave room for a difference of a few points. So no harm was
-# *shown*. That agrees with RoBERTa, but it is **weak** evidence:
+# little beside what was learned. The topics were in the token table from the start, and such short
+# training adds none. So no harm was *shown*. That agrees with RoBERTa, but it is **weak** evidence:
 #
 # - In so few steps NSP itself is hardly learned: its accuracy is little better than a coin's.
 #   Lesson 07 needed minutes for that. So we did not test what NSP is worth *once it is learned*.
