@@ -514,7 +514,7 @@ y_train, y_dev, y_test = (
 
 # %%
 def probe(x, y, dev, test):
-    """Which test sentences a ridge regression gets right, bool [M]; dev chooses its penalty."""
+    """For which test sentences a ridge regression is correct, bool [M]; dev chooses its penalty."""
     mean, std = x.mean(0), x.std(0) + 1e-6
     x, dev, test = ((part - mean) / std for part in (x, dev, test))
     products, found = x @ x.T, []

@@ -96,8 +96,6 @@ print(f"{N} intents:", *task.intents)
 print(f"tags: {H} * {K} + {K} = {head['classifier']:,} parameters")
 print(f"intents: {H} * {N} + {N} = {head['intent_classifier']:,}, behind the pooler's "
       f"{head['bert.pooler']:,}")  # fmt: skip
-assert (K, head["classifier"]) == (2 * 18 + 1, H * K + K)
-assert (head["intent_classifier"], head["bert.pooler"]) == (H * N + N, H * H + H)
 
 # %% [markdown]
 # B- and I- for each slot, and O. The new part for the tags is one small matrix and a bias:
@@ -105,6 +103,8 @@ assert (head["intent_classifier"], head["bert.pooler"]) == (H * N + N, H * H + H
 # %% tags=["nbval-check-output"]
 share = head["classifier"] / sum(sizes.values())
 print(f"the tags' classifier is {share:.2%} of the model")
+assert (K, head["classifier"]) == (2 * 18 + 1, H * K + K)
+assert (head["intent_classifier"], head["bert.pooler"]) == (H * N + N, H * H + H)
 assert share < 0.001
 
 # %% [markdown]
@@ -192,8 +192,6 @@ for p, token in enumerate(feature.encoding.tokens):
     word, tag = ("-", "-") if w is None else (request.words[w], request.tags[w])
     asked = "" if piece_labels[p] < 0 else task.labels[piece_labels[p]]
     print(f"{token:11} {word:10} {tag:10} {piece_labels[p]:5}  {asked}")
-assert int((piece_labels != -100).sum()) == len(request.words) == 7
-assert len(piece_labels) == 10
 tags_of = {t for e in train for w, t in zip(e.words, e.tags, strict=True) if w == "yesterday"}
 assert tags_of == {"B-song", "B-date"}
 
@@ -204,7 +202,12 @@ assert tags_of == {"B-song", "B-date"}
 #
 # *Yesterday* is a song here, and a day elsewhere in these requests. A table has one tag for both,
 # so it must be wrong at one.
-#
+
+# %%
+assert int((piece_labels != -100).sum()) == len(request.words) == 7
+assert len(piece_labels) == 10
+
+# %% [markdown]
 # Why not give the label to each piece of the word? Count what the labels then say.
 
 # %% tags=["nbval-check-output"]
@@ -245,11 +248,13 @@ broken = ["O", "O", "I-time", "I-time", "O", "I-place", "I-date"]
 legal, changed = slot_filling.mend(broken)
 print("said:   ", *(f"{tag:8}" for tag in broken))
 print("mended: ", *(f"{tag:8}" for tag in legal))
-example = slot_filling.Example.from_words(spoken, legal)
-for slot in example.slots:
+spoken_slots = slot_filling.Example.from_words(spoken, legal).slots
+for slot in spoken_slots:
     print(f"{slot.label:6} {slot.text:12} characters {slot.start} to {slot.end}")
+
+# %%
 assert changed == [2, 5, 6]
-assert [slot.text for slot in example.slots] == ["half seven", "rome", "tomorrow"]
+assert [slot.text for slot in spoken_slots] == ["half seven", "rome", "tomorrow"]
 
 # %% [markdown]
 # Could one do without B-? Only if two slots of the same label never stood side by side:

@@ -80,13 +80,16 @@ told = {"entailment": "true", "contradiction": "false", "neutral": "unknown"}  #
 model = task.head(bert.config)
 H, K = bert.config.hidden_size, len(task.labels)
 new = sum(p.numel() for name, p in model.named_parameters() if name.startswith("classifier"))
-print(f"new: {new:,} of {sum(p.numel() for p in model.parameters()):,}")
-assert new == H * K + K
+print(f"{new:,} of {sum(p.numel() for p in model.parameters()):,} parameters are new")
 
 # %% [markdown]
 # A row of weights and a bias for each answer are new. The pooler was trained by next sentence
 # prediction, also a question about two sentences (lesson 07).
-#
+
+# %%
+assert new == H * K + K
+
+# %% [markdown]
 # ## 2. The data, looked at
 #
 # 612 pairs, written for this course in *scenes* of three premises and three hypotheses.
