@@ -461,10 +461,7 @@ def interval(found):
 bands = {name: interval(found) for name, found in rows.items()}
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 2.8), sharey=True)
 colors = ["#999999", "#E69F00", "#0072B2"]
-for axes, shares, title in (
-    (left, slot_f1s, "F1 of whole slots"),
-    (right, intents, "accuracy of intents"),
-):
+for axes, shares, title in ((left, slot_f1s, "F1 of slots"), (right, intents, "accuracy, intents")):
     bars = axes.bar(list(shares), [100 * x for x in shares.values()], color=colors)
     axes.bar_label(bars, [f"{x:.1%}" for x in shares.values()], label_type="center", fontsize=10,
                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip

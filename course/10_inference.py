@@ -455,6 +455,8 @@ known = np.mean((ours == "neutral") == (truth["test"] == "neutral"))
 decided = (ours != "neutral") & (truth["test"] != "neutral")
 print(f"accuracy: unknown or not {known:.1%}; true or false, where neither label nor answer is "
       f"unknown, {hits[decided].mean():.1%} of {decided.sum()} pairs")  # fmt: skip
+
+# %%
 assert two >= three
 assert abs(lazy - 2 / 3) < 1e-9
 assert hits[decided].mean() < known

@@ -632,7 +632,6 @@ axes.set(xlabel="token of the document", ylabel="window", yticks=range(len(encod
 axes.invert_yaxis()
 axes.set_title("Grey: read; blue: whose logits count")
 assert len(chosen_window) == D
-assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
 
 # %% [markdown]
 # A token that is in two windows has two vectors. We use the window in which the token is further
@@ -649,6 +648,7 @@ for example, alone in zip(notes, found, strict=True):
     assert len(p.start_logits) == len(p.tokens) > 512
     print(f"{p.windows} windows, characters {answer.start:,} to {answer.end:,}: {answer.text}")
     print(f"   (in the paragraph alone: {alone.spans[0].text})")
+assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
 
 # %% [markdown]
 # This model was trained on short texts and never had to choose among nine of them. Windows make a

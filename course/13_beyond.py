@@ -772,11 +772,6 @@ I use a wheelchair. Can I get in? / The building has a lift and no stairs at the
 faq_questions, faq_answers = zip(*(line.split(" / ") for line in FAQ.splitlines()), strict=True)
 
 
-def ranks_of(similar):
-    """The place of the right answer for each question, from similarities [10, 10]."""
-    return (similar >= similar.diagonal()[:, None]).sum(dim=1)
-
-
 # %%
 unit = [torch.nn.functional.normalize(vectors(bert, [(text, 0) for text in texts]), dim=1)
         for texts in (faq_questions, faq_answers)]  # fmt: skip
@@ -785,9 +780,12 @@ bags = [
     for texts in (faq_questions, faq_answers)
 ]
 shared_words = torch.tensor([[len(a & b) / len(a | b) for b in bags[1]] for a in bags[0]])
+similar_by = {"mean vectors": unit[0] @ unit[1].T, "shared words": shared_words}  # [10, 10] each
+
+# %%
 first_by = {}
-for name, similar in {"mean vectors": unit[0] @ unit[1].T, "shared words": shared_words}.items():
-    places = ranks_of(similar)
+for name, similar in similar_by.items():
+    places = (similar >= similar.diagonal()[:, None]).sum(dim=1)  # of the right answers
     first_by[name] = int((places == 1).sum())
     print(f"{name}: the right answer is first for {first_by[name]} of 10 questions;",
           "its places in the ten lists:", *places.tolist())  # fmt: skip
@@ -797,11 +795,10 @@ assert first_by["mean vectors"] > first_by["shared words"]
 # %% [markdown]
 # This is more than chance, and not good enough for a library. It found more than counting shared
 # words did, but ten questions cannot show so small a difference. The encoder of our model once was
-# made for such vectors (all-MiniLM-L6-v2), but it was then pretrained further for other tasks,
-# without keeping that one. So for search take a model that was *trained* for it: on seven sets, the
-# mean of BERT's own vectors reaches a correlation of 54.8 with human judgements, less than the mean
-# of plain word vectors (GloVe, 61.3), and 74.9 after training on pairs (Reimers and Gurevych 2019,
-# Table 1).
+# made for such vectors (all-MiniLM-L6-v2), but it was then pretrained further for other tasks. So
+# for search take a model that was *trained* for it: on seven sets, the mean of BERT's own vectors
+# reaches a correlation of 54.8 with human judgements, less than the mean of plain word vectors
+# (GloVe, 61.3), and 74.9 after training on pairs (Reimers and Gurevych 2019, Table 1).
 #
 # ## 8. Distillation: a small model learns from a large one
 #
@@ -820,6 +817,7 @@ def distillation_loss(student, teacher, T=2.0):
     return -(soft * log_p).sum(dim=-1).mean() * T**2
 
 
+# %%
 def fit_linear(x, loss_of):
     torch.manual_seed(0)
     linear = torch.nn.Linear(x.shape[1], 12)
