@@ -619,11 +619,15 @@ panels["attention"].set(ylabel="% (dashed: even share)", title="[CLS]'s attentio
 # - The notes are partly true: no word has all of `[CLS]`'s attention, but the largest share is
 #   several times an even one, and fine-tuning does not make it smaller.
 #
-# What others found: with the original BERT and no training for it, sentence vectors from the mean
+# <details><summary>Deeper: what others found</summary>
+#
+# With the original BERT and no training for it, sentence vectors from the mean
 # compare better than those from `[CLS]` (54.8 against 29.2 on average over seven sets). Trained for
 # the job, the two are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers and Gurevych
 # 2019, arXiv:1908.10084, Tables 1 and 6). So a better sentence than the notes' is: what `[CLS]`
 # holds is what training put there, and enough training can put there what a task needs.
+#
+# </details>
 #
 # ### Deeper: the tables behind the picture
 #

@@ -867,11 +867,11 @@ from_labels = fit_linear(bag_of_words(few), label_loss)
 distilled = fit_linear(bag_of_words(many), lambda x: distillation_loss(x, teacher_logits))
 
 # %%
-topic_names = [path.stem for path in sorted(TRAIN.glob("*.txt"))]
+topic_names = [path.stem.replace("_", " ") for path in sorted(TRAIN.glob("*.txt"))]
 print(many[7][0])
 for T in (1, 2, 4):
     best = (teacher_logits[7] / T).softmax(dim=-1).topk(3)
-    print(f"  T = {T}:", *(f"{topic_names[i]} {p:.1%}" for p, i in zip(*best, strict=True)))
+    print(f"  T = {T}:", *(f"{topic_names[i]} {p:.1%};" for p, i in zip(*best, strict=True)))
 
 # %%
 words_of_unseen = bag_of_words(unseen)
