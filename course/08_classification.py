@@ -621,11 +621,11 @@ panels["attention"].set(ylabel="% (dashed: even share)", title="[CLS]'s attentio
 #
 # <details><summary>Deeper: what others found</summary>
 #
-# With the original BERT and no training for it, sentence vectors from the mean
-# compare better than those from `[CLS]` (54.8 against 29.2 on average over seven sets). Trained for
-# the job, the two are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers and Gurevych
-# 2019, arXiv:1908.10084, Tables 1 and 6). So a better sentence than the notes' is: what `[CLS]`
-# holds is what training put there, and enough training can put there what a task needs.
+# With the original BERT and no training for it, sentence vectors from the mean compare better than
+# those from `[CLS]` (54.8 against 29.2 on average over seven sets). Trained for the job, the two
+# are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers and Gurevych 2019,
+# arXiv:1908.10084, Tables 1 and 6). So a better sentence than the notes' is: what `[CLS]` holds is
+# what training put there, and enough training can put there what a task needs.
 #
 # </details>
 #

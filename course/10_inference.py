@@ -608,7 +608,7 @@ The chef and the waiter left. / The waiter left.
 The tired nurse slept in the bus. / The nurse slept.
 After the bell rang, the children ran home. / The children ran home."""
 follows_not = """The boy next to the girl laughed. / The girl laughed.
-The man by the old door is asleep. / The door is asleep.
+The man by the old woman is asleep. / The old woman is asleep.
 If it rained, the game was over. / It rained.
 The chef who saw the waiter left. / The waiter left.
 Unless the bell rang, the children ran home. / The bell rang.
@@ -652,8 +652,7 @@ assert correct_in["negation in the premise"] + correct_in["no ... wider"] <= 6  
 
 # %% [markdown]
 # Compare the first two lines: the model says *true* about as often where the hypothesis follows as
-# where it does not. It follows the words in common, not the
-# grammar. And the last three lines show that
+# where it does not. It follows the words in common, not the grammar. The last three lines show that
 # a negation hardly changes its answer. Six pairs a line are few: they show what this model does,
 # and measure nothing precisely.
 #
