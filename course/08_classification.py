@@ -21,9 +21,6 @@
 # **Time** about 60 minutes to work through; about two minutes of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1 and appendix A.3.
-#
-# How to work: *predict* first, then *run* the cell, then read on. `assert`s in the cells check what
-# the text says of the results.
 
 # %%
 from dataclasses import replace

@@ -19,9 +19,6 @@
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §5.3, which does the same for names; with
 # an intent: Chen, Zhuo and Wang 2019 (arXiv:1902.10909).
-#
-# How to work: *predict* first, then *run* the cell, then read on. `assert`s in the cells check what
-# the text says of the results.
 
 # %%
 import math

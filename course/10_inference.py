@@ -22,9 +22,6 @@
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1; the data sets are those of Bowman et
 # al. 2015 (SNLI) and Williams et al. 2018 (MultiNLI).
-#
-# How to work: *predict* first, then *run* the cell, then read on. `assert`s in the cells check what
-# the text says of the results.
 
 # %%
 import math

@@ -24,9 +24,6 @@
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.2 and §4.3; the data set is that of
 # Rajpurkar et al. 2016 (arXiv:1606.05250).
-#
-# How to work: *predict* first, then *run* the cell, then read on. `assert`s in the cells check what
-# the text says of the results.
 
 # %%
 import math

@@ -24,9 +24,6 @@
 #
 # **In the papers** Devlin et al. 2019 (arXiv:1810.04805), appendix A.2 and §5.1; Liu et al. 2019
 # (RoBERTa, arXiv:1907.11692), §4; Warner et al. 2024 (ModernBERT, arXiv:2412.13663), §2.
-#
-# How to work: *predict* first, then *run* the cell, then read on. `assert`s in the cells check what
-# the text says of the results.
 
 # %%
 import itertools
