@@ -399,7 +399,7 @@ assert "https://" not in page
 #
 # </details>
 #
-# **3. A file made with <code>to_html</code> is opened on a computer without Python. What does not
+# **3. A file made with `to_html` is opened on a computer without Python. What does not
 # work?**
 #
 # <details class="option"><summary>A. Pointing at a token.</summary>
