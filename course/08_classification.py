@@ -32,7 +32,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE, diagram
+from bertedu.classroom.figures import STYLE, diagram, four_cases
 from bertedu.data import SENTIMENT
 from bertedu.finetuning.classification import Classification, read
 
@@ -45,7 +45,14 @@ print(bert)
 # %% [markdown]
 # ## 1. One answer for a whole text
 #
-# In the lecture notes this is **case 1**: a single sentence in, a class out. BERT's vector for
+# The lecture notes know four cases of fine-tuning. BERT is the same in all of them; only the head
+# differs, and which outputs it reads. H is the size of an output vector.
+
+# %%
+four_cases()
+
+# %% [markdown]
+# Lessons 08 to 11 take one case each. This lesson is about **case 1**: a single sentence in, a class out. BERT's vector for
 # `[CLS]` goes through a [**linear classifier**](../docs/glossary.md#using-it). The classifier
 # begins with random numbers, BERT with its pretrained weights, and both are trained.
 
