@@ -52,9 +52,10 @@ print(bert)
 four_cases()
 
 # %% [markdown]
-# Lessons 08 to 11 take one case each. This lesson is about **case 1**: a single sentence in, a class out. BERT's vector for
-# `[CLS]` goes through a [**linear classifier**](../docs/glossary.md#using-it). The classifier
-# begins with random numbers, BERT with its pretrained weights, and both are trained.
+# Lessons 08 to 11 take one case each. This lesson is about **case 1**: a single sentence in, a
+# class out. BERT's vector for `[CLS]` goes through a
+# [**linear classifier**](../docs/glossary.md#using-it). The classifier begins with random numbers,
+# BERT with its pretrained weights, and both are trained.
 
 # %%
 words = ("[CLS]", "such", "a", "lovely", "film", "[SEP]")
