@@ -208,7 +208,9 @@ def marked(text: str) -> list[tuple[str, str]]:
 
 def of_the_glossary(term: str) -> str:
     """Returns the glossary's form of a term, or nothing."""
-    return next((row[0] for row in TERMS if re.fullmatch(re.escape(row[0]) + "s?", term, re.I)), "")
+    return next(
+        (row[0] for row in TERMS if re.fullmatch(re.escape(row[0]) + "s?", term, re.IGNORECASE)), ""
+    )
 
 
 def section_of_terms() -> dict[str, str]:
@@ -256,7 +258,9 @@ def quiz(number: str) -> dict[str, list[tuple[str, str, str]]]:
     _, _, rest = markdown(SOURCES[number]).partition("\n## Test yourself\n")
     part = re.split(r"^(?:## |\*\*Next:)", rest, maxsplit=1, flags=re.MULTILINE)[0]
     found = re.split(r"^\*\*(\d\. .+?)\*\*$", part, flags=re.MULTILINE | re.DOTALL)[1:]
-    return {title: OPTION.findall(text) for title, text in zip(found[::2], found[1::2])}
+    return {
+        title: OPTION.findall(text) for title, text in zip(found[::2], found[1::2], strict=True)
+    }
 
 
 @pytest.mark.parametrize("number", sorted(SOURCES))
@@ -266,7 +270,9 @@ def test_a_lesson_opens_with_its_question_and_ends_with_the_answer(number: str) 
     assert re.match(rf"# .+\n\n\*\*{re.escape(lesson.question)}\*\*\n\n", text)
     recap = re.search(r"^## (?:\d+\. )?Recap.*?(?=^## )", text, re.MULTILINE | re.DOTALL)
     assert recap
-    answers = re.findall(r"^\*\*The answer:\*\* ([^\n].+?)(?:\n\n|\Z)", recap[0], re.M | re.S)
+    answers = re.findall(
+        r"^\*\*The answer:\*\* ([^\n].+?)(?:\n\n|\Z)", recap[0], re.MULTILINE | re.DOTALL
+    )
     assert len(answers) == 1
     assert re.fullmatch(r"[A-Z].{40,}\.", " ".join(answers[0].split()))
 
