@@ -559,8 +559,8 @@ assert typed[slice(*by_token["[UNK]"])] == "🤗"
 assert by_token["ᄋ"] == by_token["##ᅡ"] == by_token["##ᆫ"]  # one syllable, three pieces
 
 # %% [markdown]
-# Offsets count Python characters (Unicode code points). `🤗` is one of them, but four bytes in UTF-8
-# and two units in JavaScript.
+# Offsets count Python characters (Unicode code points). `🤗` is one of them, but four bytes in
+# UTF-8 and two units in JavaScript.
 #
 # **A published mistake** (huggingface/tokenizers issue #215): offsets that count in the
 # *normalised* text are used on the *original*. That works until a character changes its length.
