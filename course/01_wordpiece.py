@@ -20,9 +20,6 @@
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3 "Input/Output Representations".
 # WordPiece itself: Schuster & Nakajima 2012, and Wu et al. 2016 (arXiv:1609.08144), §4.1.
-#
-# **How to work** *Predict* first, *run* the cell, then read the explanation. `assert`s in the cells
-# check what the text says.
 
 # %%
 import bertedu

@@ -21,9 +21,6 @@
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3.1 "Task #1: Masked LM"; appendices
 # A.1 (the rule), A.2 (the procedure) and C.2 (other rules).
-#
-# **How to work** *Predict* first, *run* the cell, then read the explanation. `assert`s in the cells
-# check what the text says.
 
 # %% tags=["nbval-check-output"]
 import torch

@@ -19,9 +19,6 @@
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3 "Input/Output Representations" and
 # Figure 2; sinusoids: Vaswani et al. 2017 (arXiv:1706.03762), §3.5.
-#
-# **How to work** *Predict* first, *run* the cell, then read the explanation. `assert`s in the cells
-# check what the text says.
 
 # %% tags=["nbval-check-output"]
 import matplotlib.pyplot as plt

@@ -21,9 +21,6 @@
 # **In the paper** Vaswani et al. 2017 (arXiv:1706.03762), §3.2; Devlin et al. 2019 takes it over
 # unchanged (§3 "Model Architecture"). What trained heads do: Clark et al. 2019
 # (arXiv:1906.04341).
-#
-# **How to work** *Predict* first, *run* the cell, then read the explanation. `assert`s in the cells
-# check what the text says.
 
 # %% tags=["nbval-check-output"]
 import copy

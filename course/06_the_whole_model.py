@@ -22,9 +22,6 @@
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3, "Model Architecture". The
 # Transformer itself: Vaswani et al. 2017 (arXiv:1706.03762), §3.1 to §3.3.
 #
-# **How to work** *Predict* first, *run* the cell, then read the explanation. `assert`s in the cells
-# check what the text says.
-#
 # ## 1. The drawing
 #
 # The left side shows all of BERT, from the bottom to the top; the right side shows one layer,

@@ -19,9 +19,6 @@
 # **Time** about 60 minutes to work through; about three minutes of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3.1 and appendix A.2.
-#
-# **How to work** *Predict* first, *run* the cell, then read the explanation. `assert`s in the cells
-# check what the text says.
 
 # %% tags=["nbval-check-output"]
 import math
