@@ -677,16 +677,18 @@ def p_he_she(texts):
 
 
 # %%
+likelier = []
 for one, other in (("doctor", "nurse"), ("nurse", "doctor"), ("person", "other person")):
     text = f"The {one} told the {other} that [MASK] was late."
     [(he, she)] = p_he_she([text]).tolist()
+    likelier.append("he" if he > she else "she")
     print(f"p(he) {he:5.1%}   p(she) {she:5.1%}   {text}")
 
 # %% [markdown]
-# The order decides: *she* is more probable when *nurse* comes second, *he* when *doctor* comes
-# second. So one sentence says little about an occupation. We need many: ten occupations, each
-# with each other, **in both orders**, in four templates. And even without an occupation *he* is
-# more probable than *she*; so we compare occupations with each other, not with 50 %.
+# Here the order decides: *she* is more probable when *nurse* is named second, *he* when *doctor*
+# is. So one sentence says little about an occupation. We need many: ten occupations, each with each
+# other, **in both orders**, in four templates. And without any occupation *he* is more probable
+# than *she*, too. So we compare occupations with each other, not with 50 %.
 
 # %%
 from itertools import permutations
@@ -697,6 +699,7 @@ templates = ["The {} told the {} that [MASK] was late.",
              "The {} called the {} because [MASK] was ill.",
              "The {} met the {} before [MASK] went home.",
              "The {} asked the {} whether [MASK] could help."]  # fmt: skip
+assert likelier == ["she", "he", "he"]  # of the three sentences above
 
 # %%
 pairs = list(permutations(jobs, 2))  # 90: each with each other, in both orders
@@ -708,17 +711,21 @@ for job in jobs:
     ratios[job] = [log_ratio[:, at].mean(dim=1).exp() for at in (first, second)]  # each [4]
 
 # %%
+import math
+
 print("p(he) / p(she)   named first   named second   lowest and highest of the templates")
 for job, (first, second) in ratios.items():
     both = (first * second).sqrt()  # [4]
     print(f"{job:12} {first.log().mean().exp():15.1f} {second.log().mean().exp():14.1f}"
           f" {both.min():16.1f} to {both.max():.1f}")  # fmt: skip
-assert log_ratio.mean(dim=1).min() > 0  # on average he is more probable, in each template
+of_template = log_ratio.mean(dim=1).exp()  # [4]
+assert of_template.min() > 1  # on average he is more probable, in each template
+assert of_template.max() > 2 * of_template.min()
 for place in (0, 1):
-    men = torch.stack([ratios[job][place] for job in ("engineer", "mechanic", "soldier")])
-    women = torch.stack([ratios[job][place] for job in ("dancer", "nurse")])
-    assert men.min(dim=0).values.gt(2 * women.max(dim=0).values).all()  # in each template
-    assert ratios["secretary"][place].log().mean().exp() > 2
+    high = torch.stack([ratios[job][place] for job in ("engineer", "mechanic", "soldier")])
+    low = torch.stack([ratios[job][place] for job in ("dancer", "nurse")])
+    assert high.amin(dim=0).gt(2 * low.amax(dim=0)).all()  # in each template
+    assert ratios["secretary"][place].log().mean() > math.log(2)
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 3.2))
@@ -737,11 +744,11 @@ axes.set_title("How much more probable he is than she")
 # the occupation, because all else is the same. But the model does not repeat every stereotype:
 # beside *secretary* it clearly prefers *he*.
 #
-# **What may not be concluded.** Nothing about people: the numbers show which words stand near
-# each other in texts, not who works as what. Nothing about other models, other languages or other
-# sentences: the four templates alone differ by a factor of several. And nothing about a program
-# that is built on the model: whether it treats people differently must be measured on its own
-# answers. Pronouns other than *he* and *she* were not asked for.
+# **What may not be concluded.** Nothing about people: the numbers show which words stand near each
+# other in texts, not who has which occupation. Nothing about other models, other languages or other
+# sentences: between the four templates alone, the mean ratio differs by more than a factor of 2.
+# And nothing about a program that is built on the model: whether it treats people differently must
+# be measured on its own answers. We did not ask for pronouns other than *he* and *she*.
 #
 # ## Recap
 #
