@@ -4,9 +4,8 @@
 # **What is BERT, and does this course run on your computer?**
 #
 # **BERT** (*Bidirectional Encoder Representations from Transformers*) is the language model that
-# Google published in 2018. This course takes it apart and puts it together again. It grew out of a
-# student's lecture notes. Every number is computed here, and you can replace every example by your
-# own.
+# Google published in 2018. This course takes it apart and puts it together again, after a student's
+# lecture notes. Every number is computed here, and every example can be replaced by your own.
 #
 # **After this page you can**
 # - find your way through the course, and check that your computer is ready for it;
@@ -21,8 +20,8 @@
 # Language Understanding* (arXiv:1810.04805), §3.
 #
 # **How to work** *Predict* first: say your answer, or write it down. Then *run* the cell with
-# Shift+Enter, and read the explanation. `assert`s in the cells check what the text says of the
-# results. So when a lesson runs to its end, its statements hold on your computer, too.
+# Shift+Enter, and read the explanation. `assert`s in the cells check what the text says: when a
+# lesson runs to its end, it is true on your computer, too.
 #
 # ## 1. The map
 #
@@ -53,8 +52,7 @@ Markdown(lesson_table())
 # understand how it learns. A section whose title begins with **Deeper** can be skipped.
 #
 # Each lesson ends with three questions and with exercises on three levels: *predict*, *complete*,
-# *build*. The folder `solutions/` holds every lesson once more, with the answers and the reasons
-# for them.
+# *build*. The folder `solutions/` has the answers and the reasons for them.
 #
 # ## 2. Is this machine ready?
 #
@@ -124,9 +122,9 @@ pair = "He likes playing"
 # **Predict:** how many tokens will BERT see? One special token begins the input, one ends it, and a
 # third separates the two texts.
 #
-# Where you find a `...` below a **Predict**, put your guess in its place and run the cell. The cell
-# shows the result beside your guess, and only when there is a guess. Guesses are not marked. You
-# remember a result better when you have guessed it first.
+# Where you find a `...` below a **Predict**, put your guess in its place and run the cell. It shows
+# the result beside your guess, and only when there is a guess. Guesses are not marked; but a result
+# that you have guessed first is easier to remember.
 
 # %%
 # BEGIN SOLUTION
@@ -284,9 +282,8 @@ assert chances[0] > chances[1]
 #
 # ## 6. The whole way at a glance
 #
-# The next picture shows one pair of sentences in seven panels: its pieces, masking, the pair with
-# its segments, the sum that enters the first layer, attention, the vectors after each layer, and
-# the answers. Each panel is the subject of a lesson.
+# The next picture shows one pair of sentences in seven panels, from its pieces to the answers. Each
+# panel is the subject of a lesson.
 #
 # **Predict:** in which panel does a token take in information about its neighbours?
 #
@@ -299,9 +296,9 @@ from bertedu.widgets import Journey
 Journey(bert=bert)
 
 # %% [markdown]
-# In one panel only: attention. The panels after it show the effect. Pieces, places and segments are
-# looked up for each token by itself, and so is their sum. Change the last word: the sum of the
-# first word stays exactly the same, but its vector after one layer is another one.
+# In attention only; the panels after it show the effect. Pieces, places and segments are looked up
+# for each token by itself, and so is their sum. Change the last word: the sum of the first word
+# stays exactly the same, but its vector after one layer is another one.
 
 # %% tags=["nbval-check-output"]
 one, other = (bert.hidden_states(f"my dog is {word}") for word in ("cute", "old"))  # [L + 1, S, H]

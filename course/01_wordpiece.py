@@ -3,9 +3,8 @@
 #
 # **How does a text become pieces and ids?**
 #
-# BERT does not read letters or words. It reads a list of whole numbers; each stands for a *piece*
-# of a word. In this lesson you build the whole tokenizer step by step, and show that it gives the
-# same result as the real one.
+# BERT reads whole numbers; each stands for a *piece* of a word. In this lesson you build the whole
+# tokenizer step by step, and show that it equals the real one.
 #
 # **Afterwards you can**
 # - say what happens to capitals, accents, punctuation, Chinese, emoji and unknown words;
@@ -90,8 +89,8 @@ assert clean("my\tdog\u200b is\x00 cute\n") == "my dog is cute "
 
 # %% [markdown]
 # **2b. A space around every Chinese character.** Chinese is written without spaces, so BERT makes
-# every Chinese character a word of its own. "Chinese" here means: in one of Unicode's blocks of CJK
-# *ideographs*. Japanese kana and Korean hangul are not in them.
+# every Chinese character a word of its own. These are the CJK *ideographs* of Unicode; Japanese
+# kana and Korean hangul are not among them.
 
 # %% tags=["nbval-check-output"]
 IDEOGRAPHS = [(0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2CEAF),
@@ -176,8 +175,8 @@ assert words_of("don't") == ["don", "'", "t"]
 
 # %% [markdown]
 # `$` and `+` are separate because they are ASCII signs. `€` is not: Unicode calls it a currency
-# *symbol* (`Sc`), not punctuation. The rule must stay as it is, because the published weights were
-# trained on exactly these splits.
+# *symbol* (`Sc`). The rule stays, because the published weights were trained on exactly these
+# splits.
 #
 # ## 4. Split words into pieces
 #
@@ -259,9 +258,9 @@ assert split_word("unaffable", vocabulary) == ["una", "##ffa", "##ble"]
 
 # %% [markdown]
 # So `##ing` is used: in *replaying* and *outplaying*. The comment in Google's code explains the
-# algorithm with `un ##aff ##able`, but the published vocabulary gives `una ##ffa ##ble`: it has no
-# `##aff`, and even `un` loses to the longer `una`. **The tokenizer knows no grammar.** It finds
-# prefixes and suffixes only where they happen to be the longest match.
+# algorithm with `un ##aff ##able`, but the published vocabulary has no `##aff`, and even `un` loses
+# to the longer `una`. **The tokenizer knows no grammar.** It finds a prefix or a suffix only where
+# that is the longest match.
 
 # %%
 assert "##aff" not in vocabulary
@@ -388,10 +387,10 @@ print(len(first), len(later), "the same characters:", first == later)
 assert first == later
 
 # %% [markdown]
-# Yes. These 997 characters are the **alphabet**. A word that has only these characters can always
-# be split, in the worst case letter by letter. A word with any other character never can. So
-# `[UNK]` has exactly two causes: **a character outside the alphabet, or more than 100 characters**.
-# The next cell checks this on all our strings.
+# Yes. These 997 characters are the **alphabet**. A word that has only these can always be split, in
+# the worst case letter by letter; a word with any other character never can. So `[UNK]` has exactly
+# two causes: **a character outside the alphabet, or more than 100 characters**. The next cell
+# checks this.
 
 # %% tags=["nbval-check-output"]
 unknown = 0
@@ -455,8 +454,7 @@ assert pieces_of("北京") == ["北", "京"]
 #   so `dog🤗` is *one word*, and **the whole word becomes `[UNK]`, the dog with it**. A space
 #   between the two keeps the dog.
 # - **Chinese:** one character at a time. `北` and `京` are known, `狗` (dog) is not.
-#   `bert-base-chinese` has a vocabulary of its own with 21,128 entries; the multilingual BERT also
-#   splits Chinese into single characters.
+#   `bert-base-chinese` has a vocabulary of its own with 21,128 entries.
 # - **Korean:** NFD splits every syllable into its letters (*jamo*): two syllables become six
 #   pieces.
 # - **Numbers:** the vocabulary contains the numbers that were frequent in its texts: `2019` is one
@@ -580,9 +578,8 @@ assert (len("🤗"), len("🤗".encode()), len("🤗".encode("utf-16-le")) // 2)
 # new piece, again and again, until the vocabulary is large enough. The question is: *which* pair?
 #
 # Google never published the program that made BERT's vocabulary (its README says so). Wu et al.
-# 2016 describe the aim: pieces that make the training text most likely. (They mark the *beginning*
-# of a word with `_`; the `##` is BERT's own.) Hugging Face's course teaches a score for each pair,
-# and calls it a best guess:
+# 2016 describe the aim: pieces that make the training text most likely. Hugging Face's course
+# teaches a score for each pair, and calls it a best guess:
 #
 # $$\text{score}(a, b) = \frac{\text{count}(ab)}{\text{count}(a) \times \text{count}(b)}$$
 #
@@ -682,10 +679,10 @@ assert max(scores, key=scores.get) == ("hu", "##gs")
 # times: 10/(15 × 15) = **2/45**. The pair (`hu`, `##gs`) has 5/(15 × 5) = **1/15**, the highest
 # score. So the third new piece is `hugs`.
 #
-# The example comes from Hugging Face's course, whose page has a mistake at this step: it gives both
+# Hugging Face's course, from which the example comes, has a mistake at this step: it gives both
 # pairs 1/15, merges (`hu`, `##g`), and so ends with another vocabulary. Readers reported it
-# (huggingface/course, issue #500 of 2023; pull request #547 corrects it), but in April 2026 the
-# page still had it.
+# (huggingface/course, issue #500 of 2023, and pull request #547), but in April 2026 the page still
+# had it.
 #
 # ### Train one on a small text
 #
@@ -756,9 +753,9 @@ for word in word_counts:
     assert split_word(word, small_vocabulary) != ["[UNK]"]
 
 # %% [markdown]
-# It can split a new word when the word's characters are in the alphabet *in the right form*. There
-# is no `z` at all. *Sleepwalking* fails because the story has `w` only at the beginning of words,
-# so there is no `##w`. The published vocabulary has every character of its alphabet in both forms.
+# It can, when the word's characters are in the alphabet *in the right form*. There is no `z` at
+# all. *Sleepwalking* fails because the story has `w` only at the beginning of words, so there is no
+# `##w`. The published vocabulary has its whole alphabet in both forms.
 
 # %%
 assert "z" not in small_vocabulary
@@ -885,8 +882,7 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 #
 # ## Exercises
 #
-# Replace each `...` by your answer, then run the cell and the next one. The check says whether the
-# answer is right, what your mistake may be, or that it is not done yet. `checks.with_piece.hint()`
+# Replace each `...` by your answer, then run the cell and the next one. `checks.with_piece.hint()`
 # gives a hint, and then a second one.
 
 # %%
@@ -1086,7 +1082,6 @@ print(*(located.tokens[i] for i in marked))
 # rule look for? Which would you take?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* The plain count looks for what is frequent. It finds endings and short words
-# early, and each merge shortens the text as much as a merge can. The score looks for pieces that
-# seldom occur apart, so it first takes rare strings like `ev`. With few places, the count gives
-# shorter splits.
+# *A model answer.* The plain count looks for what is frequent: it finds endings and short words
+# early. The score looks for pieces that seldom occur apart, so it first takes rare strings like
+# `ev`. With few places, the count gives shorter splits.

@@ -3,10 +3,9 @@
 #
 # **How can a model learn language from unlabelled text?**
 #
-# BERT's method: hide a few words, and let the model guess them from the words on both sides. A
-# model that is trained in this way is a [**masked language
-# model**](../docs/glossary.md#pretraining). This lesson shows which tokens are chosen, what happens
-# to them, which places the loss counts, and why.
+# Hide a few words, and let the model guess them from the words on both sides. A model that is
+# trained in this way is a [**masked language model**](../docs/glossary.md#pretraining). This lesson
+# shows which tokens are chosen, what happens to them, which places the loss counts, and why.
 #
 # **Afterwards you can**
 # - show what happens to a chosen token in each of the three cases;
@@ -307,11 +306,11 @@ assert 0.8 < surprises.mean() / counted < 1
 assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 
 # %% [markdown]
-# The wrong number is a small part of the right one, because 85 % of its tokens are *visible in the
-# input*: the model only has to copy them. Such a loss falls fast and says nothing about language.
+# The wrong number is small because 85 % of its tokens are *visible in the input*: the model only
+# has to copy them. Such a loss says nothing about language.
 # ([**Perplexity**](../docs/glossary.md#pretraining) is e to the power of the loss: a loss of log 32
 # is that of a choice between 32 equally likely words.) A model that knows nothing cannot even copy:
-# both numbers are then about log 30,522 = 10.3.
+# for it, both numbers are about log 30,522 = 10.3.
 #
 # <details><summary>Deeper: why the wrong number leaves out the special tokens</summary>
 #
@@ -369,11 +368,10 @@ for end in ("", "."):
               f"   p(apple) {p[apple]:6.2%}   first: {guesses}")  # fmt: skip
 
 # %% [markdown]
-# The full stop changes the answer. Without it, the model expects a full stop at that place, and
-# hardly an `apple`. With it, the model mostly repeats the `apple` that it sees. One sentence proves
-# nothing. Section 5 asked the model at every place of every sentence; the next cell sorts those
-# answers by the fate of the token. It prints the probability of the *true* token beside that of the
-# token *shown*:
+# The full stop changes the answer. Without it, the model expects a full stop at that place; with
+# it, it mostly repeats the `apple`. One sentence proves nothing. Section 5 asked the model at every
+# place of every sentence. The next cell sorts those answers by the fate of the token, and prints
+# the probability of the *true* token beside that of the token *shown*:
 
 # %%
 mean_p, mean_shown = {}, {}
@@ -403,13 +401,11 @@ assert of_apple["my dog is apple."] > 5 * of_apple["my dog is apple"]
 # - The model does not copy with certainty. It has learned that some visible tokens were replaced
 #   (the next cell counts how many), so it gives some probability to words that fit better.
 # - **Random** is about as hard as masked: the model must notice that the word does not fit, and
-#   find the true one. This row proves that it does not just repeat its input: the true word, which
-#   it does *not* see, gets several times the probability of the word that it sees. *My dog is
-#   apple.* is an exception: a short sentence, in which nothing else tells which word was meant.
+#   find the true one. It does not just repeat its input: the true word, which it does *not* see,
+#   gets several times the probability of the word that it sees. *My dog is apple.* is an exception:
+#   in so short a sentence nothing else tells which word was meant.
 
 # %% [markdown]
-# Nothing is ever asked at `[CLS]` and `[SEP]`. See the table of section 5: what the model answers
-# there has no meaning.
 
 # %% tags=["nbval-check-output"]
 for whose, rate in {"in the paper": 0.15, "in most of our model's training": 0.25}.items():
@@ -421,11 +417,10 @@ for whose, rate in {"in the paper": 0.15, "in most of our model's training": 0.2
 # %% [markdown]
 # ### Deeper: three models, three rules
 #
-# That was a model that learned by 80/10/10. What do other rules give? We train three very small
-# models from random weights on the course's own text: by the paper's rule, by masking only, and
-# without random tokens. All else is the same.
+# What do other rules give? We train three very small models from random weights on the course's own
+# text: by 80/10/10, by masking only, and without random tokens. All else is the same.
 #
-# To save time, their vocabulary has only the tokens that occur, and each trains for a few seconds.
+# Their vocabulary has only the tokens that occur, and each trains for a few seconds.
 
 # %% tags=["nbval-check-output"]
 from bertedu.data import TRAIN
@@ -506,9 +501,8 @@ assert marks["80/0/20"]["random"][0] < marks["80/10/10"]["random"][0] / 2
 # nothing.) They differ at *visible* words; the texts on which BERT is used have only these:
 #
 # - **100/0/0** was never asked there, and gives the visible word itself a small probability.
-# - **80/0/20** (no random tokens) is the best there, because it repeats what it sees. Where the
-#   word is a random one, it gives the wrong word far more probability than the others do, and the
-#   true word hardly any.
+# - **80/0/20** (no random tokens) is the best there, because it repeats what it sees: also a random
+#   word, whose place's true word it hardly ever finds.
 # - **80/10/10** is between: it uses what it sees more than the first, and trusts it less than the
 #   second.
 
@@ -536,11 +530,11 @@ assert paper[0] < best[0]
 assert paper[1:] == tuple(best[1:])
 
 # %% [markdown]
-# No: on MNLI two other rules are slightly better. The paper says that fine-tuning is surprisingly
-# robust. The difference is larger where the encoder stays **frozen**: there, the rule that only
-# masks costs 0.9 points. So 80/10/10 is a safe compromise. Later models chose otherwise: ModernBERT
-# (2024) chooses 30 % of the tokens; NeoBERT (2025) chooses 20 % and masks every one of them. Wettig
-# et al. 2022 (arXiv:2202.08005) found that 40 % is better for large models.
+# No: on MNLI two other rules are slightly better, and the paper calls fine-tuning surprisingly
+# robust. Where the encoder stays **frozen**, the rule that only masks costs 0.9 points. So 80/10/10
+# is a safe compromise. Later models chose otherwise: ModernBERT (2024) chooses 30 % of the tokens;
+# NeoBERT (2025) chooses 20 % and masks every one. Wettig et al. 2022 (arXiv:2202.08005) found 40 %
+# better for large models.
 
 # %%
 mask_only = table_8[100, 0, 0]
@@ -621,9 +615,9 @@ for name, texts in {"one text": (f"{first} {second}",), "a pair": (first, second
 assert firsts == {"one text": "is", "a pair": "was"}
 
 # %% [markdown]
-# For the second gap only *is* and *was* come into question, and both are good English. As one text
-# the first guess is *is*; as a pair, with `[SEP]` and two segments, it is *was*. Lesson 07 has the
-# pair, and answers *was*. That is no contradiction: both words are the first two each time.
+# For the second gap only *is* and *was* come into question. As one text the first guess is *is*; as
+# a pair, with `[SEP]` and two segments, it is *was*, as in lesson 07. Both are good English, and
+# both are the first two each time.
 
 # %% [markdown]
 # **Predict** the first guess for each of the next sentences. Then change one word *after* the gap:
@@ -847,8 +841,7 @@ axes.set_title("How much more probable he is than she")
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer, then run the cell and the next one. The check says whether the
-# answer is right, what your mistake may be, or that it is not done yet. `checks.labels_of.hint()`
+# Replace each `...` by your answer, then run the cell and the next one. `checks.labels_of.hint()`
 # gives a hint, and then a second one.
 
 # %% [markdown]
@@ -1035,7 +1028,6 @@ checks.choose(choose)
 # How does the task change with the rate? Which rate would you train with?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* The more is hidden, the less there is to guess from. The accuracy falls, slowly
-# at first; at high rates mostly small words of grammar are still guessed. But each text then asks
-# more questions, so every step teaches more. Wettig et al. 2022 describe these two effects; the
-# best rate balances them, and depends on the model's size.
+# *A model answer.* The more is hidden, the less there is to guess from: the accuracy falls, slowly
+# at first. But each text then asks more questions, so every step teaches more. Wettig et al. 2022
+# describe these two effects; the best rate balances them, and depends on the model's size.

@@ -3,11 +3,10 @@
 #
 # **How does a model learn whether one sentence follows another?**
 #
-# Questions and answers, or a claim and its consequence, consist of *two* sentences. So BERT gets a
-# second task while it learns, [**next sentence prediction**](../docs/glossary.md#pretraining): it
-# sees two pieces of text, and says whether the second one followed the first. In this lesson you
-# build such pairs, find the mistakes in building them, and measure what one must know to solve the
-# task.
+# Questions and answers, or a claim and its consequence, are *two* texts. So BERT gets a second task
+# while it learns, [**next sentence prediction**](../docs/glossary.md#pretraining): it sees two
+# pieces of text, and says whether the second followed the first. In this lesson you build such
+# pairs, find the mistakes in building them, and measure what one must know to solve the task.
 #
 # **Afterwards you can**
 # - write `[CLS] A [SEP] B [SEP]` with its segment ids and its label, and say what 0 and 1 mean;
@@ -62,9 +61,9 @@ token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.t
 # %% [markdown]
 # `[CLS]` and the first `[SEP]` belong to A (teal), the last `[SEP]` to B (violet).
 #
-# The pairs come from any text that consists of documents. In half of the pairs B is what really
-# comes after A; in the others B is text from elsewhere. Nobody has to write labels. A "sentence"
-# here is a stretch of text of one or more sentences, so that the pair fills the row.
+# The pairs come from any text that consists of documents. In half of them B is what really comes
+# after A; in the others B is from elsewhere. Nobody has to write labels. A "sentence" here is a
+# stretch of text of one or more sentences, so that the pair fills the row.
 #
 # ## 2. Build them yourself
 #
@@ -169,9 +168,9 @@ assert 1 < 100 * (coin / len(examples)).std() < 3
 assert {each.random / (each.random + each.follows) for each in dealt} == {0.5}
 
 # %% [markdown]
-# Why does it matter? A model that always says "random" has an accuracy of 60 % if 60 % of the pairs
-# are random, and it has learned nothing. With 1:1, such a model has 50 %, and a loss of ln 2 = 0.69
-# nats. These are the numbers to beat.
+# It matters because a model that always says "random" has an accuracy of 60 % if 60 % of the pairs
+# are random. With 1:1, a model that has learned nothing has 50 %, and a loss of ln 2 = 0.69 nats.
+# These are the numbers to beat.
 #
 # **Predict:** somebody writes a text file with a blank line after *each sentence*. A blank line
 # ends a document. What happens?
@@ -189,9 +188,9 @@ except bertedu.InputError as error:
     print(error)
 
 # %% [markdown]
-# Every document has one sentence, so nothing ever follows anything. Google's code gives no warning
-# and labels every pair "random"; the model soon has an accuracy of 100 % by always saying so
-# (google-research/bert#125). Here it is an error, with a message that says what to change.
+# Every document has one sentence, so nothing ever follows anything. Google's code labels every pair
+# "random" without a warning, and the model soon reaches 100 % by always saying so
+# (google-research/bert#125). Here it is an error that says what to change.
 #
 # ## 5. A random B that is none
 #
@@ -221,9 +220,9 @@ assert abs(best - 0.9) < 0.01
 
 # %% [markdown]
 # One in five, and 90 %. Even a perfect model would be wrong on every tenth pair, because the same
-# pair occurs with both labels. In general the share is one in N sentences: it matters little in a
-# large text, and much in a small one, as tutorials use it. Several published programs have the
-# mistake (codertimo/BERT-pytorch#110, NVIDIA/DeepLearningExamples#421).
+# pair occurs with both labels. The share is one in N sentences: small in a large text, large in a
+# small one. Several published programs have the mistake (codertimo/BERT-pytorch#110,
+# NVIDIA/DeepLearningExamples#421).
 #
 # The rule of this library: a random B comes from **another document**, and never begins with the
 # sentence that really continues A (there may be copies). The next cell checks 20 epochs:
@@ -387,10 +386,9 @@ assert bands["shared words"][0] > bands["lengths"][1]
 # %% [markdown]
 # On these pairs, a comparison of word sets is as good as our small BERT. For this reason Lan et al.
 # 2020 called the task too easy: it mixes *topic*, which words show, with *coherence*. Our documents
-# make it hard on purpose: several have the same topic, so some random pairs share theirs; and the
-# model has never seen them. On held-out pairs from the encyclopaedia on which it was trained, its
-# accuracy is 94 %; on another collection of such articles it is 74 % (its card in
-# `bertedu/checkpoints` says why they differ).
+# are hard on purpose: several have the same topic, and the model has never seen them. On held-out
+# pairs from the encyclopaedia on which it was trained, its accuracy is 94 %; on another collection
+# of such articles 74 % (its card in `bertedu/checkpoints` says why).
 #
 # Why do the **lengths** show anything at all? Look:
 
@@ -408,9 +406,8 @@ assert shares["follows"] > shares["random"] + 0.05
 
 # %% [markdown]
 # Short pairs follow more often. At the end of a document little text is left, so what follows there
-# is short; a random B comes from anywhere and fills the row. Google's code has the same leak
-# (`target_b_length` is counted from the full row). It is small. But a model with an accuracy of 55
-# % has perhaps learned nothing but to count.
+# is short; a random B fills the row. Google's code has the same leak (`target_b_length` is counted
+# from the full row). So a model with an accuracy of 55 % has perhaps learned only to count.
 #
 # **Rule:** before you praise a model, ask which accuracy is possible without reading.
 #
@@ -448,10 +445,10 @@ assert len(random_pairs) == len(following)
 # %% [markdown]
 # Nearly as often as in order, and far more often than for random pairs. The model judges whether
 # the two belong together, not which comes first. ALBERT (Lan et al. 2020, arXiv:1909.11942, Table
-# 5) measured the same: asked whether two consecutive pieces of text are in order or swapped, a
-# model trained on next sentence prediction has an accuracy of 52.0 %, where chance gives 50. They
-# train on this question instead, so that the topic does not help: [**sentence order
-# prediction**](../docs/glossary.md#pretraining).
+# 5) found the same: a model trained on next sentence prediction tells two consecutive texts in
+# order from the same two swapped with an accuracy of 52.0 %, where chance gives 50. Its authors
+# train on this question instead, [**sentence order prediction**](../docs/glossary.md#pretraining),
+# so that the topic does not help.
 #
 # ## 8. Your own pairs
 #
@@ -479,17 +476,16 @@ assert says_follows["swapped"] > max(0.6, says_follows["random"] + 0.2)  # secti
 
 # %% [markdown]
 # The first pair is the lecture notes' example. B does follow A, and the model says so. The notes
-# write *false* as the first of its three answers, and do not say which question it answers. If the
-# question is "does B follow A?", *false* is a slip, and should be *true*. If it is "is B random?",
-# as label 1 asks, *false* is correct. In neither reading is B random. Lesson 07 has the other two
-# words of the example.
+# write *false*, and do not say to which question. To "does B follow A?" it is a slip for *true*; to
+# "is B random?", as label 1 asks, it is correct. In neither reading is B random. Lesson 07 has the
+# other two words of the example.
 #
 # ## 9. Was it worth it?
 #
 # The paper removed the task, and lost 3.5 points on QNLI (a question, and a sentence that may hold
 # the answer), but 0.6 at most on the other four tasks of its Table 5. The authors of RoBERTa (Liu
 # et al. 2019, Table 2) pretrained BERT-base with four kinds of rows, two of them without the task.
-# Their table has five columns, of four data sets (SQuAD stands there twice):
+# Their table has five columns, two of them for SQuAD:
 
 # %% tags=["nbval-check-output"]
 roberta = {  # SQuAD 1.1 F1, SQuAD 2.0 F1, MNLI-m, SST-2, RACE
@@ -509,11 +505,11 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 
 # %% [markdown]
 # Without the task, DOC-SENTENCES are better than BERT's pairs in four of five columns, and
-# FULL-SENTENCES in three, with one equal. RoBERTa itself took FULL-SENTENCES, although
-# DOC-SENTENCES are slightly better: with rows of one document, the batches differ in size. *Single
-# sentences* as A and B are the worst, in all five columns: a model that reads only short stretches
-# cannot learn what reaches far. RoBERTa's authors add that BERT's own comparison may have kept the
-# pairs and only removed the loss. So the two papers do not clearly contradict each other.
+# FULL-SENTENCES in three, with one equal. RoBERTa took FULL-SENTENCES, because with rows of one
+# document the batches differ in size. *Single sentences* as A and B are the worst in all five
+# columns: short stretches do not teach what reaches far. RoBERTa's authors add that BERT's own
+# comparison may have kept the pairs and only removed the loss. So the two papers do not clearly
+# contradict each other.
 #
 # ## Recap
 #
@@ -604,8 +600,7 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer, then run the cell and the next one. The check says whether the
-# answer is right, what your mistake may be, or that it is not done yet. `checks.segments_of.hint()`
+# Replace each `...` by your answer, then run the cell and the next one. `checks.segments_of.hint()`
 # gives a hint, and then a second one.
 
 # %% [markdown]
@@ -792,7 +787,6 @@ assert abs(share - 1 / 20) < 0.01
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* A pair such as "The match was about to begin. / The crowd fell silent." needs
-# knowledge of matches. Our model gives it 71 %, and 99 % to a false pair that repeats *match*:
-# shared words count more than sense. It judges whether two texts have the same subject, on our
-# held-out pairs hardly better than a bag of words; it does not judge what follows from what, nor in
-# which order.
+# knowledge of matches. Our model gives it 71 %, and 99 % to a false pair that repeats *match*. It
+# judges whether two texts have the same subject, hardly better than a bag of words; it does not
+# judge what follows from what, nor in which order.

@@ -3,9 +3,8 @@
 #
 # **How does a token become a vector?**
 #
-# An id only names a token; id 3899 is not "more" than id 2003. Before BERT can compute with tokens,
-# each must become a vector. This lesson shows this step, from ids to the vectors that enter the
-# first layer: three tables, a sum, and a normalisation.
+# An id only names a token; id 3899 is not "more" than id 2003. To compute with it, BERT makes it a
+# vector. This lesson shows this step: three tables, a sum, and a normalisation.
 #
 # **Afterwards you can**
 # - compute BERT's input vectors by hand, equal to the model's to the last bit;
@@ -91,9 +90,9 @@ for word in ("dog", "seven", "london", "##ing"):
 assert "dogs" in dict(nearest("dog"))
 
 # %% [markdown]
-# Nobody gave the model a list of words that belong together. Their vectors are alike because the
-# words are used alike. (The table began as that of a model that was also trained on pairs of
-# related sentences.)
+# Nobody told the model which words belong together. Their vectors are alike because the words are
+# used alike. (The table began as that of a model that was also trained on pairs of related
+# sentences.)
 #
 # ## 2. The sum
 #
@@ -289,7 +288,7 @@ assert max(abs(by_distance(learned, distance)) for distance in (8, 16, 32)) < ne
 # %% [markdown]
 # They are: training has made neighbours alike. Over the first places the likeness falls faster than
 # in the waves; further away it goes up and down around 0. (The mean row was subtracted from both
-# tables.) The waves look the same everywhere by construction; the learned table does not.
+# tables.)
 #
 # **How much does the model use them?** Take three copies of the model: as it is, without positions,
 # and with sinusoids of the same lengths. Each fills gaps in the course's held-out text.
@@ -331,8 +330,8 @@ assert abs(judged["sinusoids"].mlm_loss - judged["none"].mlm_loss) < 0.3
 # %% [markdown]
 # Without its positions this model is much worse. But *other* positions help it no more than none:
 # it has learned to read its own. So this shows how much the model uses its positions, not what a
-# model trained without them would lack. A model that is trained from the start is about as good
-# with either kind: Vaswani et al. 2017 (Table 3, row E) found nearly identical results.
+# model trained without them would lack. When trained from the start, both kinds are about as good
+# (Vaswani et al. 2017, Table 3, row E).
 #
 # One difference matters: the table has 512 rows, so a text cannot have more tokens.
 
@@ -379,10 +378,9 @@ assert by_segments["all 0"].nsp_accuracy < usual.nsp_accuracy - 0.1
 
 # %% [markdown]
 # The hidden words hardly change. The pairs become much worse when all ids are the same, by more
-# than the band of so few pairs (that of lesson 02, section 4). The `[SEP]` *could* show the two
-# sides as well, but this model has learned to use the segment ids. Which side is called 0 matters
-# less than that they differ: see the last line. So a forgotten `token_type_ids` is a mistake that
-# no error reports: the program runs, and its answers are worse.
+# than the band of so few pairs (lesson 02, section 4). The `[SEP]` *could* show the two sides, but
+# this model has learned to use the segment ids. Which side is called 0 matters less than that they
+# differ: see the last line. So a forgotten `token_type_ids` gives no error, only worse answers.
 #
 # Now leave the segment ids correct, and exchange the two *texts*.
 
@@ -493,8 +491,7 @@ for a, b in stories:
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer, then run the cell and the next one. The check says whether the
-# answer is right, what your mistake may be, or that it is not done yet. `checks.layer_norm.hint()`
+# Replace each `...` by your answer, then run the cell and the next one. `checks.layer_norm.hint()`
 # gives a hint, and then a second one.
 
 # %% [markdown]

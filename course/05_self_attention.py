@@ -3,10 +3,10 @@
 #
 # **How does a token take in information from the other tokens?**
 #
-# After lesson 04 each token is a vector that depends on its word, its position and its segment, and
-# on no other token. [**Self-attention**](../docs/glossary.md#the-model) is the only place in BERT
-# where tokens take in information from each other. In this lesson you compute it by hand, see what
-# a trained model does with it, and test a claim of many lecture notes.
+# After lesson 04 a token's vector depends on its word, its position and its segment, and on no
+# other token. [**Self-attention**](../docs/glossary.md#the-model) is the only part of BERT in which
+# tokens take in information from each other. In this lesson you compute it by hand, see what a
+# trained model does with it, and test a claim of many lecture notes.
 #
 # **Afterwards you can**
 # - compute query, key, value, score, probability and context for one token by hand;
@@ -267,10 +267,9 @@ AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.
 # This would be so with q = k, as in many toy examples: the dot product of a vector with itself is
 # large. But queries and keys come from *different* matrices.
 #
-# Remember where our model comes from: its encoder began as that of `all-MiniLM-L6-v2`, which
-# represents a sentence by the *mean* of all outputs and was trained for that. So its `[CLS]` may
-# differ from that of the original BERT. Where possible, we compare with the measurements of Clark
-# et al.
+# Our model's encoder began as that of `all-MiniLM-L6-v2`, which was trained to represent a sentence
+# by the *mean* of all outputs. So its `[CLS]` may differ from that of the original BERT. Where
+# possible, we compare with the measurements of Clark et al.
 #
 # **Predict:** over all words and all heads, how often does the word itself get the largest share,
 # in percent?
@@ -342,12 +341,11 @@ assert (special > by_layer[0]).all()
 assert special[1:-1].min() > 0.5 > special[[0, -1]].max()
 
 # %% [markdown]
-# A word itself seldom gets the largest share, and on average it gets no more than an equal one.
-# Between the first layer and the last, most attention goes to the special tokens: in our model to
-# `[CLS]`, in BERT-base to `[SEP]` (Clark et al. 2019: over half of the attention in layers 6 to
-# 10). Training decides which of the two it is. Their interpretation: a head that has nothing to do
-# for a word attends to a token where it does no harm. (It must attend to *something*: its shares
-# sum to 1.)
+# A word itself seldom gets the largest share, and on average no more than an equal one. Between the
+# first layer and the last, most attention goes to the special tokens: in our model to `[CLS]`, in
+# BERT-base to `[SEP]` (Clark et al. 2019: over half of the attention in layers 6 to 10). Their
+# interpretation: a head that has nothing to do for a word attends to a token where it does no harm,
+# because its shares must sum to 1.
 #
 # But `[CLS]` takes so much that little is left for the words. Perhaps the claim is about the
 # **words** only. So leave `[CLS]` and `[SEP]` out, and divide the shares of the words by their sum.
@@ -433,13 +431,11 @@ assert from_cls[3, -1] > from_cls[3, 1:5].max()
 assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 
 # %% [markdown]
-# **Partly right.** In the middle layers `[CLS]` attends mostly to *itself*: it takes in hardly
-# anything, while the words attend to it. Only in the last layer it attends broadly to the words.
-# The `[CLS]` of that layer goes to next sentence prediction, and Clark et al. found the same in
-# BERT-base. So over all heads its attention is spread, though a single head may prefer one word.
-# But the reason is not that `[CLS]` "has no meaning of its own": *training* decides what its vector
-# holds. Lesson 08 compares it with the mean of all outputs, and says how much depends on this
-# model's origin.
+# **Partly right.** In the middle layers `[CLS]` attends mostly to *itself*, and hardly takes in
+# anything. Only in the last layer, the one for next sentence prediction, it attends broadly to the
+# words; Clark et al. found the same in BERT-base. So over all heads its attention is spread, though
+# a single head may prefer one word. But the reason is not that `[CLS]` "has no meaning of its own":
+# *training* decides what its vector holds. Lesson 08 compares it with the mean of all outputs.
 #
 # ## 8. Attention is not explanation
 #
@@ -517,10 +513,9 @@ assert change.abs().median() < 0.2
 
 # %% [markdown]
 # There is a connection, but a weak one: the order of the heads by their shares is not the order by
-# their effects. Most heads can be removed, one at a time, with little effect. This was one
-# sentence; it only shows *how* to test. Lesson 08, *7. Take a word away*, tests many sentences: is
-# the word with the most attention also the one whose removal changes the answer most? For many it
-# is not.
+# their effects. Most heads can be removed, one at a time, with little effect. One sentence only
+# shows *how* to test. Lesson 08, *7. Take a word away*, asks of many sentences whether the word
+# with the most attention is also the one whose removal changes the answer most. For many it is not.
 #
 # A map of attention shows where information *may* flow. Whether the model uses it must be tested by
 # a change.
@@ -630,9 +625,9 @@ assert typical_gap < 0.1
 # %% [markdown]
 # Integrated gradients are clearly the most faithful here. Attention and gradient times input have
 # only a weak connection with the effect of removal; which of these two is better, 20 sentences do
-# not show. A gradient describes a very small change of the input, but to remove a word is a large
-# one; integrated gradients take the whole way into account. Jain & Wallace 2019 (arXiv:1902.10186)
-# found for other models that attention often does not agree with gradients.
+# not show. A gradient describes a very small change, but to remove a word is a large one. Jain &
+# Wallace 2019 (arXiv:1902.10186) found for other models that attention often does not agree with
+# gradients.
 #
 # There are two limits. "Removed" means here that `[MASK]` stands in the place, and integrated
 # gradients begin at the text of `[MASK]`s, so the comparison is in their favour. And each word was
@@ -751,8 +746,7 @@ neuron_view(bert, "My dog is cute.")
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer, then run the cell and the next one. The check says whether the
-# answer is right, what your mistake may be, or that it is not done yet. `checks.softmax.hint()`
+# Replace each `...` by your answer, then run the cell and the next one. `checks.softmax.hint()`
 # gives a hint, and then a second one.
 
 # %% [markdown]
@@ -944,7 +938,6 @@ for token, row in zip(tokens, one[layer_of, head_of], strict=True):
 # that a head finds the noun of a pronoun? Which result would speak against it?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* One sentence proves nothing: among 72 heads some attend anywhere by chance. You
-# need many sentences with known answers, a head chosen on one half and tested on the other, and a
-# baseline such as "the nearest noun". If you swap the nouns and the attention stays where it was,
-# that speaks against it.
+# *A model answer.* Among 72 heads some attend anywhere by chance. You need many sentences with
+# known answers, a head chosen on one half and tested on the other, and a baseline such as "the
+# nearest noun". If you swap the nouns and the attention stays where it was, that speaks against it.

@@ -24,10 +24,9 @@
 #
 # ## 1. The drawing
 #
-# The left side shows all of BERT, from the bottom to the top; the right side shows one layer,
-# enlarged. The letters are those of the whole course: `B` inputs in a batch, `S` tokens each,
-# vectors of `H` numbers, `L` layers, `A` heads of `D = H / A` numbers, `V` entries in the
-# vocabulary.
+# The left side shows all of BERT, from the bottom to the top; the right side one layer, enlarged.
+# The letters are those of the whole course: `B` inputs in a batch, `S` tokens, `H` numbers a
+# vector, `L` layers, `A` heads of `D = H / A` numbers, `V` entries in the vocabulary.
 
 # %%
 from bertedu.classroom import checks
@@ -128,8 +127,8 @@ class Embeddings(nn.Module):
 # rows as the longest input has tokens.
 #
 # The attributes have Hugging Face's names, so that published weights fit. We load the library's
-# numbers and compare. (`load_state_dict` refuses a name or a shape that does not fit. With
-# `assign=True` it shares the numbers instead of copying them, which saves memory.)
+# numbers and compare. (`load_state_dict` refuses a name or a shape that does not fit; `assign=True`
+# shares the numbers instead of copying them.)
 
 # %% tags=["nbval-check-output"]
 embeddings = Embeddings(config).eval()
@@ -244,9 +243,9 @@ assert gap(after, theirs) <= 1e-5
 assert gap(before, theirs) > 0.1
 
 # %% [markdown]
-# It does: they are different models, and the weights of one are useless in the other. BERT is a
-# **post-LN** Transformer. This is visible from outside: without LayerNorm's own scale and shift,
-# every vector that leaves a half of a layer has mean 0 and variance 1.
+# It does: the weights of one are useless in the other. BERT is a **post-LN** Transformer: without
+# LayerNorm's own scale and shift, every vector that leaves a half of a layer has mean 0 and
+# variance 1.
 
 # %%
 norm = residual.LayerNorm
@@ -665,9 +664,9 @@ assert torch.allclose(left, torch.ones(3))
 figure
 
 # %% [markdown]
-# Half the width makes every square matrix a *quarter*; with half as many layers, all layers
-# together are an **eighth**. The token table has as many rows as before, so it is a half. So small
-# models are half table, and large ones nearly all layers.
+# Half the width makes every square matrix a *quarter*, and half as many layers make all layers an
+# **eighth**. The token table keeps its rows, so it is a half. So small models are half table, and
+# large ones nearly all layers.
 
 # %%
 layers = {name: by_formula(c)["attention"] + by_formula(c)["feed-forward"]
@@ -851,8 +850,7 @@ assert all(row.passed for row in certificates)
 #
 # ## Exercises
 #
-# Replace each `...` by your answer, then run the cell and the next one. The check says whether the
-# answer is right, what your mistake may be, or that it is not done yet. `checks.one_layer.hint()`
+# Replace each `...` by your answer, then run the cell and the next one. `checks.one_layer.hint()`
 # gives a hint, and then a second one.
 
 # %%

@@ -103,11 +103,10 @@ assert is_random < 0.3
 
 # %% [markdown]
 # The answer for the pair is correct, and *was* comes first; grammar and a little context suffice
-# for it. (*Is* comes second. In lesson 02 the same example stands as one text, and there the two
-# change places.) For the first gap, grammar asks only for a noun; *branch* needs some knowledge of
-# the world. It is among the first ten of 30,522, but not the first. The model is small, and has
-# read 19 million tokens after its start (see its card in `bertedu/checkpoints`); BERT read about
-# seven thousand times as much.
+# for it. (In lesson 02 the same example stands as one text, and there *is* comes first.) For the
+# first gap, grammar asks only for a noun; *branch* needs knowledge of the world. It is among the
+# first ten of 30,522. The model is small, and has read 19 million tokens after its start (see its
+# card in `bertedu/checkpoints`); BERT read about seven thousand times as much.
 #
 # ## 3. The joint loss
 #
@@ -180,8 +179,8 @@ for part in ("embeddings", "encoder"):
 # ## 4. A small BERT learns from nothing
 #
 # The model has 2 layers of 128 instead of 12 of 768, and reads 204 short documents instead of 3.3
-# billion words. So small a text has few different tokens; a vocabulary of its own makes the model
-# fast. (Single characters are in it, so any word can be spelled.)
+# billion words. A vocabulary of the few tokens in this text makes the model fast. (Single
+# characters are in it, so any word can be spelled.)
 
 # %% tags=["nbval-check-output"]
 import string
@@ -331,9 +330,9 @@ await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
 
 # %% [markdown]
 # **Read the curves.** When does each loss fall, and when does it stay the same? The pairs begin
-# later, when the words' vectors mean something. Their circles vary much: do not trust a single one.
-# (Compare the held-out circles with the thick line. The circles have 15 % chosen tokens, the line
-# has 30 %, which is harder. So their distance only hints at how much was learned *by heart*.)
+# later, when the words' vectors mean something; a single one of their circles means little. (The
+# held-out circles have 15 % chosen tokens, the thick line has 30 %, which is harder. So their
+# distance only hints at how much was learned *by heart*.)
 
 # %%
 final = pretraining.evaluate(tiny.model, test_batches, unigrams)
@@ -350,9 +349,8 @@ if monitor.state == "finished":
 
 # %% [markdown]
 # Both losses are under their baselines, on documents that the model has never seen; that of the
-# pairs is also under the baseline of the lengths. So the model does read. But it does not read
-# well: lesson 03's bag of words was correct for three pairs of four. 204 documents are little text
-# to learn the meaning of words from.
+# pairs is also under the baseline of the lengths. So the model does read, but not well: lesson 03's
+# bag of words was correct for three pairs of four. 204 documents are little text to learn from.
 #
 # ## 5. And the real one?
 #
@@ -569,8 +567,7 @@ assert years > 10  # section 5
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer, then run the cell and the next one. The check says whether the
-# answer is right, what your mistake may be, or that it is not done yet. `checks.joint_loss.hint()`
+# Replace each `...` by your answer, then run the cell and the next one. `checks.joint_loss.hint()`
 # gives a hint, and then a second one.
 
 # %% [markdown]
@@ -711,7 +708,7 @@ assert abs(unigram_loss(train.ids, held_out.ids, len(small)) - of_library) < 1e-
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* Without the token frequencies, the first few hundred steps learn only these.
-# With 15 % chosen, each step asks half as many questions, and the model is behind at the same step.
-# More layers learn more slowly on so little text. With 2 heads of 64 numbers instead of 8 of 16,
-# the pairs' loss mostly stays nearer to that of chance. But another seed changes the words' loss by
-# several tenths of a nat. So one run proves little, and the best of ten seeds shows mostly luck.
+# With 15 % chosen, each step asks half as many questions. More layers learn more slowly on so
+# little text. With 2 heads instead of 8, the pairs' loss mostly stays nearer to that of chance. But
+# another seed changes the words' loss by several tenths of a nat. So one run proves little, and the
+# best of ten seeds shows mostly luck.
