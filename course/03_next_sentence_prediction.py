@@ -398,10 +398,8 @@ shares = {}
 for label, name in {IS_NEXT: "follows", NOT_NEXT: "random"}.items():
     shares[name] = float((length[train_y == label] < 45).float().mean())
     a, b = train_x[train_y == label, :2].mean(dim=0).tolist()
-    print(
-        f"{name:8} A has {a:.1f} and B {b:.1f} tokens on average; A and B together have fewer than"
-        f" 45 in {shares[name]:.1%} of the pairs"
-    )
+    print(f"{name:8} A has {a:.1f} and B {b:.1f} tokens on average; "
+          f"together under 45 in {shares[name]:.1%} of the pairs")  # fmt: skip
 assert shares["follows"] > shares["random"] + 0.05
 
 # %% [markdown]
