@@ -406,6 +406,7 @@ assert of_apple["my dog is apple."] > 5 * of_apple["my dog is apple"]
 #   in so short a sentence nothing else tells which word was meant.
 
 # %% [markdown]
+# How many of the visible tokens are random ones? It depends on the share of chosen tokens:
 
 # %% tags=["nbval-check-output"]
 for whose, rate in {"in the paper": 0.15, "in most of our model's training": 0.25}.items():
@@ -501,8 +502,8 @@ assert marks["80/0/20"]["random"][0] < marks["80/10/10"]["random"][0] / 2
 # nothing.) They differ at *visible* words; the texts on which BERT is used have only these:
 #
 # - **100/0/0** was never asked there, and gives the visible word itself a small probability.
-# - **80/0/20** (no random tokens) is the best there, because it repeats what it sees: also a random
-#   word, whose place's true word it hardly ever finds.
+# - **80/0/20** (no random tokens) is the best there, because it repeats what it sees. It also
+#   repeats a random word, and gives the true word hardly any probability.
 # - **80/10/10** is between: it uses what it sees more than the first, and trusts it less than the
 #   second.
 
@@ -589,7 +590,7 @@ def words_in_part(rule, rolls=300):
 # %% tags=["nbval-check-output"]
 for name, rule in {"pieces": MaskingRule(), "whole words": MaskingRule(whole_words=True)}.items():
     in_part, touched = words_in_part(rule)
-    print(f"{name:12} of {touched:4} long words that are chosen, {in_part:4} are so in part")
+    print(f"{name:12} {in_part:4} of {touched:4} chosen long words are chosen only in part")
 assert words_in_part(MaskingRule())[0] > 0.9 * words_in_part(MaskingRule())[1]
 assert words_in_part(MaskingRule(whole_words=True))[0] == 0
 
@@ -733,8 +734,8 @@ axes.set_title("How much more probable he is than she")
 
 # %% [markdown]
 # **What may be concluded.** In this model, with these four templates and for these two English
-# pronouns, *he* is several times more probable beside *engineer*, *mechanic* or *soldier* than
-# beside *dancer* or *nurse*. This holds in each template and at both places. It is an effect of
+# pronouns, the ratio p(he) / p(she) is more than twice as large beside *engineer*, *mechanic* or
+# *soldier* as beside *dancer* or *nurse*, in each template and at both places. It is an effect of
 # the occupation, because all else is the same. But the model does not repeat every stereotype:
 # beside *secretary* it clearly prefers *he*.
 #
