@@ -1,15 +1,16 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# This course takes **BERT** apart and puts it together again: *Bidirectional Encoder
-# Representations from Transformers*, the language model that Google published in 2018. The
-# course grew out of a student's lecture notes. Here the notes are alive: every number is
-# computed in front of you, and every example can be replaced by your own.
+# **What is BERT, and does this course run on your computer?**
+#
+# **BERT** (*Bidirectional Encoder Representations from Transformers*) is the language model that
+# Google published in 2018. This course takes it apart and puts it together again, after a student's
+# lecture notes. Every number is computed here, and every example can be replaced by your own.
 #
 # **After this page you can**
-# - find your way through the course, and check that your machine is ready for it;
+# - find your way through the course, and check that your computer is ready for it;
 # - use the interactive pictures;
-# - say what BERT is given for a sentence that you typed, and name the shapes on its way through.
+# - say what BERT is given for a sentence, and name the shapes at each stage.
 #
 # **You need** some Python. No internet connection, no graphics card.
 #
@@ -18,15 +19,15 @@
 # **In the paper** Devlin et al. 2019, *BERT: Pre-training of Deep Bidirectional Transformers for
 # Language Understanding* (arXiv:1810.04805), §3.
 #
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell
-# with Shift+Enter, then read the explanation. What the text says of the results is checked by
-# `assert`s in the cells: when a page runs to its end, it holds on your machine, too.
+# **How to work** *Predict* first: say your answer, or write it down. Then *run* the cell with
+# Shift+Enter, and read the explanation. `assert`s in the cells check what the text says: when a
+# lesson runs to its end, it is true on your computer, too.
 #
 # ## 1. The map
 #
-# BERT is a line of stations, and each lesson has its place along it. Amber: what goes in. Blue:
-# what happens inside. Pink: what comes out. Dashed frames put several parts together. Each place is
-# a link. The circle in its corner fills as you solve the lesson's exercises.
+# The map shows BERT from its input to its answers, and where each lesson belongs. Amber: what goes
+# in. Blue: what happens inside. Pink: what comes out. A dashed frame holds several parts together.
+# Each place is a link. The circle in its corner fills as you solve the lesson's exercises.
 
 # %%
 from bertedu.classroom import checks
@@ -35,8 +36,8 @@ from bertedu.classroom.lessons import CourseMap, lesson_links
 CourseMap(lesson_links(), checks.board().done)
 
 # %% [markdown]
-# The lessons, in their order. What the lecture notes say, claim by claim, and what
-# became of each claim stands on [a page of its own](../docs/notes.md).
+# Here are the lessons in their order. [Another page](../docs/notes.md) lists the claims of the
+# lecture notes, and says for each whether it is true.
 
 # %%
 from IPython.display import Markdown
@@ -47,32 +48,33 @@ assert len(LESSONS) == 14
 Markdown(lesson_table())
 
 # %% [markdown]
-# In a hurry? Take 01, 04, 05, 06 to understand the model, or 01, 02, 03, 07 to understand how it
-# learns.
+# Is your time short? Take 01, 04, 05 and 06 to understand the model, or 01, 02, 03 and 07 to
+# understand how it learns. A section whose title begins with **Deeper** can be skipped.
 #
-# Each lesson ends with exercises on three levels: *predict*, *complete*, *build*. The folder
-# `solutions/` holds every lesson once more, with the answers and the reasons for them.
+# Each lesson ends with three questions and with exercises on three levels: *predict*, *complete*,
+# *build*. The folder `solutions/` has the answers and the reasons for them.
 #
 # ## 2. Is this machine ready?
 #
-# The next cell asks what `bertedu doctor` asks on the command line. Where something must be
-# mended, it says how. A note is worth knowing, but nothing to worry about.
+# The next cell checks your installation, as `bertedu doctor` does on the command line. Where
+# something must be repaired, it says how. A note is only for your information.
 
 # %%
 from bertedu.commands.doctor import examine
 
-marks = {True: "✓ ok", None: "· note", False: "✗ mend"}
+marks = {True: "✓ ready", None: "· note", False: "✗ repair"}
 findings = examine()
 for found in findings:
-    print(f"{marks[found.ok]:7} {found.name:21} {found.remedy}".rstrip())
+    print(f"{marks[found.ok]:8} {found.name:21} {found.remedy}".rstrip())
 broken = [found.name for found in findings if found.ok is False]
-print("\nReady." if not broken else f"\nFirst mend: {', '.join(broken)}.")
+print("\nThis computer is ready for the course." if not broken
+      else f"\nFirst repair: {', '.join(broken)}.")  # fmt: skip
 assert all(found.remedy for found in findings if found.ok is False)
 
 # %% [markdown]
 # ## 3. Pictures that answer
 #
-# Many lessons have a picture that you can question. They all work in the same way:
+# Many lessons have interactive pictures. They all work in the same way:
 #
 # | you | it |
 # |---|---|
@@ -82,10 +84,10 @@ assert all(found.remedy for found in findings if found.ok is False)
 # | press **Tab**, the **arrow keys**, **Enter** | move and pin without a mouse |
 # | **type** in a text field | computes everything anew for your text |
 #
-# Only typing needs Python to be running. On GitHub, in print and in a notebook that was merely
-# opened, a still picture stands in the same place: run the cell to bring it to life.
+# Only typing needs Python to be running. On GitHub, in print and in a notebook that was only
+# opened, a still picture stands in the same place. Run the cell to make it interactive.
 #
-# Try it. Which words does BERT know whole? Type your own name.
+# Try it: which words does BERT know whole? Type your own name.
 
 # %%
 from bertedu.widgets import WordPieceExplorer
@@ -95,8 +97,8 @@ WordPieceExplorer("My dog is cute", "He likes playing")
 # %% [markdown]
 # ## 4. A first look at what BERT sees
 #
-# The next cell fetches a BERT, the model and the tokenizer that belongs to it: a small one that
-# lies in the repository. This project pretrained it, from the encoder of a published model on.
+# The next cell loads a small BERT with its tokenizer; both are part of this repository. This
+# project pretrained the model, starting from the encoder of a published one.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -109,21 +111,20 @@ print(bert)
 # %% [markdown]
 # ### Your sentence
 #
-# Write whatever you like between the quotation marks, in any language; for a single text, make
-# the second one `None`. Then run the cells from here on again (**Run → Run Selected Cell and All
-# Below**).
+# Write any text between the quotation marks, in any language. For a single text, make the second
+# one `None`. Then run all cells from here on (**Run → Run Selected Cell and All Below**).
 
 # %%
 text = "My dog is cute"
 pair = "He likes playing"
 
 # %% [markdown]
-# **Predict:** how many tokens will BERT see? Two special ones begin and end a text, a third
-# separates it from a second one.
+# **Predict:** how many tokens will BERT see? One special token begins the input, one ends it, and a
+# third separates the two texts.
 #
-# Here and in the lessons, where you find a `...` below a **Predict**, put your guess in its place
-# and run the cell: the result is shown beside the guess, and not before there is one. Guesses are
-# not marked. Whoever commits to a number remembers the one that comes out.
+# Where you find a `...` below a **Predict**, put your guess in its place and run the cell. It shows
+# the result beside your guess, and only when there is a guess. Guesses are not marked; but a result
+# that you have guessed first is easier to remember.
 
 # %%
 # BEGIN SOLUTION
@@ -138,13 +139,13 @@ from bertedu.classroom.figures import token_chips
 token_chips(seen.tokens, seen.input_ids.tolist(), segments=seen.token_type_ids.tolist())
 
 # %% [markdown]
-# A chip is a **token**: a word, the beginning of one, a later piece (it begins with `##`) or a
-# sign. The number beneath is its **id**, the place of the piece in the vocabulary. Grey outlines
-# are **special tokens**. The line beneath tells the **segment**: teal is the first text (A), violet
-# the second (B).
+# A chip is a **token**: a word, the beginning of a word, a later piece of it (it begins with `##`)
+# or a punctuation mark. The number beneath is its **id**, its place in the vocabulary. Grey
+# outlines are **special tokens**. The line beneath shows the **segment**: teal is the first text
+# (A), violet the second (B).
 #
-# Now *the whole* of what BERT is given. There are no letters and no words in it, only three rows
-# of numbers and the places, which count themselves:
+# The next cell prints *all* that BERT is given. There are no letters in it: only three rows of
+# numbers, and the order in which they stand.
 
 # %%
 print(f"{'place':>5} {'token':12} {'id':>6} {'segment':>8} {'mask':>5}")
@@ -160,8 +161,8 @@ for i, (token_id, segment) in enumerate(numbers):
 #
 # ### Shapes, layer by layer
 #
-# A **shape** is the list of an array's sizes. **Predict:** a layer takes one vector for each
-# token. What does it return?
+# A **shape** is the list of an array's sizes. **Predict:** a layer takes one vector for each token.
+# What does it return?
 
 
 # %%
@@ -191,8 +192,8 @@ assert all(list(t.shape) == [1, A, S, S] for name, t in table.items() if "attent
 assert list(table["masked-word scores"].shape) == [1, S, V]
 
 # %% [markdown]
-# How to read it. The first number is always the **batch**: how many inputs BERT reads at the same
-# time, here one.
+# How to read it: the first number is always the **batch**, the number of inputs that BERT reads at
+# the same time; here it is one.
 #
 # - **ids** `[batch, S]`: one whole number for each of the *S* tokens.
 # - **embeddings** `[batch, S, H]`: each token has become a vector of *H* numbers. From here on BERT
@@ -200,11 +201,11 @@ assert list(table["masked-word scores"].shape) == [1, S, V]
 # - **attention** `[batch, A, S, S]`: in each of *A* heads, every token spreads 100 % of its
 #   attention over all *S* tokens (lesson 05).
 # - **states** `[batch, S, H]`: *the same shape as before*. A layer takes S vectors and returns S
-#   vectors, which is why layers can be stacked.
+#   vectors, so layers can be stacked.
 # - **pooled [CLS]** `[batch, H]`: one vector for the whole input.
-# - **masked-word scores** `[batch, S, V]`: for every place, a score for each entry of the
-#   vocabulary (lesson 02). **Next-sentence scores** `[batch, 2]`: follows, or does not (lesson
-#   03).
+# - **masked-word scores** `[batch, S, V]`: at every place, one score for each entry of the
+#   vocabulary (lesson 02). **Next-sentence scores** `[batch, 2]`: follows, or does not follow
+#   (lesson 03).
 
 # %%
 attention = torch.cat([t for name, t in table.items() if "attention" in name])  # [L, A, S, S]
@@ -214,10 +215,10 @@ assert not torch.equal(table["embeddings"], table["layer 1: states"])  # same sh
 # %% [markdown]
 # ### One token on its way
 #
-# The picture follows the token at place `place`: one row for each stage, one column for each of
-# the first 64 numbers of its vector. Orange is negative, purple positive, white zero.
+# The picture follows the token at place `place`. There is one row for each stage, and one column
+# for each of the first 64 numbers of its vector. Orange is negative, purple positive, white zero.
 #
-# **Predict:** does a row resemble the one above it, or does every layer begin afresh?
+# **Predict:** does a row resemble the row above it, or does each layer make a new vector?
 
 # %%
 place = 2 if len(seen) > 2 else 0
@@ -241,18 +242,17 @@ bar = figure.colorbar(image, label="value")
 # %%
 neighbours = torch.cosine_similarity(vectors[1:], vectors[:-1], dim=-1)
 ends = torch.cosine_similarity(vectors[0], vectors[-1], dim=-1)
-print(f"alike from one stage to the next: {neighbours.mean():.2f} (1 = the same direction)")
-print(f"alike, first and last:            {ends:.2f}")
+print(f"cosine of a stage and the next, mean: {neighbours.mean():.2f} (1 = the same direction)")
+print(f"cosine of the first and the last:     {ends:.2f}")
 assert neighbours.mean() > ends
 
 # %% [markdown]
-# A layer does not begin afresh. It *adds* something to each vector, so neighbouring rows resemble
-# each other, and the change builds up from stage to stage. Lesson 06 shows the line of code that
-# makes it so.
+# A row resembles the row above it. A layer *adds* something to each vector, so the vector changes
+# little by little from stage to stage. Lesson 06 shows the line of code that does it.
 #
 # ## 5. What BERT answers
 #
-# A trained BERT fills holes. **Predict** its guesses for each `[MASK]` before you look.
+# A trained BERT guesses hidden words. **Predict** its guesses for each `[MASK]` before you look.
 
 # %%
 for sentence in (
@@ -267,7 +267,7 @@ for sentence in (
     assert sum(shares) <= 1
 
 # %% [markdown]
-# It also judges whether one text follows another:
+# It also gives a probability that one text follows another:
 
 # %%
 chances = []
@@ -277,18 +277,17 @@ for second in ("he likes playing.", "calculus was developed by newton and leibni
 assert chances[0] > chances[1]
 
 # %% [markdown]
-# Small models make strange guesses at times. That is part of what you will come to understand:
-# the answers are probabilities, learned from text, and nothing else.
+# Small models sometimes make strange guesses. The answers are probabilities that were learned from
+# text, and nothing else.
 #
 # ## 6. The whole way at a glance
 #
-# One pair of sentences, and seven panels: its pieces, what masking would do to them, the pair with
-# its segments, the sum that enters the first layer, attention, the vectors after each layer, and
-# the heads' answers. Each panel is the subject of a lesson.
+# The next picture shows one pair of sentences in seven panels, from its pieces to the answers. Each
+# panel is the subject of a lesson.
 #
-# **Predict:** in which of the panels does a token learn anything about its neighbours?
+# **Predict:** in which panel does a token take in information about its neighbours?
 #
-# Hover over a token, and it lights up in every panel; a click pins it, Escape lets go. Then type a
+# Hover over a token: it lights up in every panel. A click pins it, Escape lets go. Then type a
 # sentence of your own. (On a page without a running kernel you see a picture.)
 
 # %% tags=["nbval-check-output"]
@@ -297,32 +296,35 @@ from bertedu.widgets import Journey
 Journey(bert=bert)
 
 # %% [markdown]
-# Only in one of them: attention; the panels behind it show what comes of it. Pieces, places and
-# segments are looked up token by token, and so is the sum. Change the last word, and the sum of
-# the first stays as it is, to the last bit; after one layer it is another vector:
+# In attention only; the panels after it show the effect. Pieces, places and segments are looked up
+# for each token by itself, and so is their sum. Change the last word: the sum of the first word
+# stays exactly the same, but its vector after one layer is another one.
 
 # %% tags=["nbval-check-output"]
 one, other = (bert.hidden_states(f"my dog is {word}") for word in ("cute", "old"))  # [L + 1, S, H]
 assert torch.equal(one[0, 1], other[0, 1])
 assert not torch.allclose(one[1, 1], other[1, 1], atol=1e-3)
-print("“my” before the first layer: the same; after it: changed by its neighbours")
+print("the vector of “my” before the first layer is the same; after it, it is another one")
 
 # %% [markdown]
 # ## 7. Recap
 #
-# - BERT is given **ids**, **segments** and a **mask**, and nothing else; the places count
-#   themselves.
+# - BERT is given **ids**, **segments** and a **mask**, in an order, and nothing else.
 # - Every token becomes a vector, and **every layer returns as many vectors as it took**, of the
 #   same size.
 # - The heads on top turn vectors into answers: one for each token, or one for the whole input.
+#
+# **The answer:** BERT is a model that turns a text's ids into one vector for each token, layer by
+# layer, and vectors into answers; your computer runs this course if the cell of section 2 says that
+# it is ready.
 #
 # **Next:** lesson 01, where a text becomes pieces and ids.
 #
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
-# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
-# stuck, `checks.how_many_numbers.hint()` gives a hint for that exercise, and then a second one.
+# Replace each `...` by your answer, then run the cell and the next one. The check says whether the
+# answer is right, what your mistake may be, or that it is not done yet.
+# `checks.how_many_numbers.hint()` gives a hint, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -405,8 +407,8 @@ def longest_for_bert(texts):
 checks.longest_for_bert(longest_for_bert)
 
 # %% [markdown] tags=["solution"]
-# *Why:* long words that are frequent are one piece each. Rare words fall into many pieces, and
-# every sign is a token.
+# *Why:* a frequent word is one piece, however long it is. A rare word becomes many pieces, and
+# every punctuation mark is a token.
 
 # %% tags=["solution", "nbval-check-output"]
 texts = ["Understanding international telecommunications", "Uhtceare & nebbich!", "1 2 3 4"]
@@ -417,9 +419,8 @@ assert longest_for_bert(texts) == "Uhtceare & nebbich!"
 # %% [markdown]
 # ## What is done
 #
-# One line for each lesson, one circle for each of its checks. What you have solved is kept on this
-# machine, in a small file of your own; it stays when you close the notebook, and it goes nowhere.
-# Come back to this cell from time to time. Every check also gives hints, for example
+# One line for each lesson, one circle for each of its checks. What you have solved is kept in a
+# small file on this computer and is sent nowhere. Every check also gives hints, for example
 # `checks.longest_for_bert.hint()`.
 
 # %%

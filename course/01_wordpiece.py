@@ -1,26 +1,24 @@
 # %% [markdown]
 # # 01 · WordPiece: from a text to pieces and ids
 #
-# BERT never sees letters or words. It sees a list of whole numbers, each of which stands for a
-# *piece* of a word. This lesson follows a text on that way, step by step, until you have built
-# the whole splitter yourself and shown that it equals the real one.
+# **How does a text become pieces and ids?**
+#
+# BERT reads whole numbers; each stands for a *piece* of a word. In this lesson you build the whole
+# tokenizer step by step, and show that it equals the real one.
 #
 # **Afterwards you can**
 # - say what happens to capitals, accents, punctuation, Chinese, emoji and unknown words;
-# - split any word into pieces by hand, and explain why the split is what it is;
+# - split any word into pieces by hand, and give the reason for the split;
 # - read `[CLS] … [SEP] … [SEP]`, segment ids and offsets;
-# - compute the scores from which a WordPiece vocabulary grows, and train a small one.
+# - compute the scores by which a WordPiece vocabulary grows, and train a small one.
 #
-# **You need** Python's strings, lists and dictionaries; nothing about neural networks, and no
-# internet connection.
+# **You need** Python's strings, lists and dictionaries. You need no neural networks and no internet
+# connection.
 #
 # **Time** about 60 minutes to work through; less than one minute of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3 "Input/Output Representations".
 # WordPiece itself: Schuster & Nakajima 2012, and Wu et al. 2016 (arXiv:1609.08144), §4.1.
-#
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %%
 import bertedu
@@ -34,13 +32,13 @@ print(f"{len(vocabulary):,} pieces")
 assert len(vocabulary) == 30_522
 
 # %% [markdown]
-# That is the real vocabulary of `bert-base-uncased`. The paper speaks of "a 30,000 token
-# vocabulary"; the file that was published has 30,522 entries.
+# This is the real [**vocabulary**](../docs/glossary.md#text-and-tokens) of `bert-base-uncased`. The
+# paper speaks of "a 30,000 token vocabulary"; the published file has 30,522 entries. Cutting words
+# into pieces of such a list is called [**WordPiece**](../docs/glossary.md#text-and-tokens).
 #
 # ## 1. A first look
 #
-# **Predict:** the sentence below has seven words and a full stop. How many pieces will it
-# become?
+# **Predict:** the sentence below has seven words and a full stop. How many pieces will it become?
 
 # %% tags=["nbval-check-output"]
 encoding = tokenizer.encode("My dog dislikes Jupyter's embeddings and hairballs.")
@@ -55,26 +53,27 @@ assert [vocabulary[token] for token in encoding.tokens] == encoding.input_ids.to
 # %% [markdown]
 # How to read the picture:
 #
-# - A chip is one **token**; the number beneath is its **id**, the row at which the piece stands
-#   in the vocabulary. Of the words BERT gets these ids, and nothing else.
-# - A piece that begins with `##` **continues** the piece before it: `em ##bed ##ding ##s` is one
-#   word. Its chip touches the chip before.
-# - Grey outlines are **special tokens**. They come from no word of the text (section 7).
-# - Everything is in small letters: this is the *uncased* vocabulary.
+# - A chip is one [**token**](../docs/glossary.md#text-and-tokens). The number beneath is its
+#   **id**, its place in the vocabulary. BERT gets these ids, and nothing else of the words.
+# - A [**piece**](../docs/glossary.md#text-and-tokens) that begins with `##` **continues** the piece
+#   before it: `em ##bed ##ding ##s` is one word. Its chip touches the chip before.
+# - Grey outlines are [**special tokens**](../docs/glossary.md#text-and-tokens). They stand for no
+#   word of the text (section 7).
+# - All letters are small: this is the *uncased* vocabulary.
 #
-# Between the text and the ids lie four steps: **normalise**, **split into words**, **split words
+# From the text to the ids there are four steps: **normalise**, **split into words**, **split words
 # into pieces**, **look up the ids**. We build each by hand.
 #
 # ## 2. Normalise
 #
-# Texts come from everywhere, so the first step makes things that look alike *be* alike. It has
-# three parts.
+# Two texts may look alike and still have different characters. The first step makes them *equal*.
+# It has three parts.
 #
-# **2a. Clean.** Every kind of white space becomes a simple space; control characters, which
-# nobody can see, go away. Python's `unicodedata` knows the class of each character: class `C…`
-# means "other", for example `Cc` control, `Cf` format.
+# **2a. Clean.** Every kind of white space becomes a simple space. Control characters, which nobody
+# can see, are removed. Python's `unicodedata` gives the class of each character: `C…` means
+# "other", for example `Cc` control, `Cf` format.
 #
-# **Predict:** the next text holds a tab, a zero-width space and a NUL. What remains?
+# **Predict:** the next text contains a tab, a zero-width space and a NUL. What remains?
 
 # %% tags=["nbval-check-output"]
 import unicodedata
@@ -89,9 +88,9 @@ print(repr(clean("my\tdog\u200b is\x00 cute\n")))
 assert clean("my\tdog\u200b is\x00 cute\n") == "my dog is cute "
 
 # %% [markdown]
-# **2b. A space around every Chinese character.** Chinese is written without spaces, so BERT
-# makes every Chinese character a word of its own. "Chinese" means here: in one of the Unicode
-# blocks of CJK *ideographs*. Japanese kana and Korean hangul are not among them.
+# **2b. A space around every Chinese character.** Chinese is written without spaces, so BERT makes
+# every Chinese character a word of its own. These are the CJK *ideographs* of Unicode; Japanese
+# kana and Korean hangul are not among them.
 
 # %% tags=["nbval-check-output"]
 IDEOGRAPHS = [(0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2CEAF),
@@ -110,9 +109,8 @@ print(repr(space_ideographs("BERT在北京")))
 assert space_ideographs("BERT在北京").split() == ["BERT", "在", "北", "京"]
 
 # %% [markdown]
-# **2c. Small letters without accents.** Unicode can take a letter apart: its form NFD writes `é`
-# as `e` followed by a separate accent, a character of class `Mn` ("mark"). Then the marks are
-# simply left out.
+# **2c. Small letters without accents.** Unicode's form NFD writes `é` as `e` and a separate accent,
+# a character of class `Mn` ("mark"). The marks are removed.
 #
 # **Predict:** what becomes of `Naïve CAFÉ`, and of `Straße`?
 
@@ -134,11 +132,11 @@ assert normalise("Résumé") == normalise("resume")
 # %% [markdown]
 # Two things to remember:
 #
-# - **Something is lost.** *Résumé* (a CV) and *resume* (go on) look the same to this BERT. So do
-#   *Turkey* and *turkey*. Google's README recommends a *cased* model for tasks where case carries
-#   meaning, such as finding the names of people and places.
-# - **Only accents go.** `ß` is a letter of its own and stays; so does the ligature `ﬁ`, a single
-#   character that only looks like two.
+# - **Something is lost.** *Résumé* (a CV) and *resume* (go on) look the same to this BERT; so do
+#   *Turkey* and *turkey*. Google's README recommends a *cased* model where case carries meaning,
+#   for example to find names.
+# - **Only accents are removed.** `ß` is a letter of its own and stays. So does the ligature `ﬁ`, a
+#   single character that only looks like two.
 
 # %%
 from tokenizers.normalizers import BertNormalizer
@@ -149,12 +147,12 @@ for sample in samples:
     assert normalise(sample) == library.normalize_str(sample)
 
 # %% [markdown]
-# The assertions held: on these samples our three short functions do what the library does.
+# On these samples our three short functions do what the library does.
 #
 # ## 3. Split into words
 #
-# Split at spaces; then every punctuation mark becomes a word of its own. Besides Unicode's own
-# punctuation (class `P…`), BERT counts *all* of ASCII's signs, such as `$`, `+` and `^`.
+# Split at spaces; then make every punctuation mark a word of its own. BERT counts Unicode's
+# punctuation (class `P…`) and *all* of ASCII's signs, such as `$`, `+` and `^`.
 #
 # **Predict:** how many words are in `don't`? In `U.S.A.`? In `state-of-the-art`?
 
@@ -176,17 +174,17 @@ for text in ("don't", "U.S.A.", "state-of-the-art", "3.14", "$5+€5"):
 assert words_of("don't") == ["don", "'", "t"]
 
 # %% [markdown]
-# `$` and `+` stand alone, since they are ASCII signs, but `€` does not: Unicode files it under
-# currency *symbols* (`Sc`), not punctuation. One would hardly design it like that today, but it
-# must stay: the published weights were trained on exactly these splits.
+# `$` and `+` are separate because they are ASCII signs. `€` is not: Unicode calls it a currency
+# *symbol* (`Sc`). The rule stays, because the published weights were trained on exactly these
+# splits.
 #
 # ## 4. Split words into pieces
 #
-# Now the heart of it. **Take the longest piece of the vocabulary with which the word begins.
-# Then go on with the rest of the word; from now on only pieces with `##` are allowed.** If at
-# some place nothing fits, the whole word becomes `[UNK]`, "unknown".
+# **Take the longest piece of the vocabulary with which the word begins. Then go on with the rest of
+# the word; now only pieces with `##` are allowed.** If nothing fits at some place, the whole word
+# becomes [**`[UNK]`**](../docs/glossary.md#text-and-tokens), "unknown".
 #
-# Here is one word with every attempt:
+# Here is one word, with every attempt:
 
 # %% tags=["nbval-check-output"]
 word, start = "embeddings", 0
@@ -200,8 +198,8 @@ while start < len(word):
             break
 
 # %% [markdown]
-# The same as a function. It is complete: this is all there is to splitting a word. (A word of
-# more than 100 characters is `[UNK]` at once; Google's own code says 200.)
+# The same as a function. It is complete: nothing more is needed to split a word. (A word of more
+# than 100 characters is `[UNK]` at once; Google's own code says 200.)
 
 
 # %%
@@ -236,9 +234,9 @@ assert "play" in vocabulary
 assert "##ing" in vocabulary
 
 # %% [markdown]
-# **One piece.** `play` and `##ing` are both in the vocabulary, but so is `playing`, and the
-# longest match wins. The split in the figure is an *illustration* of the idea, not what the
-# published vocabulary does. It does arise from a vocabulary that lacks `playing`:
+# **One piece.** `play` and `##ing` are both in the vocabulary, but so is `playing`, and the longest
+# match wins. The split in the figure *illustrates* the idea; the published vocabulary does not give
+# it. A vocabulary without `playing` does:
 
 # %% tags=["nbval-check-output"]
 without_playing = vocabulary.keys() - {"playing"}
@@ -246,7 +244,7 @@ print(split_word("playing", without_playing))
 assert split_word("playing", without_playing) == ["play", "##ing"]
 
 # %% [markdown]
-# Frequent words are in the vocabulary whole; rarer ones must be put together.
+# Frequent words are in the vocabulary whole; rarer words are put together from pieces.
 #
 # **Predict** which of these stay whole: *played, replaying, outplaying, hairy, hairiness, cutest,
 # calculus, Leibniz, unaffable*.
@@ -259,11 +257,10 @@ assert split_word("outplaying", vocabulary) == ["out", "##play", "##ing"]
 assert split_word("unaffable", vocabulary) == ["una", "##ffa", "##ble"]
 
 # %% [markdown]
-# So `##ing` really is at work: in *replaying* and *outplaying*. And look at *unaffable*. The
-# comment in Google's code explains the algorithm with `un ##aff ##able`; with the published
-# vocabulary it becomes `una ##ffa ##ble`. The piece `##aff` does not exist in it, and even `un`
-# loses to the longer `una`. **The splitter knows no grammar.** It finds prefixes and suffixes
-# only where the longest match happens to be one.
+# So `##ing` is used: in *replaying* and *outplaying*. The comment in Google's code explains the
+# algorithm with `un ##aff ##able`, but the published vocabulary has no `##aff`, and even `un` loses
+# to the longer `una`. **The tokenizer knows no grammar.** It finds a prefix or a suffix only where
+# that is the longest match.
 
 # %%
 assert "##aff" not in vocabulary
@@ -272,14 +269,13 @@ assert {"un", "una", "##able"} <= vocabulary.keys()
 # %% [markdown]
 # ### The proof
 #
-# We now have all steps: normalise, split into words, split words into pieces. Is it the same as
-# the real tokenizer, which is written in Rust and made for speed? One example proves little, so
-# let us take very many words:
+# We now have all steps. Do they give the same as the real tokenizer, which is written in Rust? One
+# example proves little, so we take many strings:
 #
-# - every piece of the vocabulary without ## that consists of letters,
-# - the same with an ending (most of these are no English words, all the better),
-# - two of them glued together,
-# - and random strings.
+# - every piece of the vocabulary without `##` that consists of letters;
+# - the same with an ending (most of these are no English words);
+# - two of them joined;
+# - random strings.
 
 # %% tags=["nbval-check-output"]
 import random
@@ -312,19 +308,22 @@ print(f"{len(differing)} of {len(everything):,} differ")
 assert not differing
 
 # %% [markdown]
-# Not one differs. A few short functions are BERT's tokenizer.
+# No string differs. A few short functions are BERT's tokenizer.
 #
-# (Two things are left out. `[MASK]` *typed in a text* is taken as the special token by the library;
-# ours would split it into `[`, `mask`, `]`. And Unicode grows every year, so for brand-new
-# characters Python's tables and the library's may disagree.)
+# <details><summary>Deeper: two cases that we left out</summary>
+#
+# The library takes `[MASK]` *typed in a text* as the special token; ours would split it into `[`,
+# `mask`, `]`. And Unicode grows every year, so for new characters Python's tables and the library's
+# may differ.
+#
+# </details>
 #
 # ### Now you
 #
-# The explorer below shows the same steps for any text that you type. (On a page without a running
-# kernel you see a picture of it.)
+# The explorer below shows the same steps for any text that you type.
 #
-# Things to try: your own name; a word in your language; `antidisestablishmentarianism`; a
-# telephone number; an emoji glued to a word.
+# Things to try: your own name; a word of your language; `antidisestablishmentarianism`; a telephone
+# number; an emoji that is joined to a word.
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import WordPieceExplorer
@@ -365,11 +364,11 @@ axes.set(title="The 30,522 entries by kind", xlabel="entries", xlim=(0, 26_000))
 assert sum(entries) == 30_522
 
 # %% [markdown]
-# About one entry in five is a continuation. (A piece without `##` is often a whole word, but not
-# always: think of `em` in *embeddings*.)
+# About one entry in five is a continuation. (A piece without `##` is not always a whole word: see
+# `em` in *embeddings*.)
 #
-# The 994 `[unused…]` entries are empty places: they were reserved so that a user can give them
-# to words of a special field without changing the size of the table.
+# The 994 `[unused…]` entries are empty places. A user can give them to words of a special field
+# without changing the size of the table.
 
 # %%
 continuations = [piece for piece in vocabulary if piece.startswith("##")]
@@ -378,8 +377,8 @@ assert round(len(continuations) / len(vocabulary), 2) == 0.19
 assert kinds["[unused…], free places"] == 994
 
 # %% [markdown]
-# **One-character pieces: the safety net.** There are 997 beginnings of one character and 997
-# continuations of one character. Is that chance?
+# **One-character pieces.** There are 997 beginnings of one character and 997 continuations of one
+# character. Are they the same characters?
 
 # %% tags=["nbval-check-output"]
 first = {piece for piece in vocabulary if len(piece) == 1}
@@ -388,10 +387,10 @@ print(len(first), len(later), "the same characters:", first == later)
 assert first == later
 
 # %% [markdown]
-# No: they are the *same* 997 characters, the **alphabet**. A strong conclusion follows. A word
-# made only of these characters can always be split, in the worst case letter by letter. A word
-# with any other character never can. So `[UNK]` has exactly two causes: **a character outside the
-# alphabet, or more than 100 characters**. Let us check that on all our strings.
+# Yes. These 997 characters are the **alphabet**. A word that has only these can always be split, in
+# the worst case letter by letter; a word with any other character never can. So `[UNK]` has exactly
+# two causes: **a character outside the alphabet, or more than 100 characters**. The next cell
+# checks this.
 
 # %% tags=["nbval-check-output"]
 unknown = 0
@@ -400,10 +399,10 @@ for text in everything:
         is_unknown = split_word(word, vocabulary) == ["[UNK]"]
         assert is_unknown == (not set(word) <= first or len(word) > 100)
         unknown += is_unknown
-print(f"{unknown:,} words were [UNK], each for one of the two reasons")
+print(f"{unknown:,} words became [UNK], each for one of the two reasons")
 
 # %% [markdown]
-# **Which scripts are in the alphabet?** Unicode names tell: `name("狗")` begins with "CJK".
+# **Which scripts are in the alphabet?** The Unicode name tells: `name("狗")` begins with "CJK".
 #
 # **Predict:** which script has the most characters in this vocabulary of *English* BERT?
 
@@ -422,11 +421,11 @@ axes.set(title="Letters in the alphabet by script (the 14 largest)", xlabel="cha
 assert scripts.most_common(1) == [("CJK", 244)]
 
 # %% [markdown]
-# Wikipedia, on which BERT was trained, quotes names in many scripts. But single characters are
-# nearly all there is: 244 Chinese characters are far too few to read Chinese.
+# BERT was trained on Wikipedia, which quotes names in many scripts. But 244 Chinese characters are
+# far too few to read Chinese.
 #
-# **The longest pieces, and the order of the ids.** After the special tokens, the free places and
-# the single characters come the words, roughly the frequent ones first.
+# **The longest pieces, and the order of the ids.** First come the special tokens, the free places
+# and the single characters; then the words, roughly the frequent ones first.
 
 # %% tags=["nbval-check-output"]
 words = [piece for piece in tokenizer.tokens if piece[0] not in "[#"]
@@ -451,16 +450,16 @@ assert pieces_of("dog 🤗") == ["dog", "[UNK]"]
 assert pieces_of("北京") == ["北", "京"]
 
 # %% [markdown]
-# - **Emoji:** `🤗` is not in the alphabet, so it is `[UNK]`. An emoji is a symbol, not
-#   punctuation, so `dog🤗` is *one word*, and **the dog is lost as well**: the whole word becomes
-#   `[UNK]`. One space saves it.
-# - **Chinese:** character by character. `北` and `京` are known, `狗` (dog) is not. For Chinese
-#   there is `bert-base-chinese`, with a vocabulary of its own of 21,128 entries; the multilingual
-#   BERT also splits Chinese into single characters.
-# - **Korean:** NFD takes every syllable apart into its letters (*jamo*): two syllables, six pieces.
-# - **Numbers:** `2019` is one piece and `2029` is not: the vocabulary holds the numbers that were
-#   frequent in its texts. `12345` becomes `123 ##45`: where a number is cut has nothing to do with
-#   thousands, hundreds and tens.
+# - **Emoji:** `🤗` is not in the alphabet, so it is `[UNK]`. An emoji is a symbol, not punctuation,
+#   so `dog🤗` is *one word*, and **the whole word becomes `[UNK]`, the dog with it**. A space
+#   between the two keeps the dog.
+# - **Chinese:** one character at a time. `北` and `京` are known, `狗` (dog) is not.
+#   `bert-base-chinese` has a vocabulary of its own with 21,128 entries.
+# - **Korean:** NFD splits every syllable into its letters (*jamo*): two syllables become six
+#   pieces.
+# - **Numbers:** the vocabulary contains the numbers that were frequent in its texts: `2019` is one
+#   piece, `2029` is not. `12345` becomes `123 ##45`; the cut does not follow thousands, hundreds
+#   and tens.
 
 # %% tags=["nbval-check-output"]
 years = [year for year in range(1000, 2100) if str(year) in vocabulary]
@@ -473,15 +472,17 @@ assert pieces_of("a" * 101) == ["[UNK]"] != pieces_of("a" * 100)
 # %% [markdown]
 # ## 7. Special tokens, pairs and segment ids
 #
-# BERT reads one text, or two. Around them stand special tokens:
+# BERT reads one text or two, with special tokens around them.
+# [**`[CLS]`**](../docs/glossary.md#text-and-tokens) is always the first, and
+# [**`[SEP]`**](../docs/glossary.md#text-and-tokens) ends each text:
 #
 # | token | id | what for |
 # |---|---|---|
 # | `[CLS]` | 101 | always the first; its output is used to classify the whole input |
 # | `[SEP]` | 102 | ends each of the two texts |
-# | `[MASK]` | 103 | a hole that BERT must fill (lesson 02) |
+# | `[MASK]` | 103 | stands for a hidden word (lesson 02) |
 # | `[UNK]` | 100 | an unknown word |
-# | `[PAD]` | 0 | fills short inputs up, so that a batch is a rectangle |
+# | `[PAD]` | 0 | fills short inputs up to the length of the longest (lesson 05) |
 #
 # The two texts are called segment A and segment B. The **segment id** of a token
 # (`token_type_ids` in code) is 0 in A and 1 in B.
@@ -502,12 +503,11 @@ special = {token: vocabulary[token] for token in ("[PAD]", "[UNK]", "[CLS]", "[S
 assert list(special.values()) == [0, 100, 101, 102, 103]
 
 # %% [markdown]
-# Teal underline: segment A. Violet: segment B. `[CLS]` and the first `[SEP]` belong to A, the
-# last `[SEP]` to B. There are ten tokens; the paper's figure has eleven, because it shows
-# `play ##ing`.
+# Teal underline: segment A. Violet: segment B. `[CLS]` and the first `[SEP]` belong to A, the last
+# `[SEP]` to B. There are ten tokens; the paper's figure has eleven, because it shows `play ##ing`.
 #
-# **Many inputs at once** must have equal lengths. `[PAD]` fills up, and the **attention mask**
-# tells BERT which tokens are real (1) and which it must ignore (0):
+# **Several inputs at once** must have equal lengths. `[PAD]` fills the short ones up, and the
+# **attention mask** tells BERT which tokens are real (1) and which to ignore (0):
 
 # %% tags=["nbval-check-output"]
 batch = bertedu.collate([pair, tokenizer.encode("my dog is hairy")])
@@ -517,8 +517,8 @@ assert batch["input_ids"].shape == (2, 10)
 assert batch["attention_mask"].sum(dim=1).tolist() == [10, 6]
 
 # %% [markdown]
-# **And too long an input?** BERT has 512 places. A text with more tokens must be cut, and bertedu
-# cuts only when you ask for it. Of a pair, the longer text is shortened first.
+# **An input may be too long.** BERT has 512 places. A longer text must be cut, and bertedu cuts
+# only when you ask for it. Of a pair, it shortens the longer text first.
 
 # %% tags=["nbval-check-output"]
 try:
@@ -532,9 +532,9 @@ assert " ".join(short.tokens) == "[CLS] my dog is [SEP] he likes [SEP]"
 # %% [markdown]
 # ## 8. Back to the text: offsets
 #
-# When BERT answers "tokens 8 to 10", we want to show the reader *that part of the original text*,
-# with its capitals and accents. So every token keeps its **offsets**: where its characters begin
-# and end in the text as it was typed.
+# When BERT answers "tokens 8 to 10", we want to show *that part of the original text*, with its
+# capitals and accents. So every token keeps its [**offsets**](../docs/glossary.md#text-and-tokens):
+# where its characters begin and end in the text as it was typed.
 #
 # **Predict:** the tokens are in small letters and without accents. What will `typed[start:end]` be
 # for `cafe`? For the emoji? For the three pieces of one Korean syllable?
@@ -555,11 +555,11 @@ assert by_token["ᄋ"] == by_token["##ᅡ"] == by_token["##ᆫ"]  # one syllable
 
 # %% [markdown]
 # Offsets count Python characters (Unicode code points). `🤗` is one of them, but four bytes in
-# UTF-8, and two units in JavaScript, so offsets that travel to a web page need care.
+# UTF-8 and two units in JavaScript.
 #
 # **A published mistake** (huggingface/tokenizers issue #215): offsets that count in the
 # *normalised* text are used on the *original*. That works until a character changes its length.
-# The Turkish capital `İ` becomes two characters when Python makes it small:
+# Python's `lower()` turns the Turkish capital `İ` into two characters:
 
 # %% tags=["nbval-check-output"]
 text = "İzmir has big dogs"
@@ -574,19 +574,17 @@ assert (len("🤗"), len("🤗".encode()), len("🤗".encode("utf-16-le")) // 2)
 # %% [markdown]
 # ## 9. Where does a vocabulary come from?
 #
-# From counting. Start with single characters; then, again and again, **merge** one pair of
-# neighbouring pieces into a new piece, until the vocabulary is as large as wanted. The question
-# is: *which* pair?
+# From counting. Start with single characters. Then **merge** one pair of neighbouring pieces into a
+# new piece, again and again, until the vocabulary is large enough. The question is: *which* pair?
 #
-# Google never published the program that made BERT's vocabulary (the repository's README says
-# so). Wu et al. 2016 describe the aim: pieces that make the training text most likely. (They mark
-# the *beginning* of a word with `_`; the `##` at a *continuation* is BERT's own.) The usual
-# way to teach it, which Hugging Face's course itself calls a best guess, gives each pair a score:
+# Google never published the program that made BERT's vocabulary (its README says so). Wu et al.
+# 2016 describe the aim: pieces that make the training text most likely. Hugging Face's course
+# teaches a score for each pair, and calls it a best guess:
 #
 # $$\text{score}(a, b) = \frac{\text{count}(ab)}{\text{count}(a) \times \text{count}(b)}$$
 #
-# A pair scores high when it occurs often *compared with its parts*: two pieces that are hardly
-# ever seen apart. Take this tiny text, five words with their counts:
+# A pair has a high score when it occurs often *compared with its parts*: the two pieces seldom
+# occur apart. Take this small text, five words with their counts:
 
 # %% tags=["nbval-check-output"]
 from fractions import Fraction  # exact: no rounding
@@ -636,11 +634,11 @@ for (a, b), score in pair_scores(splits, counts).items():
 assert max(pair_scores(splits, counts).values()) == Fraction(5, 20 * 5) == Fraction(1, 20)
 
 # %% [markdown]
-# No. `##u` is everywhere (36 times), so its pairs score low: 20/(36 × 20) = 1/36. The winner is
-# `##g ##s` with 5/(20 × 5) = 1/20: it occurs only five times, but whenever there is an `##s`,
-# there is a `##g` before it.
+# No. `##u` occurs 36 times, so its pairs have low scores: 20/(36 × 20) = 1/36. The highest score is
+# that of `##g ##s`, 5/(20 × 5) = 1/20: it occurs only five times, but every `##s` stands after a
+# `##g`.
 #
-# Merge it, count again, merge again:
+# Merge this pair, count again, and merge again:
 
 
 # %% tags=["nbval-check-output"]
@@ -661,11 +659,11 @@ for word, pieces in twice.items():
     print(f"{counts[word]:2} ×", *pieces)
 
 # %% [markdown]
-# (Why `h ##u` second? After the first merge *all* pairs have the same score, 1/36; then the first
-# one counted is taken.)
+# (After the first merge *all* pairs have the same score, 1/36. Then we take the pair that was
+# counted first, `h ##u`.)
 #
-# Now the **third merge**, where care is needed. Compute the score of (`hu`, `##g`) yourself: how
-# often do they stand together, and how often does each occur?
+# Now the **third merge**. Compute the score of (`hu`, `##g`) yourself: how often do they stand
+# together, and how often does each occur?
 
 # %% tags=["nbval-check-output"]
 scores = pair_scores(twice, counts)
@@ -678,17 +676,17 @@ assert max(scores, key=scores.get) == ("hu", "##gs")
 
 # %% [markdown]
 # `hu` occurs 15 times and `##g` 15 times (the other five became `##gs`); together they occur 10
-# times: 10/(15 × 15) = **2/45**. The pair (`hu`, `##gs`) has 5/(15 × 5) = **1/15**, alone at the
-# top. So the third new piece is `hugs`.
+# times: 10/(15 × 15) = **2/45**. The pair (`hu`, `##gs`) has 5/(15 × 5) = **1/15**, the highest
+# score. So the third new piece is `hugs`.
 #
-# This is worth doing exactly. The example comes from Hugging Face's course, whose page has a slip
-# at this very step: it gives both pairs 1/15, merges (`hu`, `##g`), and so ends with another
-# vocabulary. Readers noticed (huggingface/course, issue #500 of 2023; pull request #547
-# corrects it), but in April 2026 it still stood there. Your fractions above are the check.
+# Hugging Face's course, from which the example comes, has a mistake at this step: it gives both
+# pairs 1/15, merges (`hu`, `##g`), and so ends with another vocabulary. Readers reported it
+# (huggingface/course, issue #500 of 2023, and pull request #547), but in April 2026 the page still
+# had it.
 #
 # ### Train one on a small text
 #
-# The whole trainer is one loop around what we have:
+# The whole trainer is one loop:
 
 
 # %%
@@ -731,8 +729,8 @@ assert learned[0] == "ev"
 assert [word for word in word_counts if "v" in word] == ["every"]  # the only v of the story
 
 # %% [markdown]
-# Here it is at last: **`play ##ing`**, learned from counting. But look at what came *first*: `ev`,
-# from the one word *every*, the only word with a `v`. The score loves rare pairs.
+# **`play ##ing`** was learned by counting. But look at what came *first*: `ev`, from the word
+# *every*, the only word with a `v`. The score prefers rare pairs.
 #
 # **Predict:** what happens to `playing` if we go on merging?
 
@@ -742,11 +740,10 @@ for merges in (60, 75, 90):
 assert train(word_counts, merges=90)[1]["playing"] == ["playing"]
 
 # %% [markdown]
-# With more room, `play` and `##ing` are merged as well, and *playing* is one piece. This is what
-# we found in the real vocabulary: with 30,522 places there is room for a word as frequent as
-# *playing*.
+# With more merges, `play` and `##ing` are merged as well, and *playing* is one piece. The real
+# vocabulary has 30,522 places, so a word as frequent as *playing* is in it.
 #
-# Does the small vocabulary work on words that it has never seen?
+# Can the small vocabulary split words that were not in the story?
 
 # %% tags=["nbval-check-output"]
 small_vocabulary = alphabet | set(learned)
@@ -756,10 +753,9 @@ for word in word_counts:
     assert split_word(word, small_vocabulary) != ["[UNK]"]
 
 # %% [markdown]
-# New words can be split as long as their characters are in the alphabet *in the right form*.
-# There is no `z` at all. *Sleepwalking* fails for a subtler reason: the story has `w` at the
-# beginning of words only, so there is no `##w`. The published vocabulary has every character of
-# its alphabet in both forms; now you see what that is good for.
+# It can, when the word's characters are in the alphabet *in the right form*. There is no `z` at
+# all. *Sleepwalking* fails because the story has `w` only at the beginning of words, so there is no
+# `##w`. The published vocabulary has its whole alphabet in both forms.
 
 # %%
 assert "z" not in small_vocabulary
@@ -767,10 +763,10 @@ assert "w" in small_vocabulary
 assert "##w" not in small_vocabulary
 
 # %% [markdown]
-# ### What libraries do
+# ### Deeper: what libraries do
 #
 # Hugging Face's `tokenizers` has a `WordPieceTrainer`. **Predict:** which of the two rules does it
-# follow, the score or the plain count? We give it our tiny text and let it learn a single merge.
+# follow, the score or the plain count? It gets our small text and learns a single merge.
 
 # %% tags=["nbval-check-output"]
 from tokenizers import Tokenizer, models, trainers
@@ -785,30 +781,109 @@ assert new == ["##ug"]
 assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 
 # %% [markdown]
-# It took `##u ##g`, the most *frequent* pair. That is the rule of **BPE** (byte-pair encoding),
-# not the score; the library's authors say so too (huggingface/tokenizers, issue #144).
-# "WordPiece" there names the way of *splitting* (greedy, with `##`), and the vocabulary grows like
-# BPE's. When you read "trained with WordPiece", ask by which rule.
+# It took `##u ##g`, the most *frequent* pair. That is the rule of **BPE** (byte-pair encoding); the
+# library's authors say so too (huggingface/tokenizers, issue #144). There "WordPiece" names the way
+# of *splitting* (longest match first, with `##`). When you read "trained with WordPiece", ask by
+# which rule.
 
 # %% [markdown]
 # ## 10. Recap
 #
-# - **normalise** (clean, space out Chinese characters, strip accents, small letters) → **split
-#   into words** at spaces and punctuation → **longest match first** → **ids**;
+# - **normalise** (clean, put spaces around Chinese characters, strip accents, small letters) →
+#   **split into words** at spaces and punctuation → **longest match first** → **ids**;
 # - `##` marks a continuation; frequent words are one piece (*playing* too), rare ones are several;
-# - `[UNK]` swallows a whole word, and only for a character outside the alphabet or more than 100
+# - `[UNK]` replaces a whole word, and only for a character outside the alphabet or more than 100
 #   characters;
 # - `[CLS] A [SEP] B [SEP]`, segment ids 0 and 1, an attention mask for the padding;
 # - offsets lead from each token back to the text as it was typed;
 # - a vocabulary grows by merging pairs; the pair score is count(ab) / (count(a) × count(b)).
 #
+# **The answer:** The text is normalised and split into words, each word is split into the longest
+# pieces that the vocabulary contains, and each piece is replaced by its id.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. How does the published vocabulary split *playing*?**
+#
+# <details class="option"><summary>A. <code>play ##ing</code>, as in the paper's figure</summary>
+#
+# **No.** Both pieces exist, but the figure only illustrates the idea. The longest match wins, and
+# `playing` is longer than `play`.
+#
+# </details>
+#
+# <details class="option"><summary>B. <code>playing</code>, one piece</summary>
+#
+# **Yes.** The word is frequent, so it is in the vocabulary whole, and the longest match takes it.
+#
+# </details>
+#
+# <details class="option"><summary>C. Letter by letter, because it is not a root form</summary>
+#
+# **No.** The tokenizer knows no grammar. It would use single letters only if no longer piece
+# fitted.
+#
+# </details>
+#
+# **2. When does a word become `[UNK]`?**
+#
+# <details class="option"><summary>A. When it is rare</summary>
+#
+# **No.** A rare word becomes several pieces. In the worst case each letter is a piece.
+#
+# </details>
+#
+# <details class="option"><summary>B. When it is not in the vocabulary as a whole</summary>
+#
+# **No.** Such a word is split into pieces; `outplaying` becomes `out ##play ##ing`.
+#
+# </details>
+#
+# <details class="option"><summary>
+# C. When one of its characters is not in the alphabet, or it has more than 100 characters
+# </summary>
+#
+# **Yes.** These are the only two causes; section 5 checked it on all strings. Then the whole word
+# is lost.
+#
+# </details>
+#
+# <details class="option"><summary>D. When it contains a capital letter</summary>
+#
+# **No.** Capitals become small letters in the first step, so they cause no `[UNK]`.
+#
+# </details>
+#
+# **3. What does the attention mask say?**
+#
+# <details class="option"><summary>A. Which tokens are real and which are padding</summary>
+#
+# **Yes.** It is 1 for real tokens and 0 for `[PAD]`, so that BERT ignores the padding.
+#
+# </details>
+#
+# <details class="option"><summary>B. Which tokens belong to text A and which to text B</summary>
+#
+# **No.** The segment ids (`token_type_ids`) say that.
+#
+# </details>
+#
+# <details class="option"><summary>C. Which words are hidden by <code>[MASK]</code></summary>
+#
+# **No.** The names are alike, but `[MASK]` is an ordinary id in the input. Its attention mask is 1.
+#
+# </details>
+
+# %% [markdown]
 # **Next:** 02, where some of these tokens are hidden and BERT must guess them.
 #
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
-# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
-# stuck, `checks.with_piece.hint()` gives a hint for that exercise, and then a second one.
+# Replace each `...` by your answer, then run the cell and the next one. `checks.with_piece.hint()`
+# gives a hint, and then a second one.
 
 # %%
 checks.with_piece
@@ -816,9 +891,9 @@ checks.with_piece
 # %% [markdown]
 # ### Predict
 #
-# **1.** Into how many pieces does each word split? Look at sections 4 and 6, then decide without
-# running anything. (`##ness` is in the vocabulary.) Answer with
-# `{"playing": ..., "outplaying": ..., "dog🤗": ..., "cuteness": ...}`.
+# **1.** Into how many pieces does each word split? Look at sections 4 and 6, and do not run
+# anything. (`##ness` is in the vocabulary.) Answer with `{"playing": ..., "outplaying": ...,
+# "dog🤗": ..., "cuteness": ...}`.
 
 # %%
 # BEGIN SOLUTION
@@ -829,8 +904,8 @@ how_many = {"playing": 1, "outplaying": 3, "dog🤗": 1, "cuteness": 2}
 checks.how_many_pieces(how_many)
 
 # %% [markdown] tags=["solution"]
-# *Why:* `playing` is in the vocabulary whole. `out ##play ##ing` has three. `dog🤗` is one word
-# with a character outside the alphabet: one `[UNK]`. `cute ##ness` has two.
+# *Why:* `playing` is in the vocabulary whole. `out ##play ##ing` has three pieces. `dog🤗` is one
+# word with a character outside the alphabet: one `[UNK]`. `cute ##ness` has two.
 
 # %% [markdown]
 # **2.** What are the segment ids of the pair *good dog* / *yes*?
@@ -865,8 +940,8 @@ checks.p_u_score(p_u_score)
 # %% [markdown]
 # ### Complete
 #
-# **4.** Join pieces to words again. The loop is there; what one piece does to the list of words
-# is missing. Return a new list; the old one is still needed.
+# **4.** Join pieces to words again. The loop is there; write what one piece does to the list of
+# words. Return a new list; the old one is still needed.
 
 
 # %%
@@ -890,12 +965,11 @@ print(*joined)
 assert joined == ["outplaying", "dogs", "embeds"]
 
 # %% [markdown] tags=["solution"]
-# *Why:* only the last word can still grow, so that one piece needs to know nothing but the words
-# so far. The whole loop then joins any list of pieces.
+# *Why:* only the last word can still grow, so one piece needs only the words so far.
 
 # %% [markdown]
 # **5.** Which word does each token belong to? `out ##play ##ing dogs` → `[0, 0, 0, 1]`. (Lesson 09
-# needs this: one label per word, but one vector per token.)
+# needs this.)
 
 
 # %%
@@ -910,9 +984,9 @@ def word_numbers(pieces):
 checks.word_numbers(word_numbers)
 
 # %% [markdown]
-# **6.** Write the other rule for training: the score of a pair is simply how often it occurs.
-# Return a dict, from each pair to its score.
-# Afterwards, try `train(word_counts, 20, frequency_scores)[0]` and compare with section 9.
+# **6.** Write the other rule for training: the score of a pair is how often it occurs. Return a
+# dict from each pair to its score. Then try `train(word_counts, 20, frequency_scores)[0]` and
+# compare with section 9.
 
 
 # %%
@@ -932,18 +1006,17 @@ assert train(word_counts, 2, frequency_scores)[0] == ["##in", "##ing"]
 assert train(word_counts, 70)[0].index("##ing") == 70 - 1
 
 # %% [markdown] tags=["solution"]
-# *What one sees:* counted plainly, `##ing` is the second merge. By the score it was the seventieth:
-# `##ng` never comes without an *i* before it, but `##i` is in many other words, too, and the score
-# divides by both counts.
+# *What you see:* with the plain count, `##ing` is the second merge. With the score it is the
+# seventieth: `##ng` never stands without an *i* before it, but `##i` is in many other words, and
+# the score divides by both counts.
 
 # %% [markdown]
 # ### Build
 #
-# **7.** The longest match is greedy: it never looks ahead. Does it always find the *fewest*
-# pieces? Write a function that finds the smallest possible number. *One way:*
-# `best[end]`, the fewest pieces for the first `end` characters, is 1 + the smallest `best[start]`
-# of all places `start` from which one piece leads to `end`. (Every word that is tried can be put
-# together from pieces.)
+# **7.** The longest match never looks ahead. Does it always find the *fewest* pieces? Write a
+# function that finds the smallest possible number. *One way:* `best[end]`, the fewest pieces for
+# the first `end` characters, is 1 + the smallest `best[start]` of all places `start` from which one
+# piece leads to `end`. (Every word that is tried can be put together from pieces.)
 
 
 # %%
@@ -960,23 +1033,24 @@ def fewest_pieces(word):
 
 
 # %% tags=["nbval-check-output"]
-print("greedy:", *split_word("sharedreduction", vocabulary))
+print("longest match:", *split_word("sharedreduction", vocabulary))
 checks.fewest_pieces(fewest_pieces)
 
 # %% tags=["solution", "nbval-check-output"]
 ascii_words = [word for word in glued if word.isascii()]
 worse = [w for w in ascii_words if len(split_word(w, vocabulary)) > fewest_pieces(w)]
-print(f"greedy needs more pieces in {len(worse)} of {len(ascii_words):,} glued words")
+print(f"the longest match needs more pieces than necessary in {len(worse)} of"
+      f" {len(ascii_words):,} joined words")  # fmt: skip
 assert 0 < len(worse) < 0.02 * len(ascii_words)
 
 # %% [markdown] tags=["solution"]
-# *What one sees:* greedy is not always the best, but nearly so, even on words glued together at
-# random, and it is fast and simple.
+# *What you see:* the longest match is not always the best, but nearly always, even on words that
+# were joined at random; and it is fast and simple.
 
 # %% [markdown]
-# **8.** From characters to tokens. A reader marks a part of the text; which tokens does it touch?
-# (Lesson 11 trains BERT to find answers in exactly this form.) The part has at least one
-# character. Return a list of positions. Mind `[CLS]` and `[SEP]`.
+# **8.** From characters to tokens. A reader marks a part of the text, at least one character. Which
+# tokens does it touch? (Lesson 11 needs this.) Return a list of positions; `[CLS]` and `[SEP]` have
+# positions, too.
 
 
 # %%
@@ -999,17 +1073,15 @@ marked = touched(located, typed.index("fé"), typed.index("plays"))  # the text 
 print(*(located.tokens[i] for i in marked))
 
 # %% [markdown] tags=["solution"]
-# *Why:* two ranges share a character if each begins before the other ends. `[CLS]` and `[SEP]`
-# come from no character: their ranges are empty, and empty ranges share nothing.
+# *Why:* two ranges share a character if each begins before the other ends. `[CLS]` and `[SEP]` have
+# empty ranges, which share nothing.
 
 # %% [markdown]
 # **9.** (Without a check.) Train a vocabulary on a text of your own, by each of the two rules, with
-# 50, 100 and 200 merges. Which rule finds endings such as `##ing` and `##ed` sooner? In your own
-# words: what is each rule looking for? For which would you decide?
+# 50, 100 and 200 merges. Which rule finds endings such as `##ing` and `##ed` sooner? What does each
+# rule look for? Which would you take?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* The plain count looks for what is frequent, so it finds endings and short
-# words early, and every merge shortens the text as much as a merge can. The score looks for what
-# belongs together: pieces that are seldom seen apart, however rare they are, so it first spends
-# places of the vocabulary on rare strings like `ev`. With few places the count gives shorter
-# splits; the score tells more about which pieces depend on each other.
+# *A model answer.* The plain count looks for what is frequent: it finds endings and short words
+# early. The score looks for pieces that seldom occur apart, so it first takes rare strings like
+# `ev`. With few places, the count gives shorter splits.

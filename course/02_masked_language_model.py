@@ -1,25 +1,25 @@
 # %% [markdown]
 # # 02 · The masked language model
 #
-# BERT learns language from plain text, without anybody's labels. The trick: hide a few words and
-# let it guess them from the words on both sides. This lesson takes the trick apart: which tokens
-# are chosen, what becomes of them, what exactly is counted as a mistake, and why.
+# **How can a model learn language from unlabelled text?**
+#
+# Hide a few words, and let the model guess them from the words on both sides. A model that is
+# trained in this way is a [**masked language model**](../docs/glossary.md#pretraining). This lesson
+# shows which tokens are chosen, what happens to them, which places the loss counts, and why.
 #
 # **Afterwards you can**
-# - carry a sentence through the three fates of a chosen token, by hand;
-# - say how many tokens of a text are chosen, exactly, and test a masking function for it;
-# - compute the loss token by token, and see at a glance that a program counts the wrong tokens;
-# - explain 80/10/10 with measurements of your own, and whole words against pieces.
+# - show what happens to a chosen token in each of the three cases;
+# - say exactly how many tokens of a text are chosen, and test a masking function;
+# - compute the loss token by token, and notice when a program counts the wrong tokens;
+# - explain 80/10/10 by your own measurements, and compare whole words with pieces;
+# - measure a bias of the model, and say what the measurement does not show.
 #
-# **You need** lesson 01, and to have met probabilities and logarithms. No internet connection.
+# **You need** lesson 01, probabilities and logarithms. No internet connection.
 #
 # **Time** about 60 minutes to work through; less than one minute of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3.1 "Task #1: Masked LM"; appendices
 # A.1 (the rule), A.2 (the procedure) and C.2 (other rules).
-#
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -33,14 +33,17 @@ print(bert)
 # %% [markdown]
 # ## 1. Three fates
 #
-# The paper's own example is the sentence *my dog is hairy*, with the last word chosen. A chosen
-# token meets one of three fates:
+# The paper's own example is the sentence *my dog is hairy*; its last word is
+# [**chosen**](../docs/glossary.md#pretraining). One of three things happens to a chosen token, its
+# three *fates*:
 #
-# - 80 % of the time, **masked**: the model sees `[MASK]` in its place;
-# - 10 % of the time, **random**: the model sees some other token, here `apple`;
-# - 10 % of the time, **kept**: the model sees the token itself.
+# - in 80 % of the cases it is [**masked**](../docs/glossary.md#pretraining): the model sees
+#   [**`[MASK]`**](../docs/glossary.md#text-and-tokens) in its place;
+# - in 10 % it is [**random**](../docs/glossary.md#pretraining): the model sees another token, here
+#   `apple`;
+# - in 10 % it is [**kept**](../docs/glossary.md#pretraining): the model sees the token itself.
 #
-# **Predict:** what is the model asked to say at this place, in each of the three cases?
+# **Predict:** which word must the model give at this place, in each of the three cases?
 
 # %% tags=["nbval-check-output"]
 tokenizer = bert.tokenizer
@@ -58,21 +61,22 @@ for fate, piece in {"masked": "[MASK]", "random": "apple", "kept": "hairy"}.item
 assert torch.equal(inputs["kept"], encoding.input_ids)
 
 # %% [markdown]
-# In all three cases the answer is `hairy`, id 15892. It stands in **`labels`**, which are the same
-# three times. **-100** says "nothing is asked here"; it is a number that no token has, and
-# PyTorch's cross-entropy leaves it out.
+# In all three cases the answer is `hairy`, id 15892. This is the
+# [**label**](../docs/glossary.md#pretraining) of the place. It stands in `labels`, which are the
+# same in all three cases. **-100** means that nothing is asked at a place; no token has this
+# number, and PyTorch's [**cross-entropy**](../docs/glossary.md#pretraining) leaves it out.
 #
-# Note what the model is *not* told: where the chosen places are. It sees `[MASK]`, but a random or
-# a kept token looks like any other.
+# The model is *not* told which places were chosen. It sees `[MASK]`, but a random or a kept token
+# looks like any other.
 #
 # ## 2. Roll it
 #
-# The explorer below chooses and decides for any text. Beneath each token stand the id that the
-# model sees, its label, and its fate. (On a page without a running kernel you see a picture.)
+# The explorer below masks any text. Under each token stand the id that the model sees, its label,
+# and its fate.
 #
-# Things to try: reroll until a token is kept. Move *chosen, of all tokens* to 100 %: which tokens
-# are still not chosen? Move the three shares; what do the three histograms do? Type a text of your
-# own with a long rare word in it, and tick *whole words*.
+# Things to try: roll again until a token is kept. Move *chosen, of all tokens* to 100 %: which
+# tokens are still not chosen? Move the three shares; how do the three histograms change? Type a
+# text with a long rare word, and tick *whole words*.
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import MaskExplorer
@@ -83,15 +87,15 @@ MaskExplorer("My dog is hairy, and its hairballs are everywhere.", "He likes pla
 # %% [markdown]
 # ## 3. How many? Exactly.
 #
-# "15 % of all WordPiece tokens in each sequence" leaves questions. Do `[CLS]` and `[SEP]` count?
-# Is a coin thrown for each token? What of a short sentence? The paper's own code answers
+# The paper says "15 % of all WordPiece tokens in each sequence". Do `[CLS]` and `[SEP]` count? Does
+# chance decide for each token? What about a short sentence? Google's code answers
 # (google-research/bert, `create_pretraining_data.py`):
 #
 # - The number is **exact**: 15 % of the sequence's length, **`[CLS]` and `[SEP]` counted**, rounded
-#   as Python rounds, and **at least one**. It is not a coin for each token.
+#   as Python rounds, and **at least one**.
 # - `[CLS]` and `[SEP]` are counted but never chosen.
-# - And at most as many as a setting says (`max_predictions_per_seq`, 20 for a length of 128). We
-#   leave that out.
+# - A setting (`max_predictions_per_seq`, 20 for a length of 128) limits the number. We leave it
+#   out.
 #
 # **Predict:** how many tokens are chosen when the sequence has 3 tokens? 10? 30? 128? Write the
 # four guesses as `{3: …, 10: …, 30: …, 128: …}`.
@@ -114,13 +118,12 @@ for length in (3, 6, 10, 30, 50, 128, 512):
     exact = 0.15 * length
     print(f"{length:4} tokens x 15 % = {exact:5.2f}  chosen: {number_chosen(length):2}"
           f"  which is {number_chosen(length) / length:5.1%}")  # fmt: skip
-assert [number_chosen(length) for length in (3, 10, 30, 128)] == [1, 2, 4, 19]
 
 # %% [markdown]
-# Two things surprise. A sentence of one word gets its word chosen every time: a third of its
-# tokens. And 1.5 became 2, but 4.5 became 4: Python rounds a half to the *even* neighbour.
+# A sentence of one word always gets this word chosen: a third of its tokens. And 1.5 became 2, but
+# 4.5 became 4: Python rounds a half to the *even* neighbour.
 #
-# Does the library follow this rule? At every length that BERT can read, on 20 sequences each:
+# Does the library follow this rule? We test 20 sequences of every length that BERT can read:
 
 # %%
 from bertedu.pretraining.masking import MASKED, NOT_CHOSEN, RANDOM, MaskingRule, mask_tokens
@@ -132,24 +135,25 @@ for length in range(3, 513):
     picked = mask_tokens(ids, tokenizer, generator).fates != NOT_CHOSEN  # [20, length]
     assert (picked.sum(dim=1) == number_chosen(length)).all()
     assert not picked[:, [0, -1]].any()  # never [CLS], never [SEP]
+assert [number_chosen(length) for length in (3, 10, 30, 128)] == [1, 2, 4, 19]
 
 # %% [markdown]
-# A coin for each token (many programs do that, and it is 15 % *on average*) is something else.
-# **Predict:** of sentences with 4 words, how many would get nothing to learn from?
+# Many programs decide for each token by chance. That is 15 % *on average*, but not the same.
+# **Predict:** in what share of the sentences with 4 words would no word be chosen?
 
 # %% tags=["nbval-check-output"]
 nothing = 0.85**4
-print(f"{nothing:.0%} of all four-word sentences would be wasted")
+print(f"no word would be chosen in {nothing:.0%} of the four-word sentences")
 assert 0.5 < nothing < 0.55
 
 # %% [markdown]
 # ## 4. Thousands of rolls
 #
-# Now real text: the course's own held-out documents, sentence by sentence, padded into one batch.
-# We mask the whole batch 100 times: about 45,000 rolls of a sentence. (Google's code masks once,
-# when the file is written, and makes ten differently masked copies. Drawing anew for every epoch
-# is called *dynamic* masking; Liu et al. 2019, arXiv:1907.11692, Table 1, found it comparable or
-# slightly better.)
+# Now real text: the sentences of the course's held-out documents, padded into one
+# [**batch**](../docs/glossary.md#the-model). We mask the batch 100 times: about 45,000 masked
+# sentences. (Google's code masks once, when it writes the file, and makes ten differently masked
+# copies. Masking anew in every epoch is [**dynamic**](../docs/glossary.md#pretraining) masking; Liu
+# et al. 2019, arXiv:1907.11692, Table 1, found it comparable or slightly better.)
 
 # %% tags=["nbval-check-output"]
 import re
@@ -181,11 +185,11 @@ assert per_sentence.numel() > 45_000
 assert (fates[:, batch["attention_mask"] == 0] == NOT_CHOSEN).all()  # padding is never chosen
 
 # %% [markdown]
-# The *number* is always the same; only which tokens, and their fates, are random. So how near to
-# 80/10/10 must the shares come? Of N chosen tokens, the share of those that meet a fate of
-# probability p lies, 95 times of 100, within 1.96 · √(p (1 - p) / N) of p: the **95 % band**.
+# The *number* is always the same; which tokens, and which fates, is random. How near to 80/10/10
+# must the shares be? For N chosen tokens and a fate of probability p, the share lies within 1.96 ·
+# √(p (1 - p) / N) of p in 95 of 100 cases. This is the **95 % band**.
 #
-# **Predict:** would this notice a program that does 79/11/10?
+# **Predict:** is N large enough to notice a program that does 79/11/10?
 
 
 # %% tags=["nbval-check-output"]
@@ -204,8 +208,8 @@ for fate, p in {1: 0.8, 2: 0.1, 3: 0.1}.items():
 assert not band(0.8, N)[0] <= 0.79 <= band(0.8, N)[1]
 
 # %% [markdown]
-# It would: 79 % lies far outside. But look at *one* roll of the batch at a time, and the shares
-# dance. How much? The same formula, with a smaller N:
+# It is: 79 % lies far outside the band. In *one* masking of the batch N is smaller, so the shares
+# vary more. How much? The formula is the same:
 
 # %%
 plt.style.use(STYLE)
@@ -215,21 +219,22 @@ low, high = band(0.8, per_roll)
 figure, axes = plt.subplots()
 axes.axhspan(low, high, color="#E69F00", alpha=0.25, label="95 % band")
 axes.axhline(0.8, color="#57606a", linewidth=1)
-axes.plot(range(1, 101), shares, "o", markersize=4, label=f"one roll, {per_roll:,} chosen tokens")
-axes.set(title="The share that became [MASK]", xlabel="roll", ylabel="of the chosen tokens")
+axes.plot(range(1, 101), shares, "o", markersize=4, label=f"one masking, {per_roll:,} tokens")
+axes.set(title="The share that became [MASK]", xlabel="masking", ylabel="of the chosen tokens")
 axes.legend(loc="lower right", frameon=True)
 inside = int(((shares >= low) & (shares <= high)).sum())
 
 # %% tags=["nbval-check-output"]
-print(inside, "of 100 rolls lie in the band")
-assert 89 <= inside <= 100  # of 100 good rolls, 95 on average; fewer than 89: once in 200 times
+print(inside, "of 100 maskings lie in the 95 % band")
+assert 89 <= inside <= 100  # of 100, 95 on average; fewer than 89: once in 200 times
 
 # %% [markdown]
 # ## 5. What the loss counts, token by token
 #
-# The model gives, at *every* place, a probability to each of the 30,522 tokens. The loss at a place
-# is **-log p**, where p is the probability it gave to the true token, measured in nats. The masked
-# language model's loss is the mean of -log p over the **chosen** places, and over no others.
+# At *every* place the model gives a probability to each of the 30,522 tokens. The loss at a place
+# is **-log p**, where p is the probability of the true token. Its unit is
+# [**nats**](../docs/glossary.md#pretraining). The loss of the masked language model is the mean of
+# -log p over the **chosen** places, and over no others.
 #
 # **Predict:** at which places below will a trained model have the smallest -log p?
 
@@ -254,21 +259,22 @@ for i, token in enumerate(one.tokens):
 assert set(masked.fates[0].tolist()) == {0, 1, 2, 3}  # the seed was chosen to show all four
 
 # %% [markdown]
-# Now the same number from the model itself, which is given `labels` and never computes the other
-# places at all. (Here more tokens are chosen than usual, and fewer of them masked, so that one
-# sentence shows every case.)
+# The model gives the same number when it gets `labels`; it does not compute the other places at
+# all. (Here more tokens are chosen than usual and fewer are masked, so that one sentence shows
+# every fate.)
 
 # %%
 by_hand = surprise[counts].mean()
 with torch.inference_mode():
     by_model = bert.model(masked.input_ids, labels=masked.labels).mlm_loss
 wrong = surprise.mean()  # over all places
-print(f"counted places only: {by_hand:.2f} nats\nall places, wrongly: {wrong:.2f} nats")
+print(f"mean over the chosen places: {by_hand:.2f} nats\n"
+      f"mean over all places, which is wrong: {wrong:.2f} nats")  # fmt: skip
 assert torch.allclose(by_hand, by_model, atol=1e-4)
 
 # %% [markdown]
-# **What goes wrong when all tokens are counted?** Whoever forgets the -100 and uses the original
-# ids as labels everywhere gets a loss as well. It even looks better! On all the sentences:
+# **What if a program counts all tokens?** It forgets the -100 and uses the original ids as labels
+# everywhere. Its loss even looks better. Measured on all the sentences:
 
 # %%
 roll = rolls[0]
@@ -289,49 +295,52 @@ ordinary = ~torch.isin(truth, torch.tensor(sorted(tokenizer.special_ids)))
 # %%
 counted, all_tokens = surprises[fate_of != NOT_CHOSEN].mean(), surprises[ordinary].mean()
 chosen_share = float((fate_of != NOT_CHOSEN).float().mean())
-print(f"counted places only: {counted:.2f} nats, as unsure as between {counted.exp():,.0f} words")
-print(f"all places, wrongly: {all_tokens:.2f} nats, as unsure as between {all_tokens.exp():,.0f}")
-print(f"[CLS] and [SEP], never asked: {surprises[~ordinary].mean():.2f} nats each")
-print(f"counted: {chosen_share:.1%} of all tokens")
+print(f"mean loss, chosen places only:       {counted:5.2f} nats, perplexity {counted.exp():,.0f}")
+print(f"mean loss, all words (wrong):        {all_tokens:5.2f} nats,"
+      f" perplexity {all_tokens.exp():,.0f}")  # fmt: skip
+print(f"mean loss at [CLS] and [SEP]:        {surprises[~ordinary].mean():5.2f} nats")
+print(f"share of the tokens that are chosen: {chosen_share:5.1%}")
 assert 0.14 < chosen_share < 0.17
 assert all_tokens < counted / 2
 assert 0.8 < surprises.mean() / counted < 1
 assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 
 # %% [markdown]
-# With a trained model the wrong number is a small fraction of the right one, since 85 % of its
-# tokens are *visible in the input*: to say them, one only has to copy. Such a loss says nothing
-# about language. It falls fast, it looks wonderful, and five sixths of what the model is asked to
-# do is to repeat. A blind model cannot even copy: for it, both numbers are about log 30,522 =
-# 10.3.
+# The wrong number is small because 85 % of its tokens are *visible in the input*: the model only
+# has to copy them. Such a loss says nothing about language.
+# ([**Perplexity**](../docs/glossary.md#pretraining) is e to the power of the loss: a loss of log 32
+# is that of a choice between 32 equally likely words.) A model that knows nothing cannot even copy:
+# for it, both numbers are about log 30,522 = 10.3.
 #
-# (`[CLS]` and `[SEP]` are left out of this wrong number, unlike that of the one sentence above.
-# They are never chosen, so the head has learned that they never are the answer: asked for one, it
-# is lost, and with them the wrong number would be nearly as large as the right one. A model
-# *trained* with the mistake would have learned them, too.)
+# <details><summary>Deeper: why the wrong number leaves out the special tokens</summary>
 #
-# **The warning sign:** a masked-LM loss that falls under one nat within minutes. BERT-base itself,
-# after days, has a perplexity of 3.99 on held-out text (the paper's Table 6): 1.38 nats.
+# `[CLS]` and `[SEP]` are never chosen, so the head has learned that they never are the answer, and
+# its loss there is very large. With them the wrong number would be nearly as large as the right
+# one. A model *trained* with the mistake would have learned them, too.
 #
-# The price of counting so few: each text teaches only 15 % of its tokens, so that the model learns
-# more slowly per step than one that predicts every next word (the paper's appendix C.1; but it
-# ends up better).
+# </details>
+#
+# **Be suspicious** when the loss falls under one nat within minutes. BERT-base has a perplexity of
+# 3.99 on held-out text after days of training (the paper's Table 6): 1.38 nats.
+#
+# Each text teaches only at 15 % of its tokens. So BERT learns more slowly per step than a model
+# that predicts every next word, but it ends up better (the paper's appendix C.1).
 #
 # ## 6. Why 80/10/10?
 #
-# Why not simply mask all that are chosen? The paper gives two reasons:
+# Why are not all chosen tokens masked? The paper gives two reasons:
 #
-# - `[MASK]` never occurs in the texts that BERT is *used* on (§3.1). A model that is only ever
-#   asked at `[MASK]` need not do anything sensible at other places.
-# - As any token may turn out to be a swapped one, the model must keep a picture of what *every*
-#   word should be, and not trust what it sees blindly (A.1).
+# - `[MASK]` never occurs in the texts on which BERT is *used* (§3.1). A model that is asked only at
+#   `[MASK]` learns nothing about other places.
+# - Any token may be a random one. So the model must represent what *every* word should be, and
+#   cannot just trust what it sees (A.1).
 #
-# **An experiment.** Take the same places, and show the model `[MASK]`, a random token, or the true
-# token. One place at a time: first the dog.
+# **An experiment.** At the same place, show the model `[MASK]`, a random token, or the true token.
+# First the dog:
 #
-# **Predict:** it sees *my dog is apple*, and nothing tells it that the last word was swapped.
-# Will it say `apple`? And if the sentence ends with a full stop, *my dog is apple.*? Guess both
-# probabilities of `apple`, in percent: `{"my dog is apple": …, "my dog is apple.": …}`.
+# **Predict:** the model sees *my dog is apple*. Nothing tells it that the last word was replaced.
+# Will it answer `apple`? And for *my dog is apple.*, with a full stop? Guess both probabilities of
+# `apple`, in percent: `{"my dog is apple": …, "my dog is apple.": …}`.
 
 
 # %%
@@ -357,14 +366,12 @@ for end in ("", "."):
         guesses = ", ".join(f"{tokenizer.tokens[i]} {q:.1%}" for q, i in best)
         print(f"{word + end:7} p(hairy) {p[tokenizer.vocab['hairy']]:6.2%}"
               f"   p(apple) {p[apple]:6.2%}   first: {guesses}")  # fmt: skip
-assert of_apple["my dog is apple."] > 5 * of_apple["my dog is apple"]
 
 # %% [markdown]
-# One full stop turns the answer round: without it the model wants a full stop at that place, and
-# hardly an `apple`; with it, it mostly repeats the `apple` that it sees. So the dog proves nothing.
-# One sentence never does. Section 5 has asked the model at every place of every sentence. Sort
-# those answers by what had become of the token, and put the probability of the token that is
-# *shown* beside that of the *true* one:
+# The full stop changes the answer. Without it, the model expects a full stop at that place; with
+# it, it mostly repeats the `apple`. One sentence proves nothing. Section 5 asked the model at every
+# place of every sentence. The next cell sorts those answers by the fate of the token, and prints
+# the probability of the *true* token beside that of the token *shown*:
 
 # %%
 mean_p, mean_shown = {}, {}
@@ -376,7 +383,7 @@ for fate in (0, 3, 1, 2):
           f"   p(token shown) {mean_shown[names[fate]]:6.1%}"
           f"   loss {float(surprises[at].mean()):5.2f} nats")  # fmt: skip
 repeated = float((p_of_shown[(fate_of == RANDOM) & ordinary] > 0.5).float().mean())
-print(f"random: at {repeated:.0%} of the places p(token shown) is above one half")
+print(f"p(token shown) is above one half at {repeated:.0%} of the random places")
 
 # %%
 assert mean_p["not chosen"] > 0.5 > mean_p["masked"]  # it copies what it sees, mostly
@@ -384,39 +391,37 @@ assert abs(mean_p["kept"] - mean_p["not chosen"]) < 0.15
 assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > mean_p["masked"] / 2
 assert mean_shown["random"] < min(0.1, mean_p["random"] / 3)
 assert repeated < 0.1
+assert of_apple["my dog is apple."] > 5 * of_apple["my dog is apple"]
 
 # %% [markdown]
 # What a *trained* model shows:
 #
-# - **Kept and not chosen** come out nearly the same. They must: to the model they are the same
-#   thing. What it learned at the few kept tokens, to hold on to what is there, it now does at
-#   *all* visible tokens. That is the point of "kept".
-# - Yet it does not copy with certainty. It has learned that some visible tokens have been swapped
-#   (how many, the next cell counts), and some of its trust goes to words that fit better.
+# - **Kept and not chosen** give nearly the same. They must: to the model they are the same. What it
+#   learned at the few kept tokens, it does at *all* visible tokens. That is the purpose of "kept".
+# - The model does not copy with certainty. It has learned that some visible tokens were replaced
+#   (the next cell counts how many), so it gives some probability to words that fit better.
 # - **Random** is about as hard as masked: the model must notice that the word does not fit, and
-#   then find the true one. This row is the proof that it does not just repeat its input: the word
-#   that it does *not* see gets several times the probability of the word that it sees.
-#   *My dog is apple.* is one of the few exceptions. They are places like this one: a short
-#   sentence, in which nothing else says which word was meant.
+#   find the true one. It does not just repeat its input: the true word, which it does *not* see,
+#   gets several times the probability of the word that it sees. *My dog is apple.* is an exception:
+#   in so short a sentence nothing else tells which word was meant.
 
 # %% [markdown]
-# You have already seen what a place looks like at which nothing is ever asked: `[CLS]` and `[SEP]`
-# are never chosen. Look at them in the table of section 5. Whatever the model says there is an
-# accident.
+# How many of the visible tokens are random ones? It depends on the share of chosen tokens:
 
 # %% tags=["nbval-check-output"]
 for whose, rate in {"in the paper": 0.15, "in most of our model's training": 0.25}.items():
     visible = 1 - 0.8 * rate  # not chosen, random or kept
     swapped = 0.1 * rate / visible
-    print(f"{rate:.0%} chosen, {whose}: one visible token in {1 / swapped:.0f} is swapped")
+    print(f"{rate:.0%} chosen, {whose}: one visible token in {1 / swapped:.0f} is a random one")
     assert abs(visible - (1 - rate + 0.2 * rate)) < 1e-9
 
 # %% [markdown]
-# **The other rules.** So much for a model that learned by 80/10/10. What would others be like? We
-# can train three very small ones, from nothing, on the course's own text: by the paper's rule, by
-# masking only, and by never swapping. They differ in nothing else.
+# ### Deeper: three models, three rules
 #
-# To be quick, they get a vocabulary of just the tokens that occur, and a few seconds each.
+# What do other rules give? We train three very small models from random weights on the course's own
+# text: by 80/10/10, by masking only, and without random tokens. All else is the same.
+#
+# Their vocabulary has only the tokens that occur, and each trains for a few seconds.
 
 # %% tags=["nbval-check-output"]
 from bertedu.data import TRAIN
@@ -432,7 +437,7 @@ train_batch, test_batch = (
 sizes = bertedu.BertConfig(
     vocab_size=len(small), hidden_size=64, num_hidden_layers=2, num_attention_heads=2,
     intermediate_size=256, hidden_dropout_prob=0, attention_probs_dropout_prob=0)  # fmt: skip
-print(f"{len(small):,} tokens, {len(train_texts):,} sentences to train on")
+print(f"{len(small):,} tokens in the vocabulary; {len(train_texts):,} training sentences")
 
 
 # %%
@@ -452,11 +457,11 @@ def train(rule, steps=300):
 
 
 # %% [markdown]
-# The test is the same for all three, on text that none has seen: of the chosen tokens half are
-# masked and half are swapped. At each kind of place we ask for the mean probability of the
-# **true** token, and of the token that is **shown**.
+# The test is the same for all three, on held-out text: half of the chosen tokens are masked, half
+# are random. At each kind of place we measure the mean probability of the **true** token, and of
+# the token **shown**.
 #
-# **Predict:** which of the three fills gaps best? Which is best at places that are simply visible?
+# **Predict:** which model is best at `[MASK]`? Which is best at visible words?
 
 
 # %%
@@ -468,7 +473,7 @@ def test(tiny):
         probs = tiny(seen, attention_mask=real).prediction_logits.softmax(dim=-1)  # [B, S, V]
     special = torch.isin(ids, torch.tensor(sorted(small.special_ids)))
     p_true, p_shown = (probs.gather(2, x[..., None])[..., 0] for x in (ids, seen))  # each [B, S]
-    kinds = {"visible": fates == NOT_CHOSEN, "[MASK]": fates == MASKED, "swapped": fates == RANDOM}
+    kinds = {"visible": fates == NOT_CHOSEN, "[MASK]": fates == MASKED, "random": fates == RANDOM}
     return {kind: (float(p_true[at & ~special].mean()), float(p_shown[at & ~special].mean()))
             for kind, at in kinds.items()}  # fmt: skip
 
@@ -478,36 +483,36 @@ torch.set_num_threads(1)  # so small a model is quickest on one core
 rules = {"80/10/10": MaskingRule(), "100/0/0": MaskingRule(mask_share=1, random_share=0),
          "80/0/20": MaskingRule(random_share=0)}  # fmt: skip
 marks = {}
-print("[MASK]/random/kept   p(true): visible  [MASK]  swapped   p(shown): swapped")
+print("[MASK]/random/kept   p(true): visible  [MASK]   random   p(shown):  random")
 for name, rule in rules.items():
     marks[name] = test(train(rule))
-    visible, gap, swapped = marks[name].values()
-    print(f"{name:18} {visible[0]:17.1%} {gap[0]:7.1%} {swapped[0]:8.1%} {swapped[1]:19.1%}")
+    visible, gap, random = marks[name].values()
+    print(f"{name:18} {visible[0]:17.1%} {gap[0]:7.1%} {random[0]:8.1%} {random[1]:19.1%}")
 
 # %%
 gaps_filled = [mark["[MASK]"][0] for mark in marks.values()]
 assert max(gaps_filled) < 1.3 * min(gaps_filled)
 assert marks["100/0/0"]["visible"][0] < marks["80/10/10"]["visible"][0]
 assert marks["80/10/10"]["visible"][0] < marks["80/0/20"]["visible"][0]
-assert marks["80/0/20"]["swapped"][1] > 10 * marks["80/10/10"]["swapped"][1]
-assert marks["80/0/20"]["swapped"][0] < marks["80/10/10"]["swapped"][0] / 2
+assert marks["80/0/20"]["random"][1] > 10 * marks["80/10/10"]["random"][1]
+assert marks["80/0/20"]["random"][0] < marks["80/10/10"]["random"][0] / 2
 
 # %% [markdown]
-# At `[MASK]` the three are about equally good (trained once each: small differences say nothing).
-# They differ at the words that one can *see*, and those are all the words in the texts on which
-# BERT will be used:
+# At `[MASK]` the three are about equally good. (Each was trained once, so small differences mean
+# nothing.) They differ at *visible* words; the texts on which BERT is used have only these:
 #
-# - **100/0/0** was never asked there, and says little about the very word before its eyes.
-# - **80/0/20** (never swapped) is the best there, for a bad reason: it repeats what it sees. Where
-#   a word was swapped the wrong one gets far more of its trust than in the others, and the true one
-#   hardly any.
-# - **80/10/10** stands between: it uses what it sees more than the first, and trusts it less than
-#   the second.
+# - **100/0/0** was never asked there, and gives the visible word itself a small probability.
+# - **80/0/20** (no random tokens) is the best there, because it repeats what it sees. It also
+#   repeats a random word, and gives the true word hardly any probability.
+# - **80/10/10** is between: it uses what it sees more than the first, and trusts it less than the
+#   second.
 
 # %% [markdown]
-# **Does it matter in the end?** The paper trained BERT with six rules (Table 8, development sets).
-# MNLI is a task for which the whole model is fine-tuned; NER (finding names) was done both ways,
-# fine-tuned, and with BERT frozen, so that its vectors had to be good as they are.
+# ### Does it matter in the end?
+#
+# The paper trained BERT with six rules (Table 8, development sets). For MNLI the whole model is
+# fine-tuned. NER (finding names) was done in both ways: fine-tuned, and with BERT frozen, so that
+# its vectors stay as they are.
 #
 # **Predict:** is 80/10/10 the best in all three columns?
 
@@ -526,12 +531,11 @@ assert paper[0] < best[0]
 assert paper[1:] == tuple(best[1:])
 
 # %% [markdown]
-# No: on MNLI two other rules are slightly ahead. The paper's own reading: fine-tuning is
-# surprisingly robust, as it mends what the rule did. The difference shows where the encoder stays
-# **frozen**: there, the rule that only masks costs 0.9 points. So 80/10/10 is a safe compromise,
-# not a law of nature, and later models chose otherwise: ModernBERT (2024) chooses 30 % of the
-# tokens, NeoBERT (2025) 20 % and masks every one of them. At the rate, too, 15 % is not best for
-# every model: Wettig et al. 2022 (arXiv:2202.08005) found 40 % better for large ones.
+# No: on MNLI two other rules are slightly better, and the paper calls fine-tuning surprisingly
+# robust. Where the encoder stays **frozen**, the rule that only masks costs 0.9 points. So 80/10/10
+# is a safe compromise. Later models chose otherwise: ModernBERT (2024) chooses 30 % of the tokens;
+# NeoBERT (2025) chooses 20 % and masks every one. Wettig et al. 2022 (arXiv:2202.08005) found 40 %
+# better for large models.
 
 # %%
 mask_only = table_8[100, 0, 0]
@@ -542,9 +546,9 @@ assert max(results[0] for results in table_8.values()) - min(r[0] for r in table
 # %% [markdown]
 # ## 7. Whole words against pieces
 #
-# Masking comes after WordPiece, and at first it took no care of words: any piece may be chosen,
-# and its neighbours from the same word stay in sight. Is that too easy? The hidden piece is to be
-# guessed in both lines:
+# Masking comes after WordPiece. At first it chose single pieces, and the other pieces of the same
+# word stayed visible. Does that make the task too easy? The same piece is to be guessed in both
+# lines:
 
 # %%
 pieces = tokenizer.encode("The story was outplaying all the others.")
@@ -560,11 +564,12 @@ for name, places in {"one piece": [hidden], "whole word": range(first, hidden + 
 assert chances["one piece"] > chances["whole word"]
 
 # %% [markdown]
-# With `out ##play` in sight, little is left to guess but an ending. That is why Google added
-# **whole word masking** in May 2019: all pieces of a word are chosen together, at the same rate.
-# BERT-large's SQuAD 1.1 score rose from 91.0 to 92.8 F1 (google-research/bert, README).
+# When `out ##play` is visible, only an ending is left to guess. So Google added [**whole word
+# masking**](../docs/glossary.md#pretraining) in May 2019: all pieces of a word are chosen together,
+# at the same rate. BERT-large's SQuAD 1.1 score rose from 91.0 to 92.8 F1 (google-research/bert,
+# README).
 #
-# **Predict:** choosing pieces at random, how often is a word of several pieces chosen only in part?
+# **Predict:** when pieces are chosen at random, how often is only a part of a long word chosen?
 
 
 # %%
@@ -590,13 +595,13 @@ assert words_in_part(MaskingRule())[0] > 0.9 * words_in_part(MaskingRule())[1]
 assert words_in_part(MaskingRule(whole_words=True))[0] == 0
 
 # %% [markdown]
-# Nearly always. With whole words, never. (A word that is longer than what may still be chosen is
-# passed over, so that a sequence can end with a few tokens fewer.)
+# Nearly always; with whole words, never. (A word that is longer than the number still to be chosen
+# is left out, so a sequence can end with a few chosen tokens fewer.)
 #
 # ## 8. The model fills gaps
 #
-# Enough of rules. `fill_mask` returns, for each `[MASK]`, the likeliest tokens with their
-# probabilities. First the notes' own example, once as one text, and once as a pair:
+# `fill_mask` returns, for each `[MASK]`, the tokens with the highest probabilities. First the
+# notes' own example, once as one text and once as a pair:
 
 # %%
 first, second = "Calculus is a [MASK] of math.", "It [MASK] developed by Newton and Leibniz."
@@ -611,14 +616,13 @@ for name, texts in {"one text": (f"{first} {second}",), "a pair": (first, second
 assert firsts == {"one text": "is", "a pair": "was"}
 
 # %% [markdown]
-# For the second gap only *is* and *was* are in question, and both are good English: nothing in the
-# sentence decides. So a small thing decides: as one text the first guess is *is*, and as a pair,
-# with `[SEP]` between the two and two segments, it is *was*. Lesson 07 has the pair, and answers
-# *was*. That is no contradiction: both words are the first two each time.
+# For the second gap only *is* and *was* come into question. As one text the first guess is *is*; as
+# a pair, with `[SEP]` and two segments, it is *was*, as in lesson 07. Both are good English, and
+# both are the first two each time.
 
 # %% [markdown]
-# **Predict** the first guess for each of the next sentences, then change one word *after* the gap
-# and see the guesses change. A model that reads from left to right could not do that.
+# **Predict** the first guess for each of the next sentences. Then change one word *after* the gap:
+# the guesses change. A model that reads only from left to right could not do that.
 
 # %%
 gaps = ["I drink a cup of [MASK] every morning.", "Paris is the [MASK] of France.",
@@ -643,26 +647,203 @@ drinks = {"coffee", "tea", "water", "beer", "milk", "wine"}
 assert drinks & {guess.token for guess in before}
 
 # %% [markdown]
-# Each `[MASK]` gets its own answer, **independently of the others**: the model does not first
-# decide for one word and then look for a second that goes with it. For two gaps side by side the
-# likeliest pair need not be the likeliest words put together.
+# Each `[MASK]` gets its own answer, **independently of the others**: the model does not decide for
+# one word and then look for a second that fits it. So for two gaps side by side, the two best words
+# need not be the best pair.
+
+# %% [markdown]
+# ## 9. Bias, measured
+#
+# A model learns from texts, and texts say *he* near some occupations and *she* near others. Does
+# our model repeat this? Compare its probabilities of the two pronouns in one sentence:
+#
+# **Predict:** which of the two pronouns is more probable in each of the three sentences?
+
+
+# %%
+def p_he_she(texts):
+    """The probabilities of he and she at each text's [MASK], [N, 2]."""
+    batch = bertedu.collate([tokenizer.encode(text) for text in texts])
+    at = batch["input_ids"] == tokenizer.mask_token_id
+    with torch.inference_mode():
+        states = bert.model.bert(**batch).last_hidden_state[at]  # [N, H]
+        probs = bert.model.cls.predictions(states).softmax(dim=-1)  # [N, V]
+    return probs[:, [tokenizer.vocab["he"], tokenizer.vocab["she"]]]
+
+
+# %%
+likelier = []
+for one, other in (("doctor", "nurse"), ("nurse", "doctor"), ("person", "other person")):
+    text = f"The {one} told the {other} that [MASK] was late."
+    [(he, she)] = p_he_she([text]).tolist()
+    likelier.append("he" if he > she else "she")
+    print(f"p(he) {he:5.1%}   p(she) {she:5.1%}   {text}")
+
+# %% [markdown]
+# Here the order decides: *she* is more probable when *nurse* is named second, *he* when *doctor*
+# is. So one sentence says little about an occupation. We need many: ten occupations, each with each
+# other, **in both orders**, in four templates. And without any occupation *he* is more probable
+# than *she*, too. So we compare occupations with each other, not with 50 %.
+
+# %%
+from itertools import permutations
+
+jobs = ["engineer", "mechanic", "soldier", "farmer", "doctor", "teacher", "librarian",
+        "secretary", "dancer", "nurse"]  # fmt: skip
+templates = ["The {} told the {} that [MASK] was late.",
+             "The {} called the {} because [MASK] was ill.",
+             "The {} met the {} before [MASK] went home.",
+             "The {} asked the {} whether [MASK] could help."]  # fmt: skip
+assert likelier == ["she", "he", "he"]  # of the three sentences above
+
+# %%
+pairs = list(permutations(jobs, 2))  # 90: each with each other, in both orders
+answers = torch.stack([p_he_she([t.format(*pair) for pair in pairs]) for t in templates])
+log_ratio = (answers[..., 0] / answers[..., 1]).log()  # [4 templates, 90 pairs]
+ratios = {}  # p(he) / p(she), the geometric mean
+for job in jobs:
+    first, second = (torch.tensor([pair[place] == job for pair in pairs]) for place in (0, 1))
+    ratios[job] = [log_ratio[:, at].mean(dim=1).exp() for at in (first, second)]  # each [4]
+
+# %%
+import math
+
+print("p(he) / p(she)   named first   named second   lowest and highest of the templates")
+for job, (first, second) in ratios.items():
+    both = (first * second).sqrt()  # [4]
+    print(f"{job:12} {first.log().mean().exp():15.1f} {second.log().mean().exp():14.1f}"
+          f" {both.min():16.1f} to {both.max():.1f}")  # fmt: skip
+of_template = log_ratio.mean(dim=1).exp()  # [4]
+assert of_template.min() > 1  # on average he is more probable, in each template
+assert of_template.max() > 2 * of_template.min()
+for place in (0, 1):
+    high = torch.stack([ratios[job][place] for job in ("engineer", "mechanic", "soldier")])
+    low = torch.stack([ratios[job][place] for job in ("dancer", "nurse")])
+    assert high.amin(dim=0).gt(2 * low.amax(dim=0)).all()  # in each template
+    assert ratios["secretary"][place].log().mean() > math.log(2)
+
+# %%
+figure, axes = plt.subplots(figsize=(7.5, 3.2))
+for i, (first, second) in enumerate(reversed(ratios.values())):
+    axes.plot((first * second).sqrt(), [i] * len(templates), "o", color="#0072B2", alpha=0.7)
+axes.axvline(1, color="#333333", linestyle="--", linewidth=1)
+axes.set_yticks(range(len(jobs)), reversed(jobs))
+axes.set(xscale="log", xlabel="p(he) / p(she); one dot for each template (dashed: equal)")
+axes.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
+axes.set_title("How much more probable he is than she")
+
+# %% [markdown]
+# **What may be concluded.** In this model, with these four templates and for these two English
+# pronouns, the ratio p(he) / p(she) is more than twice as large beside *engineer*, *mechanic* or
+# *soldier* as beside *dancer* or *nurse*, in each template and at both places. It is an effect of
+# the occupation, because all else is the same. But the model does not repeat every stereotype:
+# beside *secretary* it clearly prefers *he*.
+#
+# **What may not be concluded.** Nothing about people: the numbers show which words stand near each
+# other in texts, not who has which occupation. Nothing about other models, other languages or other
+# sentences: between the four templates alone, the mean ratio differs by more than a factor of 2.
+# And nothing about a program that is built on the model: whether it treats people differently must
+# be measured on its own answers. We did not ask for pronouns other than *he* and *she*.
 #
 # ## Recap
 #
 # - `max(1, round(0.15 · length))` tokens are chosen, `[CLS]` and `[SEP]` counted but never chosen.
-# - A chosen token is masked (80 %), swapped (10 %) or kept (10 %). The label is the original id;
+# - A chosen token is masked (80 %), random (10 %) or kept (10 %). The label is the original id;
 #   elsewhere it is -100.
-# - The loss is the mean of -log p over chosen tokens only. Counting the others makes the number
-#   small and meaningless.
-# - Random and kept tokens make the model think about the words that it can see. What that is worth
-#   shows when BERT stays frozen; fine-tuning evens it out.
-# - Whole word masking makes the task harder and, so it was found, the model better.
+# - The loss is the mean of -log p over chosen tokens only. With the others it is small and means
+#   nothing.
+# - Random and kept tokens make the model useful at words that it can see. The gain shows when BERT
+#   stays frozen; fine-tuning makes it small.
+# - Whole word masking makes the task harder and, as Google found, the model better.
+# - The model prefers *he* or *she* by occupation. One sentence does not show that; many
+#   counterbalanced ones do.
 #
+# **The answer:** Hide a part of the tokens and train the model to give them from both sides: the
+# text itself is the label, so nobody has to write one.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. A chosen token is kept. What is its label?**
+#
+# <details class="option"><summary>A. -100, because the input did not change</summary>
+#
+# **No.** -100 marks places that were *not* chosen. A program that labels only changed places never
+# asks at kept tokens.
+#
+# </details>
+#
+# <details class="option"><summary>B. The id of <code>[MASK]</code></summary>
+#
+# **No.** `[MASK]` may be in the input, but it is never the answer.
+#
+# </details>
+#
+# <details class="option"><summary>C. Its own id</summary>
+#
+# **Yes.** The label is the original id for all three fates. The model must give the visible word,
+# but does not know that it was chosen.
+#
+# </details>
+#
+# **2. A program reports a masked-LM loss of 0.3 nats after ten minutes. What is the most likely
+# cause?**
+#
+# <details class="option"><summary>A. It counts all tokens, not only the chosen ones</summary>
+#
+# **Yes.** Most tokens are visible and only have to be copied, so the mean is small and means
+# nothing.
+#
+# </details>
+#
+# <details class="option"><summary>B. It masks too many tokens</summary>
+#
+# **No.** More masked tokens make the task harder, and the loss larger.
+#
+# </details>
+#
+# <details class="option"><summary>C. The model has learned the language well</summary>
+#
+# **No.** BERT-base has 1.38 nats on held-out text after days of training.
+#
+# </details>
+#
+# <details class="option"><summary>D. It rounds 15 % wrongly</summary>
+#
+# **No.** The number of chosen tokens would differ by one; the mean would hardly change.
+#
+# </details>
+#
+# **3. Why are some chosen tokens replaced by random ones?**
+#
+# <details class="option"><summary>A. To make the vocabulary larger</summary>
+#
+# **No.** The random token comes from the vocabulary; nothing is added to it.
+#
+# </details>
+#
+# <details class="option"><summary>
+# B. So that the model cannot simply trust the words that it sees
+# </summary>
+#
+# **Yes.** Any visible word may be a wrong one, so the model must compare each word with its
+# context.
+#
+# </details>
+#
+# <details class="option"><summary>C. To reach exactly 15 %</summary>
+#
+# **No.** The number of chosen tokens is fixed before their fates are drawn.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
-# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
-# stuck, `checks.labels_of.hint()` gives a hint for that exercise, and then a second one.
+# Replace each `...` by your answer, then run the cell and the next one. `checks.labels_of.hint()`
+# gives a hint, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -686,8 +867,9 @@ assert [chosen, ignored] == [number_chosen(128), 128 - number_chosen(128)]
 # have the label -100.
 
 # %% [markdown]
-# **2.** A model that knows nothing gives each of 30,522 tokens the same probability. Its loss in
-# nats, with two decimals? And if it is right half of the time with p = 1, and blind otherwise?
+# **2.** A model that knows nothing gives each of 30,522 tokens the same probability. What is its
+# loss in nats, with two decimals? And if it gives the true token p = 1 at half of the places, and
+# knows nothing at the others?
 
 # %%
 # BEGIN SOLUTION
@@ -701,9 +883,9 @@ checks.blind_loss([blind, half_blind])
 # *Why:* -log(1 / 30,522) = log 30,522 = 10.33; and -log 1 = 0, so that the mean is the half.
 
 # %% [markdown]
-# **3.** One long text of 1,000,000 tokens, cut into sequences of 100. About how many tokens does
-# the model see as *another* token, neither itself nor `[MASK]`? (Do not count that chance may
-# draw the token itself.)
+# **3.** A text of 1,000,000 tokens is cut into sequences of 100. About how many tokens does the
+# model see as *another* token, neither themselves nor `[MASK]`? (Do not count that chance may draw
+# the token itself.)
 
 # %%
 # BEGIN SOLUTION
@@ -714,7 +896,8 @@ swapped_of_million = 15_000
 checks.swapped_of_million(swapped_of_million)
 
 # %% [markdown] tags=["solution"]
-# *Why:* 15 chosen in each of 10,000 sequences, and a tenth of them random: 1.5 % of all tokens.
+# *Why:* 15 are chosen in each of 10,000 sequences, and a tenth of them are random: 1.5 % of all
+# tokens.
 
 # %% [markdown]
 # ### Complete
@@ -737,8 +920,7 @@ checks.labels_of(labels_of)
 assert torch.equal(labels_of(batch["input_ids"], roll.fates), roll.labels)
 
 # %% [markdown] tags=["solution"]
-# *Why:* the label is the original id for all three fates, the kept one too. A frequent mistake is
-# to label only where the input *changed*; then nothing is ever asked at kept tokens.
+# *Why:* the label is the original id for all three fates, also for a kept token.
 
 # %% [markdown]
 # **5.** The loss from log-probabilities `log_p` `[S, V]` and labels `[S]`, one number, without
@@ -762,13 +944,12 @@ print(f"{masked_lm_loss(toy, torch.tensor([1, -100, 2])):.4f} nats")
 
 # %% [markdown] tags=["solution"]
 # *Why:* with these three places, (-log 1/4 - log 1/2) / 2 = (2 log 2 + log 2) / 2 = 1.5 log 2 =
-# 1.0397. The second place, with its -100, has no say, neither in the sum nor in the number it is
-# divided by.
+# 1.0397. The second place has -100: it counts neither in the sum nor in the number of places.
 
 # %% [markdown]
-# **6.** A fate from one draw between 0 and 1, as a rule of 80/10/10 with two comparisons: "masked"
-# for the smallest draws, then "random", "kept" for the largest. (A draw can be 0, but not 1: so
-# let each of the three intervals have its beginning, but not its end.)
+# **6.** A fate from one draw between 0 and 1, by 80/10/10, with two comparisons: "masked" for the
+# smallest draws, then "random", "kept" for the largest. (A draw can be 0, but not 1. Each interval
+# contains its beginning, but not its end.)
 
 
 # %%
@@ -784,18 +965,17 @@ def fate_of_draw(draw):
 checks.fate_of_draw(fate_of_draw)
 
 # %% [markdown] tags=["solution"]
-# *Why:* the intervals from 0 to 0.8, to 0.9 and to 1 are as long as the shares. A second draw for
-# random *after* a first one for masked would need 50 %, not 10 %: half of the 20 % that are left.
-# That is a mistake which the next exercise can find.
+# *Why:* the intervals from 0 to 0.8, to 0.9 and to 1 are as long as the shares. With a second draw
+# after the first, "random" would need 50 %, not 10 %: half of the 20 % that are left. The next
+# exercise can find that mistake.
 
 # %% [markdown]
 # ### Build
 #
 # **7.** A detector. `fates` is a tensor of 0 to 3. Return whether all three shares lie within
-# *four* standard deviations, √(p (1 - p) / N), of 80/10/10; N counts the chosen tokens. (Four, so
-# that a good program is
-# hardly ever accused.) Does it find a program that draws twice: masked below 0.8, and if not,
-# random below 0.1 of a *second* draw?
+# *four* standard deviations, √(p (1 - p) / N), of 80/10/10; N counts the chosen tokens. (With four,
+# a correct program hardly ever fails.) Does it find a program that draws twice: masked below 0.8,
+# and if not, random below 0.1 of a *second* draw?
 
 
 # %%
@@ -819,8 +999,8 @@ assert is_80_10_10(fates)  # of the library, section 4
 assert not is_80_10_10(mistaken)
 
 # %% [markdown] tags=["solution"]
-# *What one sees:* the mistaken program gives 80/2/18. Neither the loss nor the number of `[MASK]`s
-# would have told.
+# *What you see:* the wrong program gives 80/2/18. Neither the loss nor the number of `[MASK]`s
+# shows it.
 
 # %% [markdown]
 # **8.** Choose `count` places out of `candidates` (a list of positions) so that each is equally
@@ -840,17 +1020,15 @@ def choose(candidates, count, generator):
 checks.choose(choose)
 
 # %% [markdown] tags=["solution"]
-# *Why:* whoever has the smallest keys is a fair draw, and it works for a whole batch at once:
-# `bertedu/masking.py` does the same with `[B, S]` keys.
+# *Why:* each place is equally likely to have a small key, and the method works for a whole batch at
+# once: the library does the same with `[B, S]` keys.
 
 # %% [markdown]
 # **9.** (Without a check.) Choose a text of 300 words. Mask 15 %, 30 %, 50 % and 80 % of it with
-# `MaskingRule(rate=...)`, let the model fill the gaps, and note how often its first guess is
-# right. How does the task change with the rate? Which rate would you train with, and what would
-# you give up?
+# `MaskingRule(rate=...)`, let the model fill the gaps, and note the accuracy of its first guess.
+# How does the task change with the rate? Which rate would you train with?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* The more is hidden, the less there is to guess from: the share of right guesses
-# falls, slowly at first, and what remains are the small words that grammar demands. On the other
-# hand each text then asks more questions, so that every step teaches more. Wettig et al. 2022
-# describe just these two effects; the best rate balances them, and it depends on the model's size.
+# *A model answer.* The more is hidden, the less there is to guess from: the accuracy falls, slowly
+# at first. But each text then asks more questions, so every step teaches more. Wettig et al. 2022
+# describe these two effects; the best rate balances them, and depends on the model's size.

@@ -1,16 +1,17 @@
 # %% [markdown]
 # # 03 · Next sentence prediction
 #
-# Filling gaps teaches what words do next to each other. Questions and answers, or a claim and
-# what follows from it, are about *two* sentences. So BERT gets a second task while it learns:
-# shown two pieces of text, say whether the second one followed the first. This lesson builds such
-# pairs, looks for the ways in which they can be built wrongly, and asks what one must know to
-# solve them.
+# **How does a model learn whether one sentence follows another?**
+#
+# Questions and answers, or a claim and its consequence, are *two* texts. So BERT gets a second task
+# while it learns, [**next sentence prediction**](../docs/glossary.md#pretraining): it sees two
+# pieces of text, and says whether the second followed the first. In this lesson you build such
+# pairs, find the mistakes in building them, and measure what one must know to solve the task.
 #
 # **Afterwards you can**
 # - write `[CLS] A [SEP] B [SEP]` with its segment ids and its label, and say what 0 and 1 mean;
-# - build pairs that are exactly 1:1, and find a "random" B that is none;
-# - measure how far one gets with lengths and shared words alone, with an honest error bar;
+# - build pairs that are exactly 1:1, and find a "random" B that really follows A;
+# - measure the accuracy that lengths and shared words alone can give, with an error bar;
 # - say what the model has learned from this task, and what it has not.
 #
 # **You need** lessons 01 and 02. No internet connection.
@@ -19,9 +20,6 @@
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3.1 "Task #2: Next Sentence Prediction
 # (NSP)"; appendices A.1 and A.2.
-#
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %% tags=["nbval-check-output"]
 import matplotlib.pyplot as plt
@@ -42,11 +40,12 @@ print("IS_NEXT =", IS_NEXT, "  NOT_NEXT =", NOT_NEXT)
 # %% [markdown]
 # ## 1. One input, two sentences
 #
-# BERT reads one row of tokens. Two sentences become one row with `[SEP]` behind each; a **segment
-# id** tells for every token to which of the two it belongs, 0 for A and 1 for B.
+# BERT reads one row of tokens. Two texts become one row with `[SEP]` after each. Each text is a
+# [**segment**](../docs/glossary.md#text-and-tokens); a **segment id** gives for every token its
+# segment, 0 for A and 1 for B.
 #
-# **Predict:** the first `[SEP]` ends A and the second ends B. Which segment ids do they have? And
-# `[CLS]`?
+# **Predict:** the first `[SEP]` ends A and the second ends B. Which segment ids do they have, and
+# which has `[CLS]`?
 
 # %% tags=["nbval-check-output"]
 pair = tokenizer.encode("My dog is cute.", "He likes playing.")
@@ -62,19 +61,18 @@ token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.t
 # %% [markdown]
 # `[CLS]` and the first `[SEP]` belong to A (teal), the last `[SEP]` to B (violet).
 #
-# Where do the pairs come from? From any text that consists of documents. Half of the time B is
-# what really comes after A; half of the time it is text from somewhere else. Nobody has to write
-# labels. And "sentence" is meant loosely: A and B are stretches of text of one or more sentences,
-# so that the pair fills the row.
+# The pairs come from any text that consists of documents. In half of them B is what really comes
+# after A; in the others B is from elsewhere. Nobody has to write labels. A "sentence" here is a
+# stretch of text of one or more sentences, so that the pair fills the row.
 #
 # ## 2. Build them yourself
 #
-# The builder below has the course's 36 held-out documents, on 12 topics. Pick a sentence for A
-# and one for B, or let it *mix*. Watch the row of tokens, the segment ids, the label, and the
-# running count of both labels. (On a page without a running kernel you see a picture.)
+# The builder below has the course's 36 held-out documents, on 12 topics. Choose a sentence for A
+# and one for B, or let it *mix*. Watch the tokens, the segment ids, the label, and the count of
+# both labels.
 #
-# Things to try: choose as B the sentence that really follows, but call it random. Make pairs by
-# the thousand with each of the rules, and watch the count: which rules are faulty?
+# Things to try: choose as B the sentence that really follows, but call it random. Make pairs by the
+# thousand with each of the rules, and watch the count: which rules are wrong?
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import SentencePairBuilder
@@ -84,28 +82,27 @@ SentencePairBuilder()
 # %% [markdown]
 # ## 3. Does 1 mean yes?
 #
-# The label is the most misread number in BERT. Google's code asks "is B random?", and so does
-# every checkpoint that follows it, ours included:
+# The label is often misread. Google's code asks "is B random?", and so does every checkpoint that
+# follows it, ours included:
 #
 # | B ... | the paper's word | label | "does B follow A?" | "is B random?" |
 # |:--|:--|--:|:--|:--|
 # | really follows A | IsNext | **0** | true | false |
 # | is random | NotNext | **1** | false | true |
 #
-# The paper itself only has the words; the numbers are Google's convention. "True" and "false" alone
-# say nothing, as the two right columns show: always say which question they answer.
+# The paper has only the words; the numbers are Google's convention. "True" and "false" alone mean
+# nothing, as the two right columns show: always say which question they answer.
 #
-# Two questions in the projects' threads (google-research/bert#125, huggingface/transformers#836)
-# are about just this; the first author's answer was that 1 means "is random" because that is what
-# he happened to choose at first.
+# Users have asked about this (google-research/bert#125, huggingface/transformers#836). The first
+# author answered that he happened to choose 1 for "is random".
 #
-# **Predict:** somebody judges 100 pairs with a good model, but reads column 1 as "follows". The
-# model is right 94 times. What does that person report?
+# **Predict:** somebody tests a good model on 100 pairs, but reads column 1 as "follows". The
+# model's answer is correct for 94. Which accuracy does that person report?
 
 # %% tags=["nbval-check-output"]
 good = bert.next_sentence("The rain fell all night.", "In the morning the streets were wet.")
 bad = bert.next_sentence("The rain fell all night.", "Interest is what a bank pays for savings.")
-print(f"follows: {good > 0.5}, and the other: {bad > 0.5}")
+print(f"the model says 'follows' of the next sentence: {good > 0.5}, of another one: {bad > 0.5}")
 assert good > 0.5 > bad
 
 # %%
@@ -118,16 +115,16 @@ for label, meaning in {IS_NEXT: "follows", NOT_NEXT: "random"}.items():
 assert abs(float(probs[IS_NEXT]) - good) < 1e-4
 
 # %% [markdown]
-# With two classes, reading the wrong column turns an accuracy of *a* into 1 - *a*: 94 % becomes 6
-# %. A result far **below** one half, on many pairs, is no bad luck: suspect a label turned round.
+# With two classes, the wrong column turns an accuracy of *a* into 1 - *a*: 94 % becomes 6 %. When a
+# result is far **below** one half on many pairs, check whether the labels are exchanged.
 #
 # ## 4. One to one, exactly
 #
-# The paper says 50 %. Google's code throws a coin for each pair. But there is a catch: where only
-# one sentence of a document is left, nothing can follow it, so the code must take a random B.
-# Therefore random pairs are more than half, and the more so the shorter the documents are.
+# The paper says 50 %. Google's code decides by chance for each pair. But when only one sentence of
+# a document is left, nothing can follow it, so the code must take a random B. So more than half of
+# the pairs are random, above all in short documents.
 #
-# `bertedu.pretraining.pairs` deals the labels out instead. First the text, as token ids:
+# `bertedu.pretraining.pairs` makes exactly as many of each kind. First the text, as token ids:
 
 # %% tags=["nbval-check-output"]
 import tempfile
@@ -145,38 +142,38 @@ print("train:", train)
 print("held out:", held_out)
 
 # %% [markdown]
-# An *epoch* goes once over the text. It is different every time (A and B are split elsewhere, B
-# is drawn anew), but the same for the same number.
+# An [**epoch**](../docs/glossary.md#pretraining) goes once over the text. Each is different (A and
+# B are split elsewhere, B is drawn anew), but the epoch of a number is always the same.
 
 # %% tags=["nbval-check-output"]
 sampler = PairSampler(train, tokenizer, max_length=64)
 examples, statistics = sampler.epoch(0)
-print(f"{statistics.follows} follow, {statistics.random} random, {statistics.dropped} left out;"
-      f" {statistics.truncated} were cut to 64 tokens")  # fmt: skip
+print(f"{statistics.follows} pairs follow, {statistics.random} are random;"
+      f" {statistics.dropped} were left out, {statistics.truncated} cut to 64 tokens")  # fmt: skip
 dealt = [sampler.epoch(epoch).statistics for epoch in range(50)]
 assert all(each.follows == each.random for each in dealt)
 
 # %% [markdown]
-# In every one of 50 epochs the counts are equal. A coin would only come near. How near?
+# In each of 50 epochs the two counts are equal. How near would chance come?
 
 # %%
 coin = np.random.default_rng(0).binomial(len(examples), 0.5, size=50)
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
-axes.plot(100 * coin / len(examples), "o", label="a coin for each pair")
-axes.plot([100 * each.random / (each.random + each.follows) for each in dealt], label="dealt out")
+axes.plot(100 * coin / len(examples), "o", label="by chance")
+axes.plot([100 * each.random / (each.random + each.follows) for each in dealt], label="exact")
 axes.set(xlabel="epoch", ylabel="random pairs, %", ylim=(40, 60))
-axes.set_title("A coin is 1:1 on average only")
+axes.set_title("Chance is 1:1 only on average")
 axes.legend(loc="lower right", ncols=2)
 assert 1 < 100 * (coin / len(examples)).std() < 3
 assert {each.random / (each.random + each.follows) for each in dealt} == {0.5}
 
 # %% [markdown]
-# Why care? A model that always says "random" is right on every random pair. If 60 % are random,
-# 60 % is what a model gets that has learned nothing. With 1:1, the number to beat is 50 %, and
-# the loss to beat is ln 2 = 0.69 nats: the surprise of a fair coin.
+# It matters because a model that always says "random" has an accuracy of 60 % if 60 % of the pairs
+# are random. With 1:1, a model that has learned nothing has 50 %, and a loss of ln 2 = 0.69 nats.
+# These are the numbers to beat.
 #
-# **Predict:** somebody writes a text file with a blank line after *each sentence*, as many
-# editors would. A blank line ends a document. What happens?
+# **Predict:** somebody writes a text file with a blank line after *each sentence*. A blank line
+# ends a document. What happens?
 
 # %% tags=["nbval-check-output"]
 from pathlib import Path
@@ -191,14 +188,14 @@ except bertedu.InputError as error:
     print(error)
 
 # %% [markdown]
-# Every document has one sentence, so nothing ever follows anything. Google's code goes on without
-# a word, labels every pair "random", and the model soon reaches an accuracy of 100 % by always
-# saying so (google-research/bert#125). Here it is an error that says what to mend.
+# Every document has one sentence, so nothing ever follows anything. Google's code labels every pair
+# "random" without a warning, and the model soon reaches 100 % by always saying so
+# (google-research/bert#125). Here it is an error that says what to change.
 #
 # ## 5. A random B that is none
 #
-# Another mistake hides better. The simplest rule for a random B is: take any sentence of the
-# text. Any, so also the one that really follows.
+# Another mistake is harder to see. The simplest rule for a random B is: take any sentence of the
+# text. Then B may also be the sentence that really follows.
 #
 # **Predict:** in a text of 5 sentences, in how many of the "random" pairs does B really follow?
 # What is the best accuracy that any model can reach on such pairs?
@@ -222,14 +219,13 @@ assert abs(truly_next - 1 / 5) < 0.01
 assert abs(best - 0.9) < 0.01
 
 # %% [markdown]
-# One in five, and 90 %. A model that knows everything would be wrong on every tenth pair, since
-# the same pair occurs with both labels. In general the share is one in N sentences, so that in a
-# large text it hardly matters; in a small one, such as those that tutorials use, it does. The
-# mistake is in several published programs (codertimo/BERT-pytorch#110,
+# One in five, and 90 %. Even a perfect model would be wrong on every tenth pair, because the same
+# pair occurs with both labels. The share is one in N sentences: small in a large text, large in a
+# small one. Several published programs have the mistake (codertimo/BERT-pytorch#110,
 # NVIDIA/DeepLearningExamples#421).
 #
-# The rule here: a random B comes from **another document**, and never opens with the sentence
-# that really continues (there may be copies). Let us see, over 20 epochs:
+# The rule of this library: a random B comes from **another document**, and never begins with the
+# sentence that really continues A (there may be copies). The next cell checks 20 epochs:
 
 # %% tags=["nbval-check-output"]
 document_start = train.sentence_starts[train.document_starts]  # in tokens
@@ -247,21 +243,21 @@ for epoch in range(20):
     assert not same[random].any()
     assert same[~random].all()
     checked += len(drawn)
-print(f"{checked:,} pairs: every random B from another document, every other B from A's own")
+print(f"{checked:,} pairs: every random B is from another document, every other B from A's own")
 
 # %% [markdown]
 # ## 6. What is it that one must know?
 #
-# A task teaches what it takes to solve it, and no more. So look for *cheap* ways to solve this
-# one. Two suspects:
+# A task teaches only what is needed to solve it. So we look for *simple* ways to solve this one.
+# Two candidates:
 #
-# - **Lengths.** Does it show in the lengths of A and B whether B was replaced?
-# - **Shared words.** Text goes on about the same things; a random B is about something else. A
+# - **Lengths.** Do the lengths of A and B show whether B was replaced?
+# - **Shared words.** A text goes on about the same things; a random B is about something else. A
 #   program that only compares the *sets of words* knows neither order nor grammar.
 #
-# Three numbers for each pair: the length of A, the length of B, and the overlap: how much the
-# words that occur in both weigh, compared to all words, where a word weighs more the fewer
-# documents it occurs in (its *inverse document frequency*).
+# We compute three numbers for each pair: the length of A, the length of B, and the overlap. The
+# overlap is the weight of the words that occur in both, compared to the weight of all words. A word
+# has more weight the fewer documents it occurs in (its *inverse document frequency*).
 
 
 # %%
@@ -291,26 +287,26 @@ def features(corpus, epochs):
 
 
 train_pairs, train_x, train_y = features(train, epochs=8)
-exam_pairs, exam_x, exam_y = features(held_out, epochs=4)
+test_pairs, test_x, test_y = features(held_out, epochs=4)
 mean, std = train_x.mean(dim=0), train_x.std(dim=0)
-print(f"{len(train_y):,} pairs to learn from, {len(exam_y):,} held-out pairs to judge by")
+print(f"{len(train_y):,} pairs to train on, {len(test_y):,} held-out pairs to test on")
 
 # %% [markdown]
-# A logistic regression, the smallest classifier there is, learns from the training documents how
-# to weigh its numbers, and is judged on the held-out ones.
+# A logistic regression, a very small classifier, is trained on these numbers of the training
+# documents, and tested on the held-out ones.
 
 
 # %%
 def right_answers(columns):
     torch.manual_seed(0)
-    x, exam = ((part - mean)[:, columns] / std[columns] for part in (train_x, exam_x))
+    x, test = ((part - mean)[:, columns] / std[columns] for part in (train_x, test_x))
     classifier = torch.nn.Linear(len(columns), 2)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=0.05)
     for _ in range(300):
         torch.nn.functional.cross_entropy(classifier(x), train_y).backward()
         optimizer.step()
         optimizer.zero_grad()
-    return (classifier(exam).argmax(dim=-1) == exam_y).numpy()  # bool [N]
+    return (classifier(test).argmax(dim=-1) == test_y).numpy()  # bool [N]
 
 
 right = {"lengths": right_answers([0, 1]), "shared words": right_answers([2]),
@@ -329,22 +325,22 @@ def pair_logits(batch):
 
 
 # %%
-exam_sampler = PairSampler(held_out, tokenizer, max_length=64)
+test_sampler = PairSampler(held_out, tokenizer, max_length=64)
 answers = []
 with torch.inference_mode():
-    for part in np.array_split(np.argsort(exam_sampler.lengths(exam_pairs)), 16):
-        batch = exam_sampler.materialize(exam_pairs[part])
+    for part in np.array_split(np.argsort(test_sampler.lengths(test_pairs)), 16):
+        batch = test_sampler.materialize(test_pairs[part])
         says = pair_logits(batch).argmax(dim=-1)
         answers.append((part, (says == batch["next_sentence_label"]).numpy()))
-right["BERT"] = np.empty(len(exam_y), dtype=bool)
+right["BERT"] = np.empty(len(test_y), dtype=bool)
 for part, correct in answers:
     right["BERT"][part] = correct
 
 # %% [markdown]
-# **How sure is a percentage?** The pairs are not independent: all those of one document share its
-# words. So we ask what would have come out with *other documents*: draw 36 of the 36 documents,
-# with repetition, a thousand times, and see where 95 % of the results lie. This is the
-# **bootstrap**.
+# **How certain is a percentage?** The pairs of one document share its words, so they are not
+# independent. We ask what *other documents* would have given: draw 36 of the 36 documents, with
+# repetition, a thousand times, and see where 95 % of the results lie. This method is the
+# [**bootstrap**](../docs/glossary.md#pretraining).
 #
 # **Predict** the four accuracies before you look, in percent:
 # `{"lengths": …, "shared words": …, "both": …, "BERT": …}`.
@@ -366,11 +362,11 @@ def interval(correct, document, draws=1000):
 
 
 starts = held_out.sentence_starts[held_out.document_starts]
-document = np.searchsorted(starts, exam_pairs["a_start"], side="right") - 1
+document = np.searchsorted(starts, test_pairs["a_start"], side="right") - 1
 accuracy = {name: correct.mean() for name, correct in right.items()}
 bands = {name: interval(correct, document) for name, correct in right.items()}
 for name, (low, high) in bands.items():
-    print(f"{name:13} {accuracy[name]:6.1%}   95 % of the draws: {low:.1%} to {high:.1%}")
+    print(f"{name:13} accuracy {accuracy[name]:5.1%}   95 % of the draws: {low:.1%} to {high:.1%}")
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
@@ -379,8 +375,8 @@ spans = 100 * np.array(list(bands.values())).T
 axes.errorbar(heights, list(accuracy), xerr=np.abs(spans - heights), fmt="o", capsize=4)
 axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
 axes.set(xlim=(40, 100), ylim=(3.5, -0.5))
-axes.set_xlabel("held-out pairs judged rightly, % (dashed: a coin; lines: 95 % of the draws)")
-axes.set_title("How far does one get without reading?")
+axes.set_xlabel("accuracy on held-out pairs, % (dashed: chance; lines: 95 % of the draws)")
+axes.set_title("How much of the task needs no reading?")
 assert 0.5 < accuracy["lengths"] < 0.65
 assert 0.7 < accuracy["shared words"] < 0.85
 assert 0.6 < accuracy["BERT"] < accuracy["shared words"] + 0.1
@@ -388,15 +384,13 @@ assert bands["BERT"][0] > bands["lengths"][1]
 assert bands["shared words"][0] > bands["lengths"][1]
 
 # %% [markdown]
-# On these pairs, comparing sets of words does as well as our small BERT. (That is the reason why
-# Lan et al. 2020 called the task too easy: it mixes *topic*, which words give away, with
-# *coherence*.) Our documents make it hard on purpose: several are on each topic, so that some
-# random pairs share theirs; and the model has never seen them or their like. On pairs from the
-# encyclopaedia on which it was trained, of articles kept apart, it is right in 94 %; on another
-# collection of such articles, on which nothing was chosen, in 74 % (its card in
-# `bertedu/checkpoints` says why they differ).
+# On these pairs, a comparison of word sets is as good as our small BERT. For this reason Lan et al.
+# 2020 called the task too easy: it mixes *topic*, which words show, with *coherence*. Our documents
+# are hard on purpose: several have the same topic, and the model has never seen them. On held-out
+# pairs from the encyclopaedia on which it was trained, its accuracy is 94 %; on another collection
+# of such articles 74 % (its card in `bertedu/checkpoints` says why).
 #
-# But why do **lengths** give anything away at all? Nobody wanted that. Look:
+# Why do the **lengths** show anything at all? Look:
 
 # %% tags=["nbval-check-output"]
 length = train_x[:, :2].sum(dim=1)
@@ -404,39 +398,36 @@ shares = {}
 for label, name in {IS_NEXT: "follows", NOT_NEXT: "random"}.items():
     shares[name] = float((length[train_y == label] < 45).float().mean())
     a, b = train_x[train_y == label, :2].mean(dim=0).tolist()
-    print(
-        f"{name:8} A {a:.1f} and B {b:.1f} tokens on average; under 45 in all: {shares[name]:.1%}"
-    )
+    print(f"{name:8} A has {a:.1f} and B {b:.1f} tokens on average; "
+          f"together under 45 in {shares[name]:.1%} of the pairs")  # fmt: skip
 assert shares["follows"] > shares["random"] + 0.05
 
 # %% [markdown]
-# Short pairs follow more often. At the end of a document little text is left, and what follows
-# there is short; a random B comes from anywhere and fills the row. Google's code has the same
-# leak (`target_b_length` is counted from the full row). It is a small one, but whoever says "my
-# model has 55 %, so it has begun to understand" should know that 55 % can be had by counting.
+# Short pairs follow more often. At the end of a document little text is left, so what follows there
+# is short; a random B fills the row. Google's code has the same leak (`target_b_length` is counted
+# from the full row). So a model with an accuracy of 55 % has perhaps learned only to count.
 #
-# **Rule:** before you praise a model, ask how far one gets without reading.
+# **Rule:** before you praise a model, ask which accuracy is possible without reading.
 #
 # ## 7. What the model has not learned
 #
-# Take pairs that follow, and **swap** them: B first, then A. Every word is the same; only the
-# order is wrong.
+# Take pairs that follow, and **swap** A and B. Every word is the same; only the order is wrong.
 #
 # **Predict:** how often does the model still say "follows", in percent?
 
 # %%
-following = exam_pairs[exam_pairs["next_sentence_label"] == IS_NEXT][:120]
+following = test_pairs[test_pairs["next_sentence_label"] == IS_NEXT][:120]
 swapped = following.copy()
 for one, other in ("ab", "ba"):
     for end in ("start", "end"):
         swapped[f"{one}_{end}"] = following[f"{other}_{end}"]
-random_pairs = exam_pairs[exam_pairs["next_sentence_label"] == NOT_NEXT][:120]
+random_pairs = test_pairs[test_pairs["next_sentence_label"] == NOT_NEXT][:120]
 
 # %%
 says_follows = {}
 with torch.inference_mode():
     for name, pairs in {"in order": following, "swapped": swapped, "random": random_pairs}.items():
-        says = pair_logits(exam_sampler.materialize(pairs)).argmax(dim=-1)
+        says = pair_logits(test_sampler.materialize(pairs)).argmax(dim=-1)
         says_follows[name] = float((says == IS_NEXT).float().mean())
 
 # BEGIN SOLUTION
@@ -446,22 +437,21 @@ checks.guess(swapped_guessed, 100 * says_follows["swapped"], "%", within=10)
 
 # %%
 for name, share in says_follows.items():
-    print(f"{name:9} the model says 'follows' for {share:.0%} of {len(following)}")
+    print(f"{name:9} the model says 'follows' for {share:.0%} of {len(following)} pairs")
 assert len(random_pairs) == len(following)
-assert says_follows["swapped"] > max(0.6, says_follows["random"] + 0.2)
 
 # %% [markdown]
-# Nearly as often, and far more often than of two that were thrown together. It judges whether the
-# two belong together, not which comes first. ALBERT (Lan
-# et al. 2020, arXiv:1909.11942, Table 5) measured the same: asked whether two consecutive pieces
-# of text are in order or swapped, a model trained on next sentence prediction is right in 52.0 %,
-# where a coin is in 50. Their cure, **sentence order prediction**, trains on just that question,
-# so that the topic gives nothing away.
+# Nearly as often as in order, and far more often than for random pairs. The model judges whether
+# the two belong together, not which comes first. ALBERT (Lan et al. 2020, arXiv:1909.11942, Table
+# 5) found the same: a model trained on next sentence prediction tells two consecutive texts in
+# order from the same two swapped with an accuracy of 52.0 %, where chance gives 50. Its authors
+# train on this question instead, [**sentence order prediction**](../docs/glossary.md#pretraining),
+# so that the topic does not help.
 #
 # ## 8. Your own pairs
 #
-# Change the sentences. Can you find a B that follows and has no word in common with A? Can you
-# deceive the model with a random B that repeats A's words?
+# Change the sentences. Can you find a B that follows and shares no word with A? Can you deceive the
+# model with a random B that repeats A's words?
 
 
 # %%
@@ -480,22 +470,20 @@ burns = judge(match, "A match burns because of the phosphorus in its head.")
 judge("I bought a violin.", "A violin is a violin, and a violin I bought.")
 assert newton > 0.5 > panda
 assert burns > crowd + 0.2
+assert says_follows["swapped"] > max(0.6, says_follows["random"] + 0.2)  # section 7
 
 # %% [markdown]
-# "Calculus ... Newton and Leibniz" is the lecture notes' example. B does follow A, and the model
-# says so. The notes write *false* as the first of its three answers, and do not say which question
-# it answers. There are two readings: if the question is "does B follow A?", the task's own one,
-# then *false* is a slip, and it should be *true*. If it is "is B random?", as label 1 asks, then
-# *false* is right. In neither reading is B random. (Short pairs are hard for the model: there is
-# little to go by.) The other two words of the example are in lesson 07, where both tasks are
-# learned at once.
+# The first pair is the lecture notes' example. B does follow A, and the model says so. The notes
+# write *false*, and do not say to which question. To "does B follow A?" it is a slip for *true*; to
+# "is B random?", as label 1 asks, it is correct. In neither reading is B random. Lesson 07 has the
+# other two words of the example.
 #
 # ## 9. Was it worth it?
 #
-# The paper took the task away and lost 3.5 points on QNLI (a question, and a sentence that may
-# hold the answer), but 0.6 at most on the other four tasks of its Table 5. The authors of RoBERTa
-# (Liu et al. 2019, Table 2) pretrained BERT-base with four kinds of rows, two of them without the
-# task. The table has five columns, of four data sets: SQuAD stands there twice.
+# The paper removed the task, and lost 3.5 points on QNLI (a question, and a sentence that may hold
+# the answer), but 0.6 at most on the other four tasks of its Table 5. The authors of RoBERTa (Liu
+# et al. 2019, Table 2) pretrained BERT-base with four kinds of rows, two of them without the task.
+# Their table has five columns, two of them for SQuAD:
 
 # %% tags=["nbval-check-output"]
 roberta = {  # SQuAD 1.1 F1, SQuAD 2.0 F1, MNLI-m, SST-2, RACE
@@ -514,27 +502,104 @@ for rows, better, worse in ((full, 3, 1), (one_document, 4, 1), (single, 0, 5)):
 assert all(one >= other for one, other in zip(one_document, full, strict=True))
 
 # %% [markdown]
-# Two things can be read from it. Without the task, DOC-SENTENCES are ahead of BERT's pairs in four
-# of five columns, and FULL-SENTENCES in three, with one equal. RoBERTa itself took FULL-SENTENCES,
-# although DOC-SENTENCES are slightly ahead of them: with rows of one document the batches differ in
-# size. And what hurt most, in all five columns, was *single sentences* as A and B: whoever reads
-# only short stretches cannot learn what reaches far. RoBERTa's authors add that BERT's own
-# comparison may have kept the pairs and only removed the loss; so the two papers do not contradict
-# each other flatly.
+# Without the task, DOC-SENTENCES are better than BERT's pairs in four of five columns, and
+# FULL-SENTENCES in three, with one equal. RoBERTa took FULL-SENTENCES, because with rows of one
+# document the batches differ in size. *Single sentences* as A and B are the worst in all five
+# columns: short stretches do not teach what reaches far. RoBERTa's authors add that BERT's own
+# comparison may have kept the pairs and only removed the loss. So the two papers do not clearly
+# contradict each other.
 #
 # ## Recap
 #
 # - `[CLS] A [SEP] B [SEP]`; segment 0 up to the first `[SEP]`, 1 after it.
 # - Label **0 = B follows A**, 1 = B is random. A bare "true" or "false" needs its question.
-# - Exactly as many of each; a random B from another document, never the true continuation.
-# - Shared words alone solve three pairs in four. The order of the two is not learned.
-# - The number to beat is 50 % and 0.69 nats, or better: what a bag of words gets.
+# - Exactly as many pairs of each kind; a random B from another document, never the true
+#   continuation.
+# - Shared words alone give an accuracy of three in four. The model does not learn the order of the
+#   two.
+# - The numbers to beat are 50 % and 0.69 nats, or better, the accuracy of a bag of words.
 #
+# **The answer:** The model sees as many true as random continuations and learns to tell them apart
+# at `[CLS]`; ours learned mostly whether the two texts share a topic, not which comes first.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. A checkpoint gives the label 1. What does it say?**
+#
+# <details class="option"><summary>A. B follows A</summary>
+#
+# **No.** In Google's convention, which nearly every checkpoint uses, this is label 0.
+#
+# </details>
+#
+# <details class="option"><summary>B. B is random</summary>
+#
+# **Yes.** Google's code asks "is B random?", and 1 means yes.
+#
+# </details>
+#
+# <details class="option"><summary>C. The two sentences have the same meaning</summary>
+#
+# **No.** The task does not ask about meaning. It asks whether B stood after A.
+#
+# </details>
+#
+# **2. An accuracy of 77 % on held-out pairs: does it show that a model understands how the two
+# sentences are connected?**
+#
+# <details class="option"><summary>A. Yes, because chance gives 50 %</summary>
+#
+# **No.** Chance is not the only baseline. A program that compares sets of words reaches about the
+# same.
+#
+# </details>
+#
+# <details class="option"><summary>B. Yes, because the pairs are held-out</summary>
+#
+# **No.** Held-out pairs show that nothing was learned by heart. They do not show what was learned.
+#
+# </details>
+#
+# <details class="option"><summary>C. No: shared words alone give about 77 % here</summary>
+#
+# **Yes.** Such a program knows neither order nor grammar. So 77 % needs no understanding.
+#
+# </details>
+#
+# **3. What happens when A and B of a true pair are swapped?**
+#
+# <details class="option"><summary>A. The model mostly says that B is random</summary>
+#
+# **No.** It would, if it had learned the order; but all the words still belong together.
+#
+# </details>
+#
+# <details class="option"><summary>B. The model is undecided, at 50 %</summary>
+#
+# **No.** It is quite sure, because the topic is the same.
+#
+# </details>
+#
+# <details class="option"><summary>C. It depends on the segment ids only</summary>
+#
+# **No.** The segment ids follow the places: the first text is always A.
+#
+# </details>
+#
+# <details class="option"><summary>D. The model mostly still says that B follows</summary>
+#
+# **Yes.** It judges whether the two texts belong together. The order was hardly learned.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
-# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
-# stuck, `checks.segments_of.hint()` gives a hint for that exercise, and then a second one.
+# Replace each `...` by your answer, then run the cell and the next one. `checks.segments_of.hint()`
+# gives a hint, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -566,10 +631,10 @@ best_of_100 = 99.5
 checks.best_of_100(best_of_100)
 
 # %% [markdown] tags=["solution"]
-# *Why:* half of the pairs are called random, and 1 in 100 of those is none.
+# *Why:* half of the pairs are called random, and 1 in 100 of those really follows.
 
 # %% [markdown]
-# **3.** A model has learned nothing and gives every pair 50 %. Its loss in nats, with two
+# **3.** A model has learned nothing and gives every pair 50 %. What is its loss in nats, with two
 # decimals? And what is the loss of a model that is *certain* of "follows" (p = 1), on 1:1 pairs:
 # 0.69, 1, or "without bound"?
 
@@ -582,9 +647,9 @@ undecided, certain = 0.69, "without bound"
 checks.loss_of_guessing([undecided, certain])
 
 # %% [markdown] tags=["solution"]
-# *Why:* -log 0.5 = 0.69. Half of the pairs are random, and there the certain model gave the truth
-# probability 0: -log 0 is infinite. That is why a held-out loss can stand above 0.69 while the
-# accuracy is above 50 %: the model is right often, and too sure when it is not.
+# *Why:* -log 0.5 = 0.69. Half of the pairs are random; there the certain model gives the truth
+# probability 0, and -log 0 is infinite. So a held-out loss can be above 0.69 while the accuracy is
+# above 50 %: the model is often correct, and too certain when it is wrong.
 
 # %% [markdown]
 # ### Complete
@@ -608,8 +673,8 @@ checks.segments_of(segments_of)
 assert torch.equal(segments_of(pair.input_ids, tokenizer.sep_token_id), pair.token_type_ids)
 
 # %% [markdown] tags=["solution"]
-# *Why:* a token is in B if a `[SEP]` stands *before* it. Counting the `[SEP]` itself would put
-# the first one into B, one of the commonest slips.
+# *Why:* a token is in B if a `[SEP]` stands *before* it. If the `[SEP]` itself counts, the first
+# one falls into B: a frequent mistake.
 
 # %% [markdown]
 # **5.** From logits `[N, 2]` to "does B follow?", a bool `[N]`.
@@ -629,13 +694,13 @@ checks.follows(follows)
 print(follows(torch.tensor([[2.0, -1.0], [0.0, 0.5], [-3.0, -2.0]])).tolist())
 
 # %% [markdown] tags=["solution"]
-# *Why:* the larger logit has the larger probability, so that no softmax is needed. The names say
-# which column is which; a bare 0 would not.
+# *Why:* the larger logit has the larger probability, so no softmax is needed. The names say which
+# column is which; a 0 would not.
 
 # %% [markdown]
-# **6.** Balance: given labels with a surplus of one kind, return the indices to keep so that both
-# are equally frequent (drop the last ones of the more frequent label). `labels` is a numpy array
-# [N] of 0 and 1; the indices are in ascending order, and may be none.
+# **6.** Balance: `labels` is a numpy array [N] of 0 and 1, with more of one kind. Return the
+# indices to keep so that both are equally frequent (drop the last ones of the more frequent label).
+# The indices are in ascending order, and may be none.
 
 
 # %%
@@ -654,14 +719,14 @@ checks.balanced(balanced)
 print(balanced(np.array([1, 1, 0, 1, 0, 1, 1])).tolist())
 
 # %% [markdown] tags=["solution"]
-# *Why:* with two labels 0, as here, two of the five labels 1 may stay. The library drops at
-# random, since the last ones of a text may be of a kind.
+# *Why:* with two labels 0, two of the five labels 1 may stay. The library drops at random, because
+# the last ones of a text may be alike.
 
 # %% [markdown]
 # ### Build
 #
-# **7.** Sentence order prediction. Given a record of a pair that follows, return a copy with A
-# and B swapped, and the label 1. (Then the words give nothing away.)
+# **7.** Sentence order prediction. Given a record of a pair that follows, return a copy with A and
+# B swapped, and the label 1.
 
 
 # %%
@@ -683,8 +748,8 @@ for pair_of_spans in following[:10]:
     assert overlap(held_out, swap(pair_of_spans)) == overlap(held_out, pair_of_spans)
 
 # %% [markdown] tags=["solution"]
-# *What one sees:* the overlap is the same for a pair and its swapped twin, so that a bag of words
-# is at 50 %, whatever it learns.
+# *What you see:* the overlap is the same for a pair and its swapped copy, so a bag of words stays
+# at 50 %.
 
 # %% [markdown]
 # **8.** A detector of false negatives: given pairs (a, b, label) of sentence numbers, as
@@ -710,17 +775,16 @@ print(f"{share:.0%} of the random pairs, in a text of 20 sentences")
 assert abs(share - 1 / 20) < 0.01
 
 # %% [markdown] tags=["solution"]
-# *What one sees:* one in 20. A detector like this belongs into the tests of whoever writes pairs:
-# neither the loss nor the label counts tell.
+# *What you see:* one in 20. Put such a detector into the tests of a program that writes pairs:
+# neither the loss nor the label counts show the mistake.
 
 # %% [markdown]
-# **9.** (Without a check.) Write ten pairs that follow but share no word, and ten random ones
-# that share many. What does the model get right? What would you show to somebody who says that it
+# **9.** (Without a check.) Write ten pairs that follow but share no word, and ten random ones that
+# share many. For which is the model correct? What would you show to somebody who says that it
 # "understands" what belongs together?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* Pairs such as "The match was about to begin. / The crowd fell silent." need to
-# know what happens at matches. Our model gives it 71 %, and 99 % to a false pair that repeats
-# *match*: shared words outweigh sense. A fair summary: it judges whether two texts speak of the
-# same thing, and on our held-out pairs hardly better than a bag of words; not what follows from
-# what, nor in which order.
+# *A model answer.* A pair such as "The match was about to begin. / The crowd fell silent." needs
+# knowledge of matches. Our model gives it 71 %, and 99 % to a false pair that repeats *match*. It
+# judges whether two texts have the same subject, hardly better than a bag of words; it does not
+# judge what follows from what, nor in which order.

@@ -1,25 +1,23 @@
 # %% [markdown]
 # # 04 · Input embeddings
 #
-# A token id is a number in a list; 3899 is not "more" than 2003. Before BERT can compute with
-# tokens, each must become a vector. This lesson follows that one step, from ids to the vectors
-# that enter the first layer: three tables, a sum, and a normalisation.
+# **How does a token become a vector?**
+#
+# An id only names a token; id 3899 is not "more" than id 2003. To compute with it, BERT makes it a
+# vector. This lesson shows this step: three tables, a sum, and a normalisation.
 #
 # **Afterwards you can**
 # - compute BERT's input vectors by hand, equal to the model's to the last bit;
-# - say why three vectors may be added up, and what it would cost to keep them apart;
+# - say why three vectors may be added, and what it would cost to keep them apart;
 # - compare learned positions with sinusoidal ones, by measurement;
-# - show what the segment ids are worth, and what they are not.
+# - measure what the segment ids contribute, and what they do not.
 #
-# **You need** lessons 01 and 03, and to have met vectors and matrices. No internet connection.
+# **You need** lessons 01 and 03, vectors and matrices. No internet connection.
 #
 # **Time** about 50 minutes to work through; less than one minute of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3 "Input/Output Representations" and
 # Figure 2; sinusoids: Vaswani et al. 2017 (arXiv:1706.03762), §3.5.
-#
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %% tags=["nbval-check-output"]
 import matplotlib.pyplot as plt
@@ -38,9 +36,11 @@ print(embeddings)
 # %% [markdown]
 # ## 1. Three tables
 #
-# `nn.Embedding(V, H)` is a table of V rows with H numbers each, and nothing else: to look up id 7
-# is to take row 7. BERT has three of them: the **token embedding** says *what* the token is, the
-# **position embedding** *where* it stands, and the **segment embedding** *whose* it is, A's or B's.
+# `nn.Embedding(V, H)` is a table of V rows with H numbers each. To look up id 7 is to take row 7. A
+# vector that is looked up in this way is an [**embedding**](../docs/glossary.md#the-model). BERT
+# has three tables: the **token embedding** for *what* the token is, the [**position
+# embedding**](../docs/glossary.md#the-model) for *where* it stands, and the [**segment
+# embedding**](../docs/glossary.md#the-model) for the *text* it belongs to, A or B.
 #
 # **Predict:** which of the three is the largest, and by how much?
 
@@ -54,16 +54,16 @@ for name, table in tables.items():
     rows, H = table.shape
     print(f"{name:9} {rows:6,} rows x {H} = {table.numel():10,} numbers")
 everything = sum(p.numel() for p in bert.model.bert.parameters())
-print(f"half of the whole encoder: {tables['token'].numel() / everything:.0%} are token vectors")
+print(f"the token table has {tables['token'].numel() / everything:.0%} of the model's numbers")
 assert 0.4 < tables["token"].numel() / everything < 0.6
 
 # %% [markdown]
-# The token table alone is half of this small encoder's numbers. (In BERT-base it is a fifth: its
+# The token table alone has half of this small model's numbers. (In BERT-base it has a fifth: its
 # layers are larger, its vocabulary is the same.)
 #
-# That "looking up" is a matrix product in disguise is useful to know: a vector with a single 1 in
-# place 3899 (*one-hot*), times the table, gives row 3899. Nobody computes it that way; but it is
-# why the table can be *learned* like any other weights.
+# Looking up is also a matrix product: a vector with a single 1 at place 3899 (*one-hot*), times the
+# table, gives row 3899. Nobody computes it in this way, but it explains why the table can be
+# *learned* like any other weights.
 
 # %% tags=["nbval-check-output"]
 dog = tokenizer.vocab["dog"]
@@ -72,9 +72,8 @@ assert torch.equal(one_hot @ tables["token"], tables["token"][dog])
 print(f"dog, id {dog}: a one-hot vector of {len(one_hot):,} numbers picks one row of {H}")
 
 # %% [markdown]
-# What is in a row? No single number means anything by itself. But rows can be compared: the
-# **cosine** of two vectors is 1 when they point the same way and 0 when they have nothing in
-# common.
+# No single number of a row means anything by itself. But rows can be compared: the **cosine** of
+# two vectors is 1 when they have the same direction, and 0 when they have nothing in common.
 
 # %%
 directions = torch.nn.functional.normalize(tables["token"], dim=-1)  # [V, H], each of length 1
@@ -91,16 +90,18 @@ for word in ("dog", "seven", "london", "##ing"):
 assert "dogs" in dict(nearest("dog"))
 
 # %% [markdown]
-# Nobody gave the model a list of what goes together. In its training they were used alike. (Its
-# table began as that of a model trained on pairs of sentences that belong together, too.)
+# Nobody told the model which words belong together. Their vectors are alike because the words are
+# used alike. (The table began as that of a model that was also trained on pairs of related
+# sentences.)
 #
 # ## 2. The sum
 #
-# For each token: its row of the token table, **plus** the row of its position, **plus** the row
-# of its segment. Then **LayerNorm**: from each vector its mean is subtracted, and it is divided
-# by its standard deviation; each of the H places then has a scale and a shift of its own.
+# For each token, BERT adds three rows: that of the token, that of its
+# [**position**](../docs/glossary.md#the-model), and that of its segment. Then comes
+# [**LayerNorm**](../docs/glossary.md#the-model): from each vector its mean is subtracted, and it is
+# divided by its standard deviation. Each of the H places then has a scale and a shift of its own.
 #
-# Do it by hand, for the notes' pair:
+# Here it is by hand, for the notes' pair:
 
 # %%
 pair = tokenizer.encode("My dog is cute", "He likes playing")
@@ -122,17 +123,16 @@ with torch.inference_mode():
     normalised = embeddings.LayerNorm(summed)
 assert torch.equal(normalised, by_model)  # to the last bit
 assert torch.allclose(by_hand, by_model, atol=1e-5)
-print(f"{S} tokens, {H} numbers each: the sum is the model's to the last bit")
-print(f"after LayerNorm, unscaled: mean {normal.mean().abs():.2f}, std {normal.std():.2f}")
+print(f"{S} tokens with {H} numbers each: our result equals the model's, to the last bit")
+print(f"after LayerNorm, before scale and shift: mean {normal.mean().abs():.2f},"
+      f" standard deviation {normal.std():.2f}")  # fmt: skip
 
 # %% [markdown]
-# (The library adds in the order token, segment, position. In another order the last bit may
-# differ: sums of floating-point numbers depend on it. And torch's own LayerNorm rounds a little
-# differently than the formula, by less than 0.00001.)
+# (In another order of adding, the last bit may differ, because floating-point numbers are rounded.
+# And torch's own LayerNorm rounds a little differently than the formula, by less than 0.00001.)
 #
-# **Look at it.** Each token is a column of three strips, and their sum. Switch a term off, and
-# watch what changes in the first layer's attention. (On a page without a running kernel you see a
-# picture.)
+# **Look at it.** Each token is a column of three strips and their sum. Switch a term off, and watch
+# the first layer's attention change.
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import EmbeddingSum
@@ -140,27 +140,26 @@ from bertedu.widgets import EmbeddingSum
 EmbeddingSum(bert=bert)
 
 # %% [markdown]
-# **Predict:** which of the three vectors is the longest, and so weighs most in the sum?
+# **Predict:** which of the three vectors is the longest, and so has the most weight in the sum?
 
 # %%
 for name, part in {"token": token, "position": position, "segment": segment}.items():
     lengths = part.norm(dim=-1)
-    print(f"{name:9} length {lengths.mean():.2f} ({lengths.min():.2f} to {lengths.max():.2f})")
+    print(f"{name:9} mean length {lengths.mean():.2f} ({lengths.min():.2f} to {lengths.max():.2f})")
 assert token.norm(dim=-1).mean() > position.norm(dim=-1).mean()
 assert token.norm(dim=-1).mean() > segment.norm(dim=-1).mean()
 
 # %% [markdown]
 # ## 3. Why may one add?
 #
-# It looks like a mistake. 3 + 4 is 7, but so is 5 + 2: from a sum one cannot tell the parts. Do
-# token and position not get mixed up?
+# 3 + 4 is 7, but 5 + 2 is also 7: from a sum of numbers one cannot tell the parts. Are token and
+# position mixed up?
 #
-# With *one* number they would. With 384 there is room: the token vectors and the position vectors
-# lie in different directions, and a direction can be read off by itself. Let us try. Somebody is
-# given only the sums, of random tokens at random places, and has to say the position: by a linear
-# classifier, the simplest reader there is.
+# With *one* number they would be. With 384 numbers, the token vectors and the position vectors lie
+# in different directions, and each direction can be read separately. We test it: a linear
+# classifier gets only the sums, of random tokens at random positions, and must give the position.
 #
-# **Predict:** how often is it right, of 32 positions, in percent? By guessing it would be 3 %.
+# **Predict:** what accuracy does it reach on 32 positions, in percent? Guessing would give 3 %.
 
 
 # %%
@@ -173,20 +172,20 @@ def sums(count, seed):
     return vectors, ids, places, sides
 
 
-def read(x, y, exam, classes):
+def read(x, y, test, classes):
     targets = torch.nn.functional.one_hot(y, classes).float()
     ones = torch.ones(len(x), 1)
     solution = torch.linalg.lstsq(torch.cat([x, ones], dim=1), targets).solution
-    return (torch.cat([exam, ones[: len(exam)]], dim=1) @ solution).argmax(dim=-1)
+    return (torch.cat([test, ones[: len(test)]], dim=1) @ solution).argmax(dim=-1)
 
 
 # %% tags=["nbval-check-output"]
 x, ids, places, sides = sums(8_000, seed=0)
-exam, exam_ids, exam_places, exam_sides = sums(2_000, seed=1)
+test, test_ids, test_places, test_sides = sums(2_000, seed=1)
 found = {
-    "position": (read(x, places, exam, 32) == exam_places).float().mean(),
-    "segment": (read(x, sides, exam, 2) == exam_sides).float().mean(),
-    "token": ((exam @ tables["token"].T).argmax(dim=-1) == exam_ids).float().mean(),
+    "position": (read(x, places, test, 32) == test_places).float().mean(),
+    "segment": (read(x, sides, test, 2) == test_sides).float().mean(),
+    "token": ((test @ tables["token"].T).argmax(dim=-1) == test_ids).float().mean(),
 }
 # BEGIN SOLUTION
 read_guessed = 40
@@ -194,21 +193,17 @@ read_guessed = 40
 checks.guess(read_guessed, 100 * found["position"], "%", within=5)
 
 # %%
-print(*(f"{name} {'over' if share > 0.8 else 'under'} 80 %" for name, share in found.items()))
-assert min(found.values()) > 0.8
 for name, chance in {"position": 1 / 32, "segment": 1 / 2, "token": 1 / len(tokenizer)}.items():
-    print(f"{name:9} read rightly from the sum: {found[name]:6.1%}   by guessing: {chance:.2%}")
+    print(f"{name:9} accuracy from the sum {found[name]:6.1%}   by guessing {chance:.3%}")
 
 # %% [markdown]
-# Position and segment are read from the sum by a linear layer, and linear layers are just what
-# comes next in BERT, after LayerNorm: each head's queries, keys and values. Little was lost by
-# adding. (The token is found here by the plainest rule, the row of the table with the largest dot
-# product; exercise 7 has a better one.)
+# A linear layer reads position and segment from the sum. In BERT, linear layers come right after
+# LayerNorm: the queries, keys and values of each head. So little is lost by adding. (Here the token
+# is the row of the table with the largest dot product; exercise 7 has a better rule.)
 #
-# **And keeping them apart?** One could write the three vectors one behind the other: 3 · 384 =
-# 1,152 numbers. A linear layer on that, of matrix [W₁ W₂ W₃], gives W₁t + W₂p + W₃s. A *sum*
-# again! To concatenate and multiply is the same as to multiply each and add. Adding at once
-# means: the three matrices are already worked into the tables, which are learned anyway.
+# **Could one keep them apart?** Put the three vectors one after the other: 3 · 384 = 1,152 numbers.
+# A linear layer with the matrix [W₁ W₂ W₃] gives W₁t + W₂p + W₃s: a *sum* again. So to add at once
+# means that the three matrices are already part of the tables, which are learned anyway.
 
 # %% tags=["nbval-check-output"]
 side_by_side = torch.cat([token, position, segment], dim=-1)  # [S, 3 H]
@@ -216,17 +211,18 @@ W = torch.randn(H, 3 * H, generator=torch.Generator().manual_seed(0)) / H**0.5
 W1, W2, W3 = W.split(H, dim=1)
 apart = side_by_side @ W.T
 together = token @ W1.T + position @ W2.T + segment @ W3.T
+assert min(found.values()) > 0.8  # read from the sum, above
 assert torch.allclose(apart, together, atol=1e-4)
-print(f"joining {tuple(side_by_side.shape)} costs a matrix of {W.numel():,} numbers; adding, none")
+print(f"three vectors side by side need a matrix of {W.numel():,} numbers; the sum needs none")
 layers = (p.numel() for name, p in bert.model.bert.encoder.named_parameters() if ".0." in name)
 first_layer = sum(layers)
-print(f"that is {W.numel() / first_layer:.0%} of a whole layer ({first_layer:,})")
+print(f"that is {W.numel() / first_layer:.0%} of the numbers of a whole layer ({first_layer:,})")
 assert 0.2 < W.numel() / first_layer < 0.3
 
 # %% [markdown]
-# A quarter of a layer, for nothing that the tables could not learn themselves. And if one kept
-# all 1,152 through the network instead, each layer would cost nine times as much, since its
-# matrices grow with the square:
+# That would cost a quarter of a layer, and the tables can learn the same. If all 1,152 numbers were
+# kept through the network, each layer would cost nine times as much, because its matrices grow with
+# the square:
 
 # %% tags=["nbval-check-output"]
 wide, narrow = (
@@ -241,13 +237,12 @@ assert 8.9 < wide / narrow < 9
 # %% [markdown]
 # ## 4. Positions: learned, not sinusoidal
 #
-# Without positions BERT would see a bag of words (lesson 06 shows it). The first Transformer took
-# fixed waves for that: sines and cosines of many lengths. BERT just has a table of 512 rows,
-# which starts out as random numbers, and learns it. (Web pages that say "BERT uses sinusoids" are
+# Without positions, BERT would see words without an order (lesson 06 shows it). The first
+# Transformer used fixed waves: sines and cosines of many lengths. BERT has a table of 512 rows,
+# which begins with random numbers and is learned. (Web pages that say "BERT uses sinusoids" are
 # wrong.)
 #
-# Nobody tells the table that row 7 comes after row 6. **Predict:** will neighbouring rows
-# resemble each other?
+# Nobody tells the table that row 7 comes after row 6. **Predict:** will neighbouring rows be alike?
 
 
 # %%
@@ -281,7 +276,7 @@ def by_distance(matrix, distance):
     return float(matrix.diagonal(distance)[1:].mean())
 
 
-print("distance     1     2     4     8    16    32")
+print("mean cosine of two positions\ndistance     1     2     4     8    16    32")
 for name, matrix in {"learned": learned, "waves": waves}.items():
     print(f"{name:8}", *(f"{by_distance(matrix, d):5.2f}" for d in (1, 2, 4, 8, 16, 32)))
 near = [by_distance(learned, distance) for distance in (1, 2, 4, 8)]
@@ -291,13 +286,12 @@ assert near[2] < by_distance(waves, 4)
 assert max(abs(by_distance(learned, distance)) for distance in (8, 16, 32)) < near[2] + 0.1
 
 # %% [markdown]
-# They do. Nobody wrote it into the table: training has made neighbours alike, and likeness falls
-# over the first places, faster than in the waves; further away it goes up and down around 0. (From
-# both tables the mean row was taken away first; it is in all rows alike.) What differs: the waves
-# look the same everywhere by construction, while the learned table has peculiarities of its own.
+# They are: training has made neighbours alike. Over the first places the likeness falls faster than
+# in the waves; further away it goes up and down around 0. (The mean row was subtracted from both
+# tables.)
 #
-# **What are they worth?** Take three copies of the model: as it is, without positions, and with
-# sinusoids of the same lengths instead. Then let them fill gaps in the course's held-out text.
+# **How much does the model use them?** Take three copies of the model: as it is, without positions,
+# and with sinusoids of the same lengths. Each fills gaps in the course's held-out text.
 
 # %%
 import copy
@@ -327,19 +321,19 @@ for name, positions in {
 
 # %%
 for name, result in judged.items():
-    print(f"{name:10} {result.mlm_loss:.2f} nats, first guess right {result.mlm_accuracy:.1%}")
+    print(f"{name:10} loss {result.mlm_loss:.2f} nats, accuracy of the first guess"
+          f" {result.mlm_accuracy:.1%}")  # fmt: skip
 assert judged["none"].mlm_loss > judged["learned"].mlm_loss + 0.5
 assert judged["sinusoids"].mlm_loss > judged["learned"].mlm_loss + 0.5
 assert abs(judged["sinusoids"].mlm_loss - judged["none"].mlm_loss) < 0.3
 
 # %% [markdown]
-# Without its positions this model loses much. But *other* positions, though as good in themselves,
-# are of no more use to it than none: it has learned to read its own. So this shows how much it
-# relies on them, not what a model trained without them would lack. In training from the start it
-# hardly matters which kind is taken: Vaswani et al. 2017 (Table 3, row E) found nearly identical
-# results.
+# Without its positions this model is much worse. But *other* positions help it no more than none:
+# it has learned to read its own. So this shows how much the model uses its positions, not what a
+# model trained without them would lack. When trained from the start, both kinds are about as good
+# (Vaswani et al. 2017, Table 3, row E).
 #
-# There is one difference that does matter: the table has 512 rows, and there is no row 512.
+# One difference matters: the table has 512 rows, so a text cannot have more tokens.
 
 # %% tags=["nbval-check-output"]
 try:
@@ -350,11 +344,12 @@ except bertedu.InputError as error:
 # %% [markdown]
 # ## 5. Segments
 #
-# Two rows of 384 numbers: the smallest table of all. What would happen without them? The `[SEP]`
-# between A and B is still there. Same held-out pairs, three ways to fill in the segment ids:
+# The segment table has only two rows of 384 numbers. What would happen without them? The `[SEP]`
+# between A and B is still there. We take the same held-out pairs, and fill in the segment ids in
+# three ways:
 #
-# **Predict:** what will next sentence prediction be like with all segment ids 0? With A and B
-# confused? And will the hidden words notice?
+# **Predict:** what happens to next sentence prediction when all segment ids are 0? When A and B are
+# exchanged? And to the hidden words?
 
 
 # %%
@@ -366,30 +361,28 @@ def with_segments(change):
 ways = {
     "as they are": lambda batch: batch["token_type_ids"],
     "all 0": lambda batch: torch.zeros_like(batch["token_type_ids"]),
-    "0 and 1 confused": lambda batch: batch["attention_mask"] - batch["token_type_ids"],
+    "0 and 1 exchanged": lambda batch: batch["attention_mask"] - batch["token_type_ids"],
 }
 by_segments = {name: with_segments(change) for name, change in ways.items()}
 
 # %%
 usual = by_segments["as they are"]
 for name, result in by_segments.items():
-    print(f"{name:17} words {result.mlm_loss:.2f} nats; pairs {result.nsp_accuracy:.0%} right, "
-          f"{result.nsp_loss:.2f} nats")  # fmt: skip
+    print(f"{name:17} words: loss {result.mlm_loss:.2f} nats; pairs: accuracy"
+          f" {result.nsp_accuracy:.0%}, loss {result.nsp_loss:.2f} nats")  # fmt: skip
     assert abs(result.mlm_loss - usual.mlm_loss) < 0.15
 pairs = sum(len(batch["next_sentence_label"]) for batch in batches)
-print(f"with {pairs} pairs a share is uncertain by ±{0.98 / pairs**0.5:.0%}")
+print(f"95 % band of an accuracy on {pairs} pairs: about ±{0.98 / pairs**0.5:.0%}")
 assert by_segments["all 0"].nsp_loss > usual.nsp_loss
 assert by_segments["all 0"].nsp_accuracy < usual.nsp_accuracy - 0.1
 
 # %% [markdown]
-# The hidden words do not care. The judgment of pairs suffers when all ids are the same, far beyond
-# what so few pairs could show by chance: from the `[SEP]` in the middle one *could* tell the sides
-# as well, but this model has learned to go by the segment ids. (Which side is called 0 matters
-# less than that they differ: look at the last line. The uncertainty is that of lesson 02, section
-# 4: 1.96 · √(0.5 · 0.5 / N).) That is why a forgotten `token_type_ids` is a mistake that no error
-# reports: everything runs, and the answers are worse.
+# The hidden words hardly change. The pairs become much worse when all ids are the same, by more
+# than the band of so few pairs (lesson 02, section 4). The `[SEP]` *could* show the two sides, but
+# this model has learned to use the segment ids. Which side is called 0 matters less than that they
+# differ: see the last line. So a forgotten `token_type_ids` gives no error, only worse answers.
 #
-# And the other experiment: leave the segments right, and let the two *texts* change places.
+# Now leave the segment ids correct, and exchange the two *texts*.
 
 # %%
 stories = [("The rain fell all night.", "In the morning the streets were wet."),
@@ -397,29 +390,109 @@ stories = [("The rain fell all night.", "In the morning the streets were wet."),
            ("He put the cake into the oven.", "After an hour it was golden brown.")]  # fmt: skip
 for a, b in stories:
     there, back = bert.next_sentence(a, b), bert.next_sentence(b, a)
-    print(f"A B {there:5.1%}   B A {back:5.1%}   {a} | {b}")
+    print(f"p(follows) A B {there:5.1%}   B A {back:5.1%}   {a} | {b}")
     assert there != back
 
 # %% [markdown]
-# The number changes, since each word now stands elsewhere and on the other side; but not
-# necessarily down. Lesson 03 found why: the model has learned what belongs together, hardly the
-# order.
+# The probability changes, because each word now has another position and segment. But it need not
+# fall: the model has learned what belongs together, and hardly the order (lesson 03).
 #
 # ## Recap
 #
-# - Input vector = LayerNorm(token + segment + position). An embedding is a table; to look up is
-#   to pick a row.
-# - Adding is concatenating with the matrix already worked in; it costs nothing, and a linear
-#   layer reads the parts from the sum.
-# - BERT's positions are learned. Neighbours come out alike, as in the sinusoids; there is no
-#   position 512.
-# - Segments are two rows. Hidden words do without them, the judgment of pairs does not.
+# - Input vector = LayerNorm(token + segment + position). Each of the three is a row of a table.
+# - Adding costs nothing, and a linear layer reads the parts from the sum.
+# - BERT's positions are learned, not sinusoidal. Neighbours become alike; there is no position 512.
+# - The segment table has two rows. Hidden words hardly need it; the pairs do.
 #
+# **The answer:** BERT looks up a learned vector for the token, for its position and for its
+# segment, adds the three, and normalises the sum.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. How does BERT know where a token stands?**
+#
+# <details class="option"><summary>
+# A. It adds sines and cosines of the position, as the first Transformer did
+# </summary>
+#
+# **No.** BERT has a table of 512 learned rows instead.
+#
+# </details>
+#
+# <details class="option"><summary>B. It reads the tokens one after the other</summary>
+#
+# **No.** It computes all tokens at the same time; without the position table it would see no order.
+#
+# </details>
+#
+# <details class="option"><summary>C. It adds a learned vector for each of 512 positions</summary>
+#
+# **Yes.** Row 7 of the position table is added to whatever token stands at position 7.
+#
+# </details>
+#
+# **2. Token, position and segment vectors are added. Why is the information not lost?**
+#
+# <details class="option"><summary>
+# A. They lie in different directions, so a linear layer can read each part from the sum
+# </summary>
+#
+# **Yes.** Section 3 measured it: position and segment are read with an accuracy of nearly 100 %.
+#
+# </details>
+#
+# <details class="option"><summary>B. BERT keeps the three vectors beside the sum</summary>
+#
+# **No.** Only the sum enters the first layer; nothing else is kept.
+#
+# </details>
+#
+# <details class="option"><summary>C. LayerNorm separates them again</summary>
+#
+# **No.** LayerNorm only sets mean and variance, then scales and shifts; it knows nothing of the
+# parts.
+#
+# </details>
+#
+# **3. A program forgets the segment ids of a pair, so all are 0. What happens?**
+#
+# <details class="option"><summary>A. The model refuses the input</summary>
+#
+# **No.** All ids 0 is a legal input: that of a single text.
+#
+# </details>
+#
+# <details class="option"><summary>
+# B. Nothing, because <code>[SEP]</code> shows where B begins
+# </summary>
+#
+# **No.** It could show it, but this model learned to use the segment ids: its accuracy on pairs
+# falls.
+#
+# </details>
+#
+# <details class="option"><summary>C. Hidden words are guessed much worse</summary>
+#
+# **No.** The loss of the hidden words hardly changed in section 5.
+#
+# </details>
+#
+# <details class="option"><summary>
+# D. The program runs, and the judgment of pairs becomes worse
+# </summary>
+#
+# **Yes.** There is no error. Only the accuracy on pairs shows the mistake.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
-# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
-# stuck, `checks.layer_norm.hint()` gives a hint for that exercise, and then a second one.
+# Replace each `...` by your answer, then run the cell and the next one. `checks.layer_norm.hint()`
+# gives a hint, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -454,12 +527,12 @@ dogs = bert.hidden_states("a dog saw a dog")[0][[2, 5]]
 assert torch.equal(dogs[0], dogs[1]) == equal_in_bert
 
 # %% [markdown] tags=["solution"]
-# *Why:* the token and the segment are the same, the position is not. Without positions nothing
-# tells the two apart, and no later layer could: equal vectors ask and answer alike.
+# *Why:* the token and the segment are the same, the position is not. Without positions no later
+# layer could tell the two apart: equal vectors have equal queries, keys and values.
 
 # %% [markdown]
-# **3.** A row of 20 tokens, `[CLS]` and `[SEP]` among them: how many different rows are read, at
-# least and at most, from all three tables together, if there is no B?
+# **3.** A single text (no B) of 20 tokens, with `[CLS]` and `[SEP]`: how many different rows are
+# read, at least and at most, from all three tables together?
 
 # %%
 # BEGIN SOLUTION
@@ -470,8 +543,8 @@ at_least, at_most = 24, 41
 checks.rows_read([at_least, at_most])
 
 # %% [markdown] tags=["solution"]
-# *Why:* 20 positions in any case, 1 segment. Tokens: at most 20 different ones; at least 3,
-# `[CLS]`, `[SEP]` and one word, eighteen times.
+# *Why:* always 20 positions and 1 segment. Tokens: at most 20 different ones; at least 3, `[CLS]`,
+# `[SEP]` and one word, eighteen times.
 
 # %% [markdown]
 # ### Complete
@@ -494,7 +567,7 @@ checks.look_up(look_up)
 assert torch.equal(look_up(tables["token"], pair.input_ids), token)
 
 # %% [markdown] tags=["solution"]
-# *Why:* indexing with a tensor picks rows; nothing more is needed.
+# *Why:* indexing with a tensor picks rows.
 
 # %% [markdown]
 # **5.** LayerNorm without scale and shift, for vectors `x` `[S, H]`, with any `eps`.
@@ -515,8 +588,8 @@ checks.layer_norm(layer_norm)
 assert torch.allclose(layer_norm(summed), normal, atol=1e-5)
 
 # %% [markdown] tags=["solution"]
-# *Two classic slips:* `x.std()` divides by H - 1 where LayerNorm divides by H; and the eps stands
-# *in* the root.
+# *Two frequent mistakes:* `x.std()` divides by H - 1 where LayerNorm divides by H; and the eps
+# stands *in* the root.
 
 # %% [markdown]
 # **6.** The cosine of two vectors `[H]`, neither of them all zeros.
@@ -542,11 +615,10 @@ print(f"{cosine(torch.tensor([3.0, 4.0]), torch.tensor([4.0, 3.0])):.2f}")
 # %% [markdown]
 # ### Build
 #
-# **7.** A detective: given the three tables, one vector that is token + segment + position (no
-# LayerNorm), and the segment id, return the position, which is below 64, by trying all. (The
-# position table has at least 64 rows.) *One way:*
-# if you take away the right position and the right segment, what is left is a row of the token
-# table, up to rounding.
+# **7.** Find the position. Given are the three tables, one vector that is token + segment +
+# position (no LayerNorm), and the segment id. Return the position, which is below 64, by trying
+# all. (The position table has at least 64 rows.) *One way:* subtract a position and the segment; if
+# the position is the true one, the rest is a row of the token table, up to rounding.
 
 
 # %%
@@ -567,15 +639,15 @@ print(*found_again)
 assert found_again == list(range(S))
 
 # %% [markdown] tags=["solution"]
-# *What one sees:* the sum determines its parts. 384 numbers are many more than are needed to tell
-# 30,522 times 512 combinations apart.
+# *What you see:* the sum determines its parts. 384 numbers are more than enough to tell 30,522
+# times 512 combinations apart.
 
 # %% [markdown]
 # **8.** Shift: put `shift` `[PAD]` (id 0) *in front* of a sentence, with attention mask 0, so that
-# each word stands that much later. Return the largest difference between the last hidden states
-# of its tokens, with and without the shift. Is BERT indifferent to where a sentence begins?
-# (`ids` is `[S]`; `model` takes ids `[B, S]` and an `attention_mask`, and gives a
-# `last_hidden_state`. The difference is one number, 0 or more.)
+# each word has a position that is `shift` larger. Return the largest difference between the last
+# hidden states of its tokens, with and without the shift. (`ids` is `[S]`; `model` takes ids `[B,
+# S]` and an `attention_mask`, and gives a `last_hidden_state`. The difference is one number, 0 or
+# more.)
 
 
 # %%
@@ -599,5 +671,5 @@ assert tokenizer.pad_token_id == 0
 assert shift_difference(bert.model.bert, tokenizer.encode("my dog is cute").input_ids, 5) > 0.05
 
 # %% [markdown] tags=["solution"]
-# *What one sees:* it is not. Positions are absolute; a model with *relative* ones would give the
-# same. That is why BERT's inputs are padded behind, never in front.
+# *What you see:* the states change, because positions are absolute; a model with *relative*
+# positions would give the same. So BERT's inputs are padded at the end, never in front.

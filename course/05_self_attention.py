@@ -1,15 +1,17 @@
 # %% [markdown]
 # # 05 · Self-attention
 #
-# After lesson 04 each token is a vector that knows its word, its place and its side, and nothing
-# about its neighbours. Self-attention is where tokens look at each other, the only place in BERT
-# where they do. This lesson computes it by hand, once, in small numbers; then it looks at what a
-# trained model does with it, and tests a claim that many lecture notes make.
+# **How does a token take in information from the other tokens?**
+#
+# After lesson 04 a token's vector depends on its word, its position and its segment, and on no
+# other token. [**Self-attention**](../docs/glossary.md#the-model) is the only part of BERT in which
+# tokens take in information from each other. In this lesson you compute it by hand, see what a
+# trained model does with it, and test a claim of many lecture notes.
 #
 # **Afterwards you can**
-# - compute query, key, value, score, probability and context for one token with pencil and paper;
-# - show why scores are divided by √D, and what padding would do without a mask;
-# - follow one layer from its input to its output, residuals and LayerNorm included;
+# - compute query, key, value, score, probability and context for one token by hand;
+# - show why scores are divided by √D, and what padding does without a mask;
+# - follow one layer from its input to its output, with residuals and LayerNorm;
 # - say, with numbers and intervals, what a word attends to, and what that does *not* explain.
 #
 # **You need** lesson 04 and matrix products. No internet connection.
@@ -19,9 +21,6 @@
 # **In the paper** Vaswani et al. 2017 (arXiv:1706.03762), §3.2; Devlin et al. 2019 takes it over
 # unchanged (§3 "Model Architecture"). What trained heads do: Clark et al. 2019
 # (arXiv:1906.04341).
-#
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
 
 # %% tags=["nbval-check-output"]
 import copy
@@ -43,18 +42,17 @@ print(bert)
 # %% [markdown]
 # ## 1. One token asks
 #
-# From each token's vector three others are made, by three learned matrices:
+# Three learned matrices make three other vectors from each token's vector:
 #
-# - a **query**: what am I looking for?
-# - a **key**: what do I have to offer to those who look?
-# - a **value**: what do I hand over when I am chosen?
+# - a [**query**](../docs/glossary.md#the-model): what does the token look for?
+# - a [**key**](../docs/glossary.md#the-model): by what do other tokens find it?
+# - a [**value**](../docs/glossary.md#the-model): what does it give to a token that finds it?
 #
-# A token compares its query with *every* key, its own as well. The comparison is a dot product;
-# the softmax turns the scores into shares that sum to 1; and the answer, the **context**, is the
-# mixture of all values in these shares.
+# A token compares its query with *every* key, also its own, by a dot product. The
+# [**softmax**](../docs/glossary.md#the-model) turns these scores into shares that sum to 1. The
+# **context** of the token is the sum of all values, weighted by these shares.
 #
-# Three tokens, vectors of two numbers. The queries, keys and values are given. Take pencil and
-# paper:
+# Here are three tokens with vectors of two numbers. Compute on paper:
 #
 # | token | query | key | value |
 # |:--|:--|:--|:--|
@@ -62,7 +60,7 @@ print(bert)
 # | is | (0, 0) | (0, 1) | (0, 10) |
 # | cute | (1, 1) | (1, 1) | (5, 5) |
 #
-# **Predict:** which token does *dog* attend to most? What does *is*, whose query is zero, do?
+# **Predict:** which token does *dog* attend to most? And *is*, whose query is zero?
 
 # %% tags=["nbval-check-output"]
 query = torch.tensor([[2.0, 0], [0, 0], [1, 1]])  # [S, D]: 3 tokens, 2 numbers
@@ -74,14 +72,14 @@ probs = scores.exp() / scores.exp().sum(dim=-1, keepdim=True)  # softmax
 context = probs @ value  # [S, D]
 for token, row, mixed in zip(("dog", "is", "cute"), probs, context, strict=True):
     print(
-        f"{token:5} attends", *(f"{p:.2f}" for p in row), "  context", *(f"{x:.1f}" for x in mixed)
+        f"{token:5} shares", *(f"{p:.2f}" for p in row), "  context", *(f"{x:.1f}" for x in mixed)
     )
 assert torch.allclose(probs.sum(dim=-1), torch.ones(3))
 
 # %% [markdown]
-# *dog* attends equally to *dog* and *cute*: both keys have the same first number, and its query
-# asks for nothing else. *is* asks nothing, and gets the plain mean of all values. No token may
-# abstain: the shares sum to 1, whatever the scores are. (Keep this in mind for section 7.)
+# *dog* attends equally to *dog* and *cute*: both keys have the same first number, and the second
+# number of its query is 0. *is* has the query 0, so all its shares are equal. No token can attend
+# to nothing: the shares always sum to 1. (Section 7 needs this.)
 #
 # The library does the same in three short functions:
 
@@ -89,13 +87,13 @@ assert torch.allclose(probs.sum(dim=-1), torch.ones(3))
 assert torch.allclose(attention_scores(query, key), scores)
 assert torch.allclose(attention_probs(scores), probs)
 assert torch.allclose(attend(query, key, value)[0], context)
-print("bertedu.attention gives the same scores, shares and contexts")
+print("the library gives the same scores, shares and contexts")
 
 # %% [markdown]
 # ## 2. Why divide by √D?
 #
-# A dot product of D numbers is a sum of D terms. The more terms, the larger it gets, by chance
-# alone: for random vectors its standard deviation is √D.
+# A dot product of D numbers is a sum of D terms, so it grows with D: for random vectors its
+# standard deviation is √D.
 
 # %% tags=["nbval-check-output"]
 terms = torch.randn(2, 5_000, 64, generator=torch.Generator().manual_seed(0)).prod(dim=0)
@@ -104,11 +102,11 @@ print(f"standard deviation {spread:.1f}, and √64 = 8")
 assert abs(spread - 8) < 0.3
 
 # %% [markdown]
-# And a softmax of large numbers is no mixture any more: the largest takes all.
+# With large scores, the softmax gives nearly everything to the largest one.
 #
-# **Predict:** 20 keys, random vectors of 4, 64 or 1024 numbers. How large is the largest share,
-# on average, with and without the division? An even share would be 5 %. Guess it for 1024 numbers,
-# in percent: `{"with": …, "without": …}`.
+# **Predict:** there are 20 keys, random vectors of 4, 64 or 1024 numbers. How large is the largest
+# share on average, with and without the division? (Equal shares would be 5 %.) Guess it for 1024
+# numbers, in percent: `{"with": …, "without": …}`.
 
 
 # %%
@@ -131,13 +129,11 @@ checks.guess(largest_guessed, {name: 100 * share for name, share in of_1024.item
 # %% tags=["nbval-check-output"]
 for n, (with_it, without) in largest.items():
     print(f"D = {n:4}: largest of 20 shares {with_it:.0%} with the division, {without:.0%} without")
-assert max(with_it for with_it, _ in largest.values()) < 0.3
-assert largest[1024][1] > 0.9
 
 # %% [markdown]
-# With it, the shares stay the same at any size. Without it, at D = 1024 nearly all goes to one
-# key, and then something worse happens: the softmax is *flat* there, so that no gradient comes
-# through, and the layer cannot learn.
+# With the division, the largest share is the same for any D. Without it, at D = 1024 nearly
+# everything goes to one key. There the softmax is *flat*: its gradient is nearly 0, and the layer
+# cannot learn.
 
 # %% tags=["nbval-check-output"]
 size = 1024
@@ -148,15 +144,17 @@ for name, factor in {"divided": 1 / math.sqrt(size), "not divided": 1.0}.items()
     ((asking @ keys.transpose(-1, -2) * factor).softmax(dim=-1) @ values).sum().backward()
     typical = float(asking.grad.norm(dim=-1).median()) / factor / math.sqrt(size)
     size_of_it = "above 0.1" if typical > 0.1 else "less than 0.1"
-    print(f"{name:12} gradient, for scores of one size: {size_of_it}")
+    print(f"{name:12} typical gradient, relative to the scale of the scores: {size_of_it}")
     assert (typical > 0.1) == (name == "divided")
+assert max(with_it for with_it, _ in largest.values()) < 0.3
+assert largest[1024][1] > 0.9
 
 # %% [markdown]
 # ## 3. In the model
 #
-# Now with real weights. The first layer of our BERT, first head, the sentence "my dog is cute".
-# In each layer there are 12 **heads**: the 384 numbers are cut into 12 pieces of D = 32, and each
-# head does with its own queries, keys and values what we have just done.
+# Now with trained weights: the first layer of our BERT, its first head, and the sentence "my dog is
+# cute". Each layer has 12 [**heads**](../docs/glossary.md#the-model): the 384 numbers are cut into
+# 12 parts of D = 32, and each head works with its own queries, keys and values.
 
 # %%
 encoding = tokenizer.encode("my dog is cute")
@@ -183,16 +181,16 @@ assert torch.allclose(all_probs, theirs[0], atol=1e-5)
 joined = contexts.transpose(0, 1).reshape(S, H)  # the heads' contexts, side by side
 
 # %% [markdown]
-# **Why several heads?** One head gives one set of shares for each token: it can look at one kind
-# of thing. Twelve can look at twelve. It costs nothing: the matrices are as large as those of one
-# head with D = 384 would be.
+# **Why several heads?** A head gives one set of shares for each token, so it can look for one thing
+# at a time. Twelve can look for twelve. They cost nothing: the matrices are as large as those of
+# one head with D = 384.
 #
 # ## 4. The rest of the layer
 #
-# The heads' contexts, side by side, go through one more matrix. Then comes the step that is
-# easily forgotten: the result is **added to the layer's input** (the *residual
-# connection*, or *residual*), and normalised.
-# A second half, the feed-forward network, treats each token by itself, and ends in the same way.
+# The heads' contexts, side by side, go through one more matrix. Then the result is **added to the
+# layer's input**, and normalised. This addition is the [**residual
+# connection**](../docs/glossary.md#the-model), or *residual*. The second half of the layer, the
+# feed-forward network, treats each token by itself, and ends in the same way.
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
@@ -205,26 +203,27 @@ assert torch.allclose(after_layer, by_model, atol=1e-5)
 print(f"layer 1, by hand: {tuple(after_layer.shape)}, equal to the model's within 0.00001")
 
 # %% [markdown]
-# The residual means: **a token keeps itself.** Its own vector goes past the attention, whatever the
-# shares are. Switch the attention of this layer off (contexts all zero), and what comes out is
-# still much the same:
+# So **a token keeps its own vector**, whatever the shares are. Switch the attention of this layer
+# off (all contexts zero): the result is still much the same.
 
 # %%
 with torch.inference_mode():
     alone = first.LayerNorm(x + first.dense(torch.zeros_like(joined)))
 same = torch.cosine_similarity(alone, after_attention, dim=-1)
-print("cosine of each token with and without what it attended to:", *(f"{c:.2f}" for c in same))
+print("cosine of each token's vector, with and without attention:", *(f"{c:.2f}" for c in same))
 assert same.mean() > 0.5
 
 # %% [markdown]
 # ## 5. Padding and masks
 #
-# A batch is a rectangle, so short sentences are filled up with `[PAD]`. Nobody should attend to
-# that. The **attention mask** shuts those keys out: their score becomes -∞, their share exactly
-# 0.
+# A batch is a rectangle, so short sentences are filled up with
+# [**`[PAD]`**](../docs/glossary.md#text-and-tokens). This is the
+# [**padding**](../docs/glossary.md#text-and-tokens), and no token should attend to it. The
+# [**attention mask**](../docs/glossary.md#the-model) excludes these keys: their score becomes -∞,
+# their share exactly 0.
 #
-# **Predict:** the same sentence, alone and with 8 `[PAD]` behind it. What changes with the mask?
-# And without it?
+# **Predict:** the same sentence, alone and with 8 `[PAD]` after it: what changes with the mask, and
+# what without it?
 
 # %% tags=["nbval-check-output"]
 ids = encoding.input_ids
@@ -235,24 +234,24 @@ with torch.inference_mode():
     masked = bert.model.bert(padded, attention_mask=mask).last_hidden_state[0, : len(ids)]
     unmasked = bert.model.bert(padded).last_hidden_state[0, : len(ids)]
 with_mask, without = ((states - plain).abs().max() for states in (masked, unmasked))
-print(f"with the mask the words change by less than 0.00001: {bool(with_mask < 1e-5)}")
-print(f"without it, by more than 0.1: {bool(without > 0.1)}")
+how = {True: "less than 0.00001", False: "more than 0.1"}
+print(f"with the mask, padding changes the words' vectors by {how[bool(with_mask < 1e-5)]}")
+print(f"without the mask, it changes them by {how[bool(without < 1e-5)]}")
 assert with_mask < 1e-5
 assert without > 0.1
 
 # %% [markdown]
-# Without the mask the answers depend on what else happened to be in the batch. No error is
-# raised. The mistake is common, and hard to see in a loss.
+# Without the mask, the answers depend on the other texts in the batch. There is no error, and a
+# loss hardly shows the mistake.
 #
 # ## 6. Look at it
 #
-# All layers and heads at a glance; a click makes one large. Hover over a token to see where it
-# looks, and click to hold it. Below stand the chosen head's numbers.
+# The picture shows all layers and heads; a click makes one large. Hover over a token to see what it
+# attends to; click to hold it. Below stand the numbers of the chosen head.
 #
-# Things to try: find a head that looks at the **previous** token, one that looks at the **next**,
-# and one for which everybody looks at `[CLS]`. Then switch the special tokens off. Hover over a
-# pair of tokens: the bars show the products of query and key, number by number, and their sum,
-# the score.
+# Things to try: find a head that attends to the **previous** token, one for the **next**, and one
+# in which all tokens attend to `[CLS]`. Then switch the special tokens off. Hover over a pair of
+# tokens: the bars show the products of query and key, number by number, and their sum, the score.
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import AttentionExplorer
@@ -262,21 +261,20 @@ AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.
 # %% [markdown]
 # ## 7. A claim, put to the test
 #
-# Lecture notes like to say: *in self-attention a word attends most to itself; `[CLS]` has no
-# meaning of its own, so no single word dominates it, and that is why one classifies from it.*
+# Many lecture notes say: *in self-attention a word attends most to itself; `[CLS]` has no meaning
+# of its own, so no single word dominates it, and that is why one classifies from it.*
 #
-# It sounds right. With q = k = v, as in many toy examples, the dot product of a vector with
-# itself is large indeed. But queries and keys come from *different* matrices.
+# This would be so with q = k, as in many toy examples: the dot product of a vector with itself is
+# large. But queries and keys come from *different* matrices.
 #
-# One thing to know about the model that we ask: its encoder began as that of `all-MiniLM-L6-v2`,
-# which makes a sentence's vector by the *mean* of all outputs and was trained for that. So what
-# `[CLS]` does in it may differ from the original BERT. Where the two can be compared, the
-# measurements of Clark et al. stand beside ours.
+# Our model's encoder began as that of `all-MiniLM-L6-v2`, which was trained to represent a sentence
+# by the *mean* of all outputs. So its `[CLS]` may differ from that of the original BERT. Where
+# possible, we compare with the measurements of Clark et al.
 #
-# **Predict:** of all words, in all heads: how often is the largest share the word's own? (In
-# percent.)
+# **Predict:** over all words and all heads, how often does the word itself get the largest share,
+# in percent?
 #
-# We ask on 300 sentences of the course's held-out text, each by itself.
+# We measure it on 300 held-out sentences of the course, each by itself.
 
 # %%
 from bertedu.data import HELD_OUT
@@ -323,13 +321,13 @@ own_guessed = 60
 checks.guess(own_guessed, 100 * measured[:, 1].mean(), "%", within=3)
 
 # %%
-print(f"shares of a word's attention, by layer (an even share would be {chance:.1%})")
+print(f"shares of a word's attention, mean of each layer (an equal share would be {chance:.1%})")
 print(f"{'':12}", *(f"layer {layer + 1:2}" for layer in range(measured.shape[2])))
 for i, name in enumerate(names):
     print(f"{name:12}", *(f"{share:8.1%}" for share in measured[:, i].mean(dim=(0, 2))))
 most = measured[:, 1].mean(dim=(1, 2))  # of each sentence
 low, high = interval(most)
-print(f"\nall heads: the word's own share is the largest for {most.mean():.1%} of the words"
+print(f"\nall heads: the word's own share is the largest in {most.mean():.1%} of the cases"
       f" (95 %: {low:.1%} to {high:.1%})")  # fmt: skip
 
 # %%
@@ -343,17 +341,16 @@ assert (special > by_layer[0]).all()
 assert special[1:-1].min() > 0.5 > special[[0, -1]].max()
 
 # %% [markdown]
-# Of all tokens, then, a word itself is hardly ever first; on average it gets no more than an even
-# share. Between the first layer and the last, most attention goes to the special tokens. In our
-# model that is `[CLS]`; Clark et al. 2019 found `[SEP]` in the middle layers of BERT-base, with
-# over half of the attention in layers 6 to 10. Which of the two it is, is a matter of the training;
-# both models have such a place. Their reading: a head whose own job does not apply to a word looks
-# where it does no harm. (It must look *somewhere*: its shares sum to 1.)
+# A word itself seldom gets the largest share, and on average no more than an equal one. Between the
+# first layer and the last, most attention goes to the special tokens: in our model to `[CLS]`, in
+# BERT-base to `[SEP]` (Clark et al. 2019: over half of the attention in layers 6 to 10). Their
+# interpretation: a head that has nothing to do for a word attends to a token where it does no harm,
+# because its shares must sum to 1.
 #
-# But is that fair to the claim? What `[CLS]` takes, no word can have. Perhaps the claim is about
-# the **words** only. So leave `[CLS]` and `[SEP]` out, and divide what the words get by its sum.
+# But `[CLS]` takes so much that little is left for the words. Perhaps the claim is about the
+# **words** only. So leave `[CLS]` and `[SEP]` out, and divide the shares of the words by their sum.
 #
-# **Predict:** of a word's attention to words, is its own share now larger than an even one?
+# **Predict:** of a word's attention to words, is its own share now larger than an equal one?
 
 
 # %%
@@ -369,24 +366,21 @@ of_words = torch.stack([among_words(probs) for probs in attention]).mean(dim=(2,
 even = 1 / (lengths - 2)  # [300]
 
 # %%
-for name, values in {"its own share": of_words[:, 0], "largest": of_words[:, 1]}.items():
+for name, values in {"its own share": of_words[:, 0], "own is largest": of_words[:, 1]}.items():
     least, greatest = interval(values)
     times = float(values.mean() / even.mean())
-    print(f"among words, {name:13} {values.mean():5.1%} (95 %: {least:.1%} to {greatest:.1%}); "
-          f"even, or by chance, {even.mean():.1%}: {times:.1f} times that")  # fmt: skip
+    print(f"among words, {name:14} {values.mean():5.1%} (95 %: {least:.1%} to {greatest:.1%});"
+          f" {times:.1f} times the {even.mean():.1%} of chance")  # fmt: skip
     assert least > 1.3 * even.mean()
 assert of_words[:, 1].mean() < 0.3
 
 # %% [markdown]
-# **So the first half of the claim is wrong as it stands, and has a true core.** "Most to itself" is
-# wrong: among all tokens the word itself is hardly ever first, and even among words another word is
-# first in most cases. But among words its own share is clearly larger than an even one. And there
-# is a second way in which a word keeps itself, which no share shows: the **residual** passes its
-# own vector on, whatever the attention does. In section 4 the result was much the same with and
-# without what a word attended to. So with the residual the intuition behind the claim is partly
-# right.
+# **So the first half of the claim is wrong, but partly right about words.** Among all tokens the
+# word itself is seldom first, and even among words another word is first in most cases. But among
+# words its own share is clearly larger than an equal one. And the **residual** keeps the word's own
+# vector, whatever the attention does (section 4): no share shows this.
 #
-# Are there heads with a clear job?
+# Are there heads with one clear task?
 
 # %%
 figure, grid = plt.subplots(2, 3, figsize=(7.5, 5.2), sharex=True, sharey=True)
@@ -409,16 +403,16 @@ for i, name in ((4, "previous"), (5, "next"), (2, "[CLS]"), (0, "itself")):
     layer_of, head_of = divmod(int(heads[i].argmax()), heads.shape[2])
     values = measured[:, i, layer_of, head_of]
     least, greatest = interval(values)
-    print(f"{name:9} layer {layer_of + 1}, head {head_of + 1:2}: {values.mean():.1%}"
+    print(f"{name:9} most in layer {layer_of + 1}, head {head_of + 1:2}: {values.mean():.1%}"
           f" (95 %: {least:.1%} to {greatest:.1%})")  # fmt: skip
 
 # %% [markdown]
-# There are: one head does little else than look at the previous token, another at the next. Clark
-# et al. found the same in BERT-base, four heads for the previous and five for the next token.
-# (They also found heads for grammar, such as from an object to its verb; our model is small, and
-# we do not claim that.)
+# There are: one head attends almost only to the previous token, another to the next. Clark et al.
+# found the same in BERT-base, four heads for the previous and five for the next token. (They also
+# found heads for grammar, for example from an object to its verb; we do not claim that for our
+# small model.)
 #
-# **The second half: `[CLS]`.** Where does it look itself?
+# **The second half of the claim: `[CLS]`.** What does it attend to itself?
 
 # %%
 from_cls = torch.stack([
@@ -437,20 +431,17 @@ assert from_cls[3, -1] > from_cls[3, 1:5].max()
 assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 
 # %% [markdown]
-# **Half right.** `[CLS]` attends to *itself* most, in all middle layers: it takes in hardly
-# anything there, while the words look at it. Only in the last layer it opens up and looks broadly
-# over the words. That is the layer whose `[CLS]` goes to next sentence prediction, and Clark et al.
-# found the same in BERT-base: in the last layer `[CLS]` has a high entropy. So over all heads its
-# attention is spread there, though a single head may well prefer one word; but not since it "has no
-# meaning of its own": it is a seat, and *training* decides what sits there. Lesson 08 compares it
-# with pooling all outputs, and says how much depends on this model's descent from a mean-pooled
-# one.
+# **Partly right.** In the middle layers `[CLS]` attends mostly to *itself*, and hardly takes in
+# anything. Only in the last layer, the one for next sentence prediction, it attends broadly to the
+# words; Clark et al. found the same in BERT-base. So over all heads its attention is spread, though
+# a single head may prefer one word. But the reason is not that `[CLS]` "has no meaning of its own":
+# *training* decides what its vector holds. Lesson 08 compares it with the mean of all outputs.
 #
 # ## 8. Attention is not explanation
 #
-# It is tempting to say: the model predicts this word *because* this head looks there. Test it.
-# Find the head that looks most from `[MASK]` to a certain word, cut it, and see what happens to
-# the prediction.
+# Does the model predict a word *because* a head attends to a certain place? Test it. Find the head
+# with the largest share from `[MASK]` to a certain word, remove it, and see whether the prediction
+# changes.
 
 
 # %%
@@ -469,21 +460,21 @@ asks, answers = tokens.index("[MASK]"), tokens.index("barked")
 shares = bert.attention(text)[:, :, asks, answers]  # [L, A]
 best_layer, best_head = divmod(int(shares.argmax()), shares.shape[1])
 assert (best_layer, best_head) == divmod(int(heads[5].argmax()), heads.shape[2])
-print(f"layer {best_layer + 1}, head {best_head + 1}: {shares.max():.0%} of [MASK]'s shares")
+print(f"layer {best_layer + 1}, head {best_head + 1}: [MASK] gives {shares.max():.0%} to 'barked'")
 
 # %%
 before = bert.fill_mask(text, top_k=10)[0]
 after = without_head(best_layer, best_head).fill_mask(text, top_k=10)[0]
-for name, guesses in {"whole": before, "cut": after}.items():
-    print(f"{name:6}", *(f"{guess.token} {guess.probability:.1%}" for guess in guesses[:5]))
+for name, guesses in {"whole model": before, "without the head": after}.items():
+    print(f"{name:17}", *(f"{guess.token} {guess.probability:.1%}" for guess in guesses[:5]))
 assert shares.max() > 0.3
 assert len({guess.token for guess in before} & {guess.token for guess in after}) >= 5
 assert before[0].token == after[0].token
 
 # %% [markdown]
-# The first guess stays, and others move a little: the head that *looked* there most was not
-# decisive. (It is the head of section 7 that looks at the next token, whatever stands there.) Is
-# there any head that is? Cut each of the 72, one at a time:
+# The first guess is the same, and others change a little. So the head with the largest share was
+# not decisive. (It is the head of section 7 that attends to the next token, whatever it is.) Remove
+# each of the 72 heads, one at a time:
 
 # %%
 place = torch.tensor(asks)
@@ -511,36 +502,146 @@ figure, axes = plt.subplots(figsize=(7.5, 3))
 axes.scatter(100 * shares.flatten(), change.flatten(), s=24)
 axes.axhline(0, color="#333333", linewidth=1)
 axes.set(xlabel="share of [MASK]'s attention to 'barked', %", ylabel="change of log p, in nats")
-axes.set_title(f"Cutting each of 72 heads: what happens to p({before[0].token})")
+axes.set_title(f"Removing each of 72 heads: the change of p({before[0].token})")
 rank = torch.stack(
     [values.flatten().argsort().argsort().float() for values in (shares, change.abs())]
 )
 correlation = float(torch.corrcoef(rank)[0, 1])
-print(f"rank correlation of attention and effect: {correlation:.2f}")
+print(f"rank correlation of a head's share and the effect of its removal: {correlation:.2f}")
 assert 0 < correlation < 0.6
 assert change.abs().median() < 0.2
 
 # %% [markdown]
-# There is a connection, but a loose one: whoever ranks the heads by how much they look is wrong
-# about many of them. Most heads can be cut, one at a time, without much effect.
+# There is a connection, but a weak one: the order of the heads by their shares is not the order by
+# their effects. Most heads can be removed, one at a time, with little effect. One sentence only
+# shows *how* to test. Lesson 08, *7. Take a word away*, asks of many sentences whether the word
+# with the most attention is also the one whose removal changes the answer most. For many it is not.
 #
-# This was a single sentence, so it shows only *how* to test. The evidence is in lesson 08, *7. Take
-# a word away*: there it is asked of many sentences, with an interval, whether the word that is
-# looked at most is also the one whose removal changes the answer most. For many it is not.
+# A map of attention shows where information *may* flow. Whether the model uses it must be tested by
+# a change.
+
+# %% [markdown]
+# ## 9. Deeper: gradients as an explanation
 #
-# A map of attention shows where information *may* flow. What the model does with it must be tested
-# by changing something.
+# Attention is not the only way to say which words matter for a guess. Two others use the
+# **gradient**: how much the log p of the guess changes when a word's input vector changes a little.
 #
-# ## 9. Another tool: bertviz
+# - **Gradient times input**: for each word, the dot product of its gradient and its input vector.
+# - **Integrated gradients** (Sundararajan et al. 2017, arXiv:1703.01365): begin with a text in
+#   which every other word is `[MASK]`, go to the real text in small steps, and take the mean
+#   gradient on this way, times the difference of the two input vectors. The results of all words
+#   sum to the difference of the two log p.
 #
-# bertviz (Vig 2019) is the best-known viewer of attention. Here it runs without a network. Three
-# views:
+# To test them, we **remove** each word by itself (put `[MASK]` in its place), and measure how many
+# nats of log p the guess loses. An explanation is *faithful* when its order of the words is the
+# order of these losses.
+
+
+# %%
+def log_p_of(states, place, guess):
+    """log p(guess) at a place, [N], from input vectors [N, S, H]."""
+    for layer in bert.model.bert.encoder.layer:
+        states, _ = layer(states, None, False)
+    return bert.model.cls.predictions(states[:, place]).log_softmax(dim=-1)[:, guess]
+
+
+def gradient(states, place, guess):
+    states = states.detach().requires_grad_()
+    return torch.autograd.grad(log_p_of(states, place, guess).sum(), states)[0]  # [N, S, H]
+
+
+# %%
+def explain(ids, place, guess, steps=8):
+    """[4, words]: attention, gradient times input, integrated gradients, loss by removal."""
+    words = torch.tensor([i for i in range(1, len(ids) - 1) if i != place])
+    rows = ids.repeat(len(words) + 2, 1)  # the text, without each word, without all of them
+    rows[torch.arange(len(words)) + 1, words] = tokenizer.mask_token_id
+    rows[-1, words] = tokenizer.mask_token_id
+    with torch.no_grad():
+        vectors = bert.model.bert.embeddings(rows, torch.zeros_like(rows))  # [words + 2, S, H]
+        log_p = log_p_of(vectors, place, guess)
+        looks = bert.model.bert(ids[None], output_attentions=True).attention_probs
+    text, blank = vectors[0], vectors[-1]
+    way = (torch.arange(steps)[:, None, None] + 0.5) / steps  # the middle of each step
+    slope = gradient(blank + way * (text - blank), place, guess).mean(dim=0)  # [S, H]
+    times_input = (gradient(text[None], place, guess)[0] * text).sum(dim=-1)
+    integrated = (slope * (text - blank)).sum(dim=-1)
+    gap = abs(integrated.sum() - (log_p[0] - log_p[-1])) / (log_p[0] - log_p[-1]).abs()
+    attention = torch.cat(looks).mean(dim=(0, 1))[place]  # the mean of all heads
+    ways = torch.stack([attention[words], times_input[words], integrated[words]])
+    return torch.cat([ways, (log_p[0] - log_p[1:-1])[None]]), float(gap)
+
+
+# %%
+ways = ("attention", "gradient x input", "integrated gradients")
+encoding = tokenizer.encode(text)
+example, _ = explain(encoding.input_ids, asks, tokenizer.vocab[before[0].token])
+print(f"{text}  What matters for the guess '{before[0].token}'?")
+print(f"{'word':9}", *(f"{way:>20}" for way in ways), "  nats lost by removal")
+others = [token for i, token in enumerate(encoding.tokens[1:-1], 1) if i != asks]
+for token, row in zip(others, example.T.tolist(), strict=True):
+    print(f"{token:9} {row[0]:20.1%}", *(f"{x:20.2f}" for x in row[1:3]), f"{row[3]:22.2f}")
+
+# %% [markdown]
+# Attention says that *barked* matters most. Removal says that the first *the* does: without it, the
+# gap need not be a noun. But one sentence proves nothing. We take 20 held-out sentences, hide the
+# word in the middle, and compare, for the model's first guess, the order of the words by each
+# method with their order by removal (rank correlation: 1 = the same order, 0 = no connection).
 #
-# - **head view**: one layer, all heads, as coloured lines. Look for: parallel slanted lines
-#   (previous, next), and fans that meet in `[CLS]`.
-# - **model view**: all layers and heads. Look for: how much alike the heads of a layer are.
-# - **neuron view**: queries and keys, number by number. Look for: which of the numbers make the
-#   score.
+# **Predict:** which of the three is the most faithful?
+
+
+# %%
+def ranks(values):
+    return values.argsort().argsort().float()
+
+
+found, gaps = [], []
+for sentence in sentences[::15]:  # 20 of the 300
+    ids = tokenizer.encode(sentence).input_ids.clone()
+    middle = len(ids) // 2
+    ids[middle] = tokenizer.mask_token_id
+    with torch.inference_mode():
+        guess = int(bert.model(ids[None]).prediction_logits[0, middle].argmax())
+    by_word, gap = explain(ids, middle, guess)
+    *by_way, lost = (ranks(row) for row in by_word)
+    found.append([float(torch.corrcoef(torch.stack([row, lost]))[0, 1]) for row in by_way])
+    gaps.append(gap)
+
+# %%
+faithful = {}
+for way, values in zip(ways, torch.tensor(found).T, strict=True):
+    faithful[way] = float(values.mean()), *interval(values)
+    mean, least, greatest = faithful[way]
+    print(f"{way:20} mean rank correlation {mean:5.2f} (95 %: {least:.2f} to {greatest:.2f})")
+typical_gap = float(torch.tensor(gaps).median())
+print(f"integrated gradients: sum and change of log p differ by {typical_gap:.0%} (median)")
+assert faithful["integrated gradients"][1] > faithful["gradient x input"][2]
+assert faithful["integrated gradients"][1] > faithful["attention"][2]
+assert others[example[0].argmax()] == "barked"
+assert example[3].argmax() == 0  # the first "the"
+assert typical_gap < 0.1
+
+# %% [markdown]
+# Integrated gradients are clearly the most faithful here. Attention and gradient times input have
+# only a weak connection with the effect of removal; which of these two is better, 20 sentences do
+# not show. A gradient describes a very small change, but to remove a word is a large one. Jain &
+# Wallace 2019 (arXiv:1902.10186) found for other models that attention often does not agree with
+# gradients.
+#
+# There are two limits. "Removed" means here that `[MASK]` stands in the place, and integrated
+# gradients begin at the text of `[MASK]`s, so the comparison is in their favour. And each word was
+# removed by itself: where two words say the same, the loss of either is small.
+#
+# ## 10. Deeper: another viewer, bertviz
+#
+# bertviz (Vig 2019) is the best-known viewer of attention. Here it runs without a network. It has
+# three views:
+#
+# - **head view**: one layer, all heads, as coloured lines. Look for parallel slanted lines
+#   (previous, next), and for lines that meet in `[CLS]`.
+# - **model view**: all layers and heads. Look for heads of a layer that are alike.
+# - **neuron view**: queries and keys, number by number. Look for the numbers that make the score.
 
 # %%
 from bertedu.widgets.bertviz import head_view, model_view, neuron_view
@@ -556,18 +657,97 @@ neuron_view(bert, "My dog is cute.")
 # %% [markdown]
 # ## Recap
 #
-# - Attention: softmax(Q Kᵀ / √D) V. Rows ask, columns answer, every row sums to 1.
-# - Without √D the softmax saturates and nothing is learned; without the mask, padding has a say.
-# - A layer adds to its input. The residual, not attention, is what keeps a word's own meaning.
-# - In the middle layers words attend mostly to a special token, some heads to a neighbour. To
-#   itself a word attends more than to the average word, but hardly ever most.
-# - Looking is not using: cut the head before you call it the reason.
+# - Attention: softmax(Q Kᵀ / √D) V. Rows are queries, columns are keys, every row sums to 1.
+# - Without √D one share takes everything and nothing is learned; without the mask, padding changes
+#   the answers.
+# - A layer adds to its input. The residual keeps a word's own vector.
+# - In the middle layers words attend mostly to a special token, some heads to a neighbour. A word
+#   gives itself more than to the average word, but seldom most.
+# - A large share is not a reason: remove the head, or the word, and see what changes.
 #
+# **The answer:** Each token compares its query with the keys of all tokens, turns the scores into
+# shares by a softmax, and adds the values, weighted by these shares, to its own vector.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. Why are the scores divided by √D?**
+#
+# <details class="option"><summary>A. So that each row of shares sums to 1</summary>
+#
+# **No.** The softmax does that, with or without the division.
+#
+# </details>
+#
+# <details class="option"><summary>
+# B. So that a softmax of large scores does not give everything to one key
+# </summary>
+#
+# **Yes.** Scores of random vectors grow with √D. Without the division the largest share nears 1 and
+# the gradient 0.
+#
+# </details>
+#
+# <details class="option"><summary>C. To save memory</summary>
+#
+# **No.** The table of scores has the same size with and without the division.
+#
+# </details>
+#
+# **2. To which token does a word of our model attend most in the middle layers?**
+#
+# <details class="option"><summary>A. To itself</summary>
+#
+# **No.** It gets the largest share in a few percent of the cases only.
+#
+# </details>
+#
+# <details class="option"><summary>B. To the most important word of the sentence</summary>
+#
+# **No.** Most of the attention does not go to words at all.
+#
+# </details>
+#
+# <details class="option"><summary>C. To <code>[CLS]</code></summary>
+#
+# **Yes.** It takes about half to three quarters there. In BERT-base `[SEP]` has this role.
+#
+# </details>
+#
+# <details class="option"><summary>D. To all tokens equally</summary>
+#
+# **No.** The shares are far from equal; the special tokens get most.
+#
+# </details>
+#
+# **3. A head gives 99 % of the attention of `[MASK]` to one word. What follows?**
+#
+# <details class="option"><summary>A. This head makes the prediction</summary>
+#
+# **No.** Removing the head of section 8 did not change the first guess.
+#
+# </details>
+#
+# <details class="option"><summary>B. The prediction depends on this word</summary>
+#
+# **No.** Perhaps, but the share does not show it. The word must be removed to see it.
+#
+# </details>
+#
+# <details class="option"><summary>C. Nothing certain about the prediction</summary>
+#
+# **Yes.** The share says where values come from. What the later layers do with them must be tested
+# by a change.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
-# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
-# stuck, `checks.softmax.hint()` gives a hint for that exercise, and then a second one.
+# Replace each `...` by your answer, then run the cell and the next one. `checks.softmax.hint()`
+# gives a hint, and then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -589,7 +769,7 @@ words = ("dog", "is", "cute")
 assert is_attends_to == {words[i] for i in range(3) if row[i] == row.max()}
 
 # %% [markdown] tags=["solution"]
-# *Why:* only the second number of a key counts now; it is 0 for *dog* and 1 for the other two.
+# *Why:* only the second number of a key counts; it is 0 for *dog* and 1 for the other two.
 
 # %% [markdown]
 # **2.** All scores of a row grow by 100. What happens to its shares: "nothing", "more even" or
@@ -608,8 +788,8 @@ assert torch.allclose(attention_probs(scores + 100), attention_probs(scores), at
 assert attention_probs(100 * scores).max() > attention_probs(scores).max()
 
 # %% [markdown] tags=["solution"]
-# *Why:* e^(s + 100) = e^s · e^100, and the factor cancels. Multiplying stretches the differences,
-# which is what forgetting √D does.
+# *Why:* e^(s + 100) = e^s · e^100, and the factor cancels. Multiplying makes the differences
+# larger, as a missing √D does.
 
 # %% [markdown]
 # **3.** How many attention probabilities does BERT-base compute for a text of 128 tokens (12
@@ -624,8 +804,8 @@ for_128, for_512 = 2_359_296, 37_748_736
 checks.how_many_shares([for_128, for_512])
 
 # %% [markdown] tags=["solution"]
-# *Why:* four times the length, sixteen times the pairs. This square makes *very* long texts costly;
-# at BERT's lengths it is a small part of the work (lesson 06).
+# *Why:* four times the length gives sixteen times as many pairs. At BERT's lengths this is a small
+# part of the work (lesson 06).
 
 # %% [markdown]
 # ### Complete
@@ -649,7 +829,7 @@ checks.softmax(softmax)
 assert softmax(torch.tensor([[1000.0, 1000.0, 0.0]])).tolist() == [[0.5, 0.5, 0.0]]
 
 # %% [markdown] tags=["solution"]
-# *Why:* e^1000 is infinite in a computer, and ∞ / ∞ is not a number. Taking the maximum away
+# *Why:* e^1000 is infinite in a computer, and ∞ / ∞ is not a number. Subtracting the maximum
 # changes no share.
 
 # %% [markdown]
@@ -693,8 +873,8 @@ checks.heads_of(heads_of)
 assert torch.equal(heads_of(q, A), by_head[0])
 
 # %% [markdown] tags=["solution"]
-# *A classic slip:* `view(A, S, D)` has the same shape and mixes up tokens and heads. No error
-# tells you.
+# *A frequent mistake:* `view(A, S, D)` has the same shape, but mixes tokens and heads. There is no
+# error.
 
 # %% [markdown]
 # ### Build
@@ -721,12 +901,11 @@ some = torch.tensor([True] * 4 + [False] * 2)
 assert torch.allclose(masked_attention(*by_head, some), attend(*by_head, some)[0], atol=1e-5)
 
 # %% [markdown] tags=["solution"]
-# *Why before the softmax:* setting shares to 0 *after* it would leave rows that no longer sum to
-# 1.
+# *Why before the softmax:* shares set to 0 *after* it would leave rows that do not sum to 1.
 
 # %% [markdown]
-# **8.** The attentions `[L, A, S, S]` to two sentences that differ in their *last word*: find the
-# head whose attention moves least, measured by the largest change of any of its shares. Return
+# **8.** Given are the attentions `[L, A, S, S]` to two sentences that differ in their *last word*.
+# Find the head whose attention changes least, by the largest change of any of its shares. Return
 # (layer, head), both from 0.
 
 
@@ -744,22 +923,21 @@ checks.steadiest_head(steadiest_head)
 # %% tags=["solution"]
 one, other = (bert.attention(f"the small cat sat on the {word}") for word in ("mat", "roof"))
 layer_of, head_of = steadiest_head(one, other)
-print(f"layer {layer_of + 1}, head {head_of + 1}; where each token looks most:")
+print(f"layer {layer_of + 1}, head {head_of + 1}; the largest share of each token:")
 tokens = tokenizer.encode("the small cat sat on the mat").tokens
 for token, row in zip(tokens, one[layer_of, head_of], strict=True):
     print(f"{token:6} → {tokens[row.argmax()]:6} {row.max():.0%}")
 
 # %% [markdown] tags=["solution"]
-# *What one sees:* the steadiest heads look at places, not at words: at a neighbour, or at
-# `[CLS]`.
+# *What you see:* the heads that change least attend to positions, not to words: to a neighbour, or
+# to `[CLS]`.
 
 # %% [markdown]
 # **9.** (Without a check.) Choose a sentence in which a pronoun refers to a noun. Find the head
-# with the largest share from the one to the other. Cut it. Then write down which experiment would
-# convince you that a head *resolves* pronouns, and which result would speak against it.
+# with the largest share from one to the other, and remove it. Which experiment would convince you
+# that a head finds the noun of a pronoun? Which result would speak against it?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* One sentence proves nothing: among 72 heads some will look anywhere by chance.
-# One needs many sentences with known answers, a head chosen on one half and judged on the other,
-# and a baseline such as "the nearest noun". It would speak against it if swapping the nouns left
-# the attention where it was.
+# *A model answer.* Among 72 heads some attend anywhere by chance. You need many sentences with
+# known answers, a head chosen on one half and tested on the other, and a baseline such as "the
+# nearest noun". If you swap the nouns and the attention stays where it was, that speaks against it.

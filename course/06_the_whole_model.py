@@ -1,33 +1,32 @@
 # %% [markdown]
 # # 06 · The whole model
 #
-# You know the parts: pieces and ids (01), embeddings (04), self-attention (05). Now you write
-# BERT anew, part by part, in cells small enough to keep in mind; show after each part that it
-# equals the library's; count every one of its parameters; and see it compared with the reference
+# **Which parts is BERT made of, and where are its 110 million parameters?**
+#
+# You know pieces and ids (01), embeddings (04) and self-attention (05). Now you write BERT anew in
+# small cells, show after each part that it equals the library's, count every
+# [**parameter**](../docs/glossary.md#the-model), and see the library compared with the reference
 # implementation.
 #
 # **Afterwards you can**
-# - draw BERT from memory, and write it down on a page or two;
+# - draw BERT from memory, and write it down in a page or two;
 # - give the shape of the data at every stage, and say what padding does to it (nothing);
-# - count the parameters of any BERT exactly, by a formula, and say where most of them are;
-# - name half a dozen things that are often believed about BERT and are not so.
+# - count the parameters of any BERT exactly, by a formula, and say which part has most of them;
+# - correct several frequent wrong beliefs about BERT.
 #
-# **You need** lessons 04 and 05, and to have seen `torch.nn.Module` before. No internet
-# connection, and no trained weights.
+# **You need** lessons 04 and 05, and some practice with `torch.nn.Module`. No internet connection,
+# and no trained weights.
 #
 # **Time** about 75 minutes to work through; less than one minute of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3, "Model Architecture". The
 # Transformer itself: Vaswani et al. 2017 (arXiv:1706.03762), §3.1 to §3.3.
 #
-# How to work: *predict* first (say your answer aloud, or write it down), then *run* the cell,
-# then read the explanation. What the text says of the results is checked by `assert`s in the cells.
-#
 # ## 1. The drawing
 #
-# On the left all of BERT, from the bottom to the top. On the right one layer, enlarged. The
-# letters are those of the whole course: `B` inputs in a batch, `S` tokens each, vectors of `H`
-# numbers, `L` layers, `A` heads of `D = H / A` numbers, `V` entries in the vocabulary.
+# The left side shows all of BERT, from the bottom to the top; the right side one layer, enlarged.
+# The letters are those of the whole course: `B` inputs in a batch, `S` tokens, `H` numbers a
+# vector, `L` layers, `A` heads of `D = H / A` numbers, `V` entries in the vocabulary.
 
 # %%
 from bertedu.classroom import checks
@@ -37,14 +36,15 @@ architecture()
 
 # %% [markdown]
 # The lines on the right of the layer are the **residual connections**: the states go *past* each
-# part and are added to what it says.
+# part and are added to its result. All layers together are the
+# [**encoder**](../docs/glossary.md#the-model).
 #
 # ## 2. Something to compare with
 #
-# Each part that you write is compared with the library's class of the same name, holding the
-# same numbers. We take the size of the course's own model: 6 layers, 384 wide.
+# Each part that you write is compared with the library's class of the same name, with the same
+# numbers. The size is that of the course's own model: 6 layers, 384 wide.
 #
-# **Predict:** in a fresh model every bias is 0. Why would it be a bad one to compare with?
+# **Predict:** in a new model every bias is 0. Why is such a model bad for a comparison?
 
 # %%
 import torch
@@ -63,10 +63,10 @@ with torch.no_grad():
 assert all(weight.all() for weight in library.bert.pooler.parameters())  # not a zero is left
 
 # %% [markdown]
-# Because zeros hide mistakes: whoever forgets a bias of 0 still gets the right result. So we shook
-# every parameter a little. Nothing has been trained; to compare, any numbers will do.
+# Zeros hide mistakes: a program that forgets a bias of 0 still gets the correct result. So we
+# changed every parameter a little. The model is not trained; any numbers will do for a comparison.
 #
-# Two inputs of unequal length, so that one of them is padded:
+# Two inputs of unequal length, so that one is padded:
 
 # %% tags=["nbval-check-output"]
 tokenizer = bertedu.load_tokenizer()
@@ -81,9 +81,9 @@ assert real.sum(dim=1).tolist() == [10, 6]
 
 
 # %% [markdown]
-# And the judge. Two ways to compute the same can differ in the last digits, since floating-point
-# numbers are rounded after each step. We call results the same when no number differs by more
-# than 0.00001; the numbers themselves are about as large as 1.
+# Two ways to compute the same can differ in the last digits, because floating-point numbers are
+# rounded. We call results the same when no number differs by more than 0.00001; the numbers
+# themselves are about as large as 1.
 
 
 # %%
@@ -93,14 +93,15 @@ def gap(ours, theirs):
 
 
 def show(name, difference, bar=1e-5):
-    print(f"{name:28} {'the same' if difference <= bar else 'NOT the same'}")
+    print(f"{name:28} {'the same numbers' if difference <= bar else 'NOT the same numbers'}")
 
 
 # %% [markdown]
 # ## 3. Embeddings
 #
-# *Paper, §3, "Input/Output Representations", and its Figure 2.* Three tables, one row for each
-# token, segment and position; the three rows are **added**. Then LayerNorm and dropout.
+# *Paper, §3, "Input/Output Representations", and its Figure 2.* Three tables have one row for each
+# token, segment and position. The three rows are **added**; then come LayerNorm and
+# [**dropout**](../docs/glossary.md#the-model).
 #
 # **Predict:** are BERT's positions sines and cosines, as in the first Transformer?
 
@@ -123,12 +124,11 @@ class Embeddings(nn.Module):
 
 # %% [markdown]
 # No: `position_embeddings` is a table like the others, **learned** from the text. It has as many
-# rows as the longest input has tokens, and no more.
+# rows as the longest input has tokens.
 #
-# The attributes have Hugging Face's names, so that published weights find their places. Let us
-# take over the library's numbers and compare. (`load_state_dict` refuses when a name or a shape
-# does not fit; with `assign=True` it shares the numbers instead of copying them, which saves
-# memory.)
+# The attributes have Hugging Face's names, so that published weights fit. We load the library's
+# numbers and compare. (`load_state_dict` refuses a name or a shape that does not fit; `assign=True`
+# shares the numbers instead of copying them.)
 
 # %% tags=["nbval-check-output"]
 embeddings = Embeddings(config).eval()
@@ -144,7 +144,7 @@ assert 0.5 < states.std() < 2  # numbers about as large as 1
 assert isinstance(library.bert.embeddings.position_embeddings.weight, nn.Parameter)
 
 # %% [markdown]
-# **No row, no position.** A text of more tokens than the table has rows cannot be read at all:
+# **No row, no position.** A text with more tokens than the table has rows cannot be read:
 
 # %% tags=["nbval-check-output"]
 try:
@@ -157,9 +157,9 @@ else:
 # %% [markdown]
 # ## 4. Self-attention
 #
-# *Paper, §3: the Transformer's own; Vaswani et al., §3.2.* Three dense layers make queries, keys
-# and values. They are cut into `A` heads, every head attends for itself (`attend` is lesson 05's
-# formula, softmax(Q Kᵀ / √D) V), and the heads' results are put side by side again.
+# *Paper, §3; Vaswani et al., §3.2.* Three dense layers make queries, keys and values. They are cut
+# into `A` heads, each head computes its attention (`attend` is lesson 05's formula, softmax(Q Kᵀ /
+# √D) V), and the results are put side by side again.
 #
 # **Predict:** would 24 heads instead of 12 cost more parameters?
 
@@ -194,7 +194,7 @@ assert gap(context, theirs) <= 1e-5
 assert torch.all(probs[1, :, :, 6:] == 0)  # nobody looks at the padding
 
 # %% [markdown]
-# Heads *cut* the width; they do not add to it. So their number changes no parameter:
+# Heads *divide* the width; they do not add to it. So their number changes no parameter:
 
 # %% tags=["nbval-check-output"]
 counts = {}
@@ -208,9 +208,9 @@ assert counts[1] == counts[12] == counts[24] == 3 * (384 * 384 + 384)
 # %% [markdown]
 # ## 5. Add, then LayerNorm
 #
-# *Vaswani et al., §3.1: LayerNorm(x + Sublayer(x)).* Each half of a layer ends in the same way: a
-# dense layer brings the result back to width H, the states that went in are added, and the *sum*
-# is normalised.
+# *Vaswani et al., §3.1: LayerNorm(x + Sublayer(x)).* Both halves of a layer end in the same way: a
+# dense layer brings the result to width H, the states that went in are added, and the *sum* is
+# normalised.
 
 
 # %%
@@ -226,8 +226,8 @@ class Residual(nn.Module):
 
 
 # %% [markdown]
-# **Predict:** GPT-2 and most later models normalise *before* each part and leave the sum as it is.
-# Does it matter which of the two one writes?
+# **Predict:** GPT-2 and most later models normalise *before* each part, and not the sum. Does it
+# matter?
 
 # %% tags=["nbval-check-output"]
 residual = Residual(config, config.hidden_size).eval()
@@ -243,9 +243,9 @@ assert gap(after, theirs) <= 1e-5
 assert gap(before, theirs) > 0.1
 
 # %% [markdown]
-# It does: they are different models, and weights trained in the one are useless in the other.
-# BERT is a **post-LN** Transformer. One sees it from outside: without LayerNorm's own scale and
-# shift, every vector that leaves a half of a layer has mean 0 and variance 1.
+# It does: the weights of one are useless in the other. BERT is a **post-LN** Transformer: without
+# LayerNorm's own scale and shift, every vector that leaves a half of a layer has mean 0 and
+# variance 1.
 
 # %%
 norm = residual.LayerNorm
@@ -259,11 +259,12 @@ assert (plain_before.var(dim=-1, correction=0) - 1).abs().max() > 0.1
 # %% [markdown]
 # ## 6. The feed-forward network, and a whole layer
 #
-# *Vaswani et al., §3.3; the paper's §3 sets its width to 4 H.* Attention has moved information
-# *between* tokens. Now each token works *by itself*: H numbers become 4 H, an activation bends
-# them, and the second dense layer (the one inside `Residual`) brings them back to H. The
-# activation is **GELU**, a smooth ReLU: x times the probability that a standard normal number is
-# below x.
+# *Vaswani et al., §3.3; the paper's §3 sets the width to 4 H.* Attention has moved information
+# *between* tokens. The [**feed-forward network**](../docs/glossary.md#the-model) treats each token
+# *by itself*: H numbers become 4 H, an activation bends them, and a second dense layer (the one
+# inside `Residual`) brings them back to H. The activation is
+# [**GELU**](../docs/glossary.md#the-model), a smooth ReLU: x times the probability that a standard
+# normal number is below x.
 
 
 # %%
@@ -326,13 +327,14 @@ assert difference[0, 4] > 0.1
 assert difference[0, [0, 1, 2, 3, 5]].max() < 1e-5
 
 # %% [markdown]
-# No: only the vector of *cute* itself has changed. Tokens meet in self-attention and nowhere else.
+# No: only the vector of *cute* has changed. Tokens exchange information in self-attention and
+# nowhere else.
 #
 # ## 7. All of it
 #
-# The **pooler** takes the vector of the first token, `[CLS]`, and sends it through a dense layer
-# and tanh: one vector for the whole input. And then BERT is complete: embeddings, one layer after
-# the other, pooler.
+# The [**pooler**](../docs/glossary.md#the-model) takes the vector of the first token, `[CLS]`,
+# through a dense layer and tanh: one vector for the whole input. Then BERT is complete: embeddings,
+# the layers, pooler.
 
 
 # %%
@@ -363,7 +365,7 @@ class Bert(nn.Module):
 
 
 # %% [markdown]
-# **Predict:** do the layers share their weights, since they all have the same form?
+# **Predict:** all layers have the same form. Do they share their weights?
 
 # %% tags=["nbval-check-output"]
 mine = Bert(config).eval()
@@ -379,15 +381,15 @@ queries = [layer.attention.self.query.weight for layer in mine.encoder["layer"]]
 assert not any(torch.equal(queries[0], other) for other in queries[1:])
 
 # %% [markdown]
-# **That is BERT, and you wrote it.** Every layer has weights of its own (a later model, ALBERT,
-# shares them: exercise 5).
+# **That is BERT, and you wrote it.** Every layer has weights of its own. (ALBERT, a later model,
+# shares them: exercise 5.)
 #
 # ### The two heads of pretraining
 #
 # *Paper, §3.1.* The **masked-LM head** transforms each vector once more (dense, GELU, LayerNorm)
-# and compares it with every row of the token table, by a dot product: the score of a word is how
-# well its own input vector fits. The **next-sentence head** is a dense layer on the pooled
-# `[CLS]`: score 0 says "B follows A", score 1 "B comes from elsewhere".
+# and compares it with every row of the token table by a dot product: a word's score says how well
+# its own input vector fits. The **next-sentence head** is a dense layer on the pooled `[CLS]`:
+# score 0 is for "B follows A", score 1 for "B is random".
 #
 # **Predict:** how large is the matrix that turns H numbers into V scores?
 
@@ -399,7 +401,7 @@ with torch.inference_mode():
     word_scores = transformed @ table.T + head.bias  # [B, S, V]
     pair_scores = library.cls.seq_relationship(my_pooled)  # [B, 2]
     theirs = library(**batch)
-print("table", list(table.shape))
+print("shape of the token table:", list(table.shape))
 show("masked-LM scores", gap(word_scores, theirs.prediction_logits), bar=1e-4)
 show("next-sentence scores", gap(pair_scores, theirs.seq_relationship_logits))
 assert gap(word_scores, theirs.prediction_logits) <= 1e-4  # sums of 384 products: larger numbers
@@ -407,14 +409,13 @@ assert gap(pair_scores, theirs.seq_relationship_logits) <= 1e-5
 assert head.decoder.weight is table
 
 # %% [markdown]
-# The matrix costs nothing: it **is** the token table of the embeddings, used a second time. Not
-# a copy: the same object (`is`), so that training changes both at once. Only a bias for each word
-# is new.
+# The matrix costs nothing: it **is** the token table of the embeddings, the same object (`is`), so
+# training changes both at once. Only a bias for each word is new.
 #
 # ## 8. Run it: every shape
 #
-# **Predict** the shape at each stage for our batch of two before you look. Ten tokens in the
-# longer input, 384 numbers a vector, 12 heads.
+# **Predict** the shape at each stage for our batch of two: ten tokens in the longer input, 384
+# numbers a vector, 12 heads.
 
 
 # %%
@@ -451,7 +452,7 @@ assert list(probs.shape) == [2, 12, 10, 10]
 # ### Padding changes nothing
 #
 # The second input has 6 tokens and 4 places of padding. **Predict:** does it get the same vectors
-# when it is read alone, without padding? And what if we forget the mask?
+# when it is read alone, without padding? And without the mask?
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
@@ -459,22 +460,21 @@ with torch.inference_mode():
     other = batch | {"input_ids": ids.masked_fill(~real, 3899)}  # padding filled up with "dog"
     dogs, _ = mine(**other)
     unmasked, _ = mine(**batch | {"attention_mask": torch.ones_like(ids)})
-show("alone", gap(alone[0], my_states[1, :6]))
-show("padded with something else", gap(dogs[real], my_states[real]))
-show("mask forgotten", gap(unmasked[1, :6], my_states[1, :6]))
+show("read alone", gap(alone[0], my_states[1, :6]))
+show("padded with other tokens", gap(dogs[real], my_states[real]))
+show("without the mask", gap(unmasked[1, :6], my_states[1, :6]))
 assert gap(alone[0], my_states[1, :6]) <= 1e-5
 assert gap(dogs[real], my_states[real]) <= 1e-5
 assert gap(unmasked[1, :6], my_states[1, :6]) > 0.1
 
 # %% [markdown]
-# With the mask, padding changes nothing, whatever stands there. Without it, nothing complains and
-# every number is wrong: a mistake that is easily made and hard to notice.
+# With the mask, padding changes nothing, whatever tokens it has. Without it, all numbers are wrong
+# and there is no error.
 #
-# ### Faster, and still the same
+# ### Deeper: faster, and still the same
 #
-# The library has two roads to the same numbers. Where somebody wants to *see* the attention, it
-# follows the readable formula. Otherwise it calls torch's fused kernel, which never writes the
-# S × S table down.
+# The library has two ways to the same numbers. When you ask for the attention, it uses the readable
+# formula. Otherwise it calls torch's fused kernel, which never stores the S × S table.
 #
 # **Predict:** do the padded places get vectors, too?
 
@@ -482,16 +482,16 @@ assert gap(unmasked[1, :6], my_states[1, :6]) > 0.1
 with torch.inference_mode():
     readable = library.bert(**batch, output_attentions=True).last_hidden_state
     fused = library.bert(**batch).last_hidden_state
-show("fused against formula", gap(fused, readable))
-print("at the padding:", list(fused[~real].shape), "numbers that nobody reads")
+show("fused kernel and formula", gap(fused, readable))
+print("vectors at the padding, which nobody reads:", list(fused[~real].shape))
 assert gap(fused, readable) <= 1e-5
 assert list(fused[~real].shape) == [4, 384]
 
 # %% [markdown]
 # ## 9. Two more things that are easy to believe
 #
-# **"BERT reads from left to right."** Nothing in the formula knows an order. Only the position
-# table does. Set it to zero, and *dog bites man* and *man bites dog* become the same to BERT.
+# **"BERT reads from left to right."** Only the position table gives an order. Set it to zero, and
+# *dog bites man* and *man bites dog* are the same to BERT.
 
 # %% tags=["nbval-check-output"]
 orderless = Bert(config).eval()
@@ -506,17 +506,17 @@ for name, model in {"with positions": mine, "without positions": orderless}.item
     assert (gap(one, two[swapped]) <= 1e-5) == (model is orderless)
 
 # %% [markdown]
-# **"The same input gives the same output."** While *training*, dropout sets a tenth of the numbers
-# to zero, others each time. **Predict:** what happens if one forgets `model.eval()`?
+# **"The same input gives the same output."** In *training*, dropout sets a tenth of the numbers to
+# zero, different ones each time. **Predict:** what happens if a program forgets `model.eval()`?
 
 # %% tags=["nbval-check-output"]
 mine.train()
 with torch.inference_mode():
-    show("twice, training", gap(mine(**batch)[0], mine(**batch)[0]))
+    show("two runs in training mode", gap(mine(**batch)[0], mine(**batch)[0]))
     assert gap(mine(**batch)[0], mine(**batch)[0]) > 0.1
 mine.eval()
 with torch.inference_mode():
-    show("twice, evaluation", gap(mine(**batch)[0], mine(**batch)[0]))
+    show("two runs in evaluation mode", gap(mine(**batch)[0], mine(**batch)[0]))
     assert gap(mine(**batch)[0], mine(**batch)[0]) == 0
 
 # %% [markdown]
@@ -528,8 +528,8 @@ with torch.inference_mode():
 # The paper says 110M parameters for BERT-base. **Predict:** what has the most: the token table,
 # attention, or the feed-forward networks?
 #
-# A dense layer from *a* to *b* numbers has a × b weights and b biases; LayerNorm has H scales and
-# H shifts; a table has rows × H. That is all one needs:
+# A dense layer from *a* to *b* numbers has a × b weights and b biases. LayerNorm has H scales and H
+# shifts. A table has rows × H numbers. Nothing else is needed:
 
 
 # %%
@@ -549,8 +549,8 @@ def by_formula(c):
 
 
 # %% [markdown]
-# And by counting, parameter by parameter. To count, one needs the *shapes* only: on torch's
-# `meta` device a tensor has a shape but no memory, so even BERT-large fits on any laptop.
+# Now count, parameter by parameter. Only the *shapes* are needed: on torch's `meta` device a tensor
+# has a shape but no memory, so even BERT-large fits on any laptop.
 
 
 # %%
@@ -595,10 +595,10 @@ assert everything == sum(counted.values()) == 110_106_428
 assert everything - heads == 109_482_240
 
 # %% [markdown]
-# Formula and count agree in every part. So here are the exact numbers behind "110M":
+# Formula and count agree in every part. These are the exact numbers behind "110M":
 #
 # - **110,106,428** with the pooler and both pretraining heads, the token table counted once;
-# - **109,482,240** for what one usually loads: the encoder with its pooler.
+# - **109,482,240** for what is usually loaded: the encoder with its embeddings and pooler.
 
 # %%
 assert round(everything / 1e6) == 110
@@ -611,13 +611,13 @@ copied = everything + base.vocab_size * base.hidden_size  # if the decoder were 
 assert copied == 133_547_324
 
 # %% [markdown]
-# The feed-forward networks have half of everything, twice as much as attention. The token table
-# alone has 21 %. Whoever counts the decoder as a matrix of its own arrives at 133.5 million.
+# The feed-forward networks have half of all parameters, twice as many as attention. The token table
+# has 21 %. If the decoder is counted as a matrix of its own, the total is 133.5 million.
 #
 # ### Three sizes
 #
-# **Predict:** the small model of this course is half as wide as BERT-base and has half its layers.
-# Is it a quarter the size? An eighth? Is its token table half the size, too?
+# **Predict:** the course's model is half as wide as BERT-base and has half its layers. Which part
+# of the size do its layers have: a half, a quarter, an eighth? And its token table?
 
 # %% tags=["nbval-check-output"]
 large = bertedu.BertConfig(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16,
@@ -664,9 +664,9 @@ assert torch.allclose(left, torch.ones(3))
 figure
 
 # %% [markdown]
-# Halving the width makes every square matrix a *quarter*; with half as many layers, all layers
-# together are an **eighth**. The token table has as many rows as before, so it only halves. That
-# is why small models are half table, and large ones nearly all layers.
+# Half the width makes every square matrix a *quarter*, and half as many layers make all layers an
+# **eighth**. The token table keeps its rows, so it is a half. So small models are half table, and
+# large ones nearly all layers.
 
 # %%
 layers = {name: by_formula(c)["attention"] + by_formula(c)["feed-forward"]
@@ -676,11 +676,11 @@ assert by_formula(config)["embeddings"] / sum(by_formula(config).values()) > 0.5
 assert by_formula(large)["embeddings"] / sum(by_formula(large).values()) < 0.1
 
 # %% [markdown]
-# ### How much work is a sentence?
+# ### Deeper: how much work is a sentence?
 #
-# A product of an *a × b* with a *b × c* matrix costs 2abc operations (multiply, add). Per layer,
-# that is four square matrices and two of the feed-forward network for each token, and S × S twice
-# for the heads (scores, then mixing). torch can count while it computes:
+# The product of an *a × b* and a *b × c* matrix costs 2abc operations (multiply, add). A layer has,
+# for each token, four square matrices and two of the feed-forward network; and S × S twice for the
+# heads (scores, then mixing). torch can count while it computes:
 
 
 # %% tags=["nbval-check-output"]
@@ -692,8 +692,8 @@ def operations(c, S):
 for name, c in sizes.items():
     quadratic = [4 * S * S * c.hidden_size * c.num_hidden_layers for S in (128, 512)]
     of_all = [part / operations(c, S) for part, S in zip(quadratic, (128, 512), strict=True)]
-    print(f"{name:12} {operations(c, 128) / 1e9:6.1f} billion for 128 tokens; "
-          f"S × S part {of_all[0]:.0%}, with 512 tokens {of_all[1]:.0%}")  # fmt: skip
+    print(f"{name:12} {operations(c, 128) / 1e9:6.1f} billion operations for 128 tokens; "
+          f"S × S is {of_all[0]:.0%} of them, for 512 tokens {of_all[1]:.0%}")  # fmt: skip
     assert max(of_all) < 0.2
 
 # %%
@@ -704,18 +704,17 @@ with FlopCounterMode(display=False) as counter, torch.no_grad():
 assert counter.get_total_flops() == operations(config, 128)
 
 # %% [markdown]
-# The famous S² of attention is a small part at BERT's lengths. Most of the work is in dense
-# layers, which cost the same for every token.
+# The S² of attention is a small part at BERT's lengths. Most of the work is in dense layers, whose
+# work is the same for every token.
 #
 # ## 11. Is the library right?
 #
-# Your BERT equals the library's. But who says that the library is right? Nobody needs to: it can
-# be held against the **reference implementation**, Hugging Face's `transformers`, whose names and
-# file format we use.
+# Your BERT equals the library's. Is the library right? We compare it with the **reference
+# implementation**, Hugging Face's `transformers`, whose names and file format it uses.
 #
-# First, is our bar of 0.00001 fine enough to catch a small mistake? Hugging Face's BERT, and so
-# ours, has the exact GELU. Google's own file `modeling.py` approximates it with tanh. In a drawing
-# one could not tell the two curves apart.
+# First, can our limit of 0.00001 find a small mistake? Hugging Face's BERT, and so ours, has the
+# exact GELU. Google's own file `modeling.py` approximates it with tanh; in a drawing the two curves
+# look the same.
 
 # %% tags=["nbval-check-output"]
 from dataclasses import replace
@@ -725,18 +724,18 @@ almost.load_state_dict(library.bert.state_dict(), assign=True)
 with torch.inference_mode():
     nearly = almost(**batch).last_hidden_state
 assert gap(nn.functional.gelu(numbers, approximate="tanh"), gelu(numbers)) < 0.001
-show("GELU by tanh", gap(nearly, my_states))
+show("GELU by tanh and exact GELU", gap(nearly, my_states))
 assert 1e-5 < gap(nearly, my_states) < 0.1
 
 # %% [markdown]
-# It is caught. Now the comparison: both sides get the same random weights, and the same batch of
-# uneven lengths with two segments; both tokenizers get hundreds of texts, with accents, Chinese,
-# Arabic, emoji and control characters among them.
+# The limit finds it. Now the comparison: both sides get the same random weights, and the same batch
+# of unequal lengths with two segments. Both tokenizers get hundreds of texts, with accents,
+# Chinese, Arabic, emoji and control characters.
 #
 # **Predict:** can the differences be *exactly* 0? For which rows must they be?
 #
-# (This is the only cell of this lesson that needs `transformers`. Importing it takes a few
-# seconds; where it is not installed, the cell says so.)
+# (This is the only cell of this lesson that needs `transformers`. Importing it takes a few seconds;
+# where it is not installed, the cell says so.)
 
 # %% tags=["nbval-check-output"]
 from bertedu.commands.certify import certify
@@ -747,37 +746,112 @@ except bertedu.InputError as missing:
     certificates = []
     print(missing)
 for row in certificates:
-    print(f"{row.quantity:35} {'within' if row.passed else 'BEYOND'} {row.bar:g}")
+    print(f"{row.quantity:35} difference {'within' if row.passed else 'ABOVE'} {row.bar:g}")
 assert all(row.passed for row in certificates)
 
 # %% [markdown]
-# Every stage is within the bar: states and attention of each layer, both heads, the loss, and the
-# *gradients*, so that training is the same, too. Numbers need not agree in the last digit, since
-# the two add up in different orders. Ids and offsets are whole numbers: there, not one may differ.
+# Every stage is within the limit: states and attention of each layer, both heads, the loss, and the
+# *gradients*, so training is the same, too. The last digit may differ, because the two add in
+# different orders. Ids and offsets are whole numbers: none may differ.
 #
-# The chain is closed: yours = the library's = the reference. In a terminal, `bertedu certify`
-# prints the table with the differences themselves, and `bertedu certify --base` compares at
-# BERT-base's own size.
+# So your BERT equals the library's, and the library's equals the reference. In a terminal, `bertedu
+# certify` prints the differences themselves, and `bertedu certify --base` compares at BERT-base's
+# own size.
 #
 # ## 12. Recap
 #
 # - BERT = embeddings (token + segment + position, LayerNorm), L layers, pooler; two heads for
 #   pretraining.
 # - A layer = self-attention, **add, LayerNorm**; feed-forward network, **add, LayerNorm**. Tokens
-#   meet in attention only, and order comes from the **learned** position table only.
+#   exchange information in attention only. Order comes from the **learned** position table only.
 # - Every layer takes `[B, S, H]` and returns `[B, S, H]`.
 # - With the mask, padding changes nothing. In evaluation mode, dropout is off.
 # - The masked-LM decoder *is* the token table.
 # - BERT-base: 109,482,240 parameters, 110,106,428 with both heads; half of them in the
 #   feed-forward networks.
 #
-# **Next:** lesson 07, where these numbers are learned.
+# **The answer:** BERT is an embedding table, a stack of equal layers and a pooler, with two heads
+# for pretraining; half of its 110 million parameters are in the feed-forward networks, and a fifth
+# in the token table.
+
+# %% [markdown]
+# ## Test yourself
+#
+# Choose an answer: a click opens its explanation.
+#
+# **1. Which part of BERT-base has the most parameters?**
+#
+# <details class="option"><summary>A. The attention of all layers</summary>
+#
+# **No.** It has half as many parameters as the feed-forward networks.
+#
+# </details>
+#
+# <details class="option"><summary>B. The token table</summary>
+#
+# **No.** It has about a fifth. In the small model of the course it has half.
+#
+# </details>
+#
+# <details class="option"><summary>C. The feed-forward networks</summary>
+#
+# **Yes.** They have half of all parameters, twice as many as attention.
+#
+# </details>
+#
+# **2. What does a model with 24 heads instead of 12 cost, at the same width?**
+#
+# <details class="option"><summary>A. No parameter more</summary>
+#
+# **Yes.** The heads divide the same 768 numbers; the matrices stay as large as they were.
+#
+# </details>
+#
+# <details class="option"><summary>B. Twice the parameters of attention</summary>
+#
+# **No.** Each head would be half as wide, so the sum is the same.
+#
+# </details>
+#
+# <details class="option"><summary>C. Twice the parameters of the whole model</summary>
+#
+# **No.** The other parts do not depend on the number of heads at all.
+#
+# </details>
+#
+# **3. Where does the vector of *dog* take in information about *cute*?**
+#
+# <details class="option"><summary>A. In the feed-forward network</summary>
+#
+# **No.** It treats each token by itself. Section 6 changed one token, and no other vector changed.
+#
+# </details>
+#
+# <details class="option"><summary>B. In LayerNorm</summary>
+#
+# **No.** LayerNorm normalises each vector by itself.
+#
+# </details>
+#
+# <details class="option"><summary>C. In the position table</summary>
+#
+# **No.** The table gives a position to each token, and nothing about other tokens.
+#
+# </details>
+#
+# <details class="option"><summary>D. In self-attention</summary>
+#
+# **Yes.** It is the only part in which tokens exchange information.
+#
+# </details>
+
+# %% [markdown]
+# **Next:** lesson 07, where these parameters are learned.
 #
 # ## Exercises
 #
-# Replace each `...` by your answer and run the cell and the one after it. A check says "✓ right",
-# or what your mistake suggests, or "not done yet"; all else goes on working. If you are
-# stuck, `checks.one_layer.hint()` gives a hint for that exercise, and then a second one.
+# Replace each `...` by your answer, then run the cell and the next one. `checks.one_layer.hint()`
+# gives a hint, and then a second one.
 
 # %%
 checks.one_layer
@@ -818,8 +892,8 @@ longer = replace(base, max_position_embeddings=1024)
 assert sum(by_count(longer).values()) - everything == more_for_length
 
 # %% [markdown] tags=["solution"]
-# *Why:* 512 more rows of 768 numbers in the position table, 393,216; nothing else knows the
-# length. (They would have to be trained, too: a fresh row means nothing.)
+# *Why:* the position table has 512 more rows of 768 numbers, 393,216; nothing else depends on the
+# length. (The new rows would have to be trained.)
 
 # %% [markdown]
 # ### Complete
@@ -844,10 +918,9 @@ checks.one_layer(one_layer)
 # for the two LayerNorms.
 
 # %% [markdown]
-# **4.** A published mistake (hyunwoongko/transformer, pull request #40): the mask is put on the
-# *queries*, so that padding may not ask but may be asked. Which shape must a mask `[B, S]` get so
-# that it shuts out *keys*? The scores are `[B, A, queries, keys]`; True means a real token, before
-# and after.
+# **4.** A published mistake (hyunwoongko/transformer, pull request #40): the mask excludes the
+# *queries* of the padding, not its keys. Which shape must a mask `[B, S]` get so that it excludes
+# *keys*? The scores are `[B, A, queries, keys]`; True means a real token, before and after.
 
 
 # %%
@@ -861,8 +934,8 @@ def mask_for_keys(real):
 checks.mask_for_keys(mask_for_keys)
 
 # %% [markdown] tags=["solution"]
-# *Why:* a 1 stands for "the same for all". Broadcasting stretches it over the heads and over the
-# queries; the last place, the keys, keeps the S values.
+# *Why:* a size of 1 means "the same for all". Broadcasting repeats the mask over the heads and the
+# queries; the last dimension, the keys, keeps its S values.
 
 # %% [markdown]
 # ### Build
@@ -888,12 +961,12 @@ assert with_shared_layers(base) == 31_515_648
 
 # %% [markdown] tags=["solution"]
 # *Why:* 23,837,184 for the embeddings, 7,087,872 for the one layer, 590,592 for the pooler. (The
-# real ALBERT-base is smaller still: it also splits the token table into two thin factors.) The
-# *work* for a sentence stays the same: the layer still runs L times.
+# real ALBERT-base is smaller still: it splits the token table into two thin factors.) The *work*
+# for a sentence stays the same: the layer runs L times.
 
 # %% [markdown]
-# **6.** Look inside: from the parts of a `model` such as `mine`, compute the states after only the
-# first `n` layers. (With `n = 0` these are the embeddings.)
+# **6.** From the parts of a `model` such as `mine`, compute the states after only the first `n`
+# layers. (With `n = 0` these are the embeddings.)
 
 
 # %%
@@ -919,5 +992,4 @@ with torch.inference_mode():
         assert gap(yours, truth[n]) <= 1e-5
 
 # %% [markdown] tags=["solution"]
-# *Why:* that is `Bert.forward` with a shorter list of layers. Lesson 05 and much research look at
-# such intermediate states.
+# *Why:* that is `Bert.forward` with a shorter list of layers.

@@ -199,10 +199,10 @@ def share_of_peak(step, warmup, steps):
     return min((step + 1) / warmup, (steps - step) / (steps - warmup))
 
 
-def unigram_loss(training_ids, exam_ids, V):
+def unigram_loss(training_ids, test_ids, V):
     counts = Counter(training_ids.tolist())
     total = len(training_ids) + V
-    return float(np.mean([-math.log((counts[t] + 1) / total) for t in exam_ids.tolist()]))
+    return float(np.mean([-math.log((counts[t] + 1) / total) for t in test_ids.tolist()]))
 
 
 def class_probabilities(pooled, weight, bias):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bertedu.classroom.lessons import LESSONS
+from bertedu.classroom.book.content import Content
+from bertedu.classroom.lessons import COURSE, LESSONS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {path.stem[:2]: path for path in sorted((ROOT / "course").glob("[0-9][0-9]_*.py"))}
@@ -196,12 +197,116 @@ def occurs(term: str, text: str) -> bool:
     return bool(re.search(rf"(?<!\w){word}s?(?!\w)", " ".join(text.split()), re.IGNORECASE))
 
 
+# A term is marked where it is introduced, by a link to its section of the glossary.
+MARKED = re.compile(r"\[\*\*([^*]+)\*\*\]\(\.\./docs/glossary\.md#([\w-]+)\)")
+
+
+def marked(text: str) -> list[tuple[str, str]]:
+    """Returns each marked term of a lesson's text, with the section that its mark leads to."""
+    return [(" ".join(term.split()), section) for term, section in MARKED.findall(text)]
+
+
+def of_the_glossary(term: str) -> str:
+    """Returns the glossary's form of a term, or nothing."""
+    return next(
+        (row[0] for row in TERMS if re.fullmatch(re.escape(row[0]) + "s?", term, re.IGNORECASE)), ""
+    )
+
+
+def section_of_terms() -> dict[str, str]:
+    parts = re.split(r"^## ", GLOSSARY.read_text("utf-8"), flags=re.MULTILINE)[1:]
+    return {row[0]: anchor(part.partition("\n")[0]) for part in parts for row in ROW.findall(part)}
+
+
+@pytest.mark.parametrize("number", sorted(SOURCES))
+def test_a_lesson_marks_each_term_that_it_introduces_once(number: str) -> None:
+    found = marked(markdown(SOURCES[number]))
+    assert [term for term, _ in found if not of_the_glossary(term)] == []
+    names = [of_the_glossary(term) for term, _ in found]
+    assert sorted(names) == sorted(row[0] for row in TERMS if row[4] == number)
+    sections = section_of_terms()
+    assert [name for name, (_, at) in zip(names, found, strict=True) if sections[name] != at] == []
+
+
+def test_a_mark_is_a_bold_link_to_the_glossary() -> None:
+    text = "**bold**, [**masked\nlanguage models**](../docs/glossary.md#pretraining), [a](b.md)"
+    assert marked(text) == [("masked language models", "pretraining")]
+    assert of_the_glossary("Masked language models") == "masked language model"
+    assert of_the_glossary("`[PAD]`") == "`[PAD]`"
+    assert of_the_glossary("nonsense") == ""
+
+
 def test_a_part_of_a_word_is_no_term() -> None:
     assert occurs("head", "All heads, *the* Head.")
     assert occurs("`[PAD]`", "filled with `[PAD]`")
     assert occurs("linear classifier", "a linear\nclassifier")
     assert not occurs("head", "It goes ahead.")
     assert not occurs("label", "labelled")
+
+
+# --- how each lesson opens and ends ---
+
+OPTION = re.compile(
+    r'^<details class="option"><summary>(.+?)</summary>\n\n\*\*(Yes|No)\.\*\* (.+?)\n\n</details>$',
+    re.MULTILINE | re.DOTALL,
+)
+WITH_QUIZ = sorted(set(SOURCES) - {"00"})
+
+
+def quiz(number: str) -> dict[str, list[tuple[str, str, str]]]:
+    """Returns each question of a lesson's test: its options, each Yes or No, and why."""
+    _, _, rest = markdown(SOURCES[number]).partition("\n## Test yourself\n")
+    part = re.split(r"^(?:## |\*\*Next:)", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    found = re.split(r"^\*\*(\d\. .+?)\*\*$", part, flags=re.MULTILINE | re.DOTALL)[1:]
+    return {
+        title: OPTION.findall(text) for title, text in zip(found[::2], found[1::2], strict=True)
+    }
+
+
+@pytest.mark.parametrize("number", sorted(SOURCES))
+def test_a_lesson_opens_with_its_question_and_ends_with_the_answer(number: str) -> None:
+    (lesson,) = [lesson for lesson in COURSE if lesson.name.startswith(number)]
+    text = markdown(SOURCES[number])
+    assert re.match(rf"# .+\n\n\*\*{re.escape(lesson.question)}\*\*\n\n", text)
+    recap = re.search(r"^## (?:\d+\. )?Recap.*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+    assert recap
+    answers = re.findall(
+        r"^\*\*The answer:\*\* ([^\n].+?)(?:\n\n|\Z)", recap[0], re.MULTILINE | re.DOTALL
+    )
+    assert len(answers) == 1
+    assert re.fullmatch(r"[A-Z].{40,}\.", " ".join(answers[0].split()))
+
+
+@pytest.mark.parametrize("number", WITH_QUIZ)
+def test_a_lesson_ends_with_three_questions_whose_every_option_is_explained(number: str) -> None:
+    questions = quiz(number)
+    assert len(questions) == 3
+    for title, options in questions.items():
+        assert title.endswith("?"), title
+        letters = [" ".join(text.split())[:3] for text, _, _ in options]
+        assert letters == ["A. ", "B. ", "C. ", "D. "][: max(3, len(options))]
+        assert [word for _, word, _ in options].count("Yes") == 1, title
+        assert all(len(why.split()) > 4 and why.endswith(".") for _, _, why in options), title
+
+
+@pytest.mark.parametrize("number", WITH_QUIZ)
+def test_the_right_option_is_not_always_at_the_same_place(number: str) -> None:
+    words = [[word for _, word, _ in options] for options in quiz(number).values()]
+    assert len({of_one.index("Yes") for of_one in words}) > 1
+
+
+def test_the_book_keeps_what_folds_and_tells_the_right_option() -> None:
+    book = Content({})
+    book.add_markdown(
+        '<details class="option"><summary>\nA. <b>No</b>\n<code>x</code>\n</summary>\n\n'
+        "**No.** A *wrong* one.\n\n</details>\n\n"
+        '<details class="option"><summary>B.</summary>\n\n**Yes.** It is.\n\n</details>\n\n'
+        "<details onclick=x><summary>C.</summary>\n\n</details>"
+    )
+    assert '<details class="option"><summary>A. &lt;b&gt;No&lt;/b&gt; <code>x</code>' in book.html
+    assert "<p><strong>No.</strong> A <em>wrong</em> one.</p>\n</details>" in book.html
+    assert '<details class="option right"><summary>B.</summary>' in book.html
+    assert "<details onclick" not in book.html
 
 
 # --- the page of the lecture notes ---

@@ -29,33 +29,34 @@ class Lesson(NamedTuple):
 
 
 COURSE = (
-    Lesson("00_start_here", "What is all this, and does it run here?"),
+    Lesson("00_start_here", "What is BERT, and does this course run on your computer?"),
     Lesson("01_wordpiece", "How does a text become pieces and ids?",
            "WordPiece", (1.25, 1.8, 0.95, 0.55, "embeddings")),
-    Lesson("02_masked_language_model", "How does one learn language by filling holes?",
+    Lesson("02_masked_language_model", "How can a model learn language from unlabelled text?",
            "masked words", (4.72, 1.8, 1.22, 0.55, "heads")),
-    Lesson("03_next_sentence_prediction", "Does this sentence follow that one?",
+    Lesson("03_next_sentence_prediction",
+           "How does a model learn whether one sentence follows another?",
            "next sentence", (6.06, 1.8, 1.22, 0.55, "heads")),
-    Lesson("04_input_embeddings", "What does one token look like to BERT, as numbers?",
+    Lesson("04_input_embeddings", "How does a token become a vector?",
            "input embeddings", (2.62, 1.8, 1.5, 0.55, "embeddings")),
-    Lesson("05_self_attention", "How do tokens look at each other?",
+    Lesson("05_self_attention", "How does a token take in information from the other tokens?",
            "self-attention", (2.62, 0.9, 1.5, 0.55, "attention")),
     Lesson("06_the_whole_model",
-           "Which parts is BERT made of, and where are its 110 million numbers?",
+           "Which parts is BERT made of, and where are its 110 million parameters?",
            "the whole model", (2.5, 0.75, 1.75, 2.3, "group")),
     Lesson("07_joint_pretraining", "What happens while BERT learns both tasks at once?",
            "both learned at once", (4.6, 1.7, 2.8, 1.35, "group")),
-    Lesson("08_classification", "How does one answer for a whole sentence come out?",
+    Lesson("08_classification", "How does BERT give one answer for a whole text?",
            "classification", (4.72, 0.74, 1.22, 0.55, "heads")),
-    Lesson("09_slot_filling", "How does one answer for each word come out?",
+    Lesson("09_slot_filling", "How does BERT give one answer for each word?",
            "slot filling", (6.06, 0.74, 1.22, 0.55, "heads")),
-    Lesson("10_inference", "Does the first sentence imply the second?",
+    Lesson("10_inference", "How does BERT judge whether one sentence implies another?",
            "inference", (4.72, 0.11, 1.22, 0.55, "heads")),
-    Lesson("11_question_answering", "Where in a document is the answer?",
+    Lesson("11_question_answering", "How does BERT find an answer in a document?",
            "answers", (6.06, 0.11, 1.22, 0.55, "heads")),
     Lesson("12_bug_museum", "Which mistakes did others make, and would you have found them?",
            "museum of bugs", (0.1, 0.1, 1.5, 0.55, "text")),
-    Lesson("13_beyond", "What comes after the laptop, and after BERT?",
+    Lesson("13_beyond", "What does a large BERT cost, and what came after BERT?",
            "beyond the laptop", (1.75, 0.1, 1.65, 0.55, "text")),
     Lesson("14_gallery", "Which picture answers which question?",
            "gallery", (3.5, 0.1, 0.95, 0.55, "text")),
@@ -95,7 +96,7 @@ def lesson_table(folder: Path = Path()) -> str:
         >>> (folder / "01_wordpiece.ipynb").touch()
         >>> print(*lesson_table(folder).splitlines()[2:4], sep="\n")
         | 01 | [wordpiece](01_wordpiece.ipynb) | How does a text become pieces and ids? |
-        | 02 | masked language model | How does one learn language by filling holes? |
+        | 02 | masked language model | How can a model learn language from unlabelled text? |
     """
     links = lesson_links(folder)
     lines = ["| | lesson | the question it answers |", "|:--|:--|:--|"]

@@ -15,6 +15,8 @@ from bertedu.widgets.base import as_image
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LESSON = re.compile(r' href="(?P<stem>\d\d_\w+)\.ipynb"')
 _TAG = re.compile(r"<[^>]+>")
+_FOLD = re.compile(r'(<details(?: class="option")?>)\s*<summary>(.+?)</summary>', re.DOTALL)
+_RIGHT = re.compile(r'<details class="option">(?=<summary>.*\n<p><strong>Yes)')
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Content:
         return "".join(self._blocks)
 
     def add_markdown(self, text: str) -> None:
-        """Adds a text; HTML in it is shown, not obeyed.
+        """Adds a text; HTML in it is shown, not obeyed, but for what folds a part of it.
 
         Args:
             text: in Markdown, with tables and $formulas$.
@@ -86,7 +88,10 @@ class Content:
                     self._lead(child)
                 if self.sections and following is not None and following.type != "heading_close":
                     self._found(_plain(parser.renderer.render([token], parser.options, {})))
-        self._blocks.append(str(parser.renderer.render(tokens, parser.options, {})))
+            elif token.type == "html_block":
+                self._found(_plain(token.content))
+        page = str(parser.renderer.render(tokens, parser.options, {}))
+        self._blocks.append(_RIGHT.sub('<details class="option right">', page))
 
     def add_html(self, text: str) -> None:
         """Adds HTML as it is.
@@ -211,6 +216,7 @@ def _parser() -> Any:
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    parser.block.ruler.before("html_block", "fold", _fold)
     parser.use(dollarmath_plugin, allow_digits=False, allow_space=False, renderer=_formula)
     rules = cast("Any", parser.renderer).rules
     rules["table_open"] = lambda *_: '<div class="book-wide" tabindex="0"><table>\n'
@@ -219,6 +225,23 @@ def _parser() -> Any:
         tokens[place].content, tokens[place].info.strip() or "text"
     )
     return parser
+
+
+def _fold(state: Any, start: int, end: int, silent: bool) -> bool:
+    """Takes a block that opens or closes a part which a click unfolds."""
+    stop = start
+    while stop < end and not state.isEmpty(stop):
+        stop += 1
+    block = state.getLines(start, stop, state.blkIndent, False).strip()
+    opening = _FOLD.fullmatch(block)
+    if silent or (opening is None and block != "</details>"):
+        return False
+    if opening:
+        summary = re.sub("&lt;(/?code)&gt;", r"<\1>", html.escape(" ".join(opening[2].split())))
+        block = f"{opening[1]}<summary>{summary}</summary>"
+    state.push("html_block", "", 0).content = f"{block}\n"
+    state.line = stop
+    return True
 
 
 def _formula(tex: str, _options: Mapping[str, bool] | None = None) -> str:

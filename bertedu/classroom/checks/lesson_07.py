@@ -255,8 +255,8 @@ def _texts() -> list[tuple[Any, ...]]:
 
 def _any_texts(rng: random.Random) -> tuple[Any, ...]:
     V = rng.randint(3, 12)
-    text, exam = (whole(rng, 0, V, rng.randint(2, 20)).numpy() for _ in "ab")
-    return text, exam, V
+    text, test = (whole(rng, 0, V, rng.randint(2, 20)).numpy() for _ in "ab")
+    return text, test, V
 
 
 @check(
@@ -264,53 +264,53 @@ def _any_texts(rng: random.Random) -> tuple[Any, ...]:
     cases=_texts,
     hints=(
         "`np.bincount(ids, minlength=V)` counts each token; add 1 to each count",
-        "the exam's losses are `-np.log(shares)[exam_ids]`; take their mean",
+        "the losses of the test ids are `-np.log(shares)[test_ids]`; take their mean",
     ),
     drawn=_any_texts,
 )
-def unigram_loss(training_ids: NDArray[np.int64], exam_ids: NDArray[np.int64], V: int) -> float:
-    """The mean of -log p of an exam's ids, p from the counts of a training text."""
+def unigram_loss(training_ids: NDArray[np.int64], test_ids: NDArray[np.int64], V: int) -> float:
+    """The mean of -log p of the test ids, p from the counts of a training text."""
     counts = dict.fromkeys(range(V), 1)
     for token in training_ids.tolist():
         counts[token] += 1
     total = sum(counts.values())
-    return sum(-math.log(counts[token] / total) for token in exam_ids.tolist()) / len(exam_ids)
+    return sum(-math.log(counts[token] / total) for token in test_ids.tolist()) / len(test_ids)
 
 
-def _unigram(text: Any, exam: Any, V: int, more: float = 1, total: int | None = None) -> Any:
+def _unigram(text: Any, test: Any, V: int, more: float = 1, total: int | None = None) -> Any:
     counts = np.bincount(text, minlength=V) + more
     with np.errstate(divide="ignore"):
-        return -np.log(counts / (total or counts.sum()))[exam].mean()
+        return -np.log(counts / (total or counts.sum()))[test].mean()
 
 
 unigram_loss.wrong(
     "no one more",
-    lambda training_ids, exam_ids, V: _unigram(training_ids, exam_ids, V, 0),
-    "infinite, since a token of the exam never occurred in the training text: count each token "
+    lambda training_ids, test_ids, V: _unigram(training_ids, test_ids, V, 0),
+    "infinite, since a token of the test text never occurred in training: count each token "
     "once more",
 )
 unigram_loss.wrong(
     "wrong total",
-    lambda training_ids, exam_ids, V: _unigram(training_ids, exam_ids, V, total=len(training_ids)),
+    lambda training_ids, test_ids, V: _unigram(training_ids, test_ids, V, total=len(training_ids)),
     "the shares do not sum to 1: with one more of each there are V tokens more to divide by",
 )
 unigram_loss.wrong(
-    "counts from the exam",
-    lambda training_ids, exam_ids, V: _unigram(exam_ids, exam_ids, V),
-    "you count the exam itself: a baseline that has seen the answers",
+    "counts from the test text",
+    lambda training_ids, test_ids, V: _unigram(test_ids, test_ids, V),
+    "you count the test text itself: a baseline that has seen the answers",
 )
 unigram_loss.wrong(
     "entropy",
-    lambda training_ids, exam_ids, V: _unigram(training_ids, training_ids, V),
-    "you judge the training text; the mean runs over the exam's ids",
+    lambda training_ids, test_ids, V: _unigram(training_ids, training_ids, V),
+    "you judge the training text; the mean runs over the test ids",
 )
 unigram_loss.wrong(
     "sign",
-    lambda training_ids, exam_ids, V: -_unigram(training_ids, exam_ids, V),
+    lambda training_ids, test_ids, V: -_unigram(training_ids, test_ids, V),
     "the sign: log p is negative, and the loss is -log p",
 )
 unigram_loss.wrong(
     "sum",
-    lambda training_ids, exam_ids, V: _unigram(training_ids, exam_ids, V) * len(exam_ids),
+    lambda training_ids, test_ids, V: _unigram(training_ids, test_ids, V) * len(test_ids),
     "you add the losses up; take their mean",
 )
