@@ -7,7 +7,7 @@ so a still is what a reader sees, and nobody draws it a second time.
 import base64
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -45,9 +45,7 @@ class StillError(RuntimeError):
 
 
 def live_widgets() -> dict[str, dict[str, str]]:
-    """Returns the course's widgets in this process, each under the id that its views have.
-
-    Each has its class, its summary, and itself as a piece of a page.
+    """Returns the course's widgets in this process as `stored`, each under its views' id.
 
     Example:
         >>> from bertedu.widgets import MaskExplorer
@@ -57,14 +55,17 @@ def live_widgets() -> dict[str, dict[str, str]]:
     """
     from ipywidgets.widgets.widget import _instances
 
-    return {
-        key: {"class": type(widget).__name__, "alt": repr(widget), "html": fragment(widget)}
-        for key, widget in _instances.items()
-        if isinstance(widget, Widget)
-    }
+    return {key: stored(each) for key, each in _instances.items() if isinstance(each, Widget)}
 
 
-def put_stills(notebook: Any, widgets: Mapping[str, Stored]) -> str:
+def stored(widget: Widget) -> dict[str, str]:
+    """Returns a widget as it stands: its class, its main numbers, and a piece of a page."""
+    return {"class": type(widget).__name__, "alt": repr(widget), "html": fragment(widget)}
+
+
+def put_stills(
+    notebook: Any, widgets: Mapping[str, Stored], browser: "Browser | None" = None
+) -> str:
     """Puts pictures in the place of the widgets' views in an executed notebook.
 
     Other packages' widgets only lose their views, which mean nothing without a kernel.
@@ -72,6 +73,7 @@ def put_stills(notebook: Any, widgets: Mapping[str, Stored]) -> str:
     Args:
         notebook: as `executed` gives it.
         widgets: as `live_widgets` gives them.
+        browser: None opens one.
 
     Returns:
         Why there is no picture, and the words stay; or "".
@@ -87,12 +89,12 @@ def put_stills(notebook: Any, widgets: Mapping[str, Stored]) -> str:
     if not shown:
         return ""
     try:
-        with a_browser() as browser:
-            stills = taken(browser, [stored for _, stored in shown])
+        with nullcontext(browser) if browser else a_browser() as opened:
+            stills = taken(opened, [widget for _, widget in shown])
     except NoBrowserError as error:
         return str(error)
-    for (output, stored), still in zip(shown, stills, strict=True):
-        output["data"][HTML] = as_image(still, "webp", stored["alt"], WIDTH)
+    for (output, widget), still in zip(shown, stills, strict=True):
+        output["data"][HTML] = as_image(still, "webp", widget["alt"], WIDTH)
     return ""
 
 
@@ -141,14 +143,14 @@ def taken(browser: "Browser", widgets: Sequence[Stored]) -> list[bytes]:
         offline=True,
     )
     pictures = []
-    for stored in widgets:
+    for widget in widgets:
         page = context.new_page()
-        page.set_content(page_of(stored))
+        page.set_content(page_of(widget))
         root = page.locator(".bertedu-still > div > .bertedu")
         try:
             root.wait_for(timeout=20_000)
         except Error:
-            raise StillError(f"{stored['alt'][:80]} does not show in the browser") from None
+            raise StillError(f"{widget['alt'][:80]} does not show in the browser") from None
         height = int(root.evaluate("root => root.getBoundingClientRect().height")) + 1
         page.set_viewport_size(
             {"width": WIDTH, "height": height}
@@ -160,12 +162,12 @@ def taken(browser: "Browser", widgets: Sequence[Stored]) -> list[bytes]:
     return pictures
 
 
-def page_of(stored: Stored) -> str:
+def page_of(widget: Stored) -> str:
     """Returns a page with one widget and nothing else, which shows it as if it had a kernel."""
-    widget = getattr(bertedu.widgets, stored["class"])
+    cls = getattr(bertedu.widgets, widget["class"])
     return (
         f'<!DOCTYPE html><html><meta charset="utf-8"><style>{_STYLE}</style>'
-        f'<body data-kernel="none">{stored["html"]}{host_script([widget])}</body></html>'
+        f'<body data-kernel="none">{widget["html"]}{host_script([cls])}</body></html>'
     )
 
 

@@ -47,9 +47,9 @@ class Widget(anywidget.AnyWidget):
     def to_words(self) -> str:
         """Returns the main numbers and the tokens as HTML, for a page that runs no scripts."""
         header = unpacked_header(self.data)
-        shown = header.get("texts", [header])[0]
-        texts = (text for text in shown.get("asked", ()) if isinstance(text, str))
-        tokens = shown.get("tokens") or shown.get("words") or list(texts)
+        text = header.get("texts", [header])[0]
+        kinds = [kind for kind in ("tokens", "words", "shown") if kind in text]
+        tokens = text[kinds[0]] if kinds else ()
         return in_words(type(self).__name__, self.summary(), tokens)
 
     def close(self) -> None:

@@ -155,7 +155,8 @@ class TrainingMonitor(Widget):
             return f"{text}; MLM {r.mlm_loss:.2f} nats, NSP {r.nsp_loss:.2f} nats"
         return text
 
-    def _curves(self) -> list[Curve]:
+    def curves(self) -> list[Curve]:
+        """Returns both losses' baselines and held-out points."""
         return [
             Curve(
                 "Masked language model", self.unigram_loss, "unigram",
@@ -179,9 +180,13 @@ class TrainingMonitor(Widget):
             self._show(now=True)
         return bool(self.command == "stop")
 
-    def _losses(self) -> NDArray[np.float32]:
+    def losses(self) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+        """Returns steps from 1, [P], and both losses there, [P, 2]: each batch's, and smoothed."""
         rows = [(r.mlm_loss, r.nsp_loss) for r in self.reports]
-        return np.array(rows, np.float32).reshape(-1, 2)
+        losses = np.array(rows, np.float32).reshape(-1, 2)
+        shown = _places(len(losses))
+        at = np.array([self.reports[i].step + 1 for i in shown], np.int32)
+        return at, losses[shown], _smoothed(losses)[shown]
 
     def _show(self, *, now: bool = False) -> None:
         if now or time.monotonic() - self._sent >= SECONDS_BETWEEN_UPDATES:
@@ -191,8 +196,7 @@ class TrainingMonitor(Widget):
     def _packed(self) -> bytes:
         done = self.reports[-1].step + 1 if self.reports else 0
         pace = self._worked / done if done else None
-        losses = self._losses()
-        shown = _places(len(losses))
+        at, raw, smooth = self.losses()
         header: dict[str, Any] = {
             "steps": self.steps,
             "done": done,
@@ -200,15 +204,10 @@ class TrainingMonitor(Widget):
             "seconds_left": None if pace is None else round(pace * (self.steps - done), 1),
             "learning_rate": self.reports[-1].learning_rate if self.reports else None,
             "smoothed_over": SMOOTHED_OVER,
-            "curves": [vars(curve) for curve in self._curves()],
+            "curves": [vars(curve) for curve in self.curves()],
             "predictions": self.predictions,
         }
-        return pack(
-            header,
-            at=np.array([self.reports[i].step + 1 for i in shown], np.int32),
-            raw=losses[shown],
-            smooth=_smoothed(losses)[shown],
-        )
+        return pack(header, at=at, raw=raw, smooth=smooth)
 
 
 def _smoothed(losses: NDArray[np.float32]) -> NDArray[np.float32]:
