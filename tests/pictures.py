@@ -6,7 +6,7 @@ from bertedu.widgets.base import Widget
 from tests.finetuned_models import unpacked
 
 
-def shown(widget: Widget) -> dict[str, object]:
+def drawn_from(widget: Widget) -> dict[str, object]:
     """Everything that the browser draws from but what is typed; two that look alike are equal."""
     data = unpacked(widget.data)
     arrays = {name: each.tolist() for name, each in data.items() if isinstance(each, np.ndarray)}

@@ -17,6 +17,7 @@ from bertedu import Bert, BertConfig, BertForPreTraining, InputError, load_token
 from bertedu.attention import attention_probs, attention_scores
 from bertedu.widgets import AttentionExplorer
 from bertedu.widgets.attention_explorer import NUMBERS, pooled, row_numbers
+from tests.pictures import drawn_from
 
 STATIC = Path(__file__).parents[1] / "bertedu" / "widgets" / "static"
 TOKENIZER = load_tokenizer()
@@ -284,12 +285,12 @@ def test_what_cannot_be_shown_is_refused_and_the_picture_stays(
     with pytest.raises(InputError, match="^" + sentence):
         AttentionExplorer(bert=bert, **changes)
     explorer = explore(bert=bert)
-    before = shown(explorer)
+    before = drawn_from(explorer)
     for name, value in changes.items():
         setattr(explorer, name, value)
     assert explorer.problem.startswith(sentence)
     assert unpacked(explorer.data)[0]["problem"] == explorer.problem
-    assert shown(explorer) == before
+    assert drawn_from(explorer) == before
     explorer.text, explorer.other = "my cat", None
     assert explorer.problem == ""
 

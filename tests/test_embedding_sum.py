@@ -28,6 +28,7 @@ from bertedu.widgets.embedding_sum import (
     moved,
     sinusoids,
 )
+from tests.pictures import drawn_from
 
 TOKENIZER = load_tokenizer()
 STATIC = Path(__file__).parents[1] / "bertedu" / "widgets" / "static"
@@ -256,10 +257,10 @@ def test_what_is_too_long_is_refused_and_the_picture_stays(bert: Bert, count: in
     with pytest.raises(InputError, match="^" + sentence):
         EmbeddingSum("a " * count, None, bert)
     widget = EmbeddingSum(bert=bert)
-    before = shown(widget)
+    before = drawn_from(widget)
     widget.text = "a " * count
     assert widget.problem.startswith(f"The text has {count + 7:,} tokens")
-    assert shown(widget) == before
+    assert drawn_from(widget) == before
     widget.text = "half a pair: \ud800"
     assert "surrogate" in widget.problem
     widget.text = "my dog"

@@ -24,6 +24,7 @@ from bertedu.widgets.journey import (
     ROLLS,
 )
 from tests.finetuned_models import TASKS, finetuned
+from tests.pictures import drawn_from
 
 TOKENIZER = load_tokenizer()
 PAIR = ("calculus is a branch of [MASK]", "it was developed by newton and leibniz")
@@ -67,16 +68,6 @@ def unpacked(block: bytes) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 FATES = ("", "masked", "random", "kept")
-
-
-def numbers_in(svg: str) -> list[list[str]]:
-    """The numbers in the rows of colour, row by row, from left to right."""
-    rows: dict[float, list[tuple[float, str]]] = {}
-    for node in ET.fromstring(svg):
-        if node.get("text-anchor") == "middle" and node.tag.endswith("}text"):
-            row = rows.setdefault(float(node.get("y")), [])
-            row.append((float(node.get("x")), node.text))
-    return [[text for _, text in sorted(rows[y])] for y in sorted(rows)]
 
 
 def test_every_panel_has_the_librarys_numbers(journey: Journey) -> None:
@@ -256,11 +247,11 @@ def test_what_is_too_long_is_refused_and_the_picture_stays(count: int) -> None:
         Journey("a " * count, None, BERT)
     journey = Journey("my dog", None, BERT)
     journey.settings = journey.settings | {"token": 1}
-    before = shown(journey)
+    before = drawn_from(journey)
     journey.text = "a " * count
     assert journey.problem.startswith(sentence)
     assert unpacked(journey.data)[0]["problem"] == journey.problem
-    assert (shown(journey), journey.settings["token"]) == (before, 1)
+    assert (drawn_from(journey), journey.settings["token"]) == (before, 1)
     journey.text = "half a pair: \ud800"
     assert "surrogate" in journey.problem
     journey.text = "a cat"

@@ -16,7 +16,7 @@ from bertedu.pretraining.masking import NOT_CHOSEN, MaskingRule, mask_tokens
 from bertedu.tokenizer import SPECIAL_TOKENS
 from bertedu.widgets import MaskExplorer
 from bertedu.widgets.mask_explorer import LONGEST, fates_from_draws
-from tests.pictures import shown
+from tests.pictures import drawn_from
 
 TOKENIZER = load_tokenizer()
 STATIC = Path(__file__).parents[1] / "bertedu" / "widgets" / "static"
@@ -221,11 +221,11 @@ def test_what_cannot_be_shown_is_refused_and_the_picture_stays(
     with pytest.raises(InputError, match="^" + sentence.replace("(", r"\(")):
         MaskExplorer(**changes)
     explorer = MaskExplorer()
-    before = shown(explorer)
+    before = drawn_from(explorer)
     for name, value in changes.items():
         setattr(explorer, name, value)
     assert explorer.problem.startswith(sentence)
-    assert shown(explorer) == before
+    assert drawn_from(explorer) == before
     explorer.seed, explorer.text = 0, "my dog"
     assert explorer.problem == ""
 

@@ -7,6 +7,7 @@ import pytest
 from bertedu import InputError
 from bertedu.widgets import PairExplorer
 from bertedu.widgets.pair_explorer import MOST_TRIES
+from bertedu.widgets.words import visible_text
 from tests.finetuned_models import HOSTILE, finetuned, unpacked
 
 MODEL = finetuned("inference")

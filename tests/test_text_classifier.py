@@ -9,7 +9,7 @@ import torch
 from bertedu import InputError
 from bertedu.widgets import TextClassifier
 from tests.finetuned_models import HOSTILE, TEXTS, finetuned, unpacked
-from tests.pictures import shown
+from tests.pictures import drawn_from
 
 MODEL = finetuned("classification")
 
@@ -90,11 +90,11 @@ def test_what_cannot_be_shown_is_refused_and_the_picture_stays() -> None:
         TextClassifier(finetuned("inference"), "a dog")
     widget = TextClassifier(MODEL, "a dog")
     widget.settings = {"word": 1, "label": "positive"}
-    before = shown(widget)
+    before = drawn_from(widget)
     widget.text = "a " * 255
     assert widget.problem.endswith("shorten the text.")
     assert unpacked(widget.data)["problem"] == widget.problem
-    assert shown(widget) == before
+    assert drawn_from(widget) == before
     widget.text = "a cat"
     assert widget.problem == ""
     assert widget.settings == {"label": "positive", "word": None, "attention": False}

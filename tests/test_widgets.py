@@ -35,7 +35,7 @@ from bertedu.widgets.palette import STATIC
 from bertedu.widgets.wordpiece_explorer import LONGEST_TEXT
 from bertedu.widgets.words import visible_text
 from tests.finetuned_models import finetuned, unpacked
-from tests.pictures import shown
+from tests.pictures import drawn_from
 
 MODULES = sorted(  # those that are shown: each has a style of its own
     file.stem
@@ -106,9 +106,7 @@ def test_a_notebook_gets_the_view_the_words_and_the_line() -> None:
     assert "application/vnd.jupyter.widget-view+json" in data
     [line, tokens] = ET.fromstring(data[HTML])
     assert "".join(line.itertext()) == f"WordPieceExplorer: {explorer.summary()}"
-    assert [token.text for token in tokens] == explorer.tokenizer.encode(
-        *explorer._asked.values()
-    ).tokens
+    assert [token.text for token in tokens] == unpacked(explorer.data)["tokens"]
     assert repr(explorer) == "WordPieceExplorer(13 tokens: 8 words, 10 pieces, 0 unknown)"
     assert data["text/plain"] == repr(explorer)
     explorer.close()
@@ -156,7 +154,7 @@ def asking_widgets() -> list[AskingWidget]:
 def test_a_pin_or_a_choice_draws_nothing_and_sends_no_data(monkeypatch) -> None:
     for widget in asking_widgets():
         assert "picture" not in widget.keys
-        sent, before = [], shown(widget)
+        sent, before = [], drawn_from(widget)
         widget.observe(sent.append, ["data"])
         monkeypatch.setattr(type(widget), "to_words", lambda self: pytest.fail("nobody looks"))
         for name in widget.PINS:
@@ -166,7 +164,7 @@ def test_a_pin_or_a_choice_draws_nothing_and_sends_no_data(monkeypatch) -> None:
             widget.settings = widget.settings | {name: kept}
         assert sent == []
         monkeypatch.undo()
-        assert shown(widget) == before
+        assert drawn_from(widget) == before
         widget.close()
 
 
@@ -175,14 +173,14 @@ def test_what_is_refused_leaves_all_as_it_was_and_says_so() -> None:
     for widget in asking_widgets():
         pins = {"pinned": -1, "flips": {"0": "O"}}
         widget.settings = {name: pins.get(name, 1) for name in widget.PINS}
-        before = shown(widget)
+        before = drawn_from(widget)
         texts = [name for name in widget._asked if name not in ("seed", "other")]
         setattr(widget, texts[-1], "\ud800 half a character")
         sent = unpacked(widget.data)
         assert "surrogate" in widget.problem
         assert sent["problem"] == widget.problem
         assert sent["asked"] == [getattr(widget, name) for name in widget._asked]
-        assert shown(widget) == before
+        assert drawn_from(widget) == before
         looks = []
         look = widget._look
         widget._look = lambda look=look, looks=looks, **asked: looks.append(asked) or look(**asked)
@@ -203,15 +201,15 @@ def test_what_is_refused_leaves_all_as_it_was_and_says_so() -> None:
 
 def test_a_refused_text_says_why_and_leaves_the_picture() -> None:
     explorer = WordPieceExplorer("my dog")
-    before = shown(explorer)
+    before = drawn_from(explorer)
     explorer.text = "a" * (LONGEST_TEXT + 1)
     assert explorer.problem == (
         "The text has 2,001 characters and this picture shows at most 2,000: shorten it."
     )
-    assert shown(explorer) == before
+    assert drawn_from(explorer) == before
     explorer.text = "a cat"
     assert explorer.problem == ""
-    assert shown(explorer) != before
+    assert drawn_from(explorer) != before
     explorer.close()
     with pytest.raises(InputError, match="shorten it"):
         WordPieceExplorer("a" * (LONGEST_TEXT + 1))
