@@ -237,7 +237,7 @@ def executed(notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL) -> An
             argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         )
 
-    notebook.cells.append(new_code_cell(_STORE))
+    notebook.cells.append(new_code_cell(_STORE))  # type: ignore[no-untyped-call]
     reached = 0
 
     def remember(cell_index: int, **_: Any) -> None:
