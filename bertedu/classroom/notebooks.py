@@ -265,8 +265,9 @@ def executed(notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL) -> An
     except DeadKernelError:
         reason = "ended the kernel (out of memory?)"
         raise CellError(_failure(notebook, reached, reason)) from None
-    (output,) = notebook.cells.pop().outputs
-    notebook.metadata = {**METADATA, "widgets": output.data[WIDGETS]}
+    said = [output.get("data", {}) for output in notebook.cells.pop().outputs]
+    widgets = next(data[WIDGETS] for data in said if WIDGETS in data)
+    notebook.metadata = {**METADATA, "widgets": widgets}
     return notebook
 
 
