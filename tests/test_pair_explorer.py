@@ -34,7 +34,7 @@ def test_the_pair_and_the_hypothesis_alone_are_the_models(premise: str, hypothes
     assert sent["notes"] == ["true", "false", "unknown"]
     assert sent["shown"] == [premise, hypothesis]
     [_, texts] = ET.fromstring(widget.to_words())
-    assert [text.text for text in texts] == [visible_text(t) for t in (premise, hypothesis)]
+    assert [text.text or "" for text in texts] == [visible_text(t) for t in (premise, hypothesis)]
     widget.close()
 
 

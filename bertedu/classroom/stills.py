@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-WIDTH = 960  # CSS pixels, about what a notebook's cell has
+WIDTH = 1080  # CSS pixels: the narrowest at which no table of a widget has to be scrolled
 SHARPNESS = 1.5  # dots a CSS pixel
 COLOURS = 64  # enough for letters and scales; every colour more makes the notebooks larger
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
