@@ -319,7 +319,7 @@ def test_a_link_out_of_the_notebooks_leads_there_from_the_solutions_too(tmp_path
 
 
 WIDGET = """\
-# %%
+# %% tags=["nbval-check-output"]
 import ipywidgets
 from bertedu.widgets import MaskExplorer
 shown = MaskExplorer("my dog is hairy", "<b> likes &")
@@ -366,6 +366,13 @@ def test_a_widget_is_shown_as_a_browser_draws_it(tmp_path):
         assert tuple(bytes.fromhex(LIGHT[name][1:])) in shades, name
     assert len(packed) < 120_000
     assert html_of(solved) == html_of(student)  # the same to the last byte
+
+    # A reader's kernel has words there: to nbval the same, as is another machine's picture.
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(root / "notebooks/01_small.ipynb", alone)
+    same = nbval(alone)
+    assert same.returncode == 0, same.stdout
 
 
 def test_without_a_browser_a_widget_is_told_in_words_and_its_author_hears_of_it(
