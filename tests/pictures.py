@@ -1,31 +1,15 @@
-"""What stands in a widget's still picture: its chips and its lines, in order."""
+"""What a widget shows, as far as Python knows: the numbers that it sends, and its words."""
 
-from xml.etree import ElementTree as ET
+import numpy as np
 
-
-def words_in(svg: str, between: str = "") -> str:
-    return between.join(ET.fromstring(svg).itertext())
-
-
-def tags_in(svg: str) -> set[str]:
-    return {node.tag.rpartition("}")[2] for node in ET.fromstring(svg).iter()}
+from bertedu.widgets.base import Widget
+from tests.finetuned_models import unpacked
 
 
-def chips_in(svg: str) -> list[list[list[str]]]:
-    """Each block of chips; of a chip the piece, and what stands beneath it, line by line."""
-    blocks: list[list[list[str]]] = []
-    for group in ET.fromstring(svg):
-        if group.get("text-anchor") != "middle" or not group.tag.endswith("}g"):
-            continue
-        blocks.append([])
-        for node in group:
-            if node.get("height") == "25":
-                blocks[-1].append([])
-            elif node.tag.endswith("}text"):
-                blocks[-1][-1].append("".join(node.itertext()))
-    return blocks
-
-
-def lines_in(svg: str) -> list[str]:
-    """What stands outside of chips and drawings: headings, notes and lines of numbers."""
-    return ["".join(node.itertext()) for node in ET.fromstring(svg) if node.tag.endswith("}text")]
+def drawn_from(widget: Widget) -> dict[str, object]:
+    """Everything that the browser draws from but what is typed; two that look alike are equal."""
+    data = unpacked(widget.data)
+    arrays = {name: each.tolist() for name, each in data.items() if isinstance(each, np.ndarray)}
+    told = {name: each for name, each in data.items() if name not in ("asked", "problem")}
+    settings = getattr(widget, "settings", None)
+    return told | arrays | {"settings": settings, "words": widget.to_words()}

@@ -1,15 +1,23 @@
 """The builder of the notebooks, on small courses made for each test."""
 
 import argparse
+import base64
+import html
 import json
 import re
+import shutil
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
-from bertedu.classroom import notebooks
+from bertedu.classroom import notebooks, stills
 from bertedu.classroom.notebooks import (
     BEGIN,
     END,
@@ -18,7 +26,11 @@ from bertedu.classroom.notebooks import (
     unexecuted,
     without_solutions,
 )
+from bertedu.classroom.stills import BROWSERS, SHARPNESS, as_image
 from bertedu.errors import InputError
+from bertedu.widgets import MaskExplorer
+from bertedu.widgets.palette import LIGHT
+from bertedu.widgets.words import visible_text
 
 REPO_ROOT = Path(__file__).parent.parent
 SANITIZE = REPO_ROOT / "tests" / "notebooks" / "sanitize.cfg"
@@ -304,3 +316,80 @@ def test_a_link_out_of_the_notebooks_leads_there_from_the_solutions_too(tmp_path
     texts = {edition.solved: unexecuted(edition).cells[0].source for edition in editions(tmp_path)}
     assert texts[False] == "A [page](../docs/notes.md), and [the next lesson](02_two.ipynb)."
     assert texts[True] == "A [page](../../docs/notes.md), and [the next lesson](02_two.ipynb)."
+
+
+WIDGET = """\
+# %% tags=["nbval-check-output"]
+import ipywidgets
+from bertedu.widgets import MaskExplorer
+shown = MaskExplorer("my dog is hairy", "<b> likes &")
+shown
+
+# %%
+shown.settings = shown.settings | {"rate": 100}
+assert len(shown.fates)
+
+# %%
+ipywidgets.IntSlider(3)
+"""
+
+
+def html_of(notebook: dict) -> str:
+    (output,) = notebook["cells"][0]["outputs"]
+    assert set(output["data"]) == {"text/html", "text/plain"}
+    return "".join(output["data"]["text/html"])
+
+
+def test_a_widget_is_shown_as_a_browser_draws_it(tmp_path):
+    """As it stands after the last cell, with what it says as the picture's words."""
+    if not any(map(shutil.which, BROWSERS)):
+        pytest.skip("no browser is installed")
+    root = course(tmp_path, WIDGET)
+    code, said = bertedu_notebooks(root)
+    assert code == 0
+    assert "look again" not in said
+    student, solved = (
+        read(root / f"notebooks/{name}.ipynb") for name in ("01_small", "solutions/01_small")
+    )
+    assert "widget-view" not in outputs(student)
+    assert student["metadata"] == METADATA
+    alt, width, packed = re.fullmatch(
+        r'<img alt="([^"]+)" width="(\d+)" src="data:image/webp;base64,([^"]+)">', html_of(student)
+    ).groups()
+    twin = MaskExplorer("my dog is hairy", "<b> likes &")
+    twin.settings = twin.settings | {"rate": 100}
+    assert html.unescape(alt) == repr(twin)
+    picture = Image.open(BytesIO(base64.b64decode(packed))).convert("RGB")
+    assert picture.width == SHARPNESS * int(width)
+    shades = {colour for _, colour in picture.getcolors(1 << 20)}
+    for name in ("paper", "segment-a", "segment-b", "mask"):
+        assert tuple(bytes.fromhex(LIGHT[name][1:])) in shades, name
+    assert len(packed) < 120_000
+    assert html_of(solved) == html_of(student)  # the same to the last byte
+
+    # A reader's kernel has words there: to nbval the same, as is another machine's picture.
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(root / "notebooks/01_small.ipynb", alone)
+    same = nbval(alone)
+    assert same.returncode == 0, same.stdout
+
+
+def test_without_a_browser_a_widget_is_told_in_words_and_its_author_hears_of_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(stills, "BROWSERS", ())
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "nothing"))
+    root = course(tmp_path, WIDGET)
+    [note] = notebooks.build(editions(root)[0])
+    assert note.startswith("its widgets are told in words, not shown as pictures: no browser ")
+    told = html_of(read(root / "notebooks/01_small.ipynb"))
+    assert told == MaskExplorer("my dog is hairy", "<b> likes &").to_words()
+
+
+@given(st.text(max_size=20))
+def test_a_picture_is_one_image_whatever_is_said_of_it(alt):
+    markup = as_image(b"<svg/>", "svg+xml", visible_text(alt), 7)
+    [shown] = ET.fromstring(f"<p>{markup[:-1]}/></p>")
+    assert shown.tag == "img"
+    assert shown.attrib["alt"] == visible_text(alt)

@@ -1,6 +1,5 @@
 import json
 import struct
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from bertedu import InputError, load_tokenizer
 from bertedu.pretraining.corpus import split_sentences
 from bertedu.widgets import SentencePairBuilder
-from tests.pictures import chips_in
 
 TOKENIZER = load_tokenizer()
 DOCUMENTS = {
@@ -62,27 +60,6 @@ def test_the_courses_documents_are_shown_by_default() -> None:
     assert widget.names[:2] == ["body 1", "cooking 1"]
     assert widget.names[-1] == "weather 3"
     assert len(widget.data) < 100_000
-
-
-def test_the_picture_shows_a_pair_with_each_label() -> None:
-    widget = SentencePairBuilder(DOCUMENTS, max_length=20)
-    words = [node.text for node in ET.fromstring(widget.to_svg()).iter() if node.text]
-    batch = widget._sampler.materialize(widget._shown)
-    assert chips_in(widget.to_svg()) == [
-        [
-            [TOKENIZER.tokens[index], str(index), str(segment)]
-            for index, segment, real in zip(*columns, strict=True)
-            if real
-        ]
-        for columns in zip(
-            *(batch[k].tolist() for k in ("input_ids", "token_type_ids", "attention_mask")),
-            strict=True,
-        )
-    ]
-    headings = [word for word in words if word.startswith("Label")]
-    assert headings == ["Label 0: B follows A", "Label 1: B is random"]
-    assert any("from <b>: " in word for word in words)
-    assert widget.to_svg() == SentencePairBuilder(DOCUMENTS, max_length=20).to_svg()
 
 
 @pytest.mark.parametrize(

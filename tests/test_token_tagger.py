@@ -15,7 +15,6 @@ from bertedu import InputError
 from bertedu.finetuning.slot_filling import mend, slots_of
 from bertedu.widgets import TokenTagger
 from tests.finetuned_models import HOSTILE, TEXTS, finetuned, unpacked
-from tests.pictures import chips_in
 
 MODEL = finetuned("slot_filling")
 STATIC = Path(__file__).parents[1] / "bertedu" / "widgets" / "static"
@@ -34,7 +33,7 @@ def test_labels_slots_and_intent_are_the_librarys(text: str) -> None:
     assert sent["labels"] == list(MODEL.task.labels)
     assert np.allclose(sent["probabilities"], theirs.probabilities.numpy(), atol=1e-5)
     assert dict(sent["intent"]) == pytest.approx(theirs.intent.probabilities, abs=1e-5)
-    ET.fromstring(widget.to_svg())
+    ET.fromstring(widget.to_words())
     widget.close()
 
 
@@ -44,42 +43,13 @@ def test_a_flipped_label_is_decoded_and_mended() -> None:
     widget.settings = {"flips": dict.fromkeys(map(str, range(count)), "O") | {"5": "I-city"}}
     assert widget.mended == [5]
     assert [(slot.label, slot.text) for slot in widget.slots] == [("city", "Taipei")]
-    text = "".join(ET.fromstring(widget.to_svg()).itertext())
-    assert "I-city → B-city" in text
-    assert "city: Taipei  (characters 28 to 34)" in text
+    assert "city “Taipei”; intent" in widget.to_words()
     widget.settings = widget.settings | {"flips": widget.settings["flips"] | {"4": "B-city"}}
     assert widget.mended == []
     assert [slot.text for slot in widget.slots] == ["to Taipei"]
     assert "city “to Taipei”; intent" in repr(widget)
     widget.text = "a dog"
     assert widget.settings == {"word": None, "flips": {}}
-
-
-def told(widget: TokenTagger, word: int) -> str:
-    raw, legal = widget.labels[word], mend(widget.labels)[0][word]
-    return raw if raw == legal else f"{raw} → {legal}"
-
-
-def test_pieces_after_the_first_are_ignored() -> None:
-    widget = TokenTagger(MODEL, "unaffable")
-    assert widget.prediction.pieces == [["una", "##ffa", "##ble"]]
-    share = widget.prediction.probabilities[0].max()
-    assert chips_in(widget.to_svg()) == [
-        [["una", told(widget, 0), f"{100 * share:.1f} %"], ["##ffa", "-100"], ["##ble", "-100"]]
-    ]
-
-
-def test_each_word_has_its_own_label_and_probability_in_the_picture() -> None:
-    widget = TokenTagger(MODEL, TEXT)
-    widget.settings = {"flips": {"1": "I-date"}}
-    chips = iter(chips_in(widget.to_svg())[0])
-    for word, raw in enumerate(widget.labels):
-        share = widget.prediction.probabilities[word, widget.prediction.labels.index(raw)]
-        for number, piece in enumerate(widget.prediction.pieces[word]):
-            below = [told(widget, word), f"{100 * share:.1f} %"] if number == 0 else ["-100"]
-            assert next(chips) == [piece, *below]
-    assert next(chips, None) is None
-    assert 1 in widget.mended
 
 
 tags = st.sampled_from(MODEL.task.labels)
@@ -122,10 +92,9 @@ def test_repr_is_one_stable_line() -> None:
     assert "intent" not in repr(TokenTagger(without, TEXT))
 
 
-def test_hostile_text_is_text_in_the_picture() -> None:
-    root = ET.fromstring(TokenTagger(MODEL, HOSTILE).to_svg())
-    tags = {node.tag.rpartition("}")[2] for node in root.iter()}
-    assert tags <= {"svg", "title", "rect", "g", "text", "tspan"}
+def test_hostile_text_is_text_in_the_words() -> None:
+    root = ET.fromstring(TokenTagger(MODEL, HOSTILE).to_words())
+    assert {node.tag for node in root.iter()} == {"div", "p", "b", "code"}
 
 
 def test_what_cannot_be_shown_is_refused_and_the_picture_stays() -> None:

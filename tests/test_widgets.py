@@ -1,6 +1,5 @@
-"""What the widgets share: their bytes, their one JavaScript module, their static picture."""
+"""What the widgets share: their bytes, their one JavaScript module, their words."""
 
-import base64
 import json
 import shutil
 import subprocess
@@ -28,16 +27,15 @@ from bertedu.widgets import (
 from bertedu.widgets.base import (
     HTML,
     AskingWidget,
-    as_image,
     javascript_module,
     pack,
     style_sheet,
 )
 from bertedu.widgets.palette import STATIC
-from bertedu.widgets.svg import visible_text
 from bertedu.widgets.wordpiece_explorer import LONGEST_TEXT
+from bertedu.widgets.words import visible_text
 from tests.finetuned_models import finetuned, unpacked
-from tests.pictures import chips_in, words_in
+from tests.pictures import drawn_from
 
 MODULES = sorted(  # those that are shown: each has a style of its own
     file.stem
@@ -102,45 +100,37 @@ def test_the_style_sheet_has_both_themes_and_asks_for_nothing(name: str) -> None
     assert "@import" not in style
 
 
-def test_a_notebook_gets_the_view_the_picture_and_the_line() -> None:
+def test_a_notebook_gets_the_view_the_words_and_the_line() -> None:
     explorer = WordPieceExplorer("my dog is cute", "he likes unplayable games")
     data, _ = explorer._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
-    picture = ET.fromstring(data[HTML].replace(">", "/>"))
-    kind, packed = picture.attrib["src"].split(",")
-    assert kind == "data:image/svg+xml;base64"
-    assert base64.b64decode(packed).decode() == explorer.to_svg()
-    assert picture.attrib["alt"] == explorer.summary()
+    [line, tokens] = ET.fromstring(data[HTML])
+    assert "".join(line.itertext()) == f"WordPieceExplorer: {explorer.summary()}"
+    assert [token.text for token in tokens] == unpacked(explorer.data)["tokens"]
     assert repr(explorer) == "WordPieceExplorer(13 tokens: 8 words, 10 pieces, 0 unknown)"
     assert data["text/plain"] == repr(explorer)
     explorer.close()
 
 
-def test_a_hostile_text_is_text_in_the_picture() -> None:
+def test_a_hostile_text_is_text_in_the_words() -> None:
     explorer = WordPieceExplorer(HOSTILE, "<img src=x onerror=alert(1)>")
-    root = ET.fromstring(explorer.to_svg())
-    tags = {node.tag.rpartition("}")[2] for node in root.iter()}
-    assert tags <= {"svg", "title", "rect", "g", "text", "tspan"}
-    assert "script" in words_in(explorer.to_svg())
+    root = ET.fromstring(explorer.to_words())
+    assert {node.tag for node in root.iter()} == {"div", "p", "b", "code"}
+    assert "script" in "".join(root.itertext())
     explorer.close()
 
 
 @settings(max_examples=60)
 @given(st.text(max_size=60), st.none() | st.text(max_size=20))
-def test_every_text_makes_a_picture_that_can_be_read(text: str, pair: str | None) -> None:
+def test_every_text_is_told_and_sent_token_by_token(text: str, pair: str | None) -> None:
     explorer = WordPieceExplorer(text, pair)
-    encoding = explorer.tokenizer.encode(text, pair)
-    shown = chips_in(explorer.to_svg())[-1]
-    for (piece, *below), token, index, added, (start, end) in zip(
-        shown,
-        encoding.tokens,
-        encoding.input_ids.tolist(),
-        encoding.special_tokens_mask,
-        encoding.offsets,
-        strict=True,
-    ):
-        assert piece == visible_text(token) or len(visible_text(token)) > 72
-        assert below == ([str(index)] if added else [str(index), f"{start}-{end}"])
+    encoding, sent = explorer.tokenizer.encode(text, pair), unpacked(explorer.data)
+    [_, tokens] = ET.fromstring(explorer.to_words())
+    assert [token.text for token in tokens] == [visible_text(token) for token in encoding.tokens]
+    assert sent["tokens"] == encoding.tokens
+    assert sent["ids"] == encoding.input_ids.tolist()
+    assert list(map(tuple, sent["offsets"])) == encoding.offsets
+    assert sent["added"] == encoding.special_tokens_mask
     explorer.close()
 
 
@@ -164,9 +154,9 @@ def asking_widgets() -> list[AskingWidget]:
 def test_a_pin_or_a_choice_draws_nothing_and_sends_no_data(monkeypatch) -> None:
     for widget in asking_widgets():
         assert "picture" not in widget.keys
-        sent, still = [], widget.to_svg()
+        sent, before = [], drawn_from(widget)
         widget.observe(sent.append, ["data"])
-        monkeypatch.setattr(type(widget), "to_svg", lambda self: pytest.fail("nobody looks"))
+        monkeypatch.setattr(type(widget), "to_words", lambda self: pytest.fail("nobody looks"))
         for name in widget.PINS:
             kept = widget.settings[name]
             value = {"flips": {"0": "O"}}.get(name, 1)
@@ -174,7 +164,7 @@ def test_a_pin_or_a_choice_draws_nothing_and_sends_no_data(monkeypatch) -> None:
             widget.settings = widget.settings | {name: kept}
         assert sent == []
         monkeypatch.undo()
-        assert widget.to_svg() == still
+        assert drawn_from(widget) == before
         widget.close()
 
 
@@ -183,14 +173,14 @@ def test_what_is_refused_leaves_all_as_it_was_and_says_so() -> None:
     for widget in asking_widgets():
         pins = {"pinned": -1, "flips": {"0": "O"}}
         widget.settings = {name: pins.get(name, 1) for name in widget.PINS}
-        before = widget.to_svg(), repr(widget), widget.settings
+        before = drawn_from(widget)
         texts = [name for name in widget._asked if name not in ("seed", "other")]
         setattr(widget, texts[-1], "\ud800 half a character")
         sent = unpacked(widget.data)
         assert "surrogate" in widget.problem
         assert sent["problem"] == widget.problem
         assert sent["asked"] == [getattr(widget, name) for name in widget._asked]
-        assert (widget.to_svg(), repr(widget), widget.settings) == before
+        assert drawn_from(widget) == before
         looks = []
         look = widget._look
         widget._look = lambda look=look, looks=looks, **asked: looks.append(asked) or look(**asked)
@@ -209,24 +199,17 @@ def test_what_is_refused_leaves_all_as_it_was_and_says_so() -> None:
         widget.close()
 
 
-@given(st.text(max_size=20))
-def test_a_picture_is_one_image_whatever_is_said_of_it(alt: str) -> None:
-    [shown] = ET.fromstring(f"<p>{as_image('<svg/>', visible_text(alt))[:-1]}/></p>")
-    assert shown.tag == "img"
-    assert shown.attrib["alt"] == visible_text(alt)
-
-
 def test_a_refused_text_says_why_and_leaves_the_picture() -> None:
     explorer = WordPieceExplorer("my dog")
-    before = explorer.to_svg()
+    before = drawn_from(explorer)
     explorer.text = "a" * (LONGEST_TEXT + 1)
     assert explorer.problem == (
         "The text has 2,001 characters and this picture shows at most 2,000: shorten it."
     )
-    assert explorer.to_svg() == before
+    assert drawn_from(explorer) == before
     explorer.text = "a cat"
     assert explorer.problem == ""
-    assert explorer.to_svg() != before
+    assert drawn_from(explorer) != before
     explorer.close()
     with pytest.raises(InputError, match="shorten it"):
         WordPieceExplorer("a" * (LONGEST_TEXT + 1))

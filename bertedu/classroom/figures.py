@@ -7,6 +7,7 @@ token is a grey outline.
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from matplotlib import style
@@ -17,6 +18,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from bertedu.errors import InputError
 from bertedu.widgets.palette import LIGHT
+from bertedu.widgets.training_monitor import TrainingMonitor
 
 STYLE = "bertedu.classroom.bertedu"  # for matplotlib.pyplot.style.use
 SEGMENTS = (LIGHT["segment-a"], LIGHT["segment-b"])
@@ -141,6 +143,36 @@ def _drawable(text: str) -> str:
     """The text with U+ numbers for what matplotlib's own font cannot draw."""
     font = get_font(findfont("DejaVu Sans Mono"))
     return "".join(c if font.get_char_index(ord(c)) else f"U+{ord(c):X}" for c in text)
+
+
+def draw_losses(monitor: TrainingMonitor, picture: Path) -> None:
+    """Writes what a training monitor shows as an SVG: both losses beside their baselines.
+
+    Thin: each batch. Thick: the mean of the last batches. Circles: held-out documents.
+
+    Args:
+        monitor: with one step or more.
+        picture: the file.
+    """
+    at, raw, smooth = monitor.losses()
+    with style.context([STYLE]):
+        figure = Figure(figsize=(7.5, 5.2))
+        figure.suptitle(monitor.summary(), fontsize=11, color=DIMMED)
+        for column, curve in enumerate(monitor.curves()):
+            axes = figure.add_subplot(2, 1, column + 1, xlim=(0, monitor.steps), xlabel="step",
+                                      ylabel="nats", title=curve.name)  # fmt: skip
+            axes.plot(at, smooth[:, column], color=LIGHT["end"])
+            steps, losses = ([point[i] for point in curve.held_out] for i in (0, 1))
+            axes.plot(steps, losses, "o", color=LIGHT["start"], mfc="white")
+            axes.axhline(curve.baseline, color=INK, lw=1.5, ls="--")
+            axes.autoscale(axis="x", enable=False)
+            limits = axes.get_ylim()
+            axes.plot(at, raw[:, column], color=OUTLINE, lw=0.7, zorder=1)
+            axes.set_ylim(limits)
+            label = f" {curve.baseline_name} {curve.baseline:.2f}"
+            axes.text(monitor.steps, curve.baseline, label, va="center", color=DIMMED)
+        said = {"Title": monitor.summary(), "Date": None}
+        figure.savefig(picture, format="svg", metadata=said)
 
 
 PARTS = {  # one colour a part of BERT, light enough for dark letters on it

@@ -1,8 +1,8 @@
 """The course's notebooks: what a source becomes, and how that is executed and kept.
 
 One source, `course/NN_topic.py` (py:percent), makes two editions: `notebooks/NN_topic.ipynb` for
-students, `notebooks/solutions/NN_topic.ipynb` with the solutions. Built twice, they are
-byte-identical.
+students, `notebooks/solutions/NN_topic.ipynb` with the solutions. Built twice on one machine, they
+are byte-identical. In a widget's place they show a picture of it (see `stills`).
 
 In a source, a solution stands between `# BEGIN SOLUTION` and `# END SOLUTION`. The student
 edition has `...` in its place: Python's own word for "to be filled in", which runs without an
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bertedu.classroom.lessons import COURSE, lesson_strip
+from bertedu.classroom.stills import StillError, put_stills
 from bertedu.errors import InputError
 from bertedu.utils.files import replacing
 
@@ -47,7 +48,13 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 NOT_DONE = "not done yet"
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGETS = "application/vnd.bertedu.widgets+json"
+# Run after the last cell, so that a widget is stored as its reader would see it then.
+_STORE = f"""
+from IPython.display import display
+from bertedu.classroom.stills import live_widgets
+display({{"{WIDGETS}": live_widgets()}}, raw=True)
+"""
 MOST_LINES = 14
 MOST_BYTES = 1_000_000
 SECONDS_PER_CELL = 400  # lesson 07 trains for up to 120 on two idle cores
@@ -204,17 +211,16 @@ class CellError(RuntimeError):
     """A cell that failed while its notebook was built, told in a few lines."""
 
 
-def executed(
-    notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL, *, keep_views: bool = False
-) -> Any:
-    """Returns the notebook run from top to bottom by this Python, its outputs in lasting form.
+def executed(notebook: Any, folder: Path, seconds: int = SECONDS_PER_CELL) -> Any:
+    """Returns the notebook run from top to bottom by this Python.
+
+    The outputs say which widget they show; those of the course are under `metadata["widgets"]`, as
+    `live_widgets` gives them.
 
     Args:
         notebook: as `unexecuted` gives it; its cells are filled in.
         folder: the kernel's working directory.
         seconds: the longest that one cell may take.
-        keep_views: leave in the outputs which widget they show, which means something only as
-            long as somebody has that widget's state.
 
     Raises:
         CellError: a cell that fails, takes too long or ends the kernel.
@@ -223,6 +229,7 @@ def executed(
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbformat.v4 import new_code_cell
 
     class ThisPython(AsyncKernelManager):
         # Not the kernel that happens to be called python3 in the reader's home folder.
@@ -230,6 +237,7 @@ def executed(
             argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         )
 
+    notebook.cells.append(new_code_cell(_STORE))  # type: ignore[no-untyped-call]
     reached = 0
 
     def remember(cell_index: int, **_: Any) -> None:
@@ -257,11 +265,9 @@ def executed(
     except DeadKernelError:
         reason = "ended the kernel (out of memory?)"
         raise CellError(_failure(notebook, reached, reason)) from None
-    notebook.metadata = METADATA
-    if not keep_views:
-        for cell in notebook.cells:
-            for output in cell.get("outputs", []):
-                output.get("data", {}).pop(WIDGET_VIEW, None)
+    said = [output.get("data", {}) for output in notebook.cells.pop().outputs]
+    widgets = next(data[WIDGETS] for data in said if WIDGETS in data)
+    notebook.metadata = {**METADATA, "widgets": widgets}
     return notebook
 
 
@@ -286,15 +292,19 @@ def build(edition: Edition) -> list[str]:
 
     Raises:
         CellError: as `executed`.
+        StillError: a widget that shows nothing.
     """
     import nbformat
 
     edition.path.parent.mkdir(parents=True, exist_ok=True)
     notebook = executed(unexecuted(edition), edition.path.parent)
+    missing = put_stills(notebook, notebook.metadata.pop("widgets"))
     text = nbformat.writes(notebook) + "\n"  # type: ignore[no-untyped-call]
     with replacing(edition.path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     notes = [*remarks(notebook, edition.solved)]
+    if missing:
+        notes.append(f"its widgets are told in words, not shown as pictures: {missing}")
     if len(text) > MOST_BYTES:
         notes.append(f"{len(text) / 1e6:.1f} MB: fewer or smaller pictures, please")
     return notes
@@ -418,7 +428,7 @@ def _build(chosen: list[Edition], say: Callable[[str], None]) -> int:
         start = time.perf_counter()
         try:
             notes = build(edition)
-        except CellError as error:
+        except (CellError, StillError) as error:
             failed += 1
             say(f"{edition.name}  FAILED in {error}")
             continue

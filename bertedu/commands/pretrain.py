@@ -258,6 +258,7 @@ class History:
     def draw(self, picture: Path, steps: int) -> None:
         """Draws the losses beside their baselines, where the widgets' packages are installed."""
         try:
+            from bertedu.classroom.figures import draw_losses
             from bertedu.widgets import TrainingMonitor
         except ImportError:
             return  # a training machine needs no notebook software
@@ -269,7 +270,7 @@ class History:
                 monitor.add(PretrainingStep(**row))
         for step, evaluation in judged:
             monitor.evaluated(step + 1, evaluation)
-        picture.write_text(monitor.to_svg(), encoding="utf-8")
+        draw_losses(monitor, picture)
 
     def is_best(self, evaluation: Evaluation) -> bool:
         """Returns whether no earlier evaluation had a lower sum of losses."""

@@ -1,15 +1,12 @@
 """Every head of a model on one text: what does this head do with that word?"""
 
-import base64
-from collections.abc import Callable, Sequence
-from io import BytesIO
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import traitlets
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from bertedu.bert import Bert, load
@@ -17,14 +14,12 @@ from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import AskingWidget, described, encode_short, pack
-from bertedu.widgets.palette import LIGHT, sequential
-from bertedu.widgets.svg import MARGIN, WIDTH, Picture, percent, token_chips, visible_text
+from bertedu.widgets.words import percent
 
 LONGEST = 512  # tokens
 _MOST_MAPS = 1_900_000  # bytes of all maps together; beyond it they become coarse
 _MOST_EXACT = 100_000  # bytes for which every head's numbers come along unasked
 _COARSE = 64  # dots a side of a coarse map
-_PRINTED = 24  # dots a side of a small map in the still picture
 NUMBERS = ("entropy", "to [CLS]", "to [SEP]", "to itself", "to next", "to previous")
 _ORDINARY, _CLS, _SEP, _SPECIAL = range(4)
 _FIRST = {
@@ -96,33 +91,6 @@ class AttentionExplorer(AskingWidget):
             f"{config.num_hidden_layers} x {config.num_attention_heads}: entropy "
             f"{numbers[0]:.2f} nats, to itself {percent(numbers[3])}"
         )
-
-    def to_svg(self) -> str:
-        """Returns the picture of all heads, and of what the chosen one does with each token."""
-        attention, layer, head = self._shown[0], self.settings["layer"], self.settings["head"]
-        encoding = attention.encoding
-        probs = attention.attention_probs[layer - 1, head - 1]  # [S, S]
-        picture = Picture(f"{self.summary()}. {' '.join(encoding.tokens)}")
-        picture.heading("All heads: a row asks, a column answers")
-        height, drawing = overview(self._maps[0], self._darkest, layer, head)
-        picture.drawing(height, drawing)
-        picture.note(
-            f"White is 0 %, the darkest blue {100 * self._darkest:.0f} % or more. "
-            f"The frame: layer {layer}, head {head}."
-        )
-        picture.heading(f"Layer {layer}, head {head}: averages over the {len(encoding)} tokens")
-        picture.lines([(told(self._averages[0][layer - 1, head - 1]), "ink")])
-        token = self.settings["token"]
-        if token is None:
-            answers, heading = probs.mean(dim=0), "What the tokens answer, on average"
-        else:
-            asker = visible_text(encoding.tokens[token])
-            answers, heading = probs[token], f"What the tokens answer when “{asker}” asks"
-        picture.heading(heading)
-        below = [[percent(share)] for share in answers.tolist()]
-        tokenizer, types = self.bert.tokenizer, encoding.token_type_ids
-        picture.chips(token_chips(tokenizer, encoding.input_ids, types, below))
-        return picture.to_svg()
 
     def _check(self, settings: dict[str, Any]) -> None:
         config = self.bert.config
@@ -256,19 +224,6 @@ def row_numbers(probs: Tensor, input_ids: Tensor, tokenizer: BertTokenizer) -> T
     )
 
 
-def told(numbers: Tensor) -> str:
-    """Returns a row's numbers, float [6], in words.
-
-    Example:
-        >>> told(torch.tensor([0.5, 0.1, 0.2, 0.3, 0.2, 0.2]))
-        'entropy 0.50 nats, to [CLS] 10.0 %, to [SEP] 20.0 %, to itself 30.0 %, to next 20.0 %,
-        to previous 20.0 %'
-    """
-    entropy, *shares = numbers.tolist()
-    parts = (f"{name} {percent(share)}" for name, share in zip(NUMBERS[1:], shares, strict=True))
-    return ", ".join([f"entropy {entropy:.2f} nats", *parts])
-
-
 def pooled(maps: NDArray[Any], side: int) -> NDArray[Any]:
     """Returns maps [..., S, S] as [..., side, side]: each dot is the largest of its block."""
     size = maps.shape[-1]
@@ -279,62 +234,3 @@ def pooled(maps: NDArray[Any], side: int) -> NDArray[Any]:
         np.maximum.reduceat(maps, edges, axis=-1), edges, axis=-2
     )
     return smaller
-
-
-def overview(
-    maps: NDArray[Any], darkest: float, layer: int, head: int
-) -> tuple[float, Callable[[float], str]]:
-    """Returns the height of all small maps, and what draws them from a top edge on.
-
-    Args:
-        maps: uint8 [L, A, side, side], probabilities in steps of 1 / 255.
-        darkest: the probability that the deepest colour stands for.
-        layer: the one that is framed, from 1.
-        head: the one that is framed, from 1.
-    """
-    layers, heads = maps.shape[:2]
-    left, labels = MARGIN + 64.0, 18.0
-    cell = min(48.0, (WIDTH - MARGIN - left) / heads)
-
-    def draw(top: float) -> str:
-        def label(text: object, x: float, y: float) -> str:
-            return f'<text x="{x:.0f}" y="{y:.0f}">{text}</text>'
-
-        down = top + labels
-        x, y = left + (head - 1) * cell, down + (layer - 1) * cell
-        return (
-            f'<g font-family="system-ui, Liberation Sans, Helvetica, sans-serif" font-size="12" '
-            f'fill="{LIGHT["dim"]}">'
-            + "".join(label(n + 1, left + (n + 0.4) * cell, top + 12) for n in range(heads))
-            + "".join(
-                label(f"layer {n + 1}", MARGIN, down + (n + 0.5) * cell + 4) for n in range(layers)
-            )
-            + f'<image x="{left:.1f}" y="{down:.1f}" width="{heads * cell:.1f}" '
-            f'height="{layers * cell:.1f}" preserveAspectRatio="none" '
-            'style="image-rendering:pixelated" '
-            f'href="data:image/png;base64,{_png(_mosaic(maps, darkest))}"/>'
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell:.1f}" height="{cell:.1f}" '
-            f'fill="none" stroke="{LIGHT["start"]}" stroke-width="3"/></g>'
-        )
-
-    return labels + layers * cell, draw
-
-
-def _mosaic(maps: NDArray[np.uint8], darkest: float) -> NDArray[np.uint8]:
-    """All maps side by side, as colours from 1 on, with lines of colour 0 between them."""
-    small = pooled(maps, _PRINTED).astype(np.float64)  # [L, A, side, side]
-    small = small.repeat(times := -(-_PRINTED // small.shape[-1]), axis=2).repeat(times, axis=3)
-    levels = 1 + np.minimum(small / (255 * darkest), 1) * 254
-    framed = np.pad(levels.round().astype(np.uint8), ((0, 0), (0, 0), (0, 1), (0, 1)))
-    layers, heads, side, _ = framed.shape
-    return framed.transpose(0, 2, 1, 3).reshape(layers * side, heads * side)
-
-
-def _png(levels: NDArray[np.uint8]) -> str:
-    """A picture of colours 1 to 255 of the sequential scale, 0 a grey line, as base64."""
-    colors = [LIGHT["outline"], *(sequential(step / 254) for step in range(255))]
-    picture = Image.fromarray(levels)
-    picture.putpalette(bytes.fromhex("".join(color[1:] for color in colors)))
-    file = BytesIO()
-    picture.save(file, "PNG", compress_level=9)
-    return base64.b64encode(file.getvalue()).decode()

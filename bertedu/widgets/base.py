@@ -1,7 +1,5 @@
-"""What every widget of the course is: data as bytes, one JavaScript module, a static picture."""
+"""What every widget of the course is: data as bytes, one JavaScript module, a line in words."""
 
-import base64
-import html
 import json
 import re
 import struct
@@ -18,6 +16,7 @@ from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.palette import STATIC, css_variables
+from bertedu.widgets.words import in_words
 
 HTML = "text/html"
 _ROOT = re.compile(r'\bname: "(?P<name>be-[\w-]+)"')
@@ -28,7 +27,9 @@ class Widget(anywidget.AnyWidget):
     """A widget of the course.
 
     A subclass in widgets/x.py is shown by static/x.js in the style of static/x.css; it puts
-    `pack(...)` into `data`, and says what it shows in `summary` and `to_svg`.
+    `pack(...)` into `data`, and says what it shows in `summary`. Python draws nothing: what a
+    reader sees without a browser's scripts is that line, or a picture that a browser took while
+    the notebook was built (classroom/stills.py).
     """
 
     data = traitlets.Bytes().tag(sync=True)
@@ -43,9 +44,13 @@ class Widget(anywidget.AnyWidget):
         """Returns the main numbers in one line."""
         raise NotImplementedError
 
-    def to_svg(self) -> str:
-        """Returns a picture of the widget as it first appears, for print and for pages."""
-        raise NotImplementedError
+    def to_words(self) -> str:
+        """Returns the main numbers and the tokens as HTML, for a page that runs no scripts."""
+        header = unpacked_header(self.data)
+        text = header.get("texts", [header])[0]
+        kinds = [kind for kind in ("tokens", "words", "shown") if kind in text]
+        tokens = text[kinds[0]] if kinds else ()
+        return in_words(type(self).__name__, self.summary(), tokens)
 
     def close(self) -> None:
         """Closes the widget and its layout, which ipywidgets would leave behind."""
@@ -58,7 +63,7 @@ class Widget(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, HTML: as_image(self.to_svg(), self.summary())}, metadata
+        return {**data, HTML: self.to_words()}, metadata
 
 
 class AskingWidget(Widget):
@@ -163,23 +168,6 @@ def described(tokenizer: BertTokenizer, ids: Tensor, types: Tensor) -> dict[str,
     }
 
 
-def as_image(svg: str, alt: str) -> str:
-    """Returns a picture as HTML that even a notebook from elsewhere shows.
-
-    JupyterLab shows neither SVG nor widgets in a notebook that this reader has not run, but images.
-
-    Args:
-        svg: the picture.
-        alt: what it shows, in words.
-
-    Example:
-        >>> as_image("<svg/>", "a dog & a cat")
-        '<img alt="a dog &amp; a cat" src="data:image/svg+xml;base64,PHN2Zy8+">'
-    """
-    packed = base64.b64encode(svg.encode()).decode()
-    return f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{packed}">'
-
-
 def pack(header: Mapping[str, Any], **arrays: NDArray[Any]) -> bytes:
     """Returns a header and arrays as one block of bytes, which `unpack` in shared.js reads.
 
@@ -207,6 +195,18 @@ def pack(header: Mapping[str, Any], **arrays: NDArray[Any]) -> bytes:
         {**header, "arrays": described}, separators=(",", ":"), allow_nan=False
     ).encode()
     return _padded(struct.pack("<I", len(text)) + text) + b"".join(blocks)
+
+
+def unpacked_header(block: bytes) -> dict[str, Any]:
+    """Returns the header of what `pack` gave.
+
+    Example:
+        >>> unpacked_header(pack({"tokens": ["dog"]}))
+        {'tokens': ['dog'], 'arrays': []}
+    """
+    (length,) = struct.unpack_from("<I", block)
+    header: dict[str, Any] = json.loads(block[4 : 4 + length])
+    return header
 
 
 def javascript_module(name: str) -> str:

@@ -1,9 +1,6 @@
 """What BERT reads: token + segment + position, their sum, LayerNorm; each can be switched off."""
 
 import re
-from collections.abc import Sequence
-from functools import partial
-from html import escape
 from typing import Any, cast
 
 import numpy as np
@@ -16,8 +13,6 @@ from bertedu.bert import Bert, load
 from bertedu.model import BertEmbeddings, BertLayer
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import AskingWidget, check_length, described
-from bertedu.widgets.palette import DIVERGING, LIGHT, SEQUENTIAL
-from bertedu.widgets.svg import MARGIN, WIDTH, Picture, cells, visible_text
 
 LONGEST = 64  # tokens: rows that a screen can show
 POSITIONS = 64  # rows of the position tables that are compared
@@ -25,7 +20,6 @@ DIMENSIONS = 64  # shown at first, of H
 TERMS = ("token", "segment", "position")
 SWITCHES = (*TERMS, "layer_norm")  # a combination is a number: 1, 2, 4 and 8, where on
 EVERYTHING = 2 ** len(SWITCHES) - 1
-_MOST_STATIC = 20  # tokens, and positions, in the still picture
 _PIECE = re.compile(r"(?<!\S)##\S+")
 
 
@@ -119,67 +113,6 @@ class EmbeddingSum(AskingWidget):
         norm = ", LayerNorm" if self.settings["layer_norm"] else ""
         size = f"{len(self.ids)} tokens x {self.terms.shape[-1]}"
         return f"{size}: {terms}{norm}; {self.moved:.1%} moved"
-
-    def to_svg(self) -> str:
-        """Returns the picture of the text, as the switches stand."""
-        tokens = [self.bert.tokenizer.tokens[index] for index in self.ids[:_MOST_STATIC].tolist()]
-        start, stop = self.settings["dimensions"]
-        picture = Picture(f"{self.summary()}. {' '.join(tokens)}")
-        picture.heading("Token + segment + position, their sum, and LayerNorm")
-        if rest := len(self.ids) - len(tokens):
-            picture.note(f"The first {len(tokens)} tokens; {rest} more are not drawn.")
-        shown, normed = self.settings, self.settings["layer_norm"]
-        names = [f"{name}{'' if shown[name] else ' (off)'}" for name in TERMS]
-        off, extreme = torch.zeros_like(self.terms[0]), self.scales
-        terms = [term if shown[name] else off for name, term in zip(TERMS, self.terms, strict=True)]
-        strips = [
-            (names[0], terms[0], extreme[0]),
-            ("= sum", self.summed, extreme[0]),
-            (f"+ {names[1]}", terms[1], extreme[0]),
-            ("LayerNorm" if normed else "LayerNorm (off)", self.states, extreme[normed]),
-            (f"+ {names[2]}", terms[2], extreme[0]),
-        ]
-        half = (WIDTH - 2 * MARGIN - 20) / 2
-        for both in (strips[:2], strips[2:4], strips[4:]):
-            drawn = [
-                partial(
-                    _strip, title, tokens, values[: len(tokens), start:stop] / scale, left, half
-                )
-                for (title, values, scale), left in zip(
-                    both, (MARGIN, MARGIN + half + 20), strict=False
-                )
-            ]
-            height = 22 + 14 * len(tokens)
-            picture.drawing(height, lambda top, drawn=drawn: "".join(f(top) for f in drawn))  # type: ignore[misc]
-        picture.note(
-            f"Dimensions {start} to {stop - 1} of {self.terms.shape[-1]}. Blue is below 0, red "
-            f"above, white is 0; the deepest colour is {extreme[0]:.2f} or more, after LayerNorm "
-            f"{extreme[1]:.1f} or more."
-        )
-        head = f"head {shown['head']}" if shown["head"] else "mean of all heads"
-        picture.heading(f"First layer's attention ({head})")
-        all_on, now = (self.attention(c)[: len(tokens), : len(tokens)] for c in (EVERYTHING, None))
-        highest, change = max(float(all_on.max()), float(now.max())), now - all_on
-        most = float(change.abs().max()) or 1.0
-        picture.drawing(210, lambda top: "".join((
-            _square("everything on", all_on / highest, SEQUENTIAL, 0, top),
-            _square("as the switches stand", now / highest, SEQUENTIAL, 1, top),
-            _square("change", (change / most + 1) / 2, DIVERGING, 2, top),
-        )))  # fmt: skip
-        picture.note(
-            f"Rows ask, columns answer. Probabilities from 0 to {highest:.1%}; change up to "
-            f"{most if change.any() else 0:.1%}, red is more. {self.moved:.1%} of a token's "
-            "attention moved."
-        )
-        picture.heading("How alike two positions are (cosine)")
-        tables = self.cosines[:, :_MOST_STATIC, :_MOST_STATIC]
-        picture.drawing(210, lambda top: "".join(
-            _square(title, (table + 1) / 2, DIVERGING, column, top)
-            for column, (title, table) in enumerate(
-                zip(("learned by BERT", "sinusoidal"), tables, strict=True))
-        ))  # fmt: skip
-        picture.note(f"Positions 0 to {tables.shape[-1] - 1}; blue is -1, white 0, red 1.")
-        return picture.to_svg()
 
     @property
     def scales(self) -> list[float]:
@@ -326,27 +259,3 @@ def _states(embeddings: BertEmbeddings, terms: Tensor, combination: int) -> Tens
     summed = _summed(terms, combination)
     normed: Tensor = embeddings.LayerNorm(summed).detach()
     return normed if combination >> len(TERMS) & 1 else summed
-
-
-def _strip(
-    title: str, tokens: Sequence[str], values: Tensor, left: float, width: float, top: float
-) -> str:
-    """Rows of colour under a title, a token before each."""
-    labels = "".join(
-        f'<text x="{left + 74:.0f}" y="{top + 28 + 14 * row:.0f}" font-size="12" '
-        f'text-anchor="end" fill="{LIGHT["ink"]}">{escape(visible_text(token)[:10])}</text>'
-        for row, token in enumerate(tokens)
-    )
-    return (
-        f'<g font-family="monospace"><text x="{left:.0f}" y="{top + 12:.0f}" font-size="13" '
-        f'font-weight="600" fill="{LIGHT["ink"]}">{title}</text>{labels}</g>'
-        + cells((values + 1) / 2, DIVERGING, left + 80, top + 18, width - 80, 14 * len(tokens))
-    )
-
-
-def _square(title: str, shares: Tensor, stops: Sequence[str], column: int, top: float) -> str:
-    left = MARGIN + 248 * column
-    return (
-        f'<text x="{left}" y="{top + 12:.0f}" font-family="monospace" font-size="13" '
-        f'fill="{LIGHT["ink"]}">{title}</text>'
-    ) + cells(shares, stops, left, top + 18, 184, 184)

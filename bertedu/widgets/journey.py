@@ -122,12 +122,6 @@ class Journey(AskingWidget):
         judged = "no pair" if follows is None else f"B follows A {follows:.1%}"
         return f"{len(encoding)} tokens, {sizes}{cases}; {said}, {judged}"
 
-    def to_svg(self) -> str:
-        """Returns the seven panels as the settings stand."""
-        from bertedu.widgets.journey_picture import drawn
-
-        return drawn(self)
-
     def _check(self, settings: dict[str, Any]) -> None:
         config = self.bert.config
         allowed = {

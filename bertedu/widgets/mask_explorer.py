@@ -1,7 +1,6 @@
 """Mask a text again and again: which tokens are chosen, what becomes of them, what is counted."""
 
 from collections.abc import Sequence
-from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +14,6 @@ from bertedu.errors import InputError
 from bertedu.pretraining.masking import (
     KEPT,
     MASKED,
-    NOT_CHOSEN,
     RANDOM,
     Draws,
     MaskingRule,
@@ -24,9 +22,7 @@ from bertedu.pretraining.masking import (
     mask_tokens,
 )
 from bertedu.tokenizer import BertTokenizer
-from bertedu.utils.validation import IGNORED
 from bertedu.widgets.base import AskingWidget, described, encode_short
-from bertedu.widgets.svg import Chip, Picture
 
 LONGEST = 256  # tokens, so that a position fits into a byte
 ROLLS = 2_000
@@ -104,27 +100,6 @@ class MaskExplorer(AskingWidget):
         named = ", ".join(f"{counts[fate]} {name}" for fate, name in _NAMES.items())
         return f"{len(self._encoding)} tokens: {sum(counts[1:])} chosen, {named}"
 
-    def to_svg(self) -> str:
-        """Returns the picture of the roll that is shown, and what all the rolls gave."""
-        fates, roll, rule = self.fates, self.settings["roll"], self.rule
-        picture = Picture(f"{self.summary()}. {' '.join(self._encoding.tokens)}")
-        picture.heading(f"What the model sees (roll {roll + 1:,} of {len(fates):,})")
-        picture.chips([self._chip(i, fate) for i, fate in enumerate(fates[roll].tolist())])
-        picture.note(
-            "Beneath a token: the id that the model sees, and its label, the id that it should "
-            "say; the loss leaves out -100. Dark: [MASK]. Magenta: a random token for the struck "
-            "one. Green outline: kept."
-        )
-        chosen = int((fates != NOT_CHOSEN).sum())
-        if chosen:
-            picture.heading(f"All {len(fates):,} rolls: {chosen:,} tokens chosen")
-            shares = (rule.mask_share, rule.random_share, 1 - rule.mask_share - rule.random_share)
-            picture.lines(
-                (_counted(name, int((fates == fate).sum()), chosen, share), "ink")
-                for (fate, name), share in zip(_NAMES.items(), shares, strict=True)
-            )
-        return picture.to_svg()
-
     def _look(self, text: str, pair: str | None, seed: int) -> None:
         """Draws what all rules decide by."""
         if not 0 <= seed < 2**31:
@@ -161,22 +136,6 @@ class MaskExplorer(AskingWidget):
             "random": self._random.numpy(),
         }
 
-    def _chip(self, position: int, fate: int) -> Chip:
-        token = self._encoding.tokens[position]
-        index = seen = int(self._encoding.input_ids[position])
-        if fate == MASKED:
-            seen = self.tokenizer.mask_token_id
-        elif fate == RANDOM:
-            seen = int(self._pool[int(self._random[self.settings["roll"], position])])
-        return Chip(
-            self.tokenizer.tokens[seen],
-            [str(seen), str(index if fate else IGNORED), _NAMES.get(fate, "")],
-            segment=int(self._encoding.token_type_ids[position]),
-            special=index in self.tokenizer.special_ids,
-            fate=_NAMES.get(fate),
-            was=token if fate == RANDOM else "",
-        )
-
 
 def fates_from_draws(
     input_ids: Tensor, tokenizer: BertTokenizer, keys: Tensor, draws: Tensor, rule: MaskingRule
@@ -203,12 +162,3 @@ def fates_from_draws(
     """
     copies = input_ids.expand(keys.shape)
     return decide(copies, Draws(keys, draws), rule, tokenizer, torch.ones_like(copies))
-
-
-def _counted(name: str, count: int, chosen: int, share: float) -> str:
-    half = 1.96 * sqrt(max(share * (1 - share), 0) / chosen)
-    low, high = max(share - half, 0), min(share + half, 1)
-    return (
-        f"{name:7}{count:7,} = {count / chosen:6.1%}   expected {share:4.0%}, "
-        f"95 % band {low:.1%} to {high:.1%}"
-    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
-from xml.sax.saxutils import escape
 
 import numpy as np
 import traitlets
@@ -11,14 +10,12 @@ from numpy.typing import NDArray
 from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.widgets.finetuned import FineTunedWidget
-from bertedu.widgets.palette import LIGHT
-from bertedu.widgets.svg import WIDTH, Picture, percent, readable
+from bertedu.widgets.words import percent
 
 LONGEST = 256  # tokens of a pair, with [CLS] and both [SEP]
 MOST_TRIES = 12
 _CORNERS = ("entailment", "contradiction", "neutral")  # top, left, right
 _NOTES = {"entailment": "true", "contradiction": "false", "neutral": "unknown"}
-_SIDE = 340.0  # of the printed triangle
 
 Pair = tuple[str, str]
 
@@ -82,28 +79,10 @@ class PairExplorer(FineTunedWidget):
 
     def summary(self) -> str:
         """Returns the main numbers in one line."""
-        return f"{_told(self.labels, self.probabilities)}; hypothesis alone {self._said_alone()}"
-
-    def to_svg(self) -> str:
-        """Returns the picture of the triangle, with the trail and the hypothesis alone."""
-        premise, hypothesis = self._pair  # a refused text is not in the picture
-        picture = Picture(f"{self.summary()}. {premise} / {hypothesis}")
-        picture.heading("A: premise")
-        picture.lines([(readable(premise), "segment-a")])
-        picture.heading("B: hypothesis")
-        picture.lines([(readable(hypothesis), "segment-b")])
-        picture.drawing(_SIDE * 0.866 + 64, self._triangle)
-        picture.lines([(f"●  {_told(self.labels, self.probabilities, every=True)}", "ink")])
-        picture.lines([(f"◆  {_told(self.labels, self.alone, every=True)}   B alone", "segment-b")])
-        for number, (pair, shares) in enumerate(zip(self._tried, self.trail, strict=True), 1):
-            told = _told(self.labels, shares, every=True)
-            picture.lines([(f"{number:<2} {told}   {readable(pair[1])}", "dim")])
-        picture.note(
-            "● the pair; ◆ the hypothesis with no premise; numbers: earlier tries, the oldest "
-            "first. The nearer to a corner, the more probable; the dashed lines part the regions "
-            "in which each label is the likeliest."
+        both, alone = (
+            _likeliest(self.labels, shares) for shares in (self.probabilities, self.alone)
         )
-        return picture.to_svg()
+        return f"{both}; hypothesis alone {alone}"
 
     def _look(self, premise: str, hypothesis: str) -> None:
         pairs = [(premise, hypothesis), ("", hypothesis), *self._tried]
@@ -166,58 +145,7 @@ class PairExplorer(FineTunedWidget):
         if pinned is not None and not -1 <= pinned < len(self._tried):
             raise InputError(f"There is no try {pinned}: there are {len(self._tried)}, from 0 on.")
 
-    def _said_alone(self) -> str:
-        best = int(self.alone.argmax())
-        return f"{self.labels[best]} {percent(self.alone[best])}"
 
-    def _triangle(self, top: float) -> str:
-        left, height = (WIDTH - _SIDE) / 2, _SIDE * 0.866
-        corners = np.array([[0.5, 0], [0, 1], [1, 1]]) * [_SIDE, height] + [left, top + 24]
-        edge = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
-        parts = [
-            f'<polygon points="{edge}" fill="none" stroke="{LIGHT["outline"]}" stroke-width="1.5"/>'
-        ]
-        middle = corners.mean(axis=0)
-        for one, other in ((0, 1), (1, 2), (2, 0)):
-            x, y = (corners[one] + corners[other]) / 2
-            parts.append(
-                f'<path d="M{middle[0]:.1f} {middle[1]:.1f}L{x:.1f} {y:.1f}" '
-                f'stroke="{LIGHT["outline"]}" stroke-dasharray="4 4"/>'
-            )
-        names = [
-            f"{label} ({note})" if (note := _NOTES.get(label)) else label for label in self.labels
-        ]
-        places = zip(names, corners, ((0, -8), (8, 20), (-8, 20)), strict=True)
-        parts += [_label(name, x + dx, y + dy) for name, (x, y), (dx, dy) in places]
-        points = [*self.trail, self.probabilities] @ corners
-        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        parts.append(f'<path d="M{path}" fill="none" stroke="{LIGHT["dim"]}" stroke-width="1.5"/>')
-        for number, (x, y) in enumerate(points[:-1], 1):
-            parts.append(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="9" fill="{LIGHT["paper"]}" '
-                f'stroke="{LIGHT["dim"]}"/>' + _label(str(number), x, y + 4)
-            )
-        x, y = self.alone @ corners
-        parts.append(
-            f'<path d="M{x:.1f} {y - 9:.1f}l9 9l-9 9l-9 -9z" fill="{LIGHT["paper"]}" '
-            f'stroke="{LIGHT["segment-b"]}" stroke-width="3"/>'
-        )
-        x, y = points[-1]
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="9" fill="{LIGHT["ring"]}"/>')
-        return "".join(parts)
-
-
-def _label(text: str, x: float, y: float) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="12" '
-        'font-family="system-ui, Liberation Sans, Helvetica, sans-serif" '
-        f'fill="{LIGHT["ink"]}">{escape(text)}</text>'
-    )
-
-
-def _told(labels: Sequence[str], shares: NDArray[np.float64], *, every: bool = False) -> str:
-    if every:
-        pairs = zip(labels, shares, strict=True)
-        return ", ".join(f"{label} {percent(share)}" for label, share in pairs)
+def _likeliest(labels: Sequence[str], shares: NDArray[np.float64]) -> str:
     best = int(shares.argmax())
     return f"{labels[best]} {percent(shares[best])}"

@@ -7,15 +7,13 @@ import numpy as np
 from bertedu.checkpoint import load_tokenizer
 from bertedu.data import HELD_OUT
 from bertedu.errors import InputError
-from bertedu.heads import IS_NEXT, NOT_NEXT
+from bertedu.heads import IS_NEXT
 from bertedu.pretraining.corpus import Corpus, split_sentences
 from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import Widget, pack
-from bertedu.widgets.svg import Picture, readable, token_chips, visible_text
 
 MOST_TOKENS = 50_000  # of all documents: what a page carries without being felt
-_NAMES = {IS_NEXT: "B follows A", NOT_NEXT: "B is random"}
 
 
 class SentencePairBuilder(Widget):
@@ -59,12 +57,6 @@ class SentencePairBuilder(Widget):
                 f"at most {MOST_TOKENS:,}: give fewer documents."
             )
         self.max_length = max_length
-        self._sampler = PairSampler(
-            self.corpus, self.tokenizer, max_length=max_length, seed=seed, short_share=0
-        )
-        examples = self._sampler.epoch(0).examples
-        labels = examples["next_sentence_label"]
-        self._shown = examples[[int((labels == label).argmax()) for label in (IS_NEXT, NOT_NEXT)]]
         super().__init__(data=self._packed(seed))
 
     def summary(self) -> str:
@@ -74,34 +66,15 @@ class SentencePairBuilder(Widget):
             f"{self.corpus.num_tokens:,} tokens; pairs of at most {self.max_length} tokens"
         )
 
-    def to_svg(self) -> str:
-        """Returns a picture of one pair with each label."""
-        picture = Picture(f"{self.summary()}. One pair with each label.")
-        batch = self._sampler.materialize(self._shown)
-        for row, example in enumerate(self._shown):
-            label = int(example["next_sentence_label"])
-            picture.heading(f"Label {label}: {_NAMES[label]}")
-            for segment, start in zip("ab", ("a_start", "b_start"), strict=True):
-                sentence = self._sentence_at(example[start])
-                document = np.searchsorted(self.corpus.document_starts, sentence, "right") - 1
-                place = f"{segment.upper()}, from {visible_text(self.names[document])}: "
-                line = f"{place}{readable(self.sentences[sentence])}"
-                picture.lines([(line, f"segment-{segment}")])
-            real = batch["attention_mask"][row].bool()
-            ids, types = (batch[k][row, real] for k in ("input_ids", "token_type_ids"))
-            below = [[str(int(part)) for part in both] for both in zip(ids, types, strict=True)]
-            picture.chips(token_chips(self.tokenizer, ids, types, below))
-        picture.note(
-            "Beneath a token: its id, and its segment id, 0 in A (teal) and 1 in B (violet). "
-            "Label 0 says that B follows, label 1 that B is random."
-        )
-        return picture.to_svg()
-
     def _sentence_at(self, token: int) -> int:
         return int(np.searchsorted(self.corpus.sentence_starts, token, "right")) - 1
 
     def _packed(self, seed: int) -> bytes:
-        first = self._shown[0]
+        sampler = PairSampler(
+            self.corpus, self.tokenizer, max_length=self.max_length, seed=seed, short_share=0
+        )
+        pairs = sampler.epoch(0).examples
+        first = pairs[int((pairs["next_sentence_label"] == IS_NEXT).argmax())]
         special = {name: getattr(self.tokenizer, f"{name}_token_id") for name in ("cls", "sep")}
         used = {*self.corpus.ids.tolist(), *special.values()}
         header = {

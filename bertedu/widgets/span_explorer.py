@@ -15,13 +15,9 @@ from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.question_answering import AnswerPrediction, Example, QuestionAnswering
 from bertedu.finetuning.spans import best_window, windows_of
 from bertedu.widgets.finetuned import FineTunedWidget
-from bertedu.widgets.palette import LIGHT
-from bertedu.widgets.svg import MARGIN, WIDTH, Chip, Picture, percent, readable, shortened
+from bertedu.widgets.words import percent, shortened
 
 LONGEST = 512  # tokens of question and document together
-_AROUND = 8  # tokens printed on either side of the answer
-_PRINTED = 5  # answers in the printed list
-_HALF = 44.0  # height of the printed row of starts, and of that of ends
 
 
 class SpanExplorer(FineTunedWidget):
@@ -102,55 +98,6 @@ class SpanExplorer(FineTunedWidget):
             return f"no answer {none}, then {told}" if self.silent else f"{told}, no answer {none}"
         return told
 
-    def to_svg(self) -> str:
-        """Returns the picture of both rows, the answer's surroundings and the best answers."""
-        p, best = self.prediction, self.prediction.spans[0]
-        picture = Picture(f"{self.summary()}. {p.question}")
-        picture.heading("Question")
-        picture.lines([(readable(p.question), "segment-a")])
-        picture.heading(f"Start and end over all {len(p.tokens)} positions")
-        picture.drawing(2 * _HALF + 22, self._rows)
-        picture.note(
-            f"Up, orange: the probability to be the start; down, blue: the end; the highest "
-            f"is {percent(float(max(self._starts.max(), self._ends.max())))}. Grey: question and "
-            "special tokens."
-        )
-        picture.heading("Around the best answer")
-        places = range(
-            max(p.first, best.first_token - _AROUND),
-            min(len(p.tokens) - 1, best.last_token + _AROUND + 1),
-        )
-        picture.chips(
-            [
-                Chip(
-                    p.tokens[i],
-                    [
-                        percent(float(self._starts[i])),
-                        percent(float(self._ends[i])),
-                        str(self._word[i]),
-                    ],
-                    segment=1,
-                    fate="kept" if best.first_token <= i <= best.last_token else None,
-                )
-                for i in places
-            ]
-        )
-        picture.note("Beneath a token: start, end, and the word that it belongs to.")
-        picture.heading("The best answers, of all legal spans")
-        rows = [
-            (f"{percent(each.probability):>8}  {_words(each)}  {readable(each.text)}", "ink")
-            for each in p.spans[:_PRINTED]
-        ]
-        if self._task.no_answer:
-            rows.append((f"{percent(p.no_answer_probability):>8}  no answer", "dim"))
-        picture.lines(rows)
-        picture.note(
-            f"The product of the two softmaxes puts {percent(self.legal_share)} on legal spans; "
-            "the probabilities above are of one softmax over them"
-            + (" and no answer." if self._task.no_answer else ".")
-        )
-        return picture.to_svg()
-
     def _look(self, question: str, document: str) -> None:
         tokens = len(self.finetuned.tokenizer.encode(question, document))
         if tokens > LONGEST:
@@ -221,38 +168,6 @@ class SpanExplorer(FineTunedWidget):
                 raise InputError(f"There is no position {place}: they go from 0 to {size - 1}.")
         if settings["view"] not in {"joint", "product"}:
             raise InputError(f"view is {settings['view']!r}; it must be joint or product")
-
-    def _rows(self, top: float) -> str:
-        """Both rows over all positions, starts upwards and ends downwards from a line."""
-        width = WIDTH - 2 * MARGIN
-        size, middle = len(self.prediction.tokens), top + _HALF + 4
-        step, highest = width / size, float(max(self._starts.max(), self._ends.max()))
-        first, best = self.prediction.first, self.prediction.spans[0]
-
-        def x(position: float) -> float:
-            return MARGIN + position * step
-
-        outside = [(0, first), (size - 1, size)]
-        parts = [
-            f'<rect x="{x(a):.1f}" y="{top:.1f}" width="{(b - a) * step:.1f}" '
-            f'height="{2 * _HALF + 8:.1f}" fill="{LIGHT["chip"]}"/>'
-            for a, b in outside
-        ]
-        for shares, color, up in ((self._starts, "start", True), (self._ends, "end", False)):
-            for i, share in enumerate(shares.tolist()):
-                height = _HALF * share / highest
-                if height >= 0.2:
-                    y = middle - height if up else middle
-                    parts.append(
-                        f'<rect x="{x(i):.1f}" y="{y:.1f}" width="{max(1.5, step - 0.5):.1f}" '
-                        f'height="{height:.1f}" fill="{LIGHT[color]}"/>'
-                    )
-        parts.append(
-            f'<path d="M{MARGIN} {middle:.1f}h{width}" stroke="{LIGHT["outline"]}"/>'
-            f'<path d="M{x(best.first_token):.1f} {top + 2 * _HALF + 12:.1f}'
-            f'H{x(best.last_token + 1):.1f}" stroke="{LIGHT["kept"]}" stroke-width="4"/>'
-        )
-        return "".join(parts)
 
 
 def _words(span: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bertedu.widgets.base import Widget
 from bertedu.widgets.palette import STATIC
-from bertedu.widgets.svg import visible_text
+from bertedu.widgets.words import readable
 
 # Nothing may be loaded, whatever a text asks for; a module is made from the page's own bytes.
 _POLICY = (
@@ -26,8 +26,8 @@ _PAGE_STYLE = (
 def fragment(widget: Widget) -> str:
     """Returns a widget as it stands, as a piece of HTML for a page that also has `host_script`.
 
-    Its stored data is in it, and its still picture, which is what a reader sees where scripts do
-    not run.
+    Its stored data is in it, and its main numbers in words, which is what a reader sees where
+    scripts do not run.
 
     Args:
         widget: any of the course's. One that fetches from Python on demand shows what it has;
@@ -43,7 +43,7 @@ def fragment(widget: Widget) -> str:
     return (
         f'<div class="bertedu-still" data-widget="{name}">'
         f'<script type="application/json">{_json(state)}</script>'
-        f"{widget.to_svg()}</div>"
+        f"{widget.to_words()}</div>"
     )
 
 
@@ -89,7 +89,7 @@ def to_html(widgets: Widget | Sequence[Widget], title: str = "bertedu") -> str:
         (True, False)
     """
     every = [widgets] if isinstance(widgets, Widget) else list(widgets)
-    name = escape(visible_text(title).replace("␣", " "))
+    name = escape(readable(title))
     body = "\n".join(map(fragment, every))
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title>'

@@ -12,8 +12,7 @@ from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.slot_filling import Example
 from bertedu.widgets.finetuned import FineTunedWidget
-from bertedu.widgets.palette import diverging
-from bertedu.widgets.svg import Chip, Picture, percent, shortened
+from bertedu.widgets.words import percent, shortened
 
 LONGEST = 256  # tokens, with [CLS] and [SEP]
 _SOME = 0.001  # an effect of less than 0.1 percentage points is told as none
@@ -69,12 +68,6 @@ class TextClassifier(FineTunedWidget):
         """The words of the text, as they stand there."""
         return [self._shown[start:end] for start, end in self._spans]
 
-    @property
-    def label(self) -> str:
-        """The label whose probability is explained."""
-        chosen: str | None = self.settings["label"]
-        return chosen or self.labels[int(self.probabilities.argmax())]
-
     def summary(self) -> str:
         """Returns the main numbers in one line."""
         best = int(self.probabilities.argmax())
@@ -87,40 +80,6 @@ class TextClassifier(FineTunedWidget):
             return f"{told}, no word matters"
         word = shortened(self.words[strongest])
         return f"{told}, most by “{word}”: {_points(effects[strongest])}"
-
-    def to_svg(self) -> str:
-        """Returns the picture of the probabilities and of each word's effect."""
-        picture = Picture(f"{self.summary()}. {self._shown}")
-        picture.heading("What the text is taken for")
-        order = np.argsort(-self.probabilities, kind="stable")
-        picture.lines(
-            (f"{percent(self.probabilities[i]):>8}  {self.labels[i]}", "ink") for i in order
-        )
-        label = self.labels.index(self.label)
-        effects = self.effects[:, label]
-        extreme = float(np.abs(effects).max(initial=0.0))
-        picture.heading(f"What each word adds to the probability of “{self.label}”")
-        shares = [percent(share) for share in self._attention]
-        notes = [[_points(effect, unit="")] for effect in effects]
-        if self.settings["attention"]:
-            notes = [[*note, share] for note, share in zip(notes, shares, strict=True)]
-        picture.chips(
-            [
-                Chip(word, note, segment=0, fill=diverging(effect, extreme))
-                for word, note, effect in zip(self.words, notes, effects.tolist(), strict=True)
-            ]
-        )
-        picture.note(
-            f"Beneath a word, in percentage points: the probability of “{self.label}” minus the "
-            "one without the word. Red: the word speaks for it; blue: against it; the "
-            f"strongest colour: {_points(extreme)}."
-            + (
-                " Below that: the share of the last layer's attention from [CLS], over all heads."
-                if self.settings["attention"]
-                else ""
-            )
-        )
-        return picture.to_svg()
 
     def _look(self, text: str) -> None:
         encoding = self._check_length(LONGEST, text)

@@ -9,10 +9,8 @@ import traitlets
 from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.slot_filling import Slot, TagPrediction, mend, slots_of
-from bertedu.utils.validation import IGNORED
 from bertedu.widgets.finetuned import FineTunedWidget
-from bertedu.widgets.palette import sequential
-from bertedu.widgets.svg import Chip, Picture, percent, readable, shortened
+from bertedu.widgets.words import percent, shortened
 
 LONGEST = 256  # tokens, with [CLS] and [SEP]
 _TOLD = 4  # slots in the one line
@@ -96,46 +94,6 @@ class TokenTagger(FineTunedWidget):
             else f"; intent {intent.label} {percent(max(intent.probabilities.values()))}"
         )
         return f"{words} word{'' if words == 1 else 's'}: {found}{told}"
-
-    def to_svg(self) -> str:
-        """Returns the picture of the words with their labels, and of the slots."""
-        picture = Picture(f"{self.summary()}. {self._shown}")
-        picture.heading("Each word's label")
-        legal, mended = mend(self.labels)
-        chips = []
-        for w, (pieces, raw, label) in enumerate(
-            zip(self.prediction.pieces, self.labels, legal, strict=True)
-        ):
-            share = float(self.prediction.probabilities[w, self.prediction.labels.index(raw)])
-            told = f"{raw} → {label}" if w in mended else label
-            for number, piece in enumerate(pieces):
-                notes = [told, percent(share)] if number == 0 else [str(IGNORED)]
-                chips.append(
-                    Chip(piece, notes, segment=0, fill=sequential(share) if number == 0 else "")
-                )
-        picture.chips(chips)
-        picture.note(
-            "Beneath a word's first piece: its label and the label's probability (the darker, the "
-            f"more); its other pieces have no label, {IGNORED}. An arrow: an I- that continues "
-            "nothing is read as B-."
-        )
-        picture.heading("The slots")
-        picture.lines(
-            [
-                (
-                    f"{slot.label}: {readable(slot.text)}  (characters {slot.start} to {slot.end})",
-                    "ink",
-                )
-                for slot in self.slots
-            ]
-            or [("none: every word is O", "dim")]
-        )
-        intent = self.prediction.intent
-        if intent is not None:
-            picture.heading("The intent, from [CLS]")
-            best = sorted(intent.probabilities.items(), key=lambda item: -item[1])[:3]
-            picture.lines((f"{percent(share):>8}  {label}", "ink") for label, share in best)
-        return picture.to_svg()
 
     def _look(self, text: str) -> None:
         self._check_length(LONGEST, text)

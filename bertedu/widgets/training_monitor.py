@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from math import isfinite, log
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 import traitlets
@@ -15,8 +14,6 @@ from numpy.typing import NDArray
 from bertedu.errors import InputError
 from bertedu.pretraining.run import Evaluation, PretrainingStep
 from bertedu.widgets.base import Widget, pack
-from bertedu.widgets.palette import LIGHT
-from bertedu.widgets.svg import MARGIN, WIDTH, Picture
 
 SECONDS_BETWEEN_UPDATES = 0.2
 MOST_POINTS = 400  # of a curve that is drawn
@@ -158,28 +155,8 @@ class TrainingMonitor(Widget):
             return f"{text}; MLM {r.mlm_loss:.2f} nats, NSP {r.nsp_loss:.2f} nats"
         return text
 
-    def to_svg(self) -> str:
-        """Returns the curves and the answers as they are now."""
-        picture = Picture(f"{self.summary()}.")
-        losses = self._losses()
-        for column, curve in enumerate(self._curves()):
-            picture.heading(curve.name)
-            picture.drawing(_HEIGHT + 24, _plot(curve, losses[:, column], self.steps))
-        picture.note(
-            f"Thin: each batch. Thick: the mean of the last {SMOOTHED_OVER} batches. Circles: "
-            "held-out documents. Dashed: the baseline. Losses in nats, steps from left to right."
-        )
-        if self.predictions:
-            picture.heading("What it says for [MASK], the likeliest first")
-            for number, (text, _) in enumerate(self.predictions[-1][1]):
-                picture.note(text)
-                picture.lines(
-                    (f"step {step:>5,}: {', '.join(rows[number][1])}", "ink")
-                    for step, rows in _thinned(self.predictions, 5)
-                )
-        return picture.to_svg()
-
-    def _curves(self) -> list[Curve]:
+    def curves(self) -> list[Curve]:
+        """Returns both losses' baselines and held-out points."""
         return [
             Curve(
                 "Masked language model", self.unigram_loss, "unigram",
@@ -203,9 +180,13 @@ class TrainingMonitor(Widget):
             self._show(now=True)
         return bool(self.command == "stop")
 
-    def _losses(self) -> NDArray[np.float32]:
+    def losses(self) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+        """Returns steps from 1, [P], and both losses there, [P, 2]: each batch's, and smoothed."""
         rows = [(r.mlm_loss, r.nsp_loss) for r in self.reports]
-        return np.array(rows, np.float32).reshape(-1, 2)
+        losses = np.array(rows, np.float32).reshape(-1, 2)
+        shown = _places(len(losses))
+        at = np.array([self.reports[i].step + 1 for i in shown], np.int32)
+        return at, losses[shown], _smoothed(losses)[shown]
 
     def _show(self, *, now: bool = False) -> None:
         if now or time.monotonic() - self._sent >= SECONDS_BETWEEN_UPDATES:
@@ -215,8 +196,7 @@ class TrainingMonitor(Widget):
     def _packed(self) -> bytes:
         done = self.reports[-1].step + 1 if self.reports else 0
         pace = self._worked / done if done else None
-        losses = self._losses()
-        shown = _places(len(losses))
+        at, raw, smooth = self.losses()
         header: dict[str, Any] = {
             "steps": self.steps,
             "done": done,
@@ -224,15 +204,10 @@ class TrainingMonitor(Widget):
             "seconds_left": None if pace is None else round(pace * (self.steps - done), 1),
             "learning_rate": self.reports[-1].learning_rate if self.reports else None,
             "smoothed_over": SMOOTHED_OVER,
-            "curves": [vars(curve) for curve in self._curves()],
+            "curves": [vars(curve) for curve in self.curves()],
             "predictions": self.predictions,
         }
-        return pack(
-            header,
-            at=np.array([self.reports[i].step + 1 for i in shown], np.int32),
-            raw=losses[shown],
-            smooth=_smoothed(losses)[shown],
-        )
+        return pack(header, at=at, raw=raw, smooth=smooth)
 
 
 def _smoothed(losses: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -247,72 +222,3 @@ def _smoothed(losses: NDArray[np.float32]) -> NDArray[np.float32]:
 def _places(count: int) -> list[int]:
     """Evenly spread places of at most MOST_POINTS, the last among them."""
     return sorted(set(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int)))
-
-
-def _thinned(rows: list[Any], most: int) -> list[Any]:
-    return [rows[i] for i in sorted(set(np.linspace(0, len(rows) - 1, most).round().astype(int)))]
-
-
-def _plot(curve: Curve, losses: NDArray[np.float32], steps: int) -> Callable[[float], str]:
-    """What draws a curve, its baseline and its held-out points below a given height."""
-    both = np.column_stack([losses, losses])
-    smooth, raw = _smoothed(both)[:, 0], losses
-    values = [*map(float, smooth[np.isfinite(smooth)]), curve.baseline]
-    values += [value for _, value in curve.held_out]
-    low, high = min(values), max(values)
-    low, high = low - 0.15 * (high - low) - 0.02, high + 0.15 * (high - low) + 0.02
-    left, width = MARGIN + _LEFT, WIDTH - 2 * MARGIN - _LEFT - _RIGHT
-
-    def draw(top: float) -> str:
-        def x(step: float) -> float:
-            return left + width * step / steps
-
-        def y(value: float) -> float:
-            return top + _HEIGHT * (1 - (min(max(value, low), high) - low) / (high - low))
-
-        def line(numbers: NDArray[np.float32], stroke: str, thickness: float) -> str:
-            points = " ".join(
-                f"{x(i + 1):.1f},{y(float(numbers[i])):.1f}"
-                for i in _places(len(numbers))
-                if isfinite(numbers[i])
-            )
-            return (
-                f'<polyline points="{points}" fill="none" stroke="{stroke}" '
-                f'stroke-width="{thickness}"/>'
-            )
-
-        def words(text: str, at: float, height: float, anchor: str = "start") -> str:
-            return (
-                f'<text x="{at:.1f}" y="{height:.1f}" font-size="12" fill="{LIGHT["dim"]}" '
-                f'text-anchor="{anchor}" font-family="sans-serif">{escape(text)}</text>'
-            )
-
-        base, right = y(curve.baseline), left + width
-        dots = "".join(
-            f'<circle cx="{x(step):.1f}" cy="{y(value):.1f}" r="4" fill="{LIGHT["paper"]}" '
-            f'stroke="{LIGHT["start"]}" stroke-width="2"/>'
-            for step, value in curve.held_out
-        )
-        axis = (
-            f'<path d="M{left} {top:.0f}V{top + _HEIGHT:.0f}H{right}" fill="none" '
-            f'stroke="{LIGHT["outline"]}"/>'
-        )
-        ends = words(f"{high:.2f}", left - 6, top + 10, "end")
-        ends += words(f"{low:.2f}", left - 6, top + _HEIGHT, "end")
-        ends += words("0", left, top + _HEIGHT + 16, "middle")
-        ends += words(f"{steps:,} steps", right, top + _HEIGHT + 16, "end")
-        label = words(f"{curve.baseline_name} {curve.baseline:.2f}", right + 10, base + 4)
-        if curve.held_out:
-            value = curve.held_out[-1][1]
-            at = y(value) + 4
-            if abs(at - base - 4) < 14:
-                at = base + 4 + (16 if at >= base + 4 else -16)
-            label += words(f"held out {value:.2f}", right + 10, at)
-        dashed = (
-            f'<path d="M{left} {base:.1f}H{right}" stroke="{LIGHT["ink"]}" '
-            f'stroke-width="1.5" stroke-dasharray="6 4"/>'
-        )
-        curves = line(raw, LIGHT["outline"], 0.7) + line(smooth, LIGHT["end"], 2.5)
-        return axis + curves + dashed + dots + ends + label
-
-    return draw

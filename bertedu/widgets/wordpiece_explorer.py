@@ -9,11 +9,9 @@ from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import LONGEST_WORD, BertTokenizer
 from bertedu.widgets.base import AskingWidget
-from bertedu.widgets.svg import Chip, Picture, token_chips, visible_text
 from bertedu.wordpiece import STEPS, Trace, Word, wordpiece_trace
 
 LONGEST_TEXT = 2_000  # characters of both texts: a picture that a browser repaints at once
-_LONGEST_STATIC = 160  # characters that are drawn one by one in the static picture
 
 
 class WordPieceExplorer(AskingWidget):
@@ -62,42 +60,6 @@ class WordPieceExplorer(AskingWidget):
             f"{len(self._encoding)} tokens: {len(words)} words, {len(pieces)} pieces, "
             f"{unknown} unknown"
         )
-
-    def to_svg(self) -> str:
-        """Returns the picture of the text that is shown."""
-        picture = Picture(f"{self.summary()}. {' '.join(self._encoding.tokens)}")
-        for segment, trace in enumerate(self._traces):
-            which = f" of segment {'AB'[segment]}" if len(self._traces) > 1 else ""
-            picture.heading(f"Characters{which}, and what normalising makes of them")
-            shown = trace.characters[:_LONGEST_STATIC]
-            picture.chips([Chip(c.original, [_normalized(c.normalized)]) for c in shown])
-            if rest := len(trace.characters) - len(shown):
-                picture.note(f"and {rest:,} more characters")
-            picture.heading("Words")
-            picture.chips([Chip(w.text, segment=segment, special=w.special) for w in trace.words])
-        if word := self._most_pieces():
-            picture.heading(f"Longest match first: {visible_text(word.text)}")
-            picture.lines(
-                (f"{'✓' if found else '✗'} {visible_text(candidate)}", "right" if found else "dim")
-                for candidate, found in self._tries(word)
-            )
-        picture.heading("Tokens, ids and offsets")
-        encoding = self._encoding
-        below = [
-            [str(index), "" if added else f"{start}-{end}"]
-            for index, added, (start, end) in zip(
-                encoding.input_ids.tolist(),
-                encoding.special_tokens_mask,
-                encoding.offsets,
-                strict=True,
-            )
-        ]
-        picture.chips(
-            token_chips(self.tokenizer, encoding.input_ids, encoding.token_type_ids, below)
-        )
-        if len(self._traces) > 1:
-            picture.note("The line under a token: teal is segment A, violet is segment B.")
-        return picture.to_svg()
 
     def _look(self, text: str, pair: str | None) -> None:
         length = len(text) + len(pair or "")
@@ -148,15 +110,3 @@ class WordPieceExplorer(AskingWidget):
             "pieces": [piece.token for piece in word.pieces],
             "matches": [[token, self.tokenizer.vocab.get(token)] for token in matched],
         }
-
-    def _most_pieces(self) -> Word | None:
-        words = [word for trace in self._traces for word in trace.words if word.searches]
-        return max(words, key=lambda word: len(word.searches), default=None)
-
-    def _tries(self, word: Word) -> list[tuple[str, bool]]:
-        tries = [c for tried in word.searches for c in tried]
-        return [(candidate, candidate in self.tokenizer.vocab) for candidate in tries[:60]]
-
-
-def _normalized(text: str) -> str:
-    return visible_text(text.strip() or " ") if text else "-"

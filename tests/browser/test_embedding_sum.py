@@ -1,15 +1,18 @@
 """The embedding sum, used as a person would; what appears is what the model computes."""
 
+import json
+
 import pytest
 import torch
 
 from bertedu import BertConfig, BertForPreTraining, load_tokenizer
 from bertedu.bert import Bert
 from bertedu.widgets import EmbeddingSum
-from bertedu.widgets.palette import DIVERGING
-from bertedu.widgets.svg import visible_text
+from bertedu.widgets.palette import STATIC
+from bertedu.widgets.words import visible_text
 
 TOKENIZER = load_tokenizer()
+DIVERGING = json.loads((STATIC / "palette.json").read_text())["diverging"]
 BUILD = """
 import torch
 from bertedu import BertConfig, BertForPreTraining, load_tokenizer

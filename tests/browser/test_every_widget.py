@@ -1,14 +1,17 @@
 """What holds for every widget: fifty leave nothing behind; a saved notebook shows them."""
 
+import io
 import itertools
 import re
 from typing import NamedTuple
 
 import nbformat
 import pytest
+from PIL import Image
 
 import bertedu.widgets
-from bertedu.classroom.notebooks import WIDGET_VIEW
+from bertedu.classroom.stills import SHARPNESS, WIDTH, live_widgets, put_stills
+from bertedu.widgets.base import Widget
 
 BUILD = """
 import torch
@@ -68,7 +71,7 @@ def test_every_widget_is_here() -> None:
 
 
 def is_widget(name: str) -> bool:
-    return hasattr(getattr(bertedu.widgets, name), "to_svg")
+    return issubclass(getattr(bertedu.widgets, name), Widget)
 
 
 @pytest.fixture(scope="module")
@@ -163,17 +166,26 @@ def test_a_saved_notebook_shows_what_it_showed(lab, open_notebook) -> None:
     assert page.get_by_text("Error displaying widget").count() == 0
 
 
-def test_a_built_notebook_from_elsewhere_shows_pictures(lab, open_notebook) -> None:
+def test_a_built_notebook_from_elsewhere_shows_pictures(lab, open_notebook, chromium) -> None:
+    """As the builder leaves it: before a kernel has run, JupyterLab shows images only."""
     made: dict[str, dict] = {}
     exec(BUILD, made)
     cells = []
-    for name in NAMES:
-        data, _ = made["MAKE"][name]()._repr_mimebundle_()
-        del data[WIDGET_VIEW]  # as the builder does
+    widgets = [made["MAKE"][name]() for name in NAMES]
+    for widget in widgets:
+        data, _ = widget._repr_mimebundle_()
         output = nbformat.v4.new_output("execute_result", data, execution_count=1)
-        cells.append(nbformat.v4.new_code_cell(name, outputs=[output], execution_count=1))
+        cells.append(nbformat.v4.new_code_cell("1", outputs=[output], execution_count=1))
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert put_stills(notebook, live_widgets(), chromium) == ""
     page = open_notebook(lab.write("built.ipynb", *cells), run=False)
     pictures = page.locator(".jp-OutputArea-output img")
     pictures.nth(len(NAMES) - 1).wait_for()
-    drawn = pictures.evaluate_all("all => all.map(p => p.complete && p.naturalWidth > 300)")
-    assert drawn == [True] * len(NAMES)
+    sizes = pictures.evaluate_all(
+        "all => all.map(p => [p.complete, p.naturalWidth, p.getAttribute('alt')])"
+    )
+    assert sizes == [[True, WIDTH * SHARPNESS, repr(widget)] for widget in widgets]
+    for picture in pictures.all():
+        picture.scroll_into_view_if_needed()
+        colours = Image.open(io.BytesIO(picture.screenshot())).convert("RGB").getcolors(1 << 20)
+        assert len(colours) > 20  # something is drawn

@@ -5,7 +5,7 @@ import torch
 
 from bertedu import Bert, BertConfig, BertForPreTraining, load_tokenizer
 from bertedu.widgets import Journey
-from bertedu.widgets.svg import visible_text
+from bertedu.widgets.words import visible_text
 
 TOKENIZER = load_tokenizer()
 TEXT, PAIR = "calculus is a branch of [MASK]", "it was developed by newton and leibniz"

@@ -5,7 +5,7 @@ import pytest
 from bertedu import load_tokenizer
 from bertedu.pretraining.masking import KEPT, MASKED, NOT_CHOSEN, RANDOM
 from bertedu.widgets import MaskExplorer
-from bertedu.widgets.svg import visible_text
+from bertedu.widgets.words import visible_text
 
 TOKENIZER = load_tokenizer()
 FIRST = "my dog is hairy and likes to play with the other dogs in the park every day"

@@ -8,7 +8,7 @@ import pytest
 
 from bertedu import load_tokenizer
 from bertedu.widgets import SentencePairBuilder
-from bertedu.widgets.svg import visible_text
+from bertedu.widgets.words import visible_text
 
 TOKENIZER = load_tokenizer()
 HOSTILE = "<script>window.hurt=1</script>"

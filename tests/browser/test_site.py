@@ -54,7 +54,7 @@ def test_every_widget_lives_and_says_what_is_off(opened) -> None:
     page = opened("01_wordpiece.html")
     widget = page.locator(".bertedu")
     widget.wait_for()
-    assert page.locator(".bertedu-still > svg").count() == 0
+    assert page.locator(".bertedu-still > .bertedu-words").count() == 0
     widget.get_by_text("Reroll").click()
     assert "roll 2 of" in widget.inner_text()
     assert "no Python behind it" in widget.inner_text()

@@ -128,7 +128,7 @@ def test_a_widget_lives_in_a_page_without_a_kernel(name: str, opened) -> None:
     page = opened(to_html(widget, title=f"{name} {HOSTILE}"))
     root = page.locator(".bertedu-still > div > .bertedu")
     root.wait_for()
-    assert page.locator(".bertedu-still > svg").count() == 0
+    assert page.locator(".bertedu-still > .bertedu-words").count() == 0
     assert page.locator("h1").inner_text().startswith(f"{name} </script>")
     before = root.inner_text()
     assert not expected or expected not in before
@@ -178,22 +178,22 @@ def test_fragments_live_in_a_page_of_the_books_own(opened) -> None:
     assert page.locator(".bertedu").first.get_attribute("data-theme") == "dark"
 
 
-def test_where_a_widget_fails_its_picture_stays(opened, new_page) -> None:
+def test_where_a_widget_fails_its_words_stay(opened, new_page) -> None:
     widget = MaskExplorer("my dog")
     page = opened(to_html(widget).replace('"data": {"bytes": "', '"data": {"bytes": "AAAA'))
     page.wait_for_timeout(200)
-    assert page.locator(".bertedu-still > svg").is_visible()
+    assert page.locator(".bertedu-still > .bertedu-words").is_visible()
     assert page.locator(".bertedu").count() == 0
-    assert any("MaskExplorer stays a picture" in text for text in new_page.complaints)
+    assert any("MaskExplorer stays in words" in text for text in new_page.complaints)
     new_page.complaints.clear()
 
 
-def test_without_scripts_the_picture_is_there(chromium, tmp_path: Path) -> None:
+def test_without_scripts_the_words_are_there(chromium, tmp_path: Path) -> None:
     widget = MaskExplorer("my dog")
     file = tmp_path / "page.html"
     file.write_text(to_html(widget), encoding="utf-8")
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(file.as_uri())
-    assert page.locator(".bertedu-still > svg").is_visible()
+    assert page.locator(".bertedu-still > .bertedu-words").is_visible()
     context.close()

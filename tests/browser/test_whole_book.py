@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LINKS = "[...document.links].map((link) => link.href)"
 PLACES = "[...document.querySelectorAll('[id]')].map((node) => node.id)"
 ALIVE = """() => [...document.querySelectorAll(".bertedu-still")].every(
-  (place) => place.querySelector(".bertedu") && !place.querySelector(":scope > svg"))"""
+  (place) => place.querySelector(".bertedu") && !place.querySelector(":scope > .bertedu-words"))"""
 # What a reader would try, until the picture changes; null when nothing does.
 MOVED = """async (root) => {
   const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20)));

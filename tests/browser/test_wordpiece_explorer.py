@@ -8,7 +8,7 @@ import pytest
 
 from bertedu import load_tokenizer
 from bertedu.widgets import WordPieceExplorer
-from bertedu.widgets.svg import visible_text
+from bertedu.widgets.words import visible_text
 from bertedu.wordpiece import wordpiece_trace
 
 TOKENIZER = load_tokenizer()

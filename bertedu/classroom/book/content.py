@@ -1,5 +1,6 @@
 """What stands in a page of the book: Markdown, code and outputs as HTML, cut into sections."""
 
+import base64
 import html
 import io
 import re
@@ -8,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
-from bertedu.classroom.notebooks import STRIP, WIDGET_VIEW
+from bertedu.classroom.notebooks import STRIP
+from bertedu.classroom.stills import WIDGET_VIEW, as_image
 from bertedu.errors import InputError
-from bertedu.widgets.base import as_image
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LESSON = re.compile(r' href="(?P<stem>\d\d_\w+)\.ipynb"')
@@ -115,15 +116,14 @@ class Content:
         page = _LESSON.sub(lead, text)
         self.add_html(f'<div class="book-wide" tabindex="0">{page}</div>')
 
-    def add_png(self, picture: str, alt: str) -> None:
+    def add_png(self, picture: bytes, alt: str) -> None:
         """Adds a picture.
 
         Args:
-            picture: PNG, in base64.
+            picture: the file.
             alt: what it shows, in words.
         """
-        image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{picture}">'
-        self.add_html(_picture(image))
+        self.add_html(_picture(as_image(picture, "png", alt)))
 
     def add_cell(self, cell: Any, widgets: Mapping[str, Mapping[str, str]]) -> None:
         """Adds a notebook's cell, with its outputs.
@@ -160,9 +160,11 @@ class Content:
         elif "text/html" in data:
             self.add_wide(data["text/html"])
         elif "image/svg+xml" in data:
-            self.add_html(_picture(as_image(data["image/svg+xml"], self._alt(data))))
+            self.add_html(
+                _picture(as_image(data["image/svg+xml"].encode(), "svg+xml", self._alt(data)))
+            )
         elif "image/png" in data:
-            self.add_png("".join(data["image/png"].split()), self._alt(data))
+            self.add_png(base64.b64decode(data["image/png"]), self._alt(data))
         elif "text/markdown" in data:
             self.add_markdown(data["text/markdown"])
         elif "text/plain" in data:
@@ -262,7 +264,7 @@ def _formula(tex: str, _options: Mapping[str, bool] | None = None) -> str:
         raise InputError(f"matplotlib cannot set the formula {tex!r}: {error}") from None
     svg = re.sub(r"<metadata>.*?</metadata>", "", file.getvalue().decode(), flags=re.DOTALL)
     svg = svg[svg.index("<svg") :]
-    return as_image(svg, tex.strip())
+    return as_image(svg.encode(), "svg+xml", tex.strip())
 
 
 def _code(source: str, language: str = "python") -> str:

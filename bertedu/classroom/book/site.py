@@ -23,7 +23,6 @@ from bertedu.classroom.lessons import COURSE, CourseMap
 from bertedu.classroom.notebooks import CellError, Edition, editions, executed, unexecuted
 from bertedu.errors import InputError
 from bertedu.utils.files import replacing
-from bertedu.widgets.base import Widget
 from bertedu.widgets.palette import DARK, LIGHT
 from bertedu.widgets.static_page import fragment, host_script
 
@@ -37,13 +36,6 @@ _TEXTS = {  # file of the repository: (page, its title)
 }
 MOST_BYTES = 25_000_000
 PACKAGE = Path(__file__).parents[2]
-WIDGETS = "application/vnd.bertedu.widgets+json"
-# Run after the lesson's last cell, so that a widget is stored as its reader would see it then.
-_STORE = f"""
-from IPython.display import display
-from bertedu.classroom.book.site import live_widgets
-display({{"{WIDGETS}": live_widgets()}}, raw=True)
-"""
 # Nothing from elsewhere, whatever a page asks for; `file:` is a page's neighbour on a disk.
 _POLICY = (
     "default-src 'none'; script-src 'self' file: 'unsafe-inline' blob:; "
@@ -168,24 +160,6 @@ def _title(stem: str) -> str:
 # ---- a lesson, executed
 
 
-def live_widgets() -> dict[str, dict[str, str]]:
-    """Returns the course's widgets in this process, each under the id that its views have.
-
-    Example:
-        >>> from bertedu.widgets import MaskExplorer
-        >>> widget = MaskExplorer("my dog")
-        >>> live_widgets()[widget.model_id]["class"]
-        'MaskExplorer'
-    """
-    from ipywidgets.widgets.widget import _instances
-
-    return {
-        key: {"class": type(widget).__name__, "html": fragment(widget)}
-        for key, widget in _instances.items()
-        if isinstance(widget, Widget)
-    }
-
-
 def executed_lesson(edition: Edition, cache: Path) -> Any:
     """Returns a lesson's notebook with its outputs, and its widgets under `metadata["widgets"]`.
 
@@ -207,11 +181,8 @@ def executed_lesson(edition: Edition, cache: Path) -> Any:
     file = cache / f"{edition.source.stem}-{key}.ipynb"
     if file.exists():
         return nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
-    notebook.cells.append(nbformat.v4.new_code_cell(_STORE))  # type: ignore[no-untyped-call]
     edition.path.parent.mkdir(parents=True, exist_ok=True)
-    notebook = executed(notebook, edition.path.parent, keep_views=True)
-    (output,) = notebook.cells.pop().outputs
-    notebook.metadata = {**notebook.metadata, "widgets": output.data[WIDGETS]}
+    notebook = executed(notebook, edition.path.parent)
     cache.mkdir(parents=True, exist_ok=True)
     for old in cache.glob(f"{edition.source.stem}-*.ipynb"):
         old.unlink()

@@ -7,7 +7,7 @@
   class StoredModel {
     #values = new Map();
     #listeners = new Map();
-    widget_manager = { kernel: null };
+    widget_manager = { kernel: document.body.dataset.kernel ?? null }; // a still shows one as if it had
 
     constructor(stored) {
       for (const [name, { bytes, value }] of Object.entries(stored)) {
@@ -54,27 +54,27 @@
     return loading[name];
   };
 
-  /** Puts the living widget in the place of its still picture, which stays where that fails. */
+  /** Puts the living widget in the place of its words, which stay where that fails. */
   async function enliven(place) {
-    const picture = place.querySelector(":scope > svg");
+    const words = place.querySelector(":scope > .bertedu-words");
     const stored = JSON.parse(place.querySelector(":scope > script").textContent);
     const model = new StoredModel(stored);
     const widget = await load(place.dataset.widget);
     const el = document.createElement("div");
     place.append(el);
-    picture.style.display = "none";
+    words.hidden = true;
     try {
       await widget.initialize?.({ model });
       await widget.render({ model, el });
-      picture.remove();
+      words.remove();
     } catch (error) {
       el.remove();
-      picture.style.display = "";
+      words.hidden = false;
       throw error;
     }
   }
 
   for (const place of document.querySelectorAll(".bertedu-still")) {
-    enliven(place).catch((error) => console.error(`${place.dataset.widget} stays a picture:`, error));
+    enliven(place).catch((error) => console.error(`${place.dataset.widget} stays in words:`, error));
   }
 })();
