@@ -107,42 +107,6 @@ def test_a_long_line_is_cut_at_a_blank(tmp_path: Path) -> None:
         list(blocks(Source(str(tmp_path / "a.jsonl")), 0, 1 << 20))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
-def test_a_text_in_another_encoding_gives_the_same(tmp_path: Path, encoding: str) -> None:
-    for name, text in (("a.txt", TEXT), ("a.jsonl", JSON_LINES)):
-        (tmp_path / name).write_bytes(text.encode(encoding))
-        corpus = build(tmp_path / name, tmp_path / f"{name} ids")
-        assert tokens_of(corpus) == DOCUMENTS
-
-
-def test_a_long_line_is_cut_at_a_blank(tmp_path: Path) -> None:
-    text = "dog " * 600_000  # 2.4 MB without a line's end
-    found = list(blocks(Source(str(write(tmp_path / "a.txt", text))), 0, 1 << 20))
-    assert [len(block.paragraphs) for block in found] == [2, 1]
-    words = [word for block in found for line in block.paragraphs for word in line.split()]
-    assert words == ["dog"] * 600_000
-    (last,) = blocks(Source(str(tmp_path / "a.txt")), 2, 1 << 20)
-    assert last.paragraphs == found[1].paragraphs
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
-def test_a_text_in_another_encoding_gives_the_same(tmp_path: Path, encoding: str) -> None:
-    for name, text in (("a.txt", TEXT), ("a.jsonl", JSON_LINES)):
-        (tmp_path / name).write_bytes(text.encode(encoding))
-        corpus = build(tmp_path / name, tmp_path / f"{name} ids")
-        assert tokens_of(corpus) == DOCUMENTS
-
-
-def test_a_long_line_is_cut_at_a_blank(tmp_path: Path) -> None:
-    text = "dog " * 600_000  # 2.4 MB without a line's end
-    found = list(blocks(Source(str(write(tmp_path / "a.txt", text))), 0, 1 << 20))
-    assert [len(block.paragraphs) for block in found] == [2, 1]
-    words = [word for block in found for line in block.paragraphs for word in line.split()]
-    assert words == ["dog"] * 600_000
-    (last,) = blocks(Source(str(tmp_path / "a.txt")), 2, 1 << 20)
-    assert last.paragraphs == found[1].paragraphs
-
-
 def test_arrays_are_plain_numpy_files_read_from_disk(tmp_path: Path) -> None:
     corpus = build(write(tmp_path / "a.txt", TEXT), tmp_path / "ids")
     assert isinstance(corpus.ids, np.memmap)
@@ -203,10 +167,6 @@ def test_folders_are_read_in_order_and_files_can_be_left_out(tmp_path: Path) -> 
     write(tmp_path / "in/a/z.jsonl.xz", '{"text": "My dog."}')
     write(tmp_path / "in/README.txt", "Cute!")
     write(tmp_path / "in/table.tsv", "no\ttext")
-    for hidden in ("._a.txt", ".b.txt", ".ipynb_checkpoints/b-checkpoint.txt", "__MACOSX/a.txt"):
-        write(tmp_path / "in" / hidden, "Cute!")
-    for hidden in ("._a.txt", ".b.txt", ".ipynb_checkpoints/b-checkpoint.txt", "__MACOSX/a.txt"):
-        write(tmp_path / "in" / hidden, "Cute!")
     for hidden in ("._a.txt", ".b.txt", ".ipynb_checkpoints/b-checkpoint.txt", "__MACOSX/a.txt"):
         write(tmp_path / "in" / hidden, "Cute!")
     corpus = build(tmp_path / "in", tmp_path / "ids", exclude=["README*"])

@@ -29,18 +29,6 @@ RAIN = Example("It rains.", "It is wet.", "entailment")
          "1\tIt rains.\tIt is wet.\tentailment\n")),
         ("array.json", ('[{"premise": "It rains.", "hypothesis": "It is wet.", "label": '
          '"entailment"}, {"premise": "a", "hypothesis": "b", "label": "-"}]')),
-        ("numbers.csv", ("premise,hypothesis,label\nIt rains.,It is wet.,entailment\n"
-         "It rains.,Ann sings.,-\n")),
-        ("sick.txt", ("pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n"
-         "1\tIt rains.\tIt is wet.\tentailment\n")),
-        ("array.json", ('[{"premise": "It rains.", "hypothesis": "It is wet.", "label": '
-         '"entailment"}, {"premise": "a", "hypothesis": "b", "label": "-"}]')),
-        ("numbers.csv", ("premise,hypothesis,label\nIt rains.,It is wet.,entailment\n"
-         "It rains.,Ann sings.,-\n")),
-        ("sick.txt", ("pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n"
-         "1\tIt rains.\tIt is wet.\tentailment\n")),
-        ("array.json", ('[{"premise": "It rains.", "hypothesis": "It is wet.", "label": '
-         '"entailment"}, {"premise": "a", "hypothesis": "b", "label": "-"}]')),
         ("mrpc.tsv", ("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
          "entailment\t1\t2\tIt rains.\tIt is wet.\n")),
     ],
