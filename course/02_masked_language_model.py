@@ -673,8 +673,8 @@ def p_he_she(texts):
 
 # %%
 likelier = []
-for one, other in (("doctor", "nurse"), ("nurse", "doctor"), ("person", "other person")):
-    text = f"The {one} told the {other} that [MASK] was late."
+for named in (("doctor", "nurse"), ("nurse", "doctor"), ("person", "other person")):
+    text = "The {} told the {} that [MASK] was late.".format(*named)
     [(he, she)] = p_he_she([text]).tolist()
     likelier.append("he" if he > she else "she")
     print(f"p(he) {he:5.1%}   p(she) {she:5.1%}   {text}")
@@ -716,11 +716,11 @@ for job, (first, second) in ratios.items():
 of_template = log_ratio.mean(dim=1).exp()  # [4]
 assert of_template.min() > 1  # on average he is more probable, in each template
 assert of_template.max() > 2 * of_template.min()
-for place in (0, 1):
-    high = torch.stack([ratios[job][place] for job in ("engineer", "mechanic", "soldier")])
-    low = torch.stack([ratios[job][place] for job in ("dancer", "nurse")])
+for order in (0, 1):
+    high = torch.stack([ratios[job][order] for job in ("engineer", "mechanic", "soldier")])
+    low = torch.stack([ratios[job][order] for job in ("dancer", "nurse")])
     assert high.amin(dim=0).gt(2 * low.amax(dim=0)).all()  # in each template
-    assert ratios["secretary"][place].log().mean() > math.log(2)
+    assert ratios["secretary"][order].log().mean() > math.log(2)
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 3.2))

@@ -574,11 +574,11 @@ def explain(ids, place, guess, steps=8):
 
 # %%
 ways = ("attention", "gradient x input", "integrated gradients")
-encoding = tokenizer.encode(text)
-example, _ = explain(encoding.input_ids, asks, tokenizer.vocab[before[0].token])
+barking = tokenizer.encode(text)
+example, _ = explain(barking.input_ids, asks, tokenizer.vocab[before[0].token])
 print(f"{text}  What matters for the guess '{before[0].token}'?")
 print(f"{'word':9}", *(f"{way:>20}" for way in ways), "  nats lost by removal")
-others = [token for i, token in enumerate(encoding.tokens[1:-1], 1) if i != asks]
+others = [token for i, token in enumerate(barking.tokens[1:-1], 1) if i != asks]
 for token, row in zip(others, example.T.tolist(), strict=True):
     print(f"{token:9} {row[0]:20.1%}", *(f"{x:20.2f}" for x in row[1:3]), f"{row[3]:22.2f}")
 
