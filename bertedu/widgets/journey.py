@@ -1,4 +1,4 @@
-"""One text on its way through all of BERT, in seven linked panels: the course's centrepiece."""
+"""One text on its way through all of BERT, in seven linked stations: the course's centrepiece."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ from bertedu.utils.validation import IGNORED
 from bertedu.widgets.base import AskingWidget, described, encode_short
 from bertedu.widgets.embedding_sum import embedding_terms
 
-LONGEST = 48  # tokens: columns that a screen can show side by side
+LONGEST = 48  # tokens: columns that a reader can follow, scrolling sideways
 ROLLS = 8  # that the reader can look through
 DRAWN = 400  # rolls that those are chosen from
 DIMENSIONS = 16  # of each vector, shown as colours
 GUESSES = 5
+STATIONS = 7
 MOST_CASES = 6
 MOST_LINES = 12  # of one case's answer
 COMPARISONS = ("input", "before", "token")
@@ -33,7 +34,7 @@ Case = Callable[[str, str | None], str | Sequence[str]]
 
 
 class Journey(AskingWidget):
-    """Follows one text, or a pair, through BERT: seven panels, and a token lights up in all.
+    """Follows one text, or a pair, through BERT: seven strips, and a token lights up in all.
 
     Pieces, masks, the pair, the summed embeddings, attention, hidden states, and the heads'
     answers. `cases` adds the answers of fine-tuned models.
@@ -48,7 +49,8 @@ class Journey(AskingWidget):
     Attributes:
         text, pair: what is shown; changes when the reader types, and can be set.
         settings: layer, from 1; head, from 1, or 0 for the mean of all; compare, one of
-            COMPARISONS; roll, from 0; token, the position that is pinned, or None.
+            COMPARISONS; roll, from 0; token, the position that is pinned, or None; open, the
+            station that shows all it has, 1 to 7, or None.
         problem: why the last text is not shown, in one sentence, or "".
 
     Raises:
@@ -90,7 +92,8 @@ class Journey(AskingWidget):
                 "fine-tuned model, or a function of text and pair that returns lines of text"
             )
         layer = (self.bert.config.num_hidden_layers + 1) // 2
-        first = {"layer": layer, "head": 0, "compare": "input", "roll": 0, "token": None}
+        first = {"layer": layer, "head": 0, "compare": "input", "roll": 0}
+        first |= {"token": None, "open": None}
         super().__init__(first, text=text, pair=pair)
 
     @property
@@ -130,6 +133,7 @@ class Journey(AskingWidget):
             "compare": COMPARISONS,
             "roll": range(ROLLS),
             "token": [None, *range(len(self.stages.encoding))],
+            "open": [None, *range(1, STATIONS + 1)],
         }
         for name, choices in allowed.items():
             if settings[name] not in choices:

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from bertedu import Bert, BertConfig, BertForPreTraining, load_tokenizer
+from bertedu.errors import InputError
 from bertedu.widgets import Journey
+from bertedu.widgets.static_page import to_html
 from bertedu.widgets.words import visible_text
 
 TOKENIZER = load_tokenizer()
@@ -55,11 +57,10 @@ def journey(page):
     """The first widget on its first text, nothing pinned."""
     widget = page.locator(".be-journey").first
     type_texts(widget, TEXT, PAIR)
-    for name in ("layer 2", "head mean"):
-        widget.get_by_role("button", name=name, exact=True).click()
-    widget.get_by_role("button", name="its own input").click()
+    choose(widget, "layer 2", "head mean", "its own input")
     pieces(widget).first.focus()
-    page.keyboard.press("Escape")
+    for _ in range(2):  # the station, and the token
+        page.keyboard.press("Escape")
     widget.get_by_role("button", name="Save picture").focus()
     page.mouse.move(0, 0)  # the page scrolled beneath it
     page.wait_for_function("() => !document.querySelector('.be-journey .be-lit')")
@@ -76,8 +77,16 @@ def pieces(widget):
     return widget.locator(".be-panel-1 [data-token]")
 
 
+def station(widget, number: int) -> None:
+    """Opens a station, if it is a strip."""
+    head = widget.locator(f".be-panel-{number} .be-head")
+    if head.get_attribute("aria-expanded") == "false":
+        head.click()
+
+
 def choose(widget, *names: str) -> None:
     for name in names:
+        station(widget, 2 if "roll" in name else 5 if name.startswith(("layer", "head")) else 6)
         widget.get_by_role("button", name=name, exact=True).click()
 
 
@@ -111,10 +120,10 @@ def test_what_is_typed_travels_token_by_token(journey, bert, text: str, pair: st
     assert journey.evaluate("node => node.scrollWidth <= node.clientWidth")
 
 
-def test_hovering_a_token_lights_it_in_all_panels_with_the_models_numbers(journey, bert) -> None:
+def test_hovering_a_token_lights_it_at_all_stations_with_the_models_numbers(journey, bert) -> None:
     choose(journey, "layer 3", "head 5")
     for panel in (1, 2, 5, 6, 7):
-        journey.locator(f".be-panel-{panel} [data-token='4']").last.hover()
+        journey.locator(f".be-panel-{panel} [data-token='4'] >> visible=true").last.hover()
         for other in (1, 2, 3, 5, 6, 7):
             assert journey.locator(f".be-panel-{other} .be-lit").count() > 0
         beam, piece = (
@@ -143,6 +152,7 @@ def test_hovering_a_token_lights_it_in_all_panels_with_the_models_numbers(journe
 def test_a_click_pins_and_another_token_is_compared_with_the_pinned(journey, bert) -> None:
     pieces(journey).nth(6).click()
     assert line(journey).startswith("Pinned: [MASK]: id 103 · ")
+    station(journey, 7)
     [guesses] = bert.fill_mask(TEXT, PAIR)
     told = journey.locator(".be-card").first.inner_text()
     for token, probability in guesses:
@@ -157,7 +167,8 @@ def test_a_click_pins_and_another_token_is_compared_with_the_pinned(journey, ber
         f"{two(torch.cosine_similarity(states[6], states[1], dim=0))}"
     )
     assert journey.locator(".be-held").is_visible()
-    journey.page.keyboard.press("Escape")
+    for _ in range(2):
+        journey.page.keyboard.press("Escape")
     journey.locator(".be-label").first.hover()
     assert line(journey).startswith(POINTED)
 
@@ -168,6 +179,8 @@ def test_the_keyboard_alone_is_enough(journey, bert) -> None:
     for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "Enter"):
         keyboard.press(key)
     assert line(journey).startswith("Pinned: is: id 2003 · ")
+    journey.locator(".be-panel-5 .be-head").focus()
+    keyboard.press("Enter")
     journey.get_by_role("button", name="head mean").focus()
     for key in ("ArrowRight", "ArrowRight", "Enter"):
         keyboard.press(key)
@@ -175,6 +188,10 @@ def test_the_keyboard_alone_is_enough(journey, bert) -> None:
     assert numbers(journey.locator(".be-shares .be-cell")) == pytest.approx(
         (100 * probs).tolist(), abs=0.51
     )
+    keyboard.press("Escape")
+    assert journey.locator(".be-open").count() == 0
+    assert journey.evaluate("() => document.activeElement.className") == "be-head"
+    assert line(journey).startswith("Pinned: is")
     keyboard.press("Escape")
     assert line(journey).startswith(POINTED)
 
@@ -193,6 +210,7 @@ def test_the_hidden_states_are_the_librarys(journey, bert, compare: str) -> None
 
 
 def test_the_pair_is_judged_and_a_single_text_asks_for_one(journey, bert) -> None:
+    station(journey, 7)
     follows = bert.next_sentence(TEXT, PAIR)
     assert f"{100 * follows:.1f} % that it follows" in journey.locator(".be-verdict").inner_text()
     assert f"{100 * follows:.1f} %" in journey.locator(".be-card").nth(1).inner_text()
@@ -238,7 +256,144 @@ def test_two_widgets_leave_each_other_alone(journey) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_looks_as_it_should(journey, theme: str, look_at) -> None:
     pieces(journey).nth(6).click()
-    look_at(journey, "journey", theme, height=1700)
+    look_at(journey, "journey", theme, height=800)
+    for number in range(1, 8):
+        station(journey, number)
+        look_at(journey, f"journey-{number}", theme, height=1000)
+    journey.page.keyboard.press("Escape")
     type_texts(journey, "my dog is [MASK]", "he likes playing")
     pieces(journey).nth(2).click()
-    look_at(journey, "journey-dog", theme, height=1700)
+    look_at(journey, "journey-dog", theme, height=800)
+
+
+# ---- the cockpit: a page without a kernel --------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cockpit(new_page, bert):
+    """Shows a journey as a page of its own, one token pinned; returns its root element."""
+    page = new_page(height=800)
+
+    def show(text: str, pair: str | None = None, token: int = 2, width: int = 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        widget = Journey(text, pair, bert)
+        widget.settings = widget.settings | {"token": token}
+        page.set_content(to_html(widget))
+        root = page.locator(".be-journey")
+        root.wait_for()
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+        return root
+
+    return show
+
+
+def box(node) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom."""
+    it = node.bounding_box()
+    return it["x"], it["y"], it["x"] + it["width"], it["y"] + it["height"]
+
+
+def test_all_seven_strips_are_seen_at_once(cockpit) -> None:
+    root = cockpit(TEXT, PAIR)
+    strips = [box(strip) for strip in root.locator(".be-panel").all()]
+    assert len(strips) == 7
+    assert all(55 <= bottom - top <= 75 for _, top, _, bottom in strips)
+    assert strips[-1][3] - strips[0][1] <= 640
+    assert root.bounding_box()["height"] <= 800
+    for strip in root.locator(".be-panel").all():  # nothing reaches into the next
+        assert strip.evaluate("node => node.scrollHeight <= node.clientHeight + 1")
+    station(root, 5)
+    opened = [box(strip) for strip in root.locator(".be-panel").all()]
+    heights = [bottom - top for _, top, _, bottom in opened]
+    assert [n for n, height in enumerate(heights, 1) if height > 75] == [5]
+
+
+@pytest.mark.parametrize("text", [TEXT, "my dog likes playing and " * 8])
+def test_the_light_is_one_column_through_all_strips(cockpit, text: str) -> None:
+    root = cockpit(text, None, 4)
+    left, top, right, bottom = box(root.locator(".be-edges"))
+    strips = [box(strip) for strip in root.locator(".be-panel").all()]
+    assert (top, bottom) == pytest.approx((strips[0][1], strips[-1][3]), abs=2)
+    lit = root.locator(".be-lit:not(.be-span) >> visible=true").all()
+    where = {node.evaluate("n => n.closest('.be-panel').dataset.panel") for node in lit}
+    assert where == set("12567")  # the third has spans, the fourth canvases
+    for node in lit:
+        assert left - 2.5 <= box(node)[0]
+        assert box(node)[2] <= right + 0.5
+    canvases = root.locator("canvas").all()  # whose columns begin where the pieces' do
+    start = box(root.locator(".be-panel-1 [data-token='0']"))[0]
+    assert [box(canvas)[0] for canvas in canvases] == pytest.approx([start] * 6, abs=2.5)
+
+
+@pytest.mark.parametrize(("words", "scrolls"), [(14, False), (30, True), (46, True)])
+def test_many_tokens_scroll_sideways_together(cockpit, words: int, scrolls: bool) -> None:
+    root = cockpit("word " * words)
+    scroller = root.locator(".be-scroll")
+    wide = scroller.evaluate("node => node.scrollWidth > node.clientWidth + 1")
+    assert wide == scrolls
+    assert root.evaluate("node => node.scrollWidth <= node.clientWidth")
+    assert root.locator(".be-panel-1").evaluate("n => getComputedStyle(n).writingMode") == (
+        "horizontal-tb"
+    )
+    last = f"[data-token='{words + 1}']"
+    head = root.locator(".be-head").first
+    before = box(head)
+    root.locator(f".be-panel-1 {last}").focus()
+    columns = [
+        box(root.locator(f".be-panel-{n} {last} >> visible=true").first) for n in (1, 5, 6, 7)
+    ]
+    assert all(column[:1] == pytest.approx(columns[0][:1], abs=3) for column in columns)
+    assert box(scroller)[2] >= columns[0][2] - 1  # in sight
+    assert box(head) == before  # and the names stay beside
+    assert sum(  # nothing else scrolls
+        node.evaluate("n => n.scrollHeight > n.clientHeight + 1 && n.clientHeight > 0 && "
+                      "/auto|scroll/.test(getComputedStyle(n).overflowY)")
+        for node in root.locator(":not(textarea)").all()
+    ) == 0  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [1280, 800, 600])
+def test_a_random_replacement_stays_in_its_column_and_is_whole_on_hover(
+    cockpit, bert, width: int
+) -> None:
+    root = cockpit(TEXT, PAIR, width=width)
+    rolls = Journey(TEXT, PAIR, bert).rolls()
+    station(root, 2)
+    for places in [*rolls[1:], rolls[0]]:
+        choose(root, "Another roll")
+        for place in places:
+            i = place["position"]
+            chip = root.locator(f".be-panel-2 .be-chip[data-token='{i}']")
+            piece = box(root.locator(f".be-panel-1 [data-token='{i}']"))
+            assert piece[0] - 3 <= box(chip)[0]
+            assert box(chip)[2] <= piece[2] + 3
+            if place["fate"] == 2:
+                struck, whole = (chip.locator(part).bounding_box() for part in ("s", ".be-piece"))
+                assert 2 * struck["height"] <= whole["height"]  # two lines
+                chip.hover()
+                told = root.locator(".be-tooltip").inner_text()
+                assert f"the random “{visible_text(place['token'])}”" in told
+
+
+@pytest.mark.parametrize("key", ["Enter", " "])
+def test_a_strip_opens_and_closes_by_keyboard(cockpit, key: str) -> None:
+    root = cockpit(TEXT, PAIR)
+    keyboard = root.page.keyboard
+    for number in range(1, 8):
+        root.locator(f".be-panel-{number} .be-head").focus()
+        keyboard.press(key)
+        assert root.locator(".be-open").get_attribute("data-panel") == str(number)
+    keyboard.press("Escape")
+    assert root.locator(".be-open").count() == 0
+    assert root.locator("[aria-expanded=true]").count() == 0
+
+
+def test_python_can_open_a_station(cockpit, bert) -> None:
+    widget = Journey(TEXT, PAIR, bert)
+    with pytest.raises(InputError, match="There is no open 8"):
+        widget.settings = widget.settings | {"open": 8}
+    widget.settings = widget.settings | {"open": 6}
+    page = cockpit(TEXT).page
+    page.set_content(to_html(widget))
+    page.locator(".be-journey").wait_for()
+    assert page.locator(".be-open").get_attribute("data-panel") == "6"

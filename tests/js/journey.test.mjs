@@ -58,14 +58,15 @@ function shown(options, change, settings = {}) {
   return { model, el, end, find, button, press, over, token, line: () => el.querySelector(".be-line").textContent };
 }
 
-test("columns are large where all fits, small where small type does, else upright and alike", () => {
+test("columns are large where all fits, small where small type does, else wider than the room", () => {
   const dogs = ["[CLS]", "my", "dog", "[SEP]"];
   assert.equal(columns(dogs, 800).mode, "large");
-  assert.equal(columns(dogs, 190).mode, "small");
-  assert.deepEqual(columns(dogs, 100), { mode: "upright", widths: [25, 25, 25, 25] });
-  for (const room of [100, 190, 300, 1200]) {
-    const { widths } = columns(dogs, room);
-    assert.ok(widths.reduce((a, b) => a + b) <= room + 1e-9);
+  assert.equal(columns(dogs, 200).mode, "small");
+  for (const room of [100, 190, 200, 300, 1200]) {
+    const { mode, widths } = columns(dogs, room);
+    const fits = widths.reduce((a, b) => a + b) <= room + 1e-9;
+    assert.equal(fits, mode !== "scroll", `${room}`);
+    assert.ok(widths.every((width, i) => width > 7.83 * dogs[i].length), "no piece is cut");
   }
 });
 
@@ -109,7 +110,7 @@ test("hostile text is shown as text, in tokens and in a case's answer", () => {
   end();
 });
 
-test("hovering a token lights it in all seven panels, and says its numbers", () => {
+test("hovering a token lights it at all seven stations, and says its numbers", () => {
   const { find, over, token, line, el, end } = shown();
   assert.match(line(), /^Point at a token/);
   over(token(0));
@@ -146,6 +147,46 @@ test("a click pins, the pinned follows the choices, another token is compared, E
   press(token(1), "Escape");
   assert.match(line(), /^Point at a token/);
   assert.equal(find("[data-token][aria-pressed='true']").length, 0);
+  end();
+});
+
+test("a station opens in place, one at a time, by its head; Escape closes it, then lets the token go", () => {
+  const { find, press, token, line, el, end } = shown();
+  const heads = find(".be-head");
+  const opened = () => heads.flatMap((head, n) => (head.getAttribute("aria-expanded") === "true" ? [n + 1] : []));
+  const shownExtras = () => find(".be-about").flatMap((node, n) => (node.hidden ? [] : [n + 1]));
+  assert.equal(heads.length, 7);
+  assert.deepEqual([opened(), shownExtras()], [[], []]);
+  token(1).click(); // the sentence row only chooses
+  assert.deepEqual(opened(), []);
+  for (const n of [5, 7]) {
+    heads[n - 1].click(); // as Enter does
+    assert.deepEqual([opened(), shownExtras()], [[n], [n]]);
+  }
+  assert.equal(el.querySelector(".be-cards").hidden, false);
+  assert.equal(find('[aria-label="Layer"]')[0].closest(".be-actions").hidden, true);
+  find(".be-card")[0].tabIndex = -1;
+  find(".be-card")[0].focus();
+  press(document.activeElement, "Escape");
+  assert.deepEqual(opened(), []);
+  assert.equal(document.activeElement, heads[6]);
+  assert.match(line(), /^Pinned: \[MASK\]/);
+  press(heads[6], "Escape");
+  assert.match(line(), /^Point at a token/);
+  end();
+});
+
+test("a click on a strip opens it, and pins the token of that column", () => {
+  const { find, line, end } = shown();
+  const open = (n) => find(".be-head")[n - 1].getAttribute("aria-expanded");
+  find(".be-shares .be-cell")[0].click();
+  assert.deepEqual([open(5), line().slice(0, 11)], ["true", "Pinned: dog"]);
+  find(".be-state")[0].click(); // the same token in another strip: it stays pinned
+  assert.deepEqual([open(5), open(6), line().slice(0, 11)], ["false", "true", "Pinned: dog"]);
+  find(".be-state")[0].click(); // in the open one a second click lets it go
+  assert.deepEqual([open(6), line().slice(0, 7)], ["true", "Point a"]);
+  find(".be-verdict")[0].click();
+  assert.equal(open(3), "true");
   end();
 });
 

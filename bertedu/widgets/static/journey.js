@@ -1,15 +1,15 @@
 import {
-  FATES, PALETTE, SEGMENTS, chip, clean, contextOf, defineWidget, diverging, element, heading, inkOn,
-  legend, percent, plain, plural, readable, roving, sequential, textFields,
+  FATES, PALETTE, SEGMENTS, chip, clean, contextOf, defineWidget, diverging, element, inkOn, legend,
+  percent, plain, plural, readable, roving, sequential, textFields,
 } from "./shared.js";
 import { MASKED, RANDOM } from "./rules/masking.js";
 
-const HINT = "Point at a token, or move to one with the arrow keys: it lights up in all seven panels. A click or Enter pins it, Escape lets go.";
-const GUTTER = 76; // px before the first token's column
+const HINT = "Point at a token, or move to one with the arrow keys: it lights up at all seven stations. A click or Enter pins it, " +
+  "a click on a station opens it, Escape closes it and then lets go.";
+const [GUTTER, SLIM_GUTTER, SLIM] = [150, 112, 700]; // px before the first token's column; the second below so many in all
 const WIDEST = 104; // px of a column
-const NARROWEST = 31; // px a cell needs for a number
-const STRIP = 44; // px of a strip of colour
-const LINES = 116; // px of the lines between who answers and who asks
+const STRIP = 24; // px of a strip of colour, of an open station
+const LINES = { open: 116, closed: 36 }; // px of the lines between who answers and who asks
 const FAINT = 0.04; // of one row; smaller shares get no line
 const TERMS = ["token", "+ segment", "+ position", "= sum", "LayerNorm"];
 const COMPARISONS = { input: "its own input", before: "the layer before", token: "the lit token" };
@@ -20,16 +20,17 @@ const cellsOf = (text) => Array.from(text).reduce((sum, c) => sum + (c.codePoint
 
 /**
  * A column for each token, in `room` px: large where all pieces fit, small where they fit in small
- * type; upright, all of one width, where they do not.
+ * type; of small type and wider than the room, to be scrolled through, where they do not.
  */
 export function columns(tokens, room) {
   const lengths = tokens.map((token) => cellsOf(clean(token)));
-  for (const [mode, advance, pad, least] of [["large", 9.1, 14, 46], ["small", 7.3, 9, 36]]) {
-    const needed = lengths.map((length) => Math.max(least, length * advance + pad));
+  let needed;
+  for (const [mode, advance, pad, least] of [["large", 9.1, 14, 46], ["small", 7.9, 10, 47]]) {
+    needed = lengths.map((length) => Math.max(least, length * advance + pad));
     const left = (room - needed.reduce((sum, width) => sum + width, 0)) / tokens.length;
     if (left >= 0) return { mode, widths: needed.map((width) => Math.max(width, Math.min(width + left, WIDEST))) };
   }
-  return { mode: "upright", widths: tokens.map(() => room / tokens.length) };
+  return { mode: "scroll", widths: needed };
 }
 
 const means = new WeakMap(); // of each data's attention, by layer
@@ -143,9 +144,9 @@ export default defineWidget({
 });
 
 function build(view) {
-  const { root, data, settings, change, tip, button, soon } = view;
+  const { root, data, settings, change, tip, button, soon, signal } = view;
   let hover = null; // the position under the pointer or the focus
-  let layout = { mode: "large", widths: [] };
+  let layout = { gutter: GUTTER, mode: "large", widths: [] };
   let stateCells = []; // [stage][position]
   let shareCells = [];
   let lighted = []; // for each position, what lights up with it
@@ -154,16 +155,25 @@ function build(view) {
 
   // ---- the parts, made once ----
 
-  let panels = 0;
-  const panel = (title, note, ...content) => {
-    panels += 1;
-    return element("div", { class: `be-stage be-panel be-panel-${panels}` },
-      heading([element("span", { class: "be-number" }, String(panels)), title], note), ...content);
+  const panels = [];
+  /** A station: its head, which opens it; its rows; and its `extras`, which are there while it is open. */
+  const panel = (title, note, extras, ...rows) => {
+    const number = panels.length + 1;
+    const sub = element("span", { class: "be-sub" });
+    const head = element("button", {
+      type: "button", class: "be-head", "aria-expanded": "false", on: { click: () => open(settings.open === number ? null : number) }, signal,
+    }, element("span", { class: "be-number" }, String(number)), element("span", { class: "be-title" }, title), sub);
+    const about = element("p", { class: "be-about be-dim" }, note);
+    const node = element("div", { class: `be-panel be-panel-${number}`, "data-panel": number },
+      element("h4", {}, head), about, element("div", { class: "be-body" }, ...rows));
+    panels.push({ node, head, sub, extras: [about, ...extras] });
+    return node;
   };
   const row = (label, attributes = {}) => {
     const node = element("div", { ...attributes, class: `be-row ${attributes.class ?? ""}` });
     return { node, fill: (...content) => node.replaceChildren(element("span", { class: "be-row-name" }, label), ...content.flat()) };
   };
+  const actions = (...content) => element("p", { class: "be-actions" }, content);
   const pieces = row("piece, id", { role: "toolbar", "aria-label": "Pieces" });
   const masks = row("model sees");
   const truths = row("it says there, %", { class: "be-says" });
@@ -181,6 +191,8 @@ function build(view) {
   const layers = element("span", { class: "be-choices", role: "toolbar", "aria-label": "Layer" });
   const heads = element("span", { class: "be-choices", role: "toolbar", "aria-label": "Head" });
   const lines = element("canvas", { class: "be-lines", "aria-hidden": "true" });
+  const linesRow = row("asks ↓", { class: "be-lines-row" });
+  linesRow.fill(lines);
   const answering = row("answer ↑");
   const sharing = row("", { class: "be-shares" });
   const sharesKey = element("p", { class: "be-key" });
@@ -188,25 +200,28 @@ function build(view) {
   const states = element("div", { class: "be-states" });
   const answers = row("its guess, %", { class: "be-says be-answers" });
   const detail = element("div", { class: "be-cards" });
+  const rolling = actions(reroll, rollNote);
+  const choosing = actions(element("span", {}, "Layer ", layers), element("span", {}, "Head ", heads));
+  const comparing = actions(element("span", {}, "Cosine to ", compare));
 
   const track = element("div", { class: "be-rails" },
-    panel("Pieces", "the text as entries of the vocabulary", pieces.node),
-    panel("Masks", "were it a training example: which tokens are chosen, and their three fates",
-      masks.node, truths.node, element("p", { class: "be-actions" }, reroll, rollNote)),
-    panel("Pair", "which text a token belongs to, and whether B follows A", spans.node, verdict),
-    panel("Summed embeddings", "three vectors become one", strips.map(({ node }) => node), stripKey),
-    panel("Attention", "below, a token asks; above, all tokens answer",
-      element("p", { class: "be-actions" }, element("span", {}, "Layer ", layers), element("span", {}, "Head ", heads)),
-      answering.node, sharing.node, sharesKey),
-    panel("Hidden states", "how each token's vector turns from layer to layer",
-      element("p", { class: "be-actions" }, element("span", {}, "Cosine to ", compare)), states),
-    panel("The heads' answers", "a guess for every place, mostly what it sees there; a verdict on the pair; fine-tuned cases", answers.node));
+    panel("Pieces", "The text as entries of the vocabulary; a piece with ## continues the word before it.", [], pieces.node),
+    panel("Masks", "Were it a training example: which tokens are chosen, and their three fates.", [truths.node, rolling],
+      masks.node, truths.node, rolling),
+    panel("Pair", "Which text a token belongs to, and whether B follows A.", [], spans.node, verdict),
+    panel("Embeddings", "Three vectors become one: a column of squares a dimension.", [stripKey], strips.map(({ node }) => node), stripKey),
+    panel("Attention", "Below, a token asks; above, all tokens answer.", [choosing, answering.node, sharesKey],
+      choosing, answering.node, linesRow.node, sharing.node, sharesKey),
+    panel("Hidden states", "How each token's vector turns from layer to layer.", [comparing], comparing, states),
+    panel("Answers", "A guess for every place, mostly what it sees there; a verdict on the pair; fine-tuned cases.", [detail],
+      answers.node, detail));
   const beams = ["be-beam", "be-edges", "be-held"].map((name) => {
     const node = element("div", { class: name, hidden: true, "aria-hidden": "true" });
     track.append(node);
     return node;
   });
-  root.append(view.inputs(), view.status, element("div", {}, track, detail, view.foot()));
+  const scroller = element("div", { class: "be-scroll" }, track);
+  root.append(view.inputs(), view.status, element("div", {}, scroller, view.foot()));
 
   function receive() {
     hover = null;
@@ -261,12 +276,11 @@ function build(view) {
       class: "be-balance", role: "img", "aria-label": `${percent(data.follows)} follows`,
     }, element("span", { style: `width:${100 * data.follows}%` })));
     stripKey.replaceChildren(legend(PALETTE.diverging, `≤ −${two(data.scales[0])}`, `≥ ${two(data.scales[0])}`),
-      ` after LayerNorm ±${two(data.scales[1])}; one column a token, its first ${data.terms.shape[2]} of ${data.size} dimensions from top to bottom`);
+      ` after LayerNorm ±${two(data.scales[1])}; of each token the first ${data.terms.shape[2]} of ${data.size} dimensions, from left to right`);
 
     answering.fill(tokens.map((token, i) => cell(i, small(clean(token)))));
     shareCells = tokens.map((_, i) => cell(i, ""));
     sharing.fill(shareCells);
-    answering.node.after(lines);
     const names = Array.from({ length: L + 1 }, (_, stage) => row(stage ? `layer ${stage}` : "input"));
     stateCells = names.map(({ node, fill }, stage) => {
       const all = tokens.map((_, i) => element("span", { class: "be-cell be-state", "data-token": i, "data-stage": stage }));
@@ -286,15 +300,21 @@ function build(view) {
 
   /** Gives the columns their widths. */
   function lay() {
-    const room = (track.clientWidth || 900) - GUTTER - 2;
-    layout = columns(data.tokens, room);
+    const all = scroller.clientWidth || 900;
+    const gutter = all < SLIM ? SLIM_GUTTER : GUTTER;
+    layout = { gutter, ...columns(data.tokens, all - gutter - 2) };
     root.dataset.columns = layout.mode;
-    root.classList.toggle("be-slim", layout.widths[0] < NARROWEST && layout.mode === "upright");
-    track.style.setProperty("--columns", [GUTTER, ...layout.widths].map((width) => `${width}px`).join(" "));
+    root.classList.toggle("be-slim", gutter === SLIM_GUTTER);
+    track.style.setProperty("--columns", [gutter, ...layout.widths].map((width) => `${width}px`).join(" "));
+    track.style.setProperty("--gutter", `${gutter}px`);
+    track.style.setProperty("--room", `${all}px`);
+    if (settings.token !== null) scroller.scrollLeft = left(settings.token + 1) - all / 2; // in sight
     drawStrips();
   }
 
-  const left = (i) => layout.widths.slice(0, i).reduce((sum, width) => sum + width, GUTTER);
+  const left = (i) => layout.widths.slice(0, i).reduce((sum, width) => sum + width, layout.gutter);
+
+  const open = (number) => change({ open: number });
 
   // ---- what changes with a choice ----
 
@@ -302,6 +322,18 @@ function build(view) {
     for (const [box, name] of [[layers, "layer"], [heads, "head"], [compare, "compare"]]) {
       for (const node of box.children) node.setAttribute("aria-pressed", node.dataset.value === String(settings[name]));
     }
+    panels.forEach(({ node, head, extras }, n) => {
+      const isOpen = settings.open === n + 1;
+      node.classList.toggle("be-open", isOpen);
+      head.setAttribute("aria-expanded", isOpen);
+      for (const extra of extras) extra.hidden = !isOpen;
+    });
+    const { follows, rolls, tokens, mask_id } = data;
+    [`${plural(tokens.length, "token")}${layout.mode === "scroll" ? ", scroll ↔" : ""}`, `roll ${settings.roll + 1} of ${rolls.length}`,
+      follows === null ? "one text" : `follows: ${percent(follows)}`, "three become one",
+      headName(data, settings).replace(/mean of.*/, "mean"), `cosine to ${COMPARISONS[settings.compare]}`,
+      data.ids.includes(mask_id) ? "for [MASK], and all" : "its guess, %",
+    ].forEach((text, n) => { panels[n].sub.textContent = text; });
     if (settings.roll !== rollShown) drawRoll();
     if (settings.compare !== "token" && settings.compare !== compareShown) drawStates(0);
     compareShown = settings.compare;
@@ -312,12 +344,13 @@ function build(view) {
   function drawStrips() {
     const { terms: { values, shape: [, S, D] } } = data;
     strips.forEach(({ canvas }, term) => {
-      const context = contextOf(canvas, left(S) - GUTTER, STRIP);
+      const context = contextOf(canvas, left(S) - layout.gutter, STRIP);
       if (!context) return;
       const scale = data.scales[term === 4 ? 1 : 0];
       for (let i = 0; i < S; i++) for (let d = 0; d < D; d++) {
         [context.fillStyle] = shade(SIGNED, 0.5 + values[(term * S + i) * D + d] / (2 * scale));
-        context.fillRect(left(i) - GUTTER + 1, (d * STRIP) / D, layout.widths[i] - 2, STRIP / D + 0.5);
+        const width = (layout.widths[i] - 4) / D;
+        context.fillRect(left(i) - layout.gutter + 2 + d * width, 0, width, STRIP);
       }
     });
   }
@@ -329,11 +362,10 @@ function build(view) {
     masks.fill(data.tokens.map((token, i) => {
       const place = places.get(i);
       if (!place) return cell(i, element("span", { class: "be-plain" }, clean(token)));
-      const shown = chip({
+      return chip({
         token: place.token, segment: data.types[i], fate: FATES[place.fate],
         was: place.fate === RANDOM ? token : null, note: FATES[place.fate],
       }, { "data-token": i, tabindex: -1 });
-      return shown;
     }));
     truths.fill(data.tokens.map((token, i) => {
       const place = places.get(i);
@@ -364,6 +396,8 @@ function build(view) {
     for (const node of spans.node.querySelectorAll("[data-segment]")) {
       node.classList.toggle("be-lit", lit !== null && Number(node.dataset.segment) === data.types[lit]);
     }
+    track.style.setProperty("--lit-left", `${lit === null ? 0 : left(lit)}px`); // the first strip paints the light itself
+    track.style.setProperty("--lit-width", `${lit === null ? 0 : layout.widths[lit]}px`);
     const held = hover !== null && settings.token !== hover ? settings.token : null;
     [lit, lit, held].forEach((i, n) => {
       beams[n].hidden = i === null;
@@ -406,14 +440,11 @@ function build(view) {
 
   function drawLines(probs, lit) {
     const S = data.tokens.length;
-    const context = contextOf(lines, left(S), LINES);
+    const height = LINES[settings.open === 5 ? "open" : "closed"];
+    const context = contextOf(lines, left(S) - layout.gutter, height);
     if (!context) return;
-    const { ring, dim } = PALETTE[root.dataset.theme];
-    const middle = (i) => left(i) + layout.widths[i] / 2;
-    context.strokeStyle = ring;
-    context.fillStyle = dim;
-    context.font = '12px system-ui, "Liberation Sans", sans-serif';
-    context.fillText("asks ↓", 2, LINES - 4);
+    const middle = (i) => left(i) - layout.gutter + layout.widths[i] / 2;
+    context.strokeStyle = PALETTE[root.dataset.theme].ring;
     for (let i = 0; i < S; i++) {
       if (lit !== null && i !== lit) continue;
       for (let j = 0; j < S; j++) {
@@ -422,12 +453,11 @@ function build(view) {
         context.globalAlpha = lit === null ? Math.min(0.85, 0.06 + 0.9 * share) : Math.min(1, 0.25 + share);
         context.lineWidth = Math.max(1, (lit === null ? 5 : 14) * share);
         context.beginPath();
-        context.moveTo(middle(i), LINES - 2);
-        context.bezierCurveTo(middle(i), LINES * 0.45, middle(j), LINES * 0.55, middle(j), 2);
+        context.moveTo(middle(i), height - 2);
+        context.bezierCurveTo(middle(i), height * 0.45, middle(j), height * 0.55, middle(j), 2);
         context.stroke();
       }
     }
-    context.globalAlpha = 1;
   }
 
   /** The last panel's cards: the masked-LM head at one place, NSP, and each fine-tuned case. */
@@ -458,33 +488,34 @@ function build(view) {
   function thingAt(event) {
     const node = event.target.closest?.("[data-token], canvas");
     if (!node || !track.contains(node)) return undefined;
+    const panel = Number(node.closest(".be-panel").dataset.panel);
     if (!node.matches("canvas")) {
       const i = Number(node.dataset.token);
-      return { i, node, text: describePlace(node, i) };
+      return { i, node, panel, text: describePlace(node, i) };
     }
-    const x = event.offsetX + (node === lines ? 0 : GUTTER);
+    const x = event.offsetX + layout.gutter;
     const i = data.tokens.findIndex((_, n) => x >= left(n) && x < left(n) + layout.widths[n]);
     if (i < 0) return undefined;
-    return { i, node, text: node === lines ? "" : describeDimension(node, i, event.offsetY) };
+    return { i, node, panel, text: node === lines ? "" : describeDimension(i, (x - left(i)) / layout.widths[i]) };
   }
 
-  function describeDimension(node, i, y) {
+  function describeDimension(i, share) {
     const { values, shape: [, S, D] } = data.terms;
-    const d = Math.min(D - 1, Math.max(0, Math.floor((y * D) / STRIP)));
+    const d = Math.min(D - 1, Math.floor(share * D));
     const [token, segment, position, sum, normed] = TERMS.map((_, term) => two(values[(term * S + i) * D + d]));
     return `${quoted(data.tokens[i])}, dimension ${d}: token ${token} + segment ${segment} + position ${position} = ${sum}; after LayerNorm ${normed}`;
   }
 
   function describePlace(node, i) {
-    if (settings.token !== null && settings.token !== i) return describeRelation(data, settings, settings.token, i);
     const piece = quoted(data.tokens[i]);
+    if (masks.node.contains(node) || truths.node.contains(node)) return `${piece}: ${describeFate(data, settings, i)}`;
+    if (settings.token !== null && settings.token !== i) return describeRelation(data, settings, settings.token, i);
     if (node.dataset.stage) {
       const stage = Number(node.dataset.stage);
       const value = cosine(data, settings.compare, stage, i, hover ?? settings.token ?? 0);
       return value === null ? `${piece}: nothing comes before the input`
         : `${piece} ${stage ? `after layer ${stage}` : "as the layers' input"}: cosine ${two(value)} to ${COMPARISONS[settings.compare]}`;
     }
-    if (masks.node.contains(node) || truths.node.contains(node)) return `${piece}: ${describeFate(data, settings, i)}`;
     if (answers.node.contains(node)) {
       return `${piece}: the model's guesses are ${guesses(data, i).map(([word, p]) => `${clean(word)} ${percent(p)}`).join(", ") || "none"}`;
     }
@@ -506,8 +537,16 @@ function build(view) {
       hover = i;
       soon(point);
     },
-    pin: ({ i }) => pin(settings.token === i ? null : i),
+    pin({ i, panel }) {
+      const opens = panel > 1 && panel !== settings.open; // the first only chooses
+      pin(!opens && settings.token === i ? null : i);
+      if (opens) open(panel);
+    },
   });
+  track.addEventListener("click", ({ target }) => { // beside the tokens, on a strip
+    const strip = !target.closest("[data-token], canvas, button") && target.closest(".be-panel:not(.be-open)");
+    if (strip) open(Number(strip.dataset.panel));
+  }, { signal });
 
   function pin(token) {
     hover = null;
@@ -515,12 +554,19 @@ function build(view) {
     point();
   }
 
+  function release() {
+    const shown = panels[settings.open - 1];
+    if (!shown) return pin(null);
+    if (shown.node.contains(document.activeElement)) shown.head.focus();
+    open(null);
+  }
+
   let width = 0;
   view.whenResized(root, () => {
-    if (width === track.clientWidth) return; // only the numbers at the foot became longer
-    width = track.clientWidth;
+    if (width === scroller.clientWidth) return; // only the numbers at the foot became longer
+    width = scroller.clientWidth;
     lay();
     paint();
   });
-  return { receive, paint, release: () => pin(null), recolor: point };
+  return { receive, paint, release, recolor: point };
 }

@@ -446,6 +446,8 @@ export function pictureOf(root) {
 /** Writes into a copied element what its original's attributes do not say. */
 function keepState(node, copy) {
   const { scrollLeft, scrollTop } = node;
+  const beside = node.closest(".be-scroll")?.scrollLeft;
+  if (beside && getComputedStyle(node).position === "sticky") copy.style.translate = `${beside}px 0`;
   if (node.matches("textarea")) {
     copy.textContent = node.value;
     copy.style.height = `${node.offsetHeight}px`;
