@@ -7,6 +7,7 @@ import {
 const KEPT_HEADS = 24; // exact heads that came on demand and are not thrown away
 const LONGEST_LINES = 128; // tokens; more lines than that cannot be told apart
 const MOST = 36; // px of a token's row or column in the large map
+const TALLEST = 500; // px of the large map: a screen that has its tokens, too
 const LEAST = 11; // px a token needs for its name
 const MANY = 64; // tokens; of more than that only the chips in sight are shaded
 const NAMES = 92; // px for the names beside the large map
@@ -143,9 +144,9 @@ function build(view) {
   const product = element("div", { class: "be-stage be-product" });
   const title = element("h4", {});
   const body = element("div", { class: "be-explored" },
-    element("div", { class: "be-stage be-left" },
-      element("div", {}, heading("All heads", "click one; the arrow keys move"), overview, overviewNote),
-      element("div", { class: "be-about" }, title, wide, truth)),
+    element("div", { class: "be-left" },
+      stage("All heads", "click one; the arrow keys move", overview, overviewNote),
+      element("div", {}, stage("Which token asks?", "its query is compared with every key", asks), answers)),
     element("div", { class: "be-stage be-right" },
       element("div", { class: "be-actions" },
         element("span", { class: "be-views", role: "group", "aria-label": "View" }, views.map(({ node }) => node)),
@@ -153,8 +154,8 @@ function build(view) {
       maps));
   root.append(
     view.inputs("be-inputs-texts"), view.status, body,
-    stage("Which token asks?", "its query is compared with every key", asks),
-    answers, product, view.foot(),
+    element("div", { class: "be-explored" }, element("div", { class: "be-stage be-about" }, title, wide, truth), product),
+    view.foot(),
   );
 
   let version; // of the answer that is shown
@@ -570,7 +571,7 @@ function build(view) {
     const room = Math.max(260, (maps.clientWidth || 600) / Math.max(1, columns()) - 4);
     for (const each of shown) {
       if (viewShown() === "lines" && each.head && !each.gaps) drawLines(each, look, Math.min(room, 620));
-      else drawMatrix(each, look, room);
+      else drawMatrix(each, look, Math.min(room, TALLEST));
     }
   }
 
@@ -604,9 +605,11 @@ function build(view) {
       context.fillText(shorten(context, pieceAt(positions[n], panel.text), NAMES - 22), 0, 0);
       context.restore();
     };
+    const every = Math.ceil(LEAST / cell); // where not all names have room
+    const named = (n, lit) => n === lit || (n % every === 0 && (lit < 0 || Math.abs(n - lit) >= every));
     for (let n = 0; n < count; n++) {
-      if (cell >= LEAST || n === row) name(n, false, n === row);
-      if (cell >= LEAST || n === column) name(n, true, n === column);
+      if (named(n, row)) name(n, false, n === row);
+      if (named(n, column)) name(n, true, n === column);
     }
     context.textAlign = "left";
     context.fillStyle = look.dim;

@@ -5,6 +5,7 @@ import {
 import { LEGAL, REASONS, judge, logTotal, masses, softmax } from "./rules/spans.js";
 
 const LARGEST = 16; // products that are drawn; the others are added up
+const FIRST = 5; // answers that are shown before all are
 const NOTHING = { start: null, end: null }; // is pinned
 const NEAR = 11; // tokens a side of the pairs that are shown large
 const HINT = "Hover shows, a click pins: a token for the start, a second one for the end. Escape lets go.";
@@ -59,6 +60,7 @@ function build(view) {
   const views = [["joint", "one softmax over legal spans"], ["product", "product of two softmaxes"]].map(([which, name]) => ({ which, node: view.button(name, () => change({ view: which })) }));
   const compared = element("p", { class: "be-verdict" });
   const answers = element("div", { class: "be-answers", role: "toolbar", "aria-label": "Best answers" });
+  const more = view.button("", () => unfold(more.getAttribute("aria-expanded") === "false"), { "aria-expanded": "false" });
   const slider = element("input", { type: "range", step: 0.1, on: { input: () => change({ threshold: Number(slider.value) }) }, signal });
   const value = element("output", {});
   const sliding = element("label", { class: "be-threshold" }, element("span", {}, "threshold of no answer"), slider, value);
@@ -67,12 +69,13 @@ function build(view) {
   const dotsNote = element("span", { class: "be-note" });
   root.append(
     view.inputs("be-qa"), view.status, reply,
-    stage("Where could it start, where could it end?", "a softmax over all positions each",
-      profile, profileKey, tokens),
-    stage("The best answers", "words counted from 1; click one to see where it comes from",
-      element("div", { class: "be-answers-head" }, element("span"), element("bdi", {}, "answer"),
-        ["words", "joint", "product"].map((name) => element("span", {}, name))),
-      answers, sliding, decided),
+    element("div", { class: "be-sides" },
+      stage("Where could it start, where could it end?", "a softmax over all positions each",
+        profile, profileKey, tokens),
+      stage("The best answers", "words counted from 1; click one to see where it comes from",
+        element("div", { class: "be-answers-head" }, element("span"), element("bdi", {}, "answer"),
+          ["words", "joint", "product"].map((name) => element("span", {}, name))),
+        answers, more, sliding, decided)),
     stage("Start × end: every pair of places", "a row is a start, a column an end; grey is no answer",
       element("div", { class: "be-views", role: "group", "aria-label": "Probability" }, views.map(({ node }) => node)),
       element("div", { class: "be-planes" },
@@ -90,6 +93,7 @@ function build(view) {
   let highest = 1; // share in the plane
   let hover = null; // the pair under the pointer
   let planeView; // of the plane that is drawn
+  let updateAnswers;
 
   const size = () => data.tokens.length;
   const best = () => data.spans[0];
@@ -138,10 +142,20 @@ function build(view) {
     const rows = data.spans.map((span, n) => ({ probability: span[5], node: answerNode(span, n) }));
     if (data.no_answer) rows.push({ probability: data.no_answer_probability, node: noneNode() });
     answers.replaceChildren(...rows.sort((a, b) => b.probability - a.probability).map(({ node }) => node));
-    roving(answers, view.painting);
+    updateAnswers = roving(answers, view.painting);
+    unfold(false);
     const reach = Math.ceil(Math.max(10, Math.abs(lead()) + 2));
     Object.assign(slider, { min: -reach, max: reach });
     sliding.hidden = !data.no_answer;
+  }
+
+  /** Shows all answers, or the best and that there is none. */
+  function unfold(all) {
+    [...answers.children].forEach((node, n) => { node.hidden = !all && n >= FIRST && !node.matches(".be-none"); });
+    more.setAttribute("aria-expanded", all);
+    more.textContent = all ? `The best ${FIRST} only` : `Show all ${data.spans.length}`;
+    more.hidden = data.spans.length <= FIRST;
+    updateAnswers();
   }
 
   function drawProfile(most) {
@@ -184,7 +198,7 @@ function build(view) {
 
   function answerNode([text, start, end, firstWord, lastWord, probability], n) {
     return element("button", { type: "button", class: "be-answer", "data-answer": n, "aria-pressed": "false" },
-      element("span", {}, `${n + 1}.`), element("bdi", {}, readable(text)),
+      element("span", {}, `${n + 1}.`), element("bdi", { title: readable(text) }, readable(text)),
       element("span", {}, `(${firstWord}, ${lastWord})`),
       element("span", {}, percent(probability)), element("span", {}, percent(product({ start, end }))));
   }
@@ -282,6 +296,10 @@ function build(view) {
       const { answer } = node.dataset;
       const [s, e] = answer === undefined ? [0, 0] : data.spans[answer].slice(1, 3);
       node.setAttribute("aria-pressed", s === start && e === end);
+    }
+    const first = tokens.children[low];
+    if (!hover && (first.offsetTop < tokens.scrollTop || first.offsetTop + first.offsetHeight > tokens.scrollTop + tokens.clientHeight)) {
+      tokens.scrollTop = first.offsetTop - 50; // what is chosen is in sight
     }
     const chosen = profile.querySelector(".be-chosen");
     chosen.setAttribute("x", low);
