@@ -9,6 +9,8 @@ from torch import Tensor
 from bertedu.errors import InputError
 
 Offsets = tuple[int, int]
+UNKNOWN_SHARE = 0.1
+"""With so many [UNK] among its tokens, a text is hardly read: the vocabulary is not for it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,12 @@ class Encoding:
     def __len__(self) -> int:
         """The number of tokens, S."""
         return len(self.tokens)
+
+    @property
+    def unknown(self) -> float:
+        """The share of the text's tokens that are [UNK]."""
+        own = len(self.tokens) - sum(self.special_tokens_mask)
+        return self.tokens.count("[UNK]") / max(1, own)
 
     def characters(self, position: int) -> str:
         """Returns the piece of the original text behind one token, "" for [CLS] and [SEP]."""

@@ -11,6 +11,8 @@ import argparse
 import itertools
 import json
 import math
+import re
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bertedu.bert import HEADS
-from bertedu.checkpoint import load_into, load_tokenizer, read_config, resolve, save_pretrained
+from bertedu.checkpoint import (
+    check_vocabulary,
+    load_into,
+    load_tokenizer,
+    read_config,
+    resolve,
+    save_pretrained,
+)
 from bertedu.commands.training import Stop, accelerator, add_precision, alone, followed
 from bertedu.config import BertConfig
+from bertedu.encoding import UNKNOWN_SHARE
+from bertedu.errors import InputError
 from bertedu.heads import BertForPreTraining
 from bertedu.pretraining.corpus import Corpus
 from bertedu.pretraining.masking import MaskingRule
@@ -30,6 +41,7 @@ from bertedu.pretraining.run import (
     PretrainingData,
     PretrainingStep,
     Recipe,
+    check_text,
     evaluate,
     pretrain,
     set_token_frequencies,
@@ -40,6 +52,7 @@ from bertedu.tokenizer import BertTokenizer
 from bertedu.training.checkpoints import checkpoints, reading, steps_behind
 from bertedu.training.step import hours_left, seconds_of
 from bertedu.utils.files import replacing
+from bertedu.utils.lines import text_lines
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -53,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("corpus", nargs="+", help="text files or folders, hub:NAME, or a corpus")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
     parser.add_argument("--init", default="scratch", help="scratch, bertedu, or a folder")
+    parser.add_argument(
+        "--vocab", metavar="FILE", help="from scratch: a vocab.txt instead of BERT's English one"
+    )
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch-tokens", type=int, default=2048, help="tokens a step")
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="the peak")
@@ -110,18 +126,20 @@ def train(args: argparse.Namespace, hardware: "Accelerator") -> int:
     )
     point = starting_point(args.out, recipe)  # refuses another run's folder at once
     steps_done = steps_behind(point) if point else 0
-    tokenizer = load_tokenizer("bertedu" if args.init == "scratch" else args.init)
+    tokenizer = starting_tokenizer(args.init, args.vocab)
     with hardware.main_process_first():
         corpus = open_corpus(args.corpus, tokenizer, args.out / "corpus", progress=leader)
     learned, held_out = corpus.split(min(0.5, max(HELD_OUT, HELD_OUT_DOCUMENTS / len(corpus))))
     data = PretrainingData(corpus, tokenizer, recipe, learned)
+    check_text(args.out, data, leader)
+    warn_of_unknown(corpus, tokenizer)
     judged = replace(recipe, mlm_only=False, masking=MaskingRule())
     held_out_data = PretrainingData(corpus, tokenizer, judged, held_out)
     held_out_batches = list(itertools.islice(held_out_data.batches(), args.evaluation_batches))
     unigrams = unigram_log_probs(corpus, len(tokenizer))
 
     torch.manual_seed(args.seed)
-    model = starting_model(args, unigrams)
+    model = starting_model(args, tokenizer, unigrams)
     if leader:
         announce(model, data, recipe, corpus, steps_done)
         if any(steps_behind(newer) > steps_done for newer in checkpoints(args.out)):
@@ -160,28 +178,73 @@ def losses_told(report: PretrainingStep) -> dict[str, str]:
 def open_corpus(
     sources: list[str], tokenizer: BertTokenizer, out: Path, *, progress: bool
 ) -> Corpus:
-    """Returns a corpus that was built before, or builds one from text."""
+    """Returns a corpus that was built before, or builds one from text.
+
+    Raises:
+        InputError: it was built with another vocabulary.
+    """
     if len(sources) == 1 and (Path(sources[0]) / "corpus.json").is_file():
-        return Corpus.open(sources[0])
+        return Corpus.open(sources[0], tokenizer)
     return Corpus.build(sources, tokenizer, out, progress=progress)
 
 
-def starting_model(args: argparse.Namespace, unigrams: torch.Tensor) -> BertForPreTraining:
+def starting_tokenizer(init: str, vocab: str | None) -> BertTokenizer:
+    """Returns the checkpoint's tokenizer; from scratch, that of a vocabulary, or BERT's own.
+
+    A vocabulary without a capital is for text in lower case.
+
+    Args:
+        init: scratch, or a checkpoint's name.
+        vocab: a file with a token a line, in the order of their ids.
+
+    Raises:
+        InputError: the file is no vocabulary, or the checkpoint has its own.
+    """
+    if vocab is None:
+        return load_tokenizer("bertedu" if init == "scratch" else init)
+    if init != "scratch":
+        raise InputError(f"{init} has a vocabulary of its own: --vocab is for --init scratch")
+    tokens = [line for _, line in text_lines(vocab)]
+    capitals = any(re.search("[A-Z]", token) for token in tokens if not token.startswith("["))
+    try:
+        return BertTokenizer(tokens, lowercase=not capitals)
+    except InputError as error:
+        raise InputError(f"{vocab}: {error}") from error
+
+
+def warn_of_unknown(corpus: Corpus, tokenizer: BertTokenizer) -> None:
+    """Says so where much of the text is not in the vocabulary."""
+    unknown = sum(int((ids == tokenizer.unk_token_id).sum()) for ids in corpus.blocks())
+    if unknown >= UNKNOWN_SHARE * corpus.num_tokens:
+        warnings.warn(
+            f"{unknown / corpus.num_tokens:.0%} of the text's tokens are [UNK]: give a vocabulary "
+            "of its language (--vocab FILE)",
+            stacklevel=2,
+        )
+
+
+def starting_model(
+    args: argparse.Namespace, tokenizer: BertTokenizer, unigrams: torch.Tensor
+) -> BertForPreTraining:
     """Returns the model to start from; heads that its checkpoint lacks are fresh.
 
     Raises:
         CheckpointError: the checkpoint lacks a part of the encoder.
+        InputError: the tokenizer has more tokens than the checkpoint.
     """
     if args.init == "scratch":
         config = BertConfig(
+            vocab_size=len(tokenizer),
             hidden_size=args.hidden_size,
             num_hidden_layers=args.layers,
             num_attention_heads=args.heads,
             intermediate_size=4 * args.hidden_size,
+            pad_token_id=tokenizer.pad_token_id,
         )
     else:
         folder = resolve(args.init)
         config = read_config(folder)
+        check_vocabulary(config, tokenizer)
     if args.dropout is not None:
         config = replace(
             config,

@@ -6,11 +6,13 @@ is finished stays when the build is interrupted; at the end all shards are put i
 
 import hashlib
 import json
+import re
 import shutil
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ from bertedu.utils.files import replacing, write_json
 INFO = "corpus.json"
 SHARDS = "shards"
 _FORMAT = 1
+_BLOCK = 1 << 22  # ids
+# Where a Chinese sentence ends, closing quotes included; not before a title's or bracket's end.
+_CHINESE_END = re.compile(r"[。！？｡]+[”’」』]*(?![。！？｡”’」』》〉）)])")
 
 _Shard = dict[str, Any]  # arrays, and what is to be known of the text before the next shard
 
@@ -68,11 +73,15 @@ class Corpus:
         self.info = info or {}
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Corpus":
+    def open(cls, folder: str | Path, tokenizer: BertTokenizer | None = None) -> "Corpus":
         """Return the corpus that `Corpus.build` wrote to a folder.
 
+        Args:
+            folder: where it is.
+            tokenizer: the one that is to read its ids; None = any.
+
         Raises:
-            InputError: if there is no finished corpus in the folder.
+            InputError: if there is no finished corpus in the folder, or another tokenizer's.
         """
         folder = Path(folder)
         if not (folder / INFO).is_file():
@@ -81,11 +90,16 @@ class Corpus:
                 f"{folder} holds no {'finished ' if unfinished else ''}corpus; "
                 f"{'run the same Corpus.build again to continue' if unfinished else 'build one'}."
             )
+        info = json.loads((folder / INFO).read_text("utf-8"))
+        if tokenizer is not None and info["settings"] != _settings(tokenizer):
+            raise InputError(
+                f"{folder} holds a corpus of another vocabulary; build one with this vocabulary."
+            )
         return cls(
             ids=np.load(folder / "ids.npy", mmap_mode="r"),
             sentence_starts=np.load(folder / "sentence_starts.npy", mmap_mode="r"),
             document_starts=np.load(folder / "document_starts.npy", mmap_mode="r"),
-            info=json.loads((folder / INFO).read_text("utf-8")),
+            info=info,
         )
 
     @classmethod
@@ -122,11 +136,7 @@ class Corpus:
         out = Path(out)
         listed = [sources] if isinstance(sources, str | Path) else sources
         found = list(find_sources(listed, exclude))
-        settings = {
-            "format": _FORMAT,
-            "vocabulary_sha256": _digest("\n".join(tokenizer.tokens)),
-            "lowercase": tokenizer.lowercase,
-        }
+        settings = _settings(tokenizer)
         if (out / INFO).is_file():
             corpus = cls.open(out)
             built = corpus.info["sources"]
@@ -182,6 +192,19 @@ class Corpus:
             "token": self.num_tokens,
         }
         return f"Corpus({', '.join(_plural(count, name) for name, count in counts.items())})"
+
+    def blocks(self) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
+        """Yields all ids, some megabytes at a time: the others stay on disk."""
+        for first in range(0, len(self.ids), _BLOCK):
+            yield self.ids[first : first + _BLOCK]
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of the text, as ids, and of where its sentences and documents start."""
+        digest = hashlib.sha256()
+        for block in (*self.blocks(), self.sentence_starts, self.document_starts):
+            digest.update(np.ascontiguousarray(block))
+        return digest.hexdigest()
 
     def sentence(self, index: int) -> NDArray[np.unsignedinteger[Any]]:
         """Return the token ids of one sentence, a view [tokens]."""
@@ -246,8 +269,13 @@ def split_sentences(paragraph: str) -> list[str]:
     Example:
         >>> split_sentences("Dr. Smith has a dog. It likes playing!")
         ['Dr. Smith has a dog.', 'It likes playing!']
+        >>> split_sentences("我有一只狗。它很可爱。")
+        ['我有一只狗。', '它很可爱。']
     """
-    return nupunkt.load("default").texts(paragraph) or ([paragraph] if paragraph else [])
+    ends = [match.end() for match in _CHINESE_END.finditer(paragraph)]
+    parts = [paragraph[a:b].strip() for a, b in pairwise([0, *ends, len(paragraph)])]
+    splitter = nupunkt.load("default")
+    return [text for part in parts if part for text in splitter.texts(part) or [part]]
 
 
 def _write_shards(
@@ -377,6 +405,15 @@ def _encode(paragraphs: list[str], tokenizer: BertTokenizer) -> list[list[list[i
         ]
         for paragraph in sentences
     ]
+
+
+def _settings(tokenizer: BertTokenizer) -> dict[str, Any]:
+    """Returns what a corpus notes of the tokenizer that made its ids."""
+    return {
+        "format": _FORMAT,
+        "vocabulary_sha256": _digest("\n".join(tokenizer.tokens)),
+        "lowercase": tokenizer.lowercase,
+    }
 
 
 def _digest(text: str) -> str:

@@ -9,7 +9,9 @@ falls. So such a run can be given more steps later, and gives what it would have
 planned so.
 """
 
+import hashlib
 import itertools
+import json
 import math
 import time
 from collections.abc import Generator, Iterator
@@ -35,10 +37,12 @@ from bertedu.training.checkpoints import (
     checkpoint_name,
     checkpoints,
     differences,
+    reading,
     remove_after,
     steps_behind,
 )
 from bertedu.training.step import Trainer, learning_rate_at, seed_of
+from bertedu.utils.files import write_json
 from bertedu.utils.validation import IGNORED
 
 if TYPE_CHECKING:
@@ -146,6 +150,7 @@ class PretrainingData:
         recipe: Recipe,
         documents: NDArray[np.int64] | None = None,
     ) -> None:
+        self.corpus = corpus
         self.tokenizer = tokenizer
         self.recipe = recipe
         self.sampler = PairSampler(
@@ -288,6 +293,34 @@ def starting_point(folder: Path, recipe: Recipe) -> Path | None:
     return None
 
 
+def check_text(folder: Path, data: PretrainingData, leads: bool = True) -> None:
+    """Notes in a run's folder what text it learns from; a run is not continued on other text.
+
+    A run from before there was such a note gets it now.
+
+    Args:
+        folder: of the run.
+        data: what is to be learned.
+        leads: False for the other processes of the same run, which write nothing.
+
+    Raises:
+        CheckpointError: the run began on other text, or with another vocabulary.
+    """
+    vocabulary = hashlib.sha256("\n".join(data.tokenizer.tokens).encode())
+    note = {"text": data.corpus.digest, "vocabulary": vocabulary.hexdigest()}
+    path = folder / "run.json"
+    if not path.is_file():
+        if leads:
+            write_json(path, note)
+        return
+    with reading(path):
+        theirs = json.loads(path.read_text("utf-8"))
+    if theirs != note:
+        raise CheckpointError(
+            f"{folder} holds a run on other text, or with another vocabulary: choose another folder"
+        )
+
+
 def pretrain(
     model: BertForPreTraining,
     data: PretrainingData,
@@ -311,14 +344,16 @@ def pretrain(
         accelerator: of the `accelerate` package, for several processes or a GPU.
 
     Raises:
-        CheckpointError: the folder cannot be written to, or holds the run of another recipe; the
-            last good checkpoint stays.
+        CheckpointError: the folder cannot be written to, or holds the run of another recipe or on
+            other text; the last good checkpoint stays.
     """
     checkpoint = starting_point(folder, recipe) if folder else None
     trainer = Trainer(model, recipe, accelerator, checkpoint)
     marked = marks(recipe.steps, keep)
     stable_until = recipe.decay_start if recipe.schedule == "wsd" else -1
     writes_to = folder if trainer.accelerator.is_main_process else None
+    if folder:
+        check_text(folder, data, writes_to is not None)
     if writes_to:
         remove_after(writes_to, trainer.done)  # the fall of a run that was given more steps
 
@@ -419,8 +454,8 @@ def unigram_log_probs(corpus: Corpus, vocab_size: int) -> Tensor:
         tensor(0.3000)
     """
     counts = np.ones(vocab_size)
-    for first in range(0, len(corpus.ids), 1 << 22):  # block by block: the ids stay on disk
-        counts += np.bincount(corpus.ids[first : first + (1 << 22)], minlength=vocab_size)
+    for ids in corpus.blocks():
+        counts += np.bincount(ids, minlength=vocab_size)
     return torch.tensor(np.log(counts / counts.sum()), dtype=torch.float32)
 
 
@@ -430,5 +465,6 @@ def set_token_frequencies(model: BertForPreTraining, unigrams: Tensor) -> None:
     Adam moves a bias by about one learning rate a step, so that it would take thousands of
     steps to learn what a count tells at once.
     """
-    with torch.no_grad():
-        model.cls.predictions.bias.copy_(unigrams - unigrams.mean())
+    bias = model.cls.predictions.bias
+    with torch.no_grad():  # a checkpoint may have rows more than its tokenizer has tokens
+        bias[: len(unigrams)] = unigrams - unigrams.mean()
