@@ -22,7 +22,7 @@ from bertedu.errors import CheckpointError, InputError
 from bertedu.model import BertModel
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.files import read_json, refuse_pointer, replacing
-from bertedu.utils.hub import WEIGHT_FILES, download
+from bertedu.utils.hub import WEIGHT_FILES, download, weight_files
 
 EMBEDDED = Path(__file__).parent / "checkpoints"
 """The folder of the checkpoint that comes with the course."""
@@ -190,10 +190,22 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _mapped(folder: Path) -> dict[str, Tensor]:
-    """Returns a folder's tensors as they are in the file, each read when it is looked at."""
-    path = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
-    if path is None:
-        raise CheckpointError(f"{folder} has no {' or '.join(WEIGHT_FILES)}")
+    """Returns a folder's tensors as they are in its files, each read when it is looked at."""
+    if not (files := weight_files(folder)):
+        raise CheckpointError(f"{folder} has no {' or '.join(WEIGHT_FILES[::2])}")
+    weights: dict[str, Tensor] = {}
+    for path in files:
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing, and the index beside it names it: copy it")
+        found = _mapped_file(path)
+        if twice := sorted(weights.keys() & found.keys()):
+            raise CheckpointError(f"{folder} holds {twice[0]} in two files: copy all of them again")
+        weights |= found
+    return weights
+
+
+def _mapped_file(path: Path) -> dict[str, Tensor]:
+    """Returns one file's tensors."""
     refuse_pointer(path)
     try:
         if path.suffix == ".safetensors":

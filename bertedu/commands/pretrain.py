@@ -112,6 +112,8 @@ def train(args: argparse.Namespace, hardware: "Accelerator") -> int:
     from tqdm.auto import tqdm
 
     leader = hardware.is_main_process
+    if args.evaluate_every < 1 or args.evaluation_batches < 1 or args.keep < 0:
+        raise InputError("--evaluate-every and --evaluation-batches are from 1, --keep from 0")
     recipe = Recipe(
         steps=args.steps,
         tokens_per_batch=args.batch_tokens,
@@ -132,7 +134,8 @@ def train(args: argparse.Namespace, hardware: "Accelerator") -> int:
     learned, held_out = corpus.split(min(0.5, max(HELD_OUT, HELD_OUT_DOCUMENTS / len(corpus))))
     data = PretrainingData(corpus, tokenizer, recipe, learned)
     check_text(args.out, data, leader)
-    warn_of_unknown(corpus, tokenizer)
+    if leader:
+        warn_of_unknown(corpus, tokenizer)
     judged = replace(recipe, mlm_only=False, masking=MaskingRule())
     held_out_data = PretrainingData(corpus, tokenizer, judged, held_out)
     held_out_batches = list(itertools.islice(held_out_data.batches(), args.evaluation_batches))

@@ -16,10 +16,11 @@ from bertedu.errors import InputError
 from bertedu.finetuning import slot_filling
 from bertedu.finetuning.classification import ClassPrediction, class_prediction
 from bertedu.tokenizer import BertTokenizer
+from bertedu.utils.chinese import CHINESE
 
 Text = str | tuple[str, str]
-_WORDS = re.compile(r"\w+")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_WORDS = re.compile(rf"[{CHINESE}]|[^\W{CHINESE}]+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 
 
 def majority(labels: Sequence[str]) -> str:
@@ -153,7 +154,7 @@ def overlapping_words(question: str, document: str) -> str:
     """Returns an answer by counting words alone, for `question_answering.squad_scores`.
 
     It is taken from the sentence that shares most words with the question: the longest run of
-    words in it that the question has not, at most five of them.
+    words in it that the question has not, at most five of them; of Chinese, a word is a character.
 
     Source: the idea of Rajpurkar et al. 2016, section 5.1 (their sliding-window baseline).
 

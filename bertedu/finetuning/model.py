@@ -39,7 +39,15 @@ from bertedu.finetuning.adapters import (
 )
 from bertedu.finetuning.classification import OneLabel
 from bertedu.finetuning.registry import TASKS, task_named
-from bertedu.finetuning.task import ExampleT, Feature, PredictionT, Task, collate_features
+from bertedu.finetuning.task import (
+    ExampleT,
+    Feature,
+    PredictionT,
+    Task,
+    collate_features,
+    hardly_read,
+    warn_of_unknown,
+)
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch, bucketed
 from bertedu.utils.files import read_json, write_json
@@ -165,6 +173,7 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         self.max_length = max_length
         self.metrics = metrics or {}
         self.base = base
+        self._told_of_unknown = False
 
     def __repr__(self) -> str:
         """Gives the task, the size, and how good it is."""
@@ -215,7 +224,7 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         """
         from tqdm.auto import tqdm
 
-        cut = 0
+        cut = unread = 0
         with tqdm(total=len(examples), disable=not progress, unit="example") as bar:
             for first in range(0, len(examples), CHUNK):
                 chunk = examples[first : first + CHUNK]
@@ -224,6 +233,7 @@ class FineTuned(Generic[ExampleT, PredictionT]):
                     for example in chunk
                 ]
                 cut += sum(f.encoding.truncated > 0 for of_one in features for f in of_one)
+                unread += sum(map(hardly_read, features))
                 outputs = iter(
                     self._outputs([f for of_one in features for f in of_one], batch_tokens)
                 )
@@ -236,6 +246,9 @@ class FineTuned(Generic[ExampleT, PredictionT]):
                 f"{cut:,} of {len(examples):,} texts were cut to {self.max_length} tokens",
                 stacklevel=2,
             )
+        if not self._told_of_unknown:  # a long file is answered part by part
+            warn_of_unknown(unread, len(examples), "texts")
+            self._told_of_unknown = unread > 0
 
     @torch.inference_mode()
     def _outputs(self, features: Sequence[Feature], batch_tokens: int) -> list[Batch]:

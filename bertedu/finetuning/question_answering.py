@@ -5,7 +5,6 @@ A long document is read in overlapping windows. The answer is an exact slice of 
 Source: Devlin et al. 2019, sections 4.2 and 4.3.
 """
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +17,12 @@ from bertedu.config import BertConfig
 from bertedu.encoding import Offsets
 from bertedu.errors import InputError
 from bertedu.finetuning.spans import Windows, best_spans, illegal_spans, merge_logits, windows_of
-from bertedu.finetuning.squad import Answer, Example, exact_and_f1, read, squad_scores
+from bertedu.finetuning.squad import Answer, Example, read, scored, squad_scores
 from bertedu.finetuning.task import Feature, Task
 from bertedu.heads import BertForQuestionAnswering
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch
+from bertedu.utils.chinese import word_starts
 
 __all__ = [
     "NO_ANSWER",
@@ -47,7 +47,7 @@ class SpanAnswer(NamedTuple):
         end: after its last character.
         first_token: position in the input.
         last_token: position of its last token.
-        first_word: counted from 1, words being what stands between spaces.
+        first_word: counted from 1, words being what blanks part, and each Chinese character.
         last_word: counted from 1.
         probability: among all legal spans, and no answer where that is an option.
         score: start logit of the first token + end logit of the last.
@@ -223,7 +223,7 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
             max_tokens=self.max_answer_tokens,
             null_score=null_score if self.no_answer else None,
         )
-        words = [match.start() for match in re.finditer(r"\S+", example.document)]
+        words = word_starts(example.document)
         offsets = windows.offsets[windows.first :]
         spans = []
         for span in best.spans:
@@ -261,7 +261,7 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
     def metrics(
         self, examples: Sequence[Example], predictions: Iterable[AnswerPrediction]
     ) -> dict[str, float]:
-        """Returns exact match and F1 by SQuAD's rules, also of the two kinds of question."""
+        """Returns exact match and F1 by the official rules, also of the two kinds of question."""
         return squad_scores(examples, [prediction.text for prediction in predictions])
 
     @property
@@ -282,8 +282,7 @@ class QuestionAnswering(Task[Example, AnswerPrediction]):
         for e, p in zip(examples, predictions, strict=True):
             if not (e.answers or e.impossible):
                 continue  # nothing to compare with
-            golds = [answer.text for answer in e.answers]
-            gain = exact_and_f1(p.spans[0].text, golds)[1] - exact_and_f1(NO_ANSWER, golds)[1]
+            gain = scored(e, p.spans[0].text)[1] - scored(e, NO_ANSWER)[1]
             rows.append((p.null_score - p.spans[0].score, gain))
         rows.sort()
         best, total, threshold = 0.0, 0.0, rows[0][0] - 1.0

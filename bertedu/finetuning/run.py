@@ -26,12 +26,21 @@ from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuning.adapters import add_lora, load_adapter
 from bertedu.finetuning.model import Base, Checkpoint, FineTuned, freeze, starting_model
-from bertedu.finetuning.task import ExampleT, Feature, PredictionT, Task, collate_features
+from bertedu.finetuning.task import (
+    ExampleT,
+    Feature,
+    PredictionT,
+    Task,
+    collate_features,
+    hardly_read,
+    warn_of_unknown,
+)
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch, bucketed
 from bertedu.training.checkpoints import checkpoint_name, newest, reading, steps_behind
 from bertedu.training.step import OneProcess, Trainer, learning_rate_at, seconds_of
 from bertedu.utils.files import write_json
+from bertedu.utils.validation import check_numbers
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -87,11 +96,12 @@ class FinetuningRecipe:
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
         from_one = ("epochs", "batch_size", "batch_tokens", "evaluations_per_epoch", "patience")
-        for name in (*from_one, "seed", "learning_rate", "clip_norm", "freeze_layers", "lora_rank"):
-            value, least = getattr(self, name), int(name in from_one)
-            if value is not None and value < least:
-                raise InputError(f"{name} is {value}; it must be at least {least}")
-        if not 0 <= self.warmup <= 1:
+        for name in (*from_one, "max_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} is {value}; it must be at least 1")
+        check_numbers(self)
+        if self.warmup > 1:
             raise InputError(f"warmup is {self.warmup}, a share of the steps: from 0 to 1")
         if self.lora_rank and (self.freeze_layers or self.freeze_encoder):
             raise InputError("low-rank updates leave the whole encoder frozen: freeze nothing else")
@@ -261,6 +271,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             )
         if not features:
             raise InputError("there is no training example with an answer to learn from")
+        warn_of_unknown(sum(map(hardly_read, each)), given, "training examples")
         return features
 
     def estimate(self) -> float:

@@ -1,5 +1,7 @@
 """SQuAD's questions: read from its files and from tables, and scored by its official rules.
 
+Answers from a Chinese document are scored by CMRC's rule (`cmrc`).
+
 Source: rajpurkar/SQuAD-explorer, evaluate-v1.1.py and evaluate-v2.0.py.
 """
 
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertedu.errors import InputError
+from bertedu.finetuning import cmrc
 from bertedu.finetuning.tables import (
     NO_COLUMNS,
     Columns,
@@ -245,11 +248,26 @@ def _f1(found: str, gold: str, v1: bool) -> float:
     return 2 * common / (len(words) + len(others)) if common else 0.0
 
 
+def scored(example: Example, answer: str, *, v1: bool = False) -> tuple[float, float]:
+    """Returns exact match and F1 of one answer, by the rule for its document's language.
+
+    Args:
+        example: with its right answers.
+        answer: "" = no answer.
+        v1: as in `exact_and_f1`.
+    """
+    golds = [gold.text for gold in example.answers]
+    if cmrc.is_chinese(example.document):
+        return cmrc.exact_and_f1(answer, golds)
+    return exact_and_f1(answer, golds, v1=v1)
+
+
 def squad_scores(examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float]:
     """Returns exact match and F1, each from 0 to 1.
 
     Args:
-        examples: with their right answers; v2.0's rules hold if one of them has none.
+        examples: with their right answers; v2.0's rules hold if one of them has none, and CMRC's
+            where the document is Chinese.
         answers: one a question; "" = no answer.
 
     Returns:
@@ -263,9 +281,7 @@ def squad_scores(examples: Sequence[Example], answers: Sequence[str]) -> dict[st
     if not known:
         raise InputError("there is no question with an answer to compare with")
     v2 = any(example.impossible for example, _ in known)
-    rows = [
-        (e.impossible, *exact_and_f1(a, [g.text for g in e.answers], v1=not v2)) for e, a in known
-    ]
+    rows = [(e.impossible, *scored(e, a, v1=not v2)) for e, a in known]
 
     def mean(values: list[float]) -> float:
         return sum(values) / len(values)

@@ -5,6 +5,7 @@ on the encoder turns them into numbers, `decode` turns the numbers into a predic
 compares predictions with what is right. Each case's module has the same parts in the same order.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bertedu.config import BertConfig
-from bertedu.encoding import Encoding, collate
+from bertedu.encoding import UNKNOWN_SHARE, Encoding, collate
 from bertedu.errors import InputError
 from bertedu.finetuning.tables import NO_COLUMNS, Columns, Row
 from bertedu.tokenizer import BertTokenizer
@@ -205,6 +206,31 @@ class Task(ABC, Generic[ExampleT, PredictionT]):
     def settings(self) -> dict[str, Any]:
         """Returns what makes this task again: its class called with these keywords."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]  # all are dataclasses
+
+
+def hardly_read(features: Sequence[Feature]) -> bool:
+    """Returns whether the vocabulary lacks much of what is in an example.
+
+    Args:
+        features: all of the example's.
+    """
+    return any(feature.encoding.unknown >= UNKNOWN_SHARE for feature in features)
+
+
+def warn_of_unknown(unread: int, total: int, what: str) -> None:
+    """Says so where examples are hardly read.
+
+    Args:
+        unread: how many are.
+        total: how many there are.
+        what: they are called.
+    """
+    if unread:
+        warnings.warn(
+            f"in {unread:,} of {total:,} {what} a tenth or more of the tokens are [UNK], which "
+            "tell the model nothing: take a checkpoint with a vocabulary of their language",
+            stacklevel=3,
+        )
 
 
 def collate_features(features: Sequence[Feature], pad_token_id: int = 0) -> Batch:

@@ -43,7 +43,7 @@ from bertedu.training.checkpoints import (
 )
 from bertedu.training.step import Trainer, learning_rate_at, seed_of
 from bertedu.utils.files import write_json
-from bertedu.utils.validation import IGNORED
+from bertedu.utils.validation import IGNORED, check_numbers
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -97,6 +97,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
+        check_numbers(self)
         if self.steps < 1 or self.tokens_per_batch < self.max_length:
             raise InputError(
                 f"steps is {self.steps} and tokens_per_batch {self.tokens_per_batch}: a run needs "
@@ -104,8 +105,10 @@ class Recipe:
             )
         if self.schedule not in SCHEDULES:
             raise InputError(f"schedule is {self.schedule!r}: choose {' or '.join(SCHEDULES)}")
-        if not 0 <= self.decay_share < 1:
+        if self.decay_share >= 1:
             raise InputError(f"decay_share is {self.decay_share}: from 0 to less than 1")
+        if self.short_share > 1:
+            raise InputError(f"short_share is {self.short_share}: from 0 to 1")
 
     @property
     def decay_start(self) -> int:

@@ -12,7 +12,7 @@ They are those of the package `tokenizers`; Google's have 256 rare ones more, fr
 """
 
 _ONE = re.compile(f"[{CHINESE}]")
-_WORDS = re.compile(rf"[{CHINESE}]|[^\s{CHINESE}]+")
+_WORD = re.compile(rf"[{CHINESE}]|[^\s{CHINESE}]+")
 
 
 def count_chinese(text: str) -> int:
@@ -34,4 +34,14 @@ def words_of(text: str) -> list[str]:
         >>> words_of("play 小城T5")
         ['play', '小', '城', 'T5']
     """
-    return _WORDS.findall(text)
+    return _WORD.findall(text)
+
+
+def word_starts(text: str) -> list[int]:
+    """Returns where each of these words begins.
+
+    Example:
+        >>> word_starts("play 小城T5")
+        [0, 5, 6, 7]
+    """
+    return [match.start() for match in _WORD.finditer(text)]

@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertedu.errors import CheckpointError, InputError
+from bertedu.utils.files import read_json
 
 HUB = "hub:"
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+WEIGHT_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+"""One of these has the weights, or says which files have them; the first that is there counts."""
 HUB_FILES = (
     "config.json",
     "vocab.txt",
@@ -21,6 +28,7 @@ HUB_FILES = (
 )
 SECONDS_TO_ANSWER = 10
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHARD = re.compile(r"\w[\w.-]*\.(safetensors|bin)")
 _DATA_SET = re.compile(r"hub:([^:]+)(?:(?::([^:[]+))?:([^:[]+(?:\[[^]]*\])?))?")
 
 
@@ -87,7 +95,7 @@ def data_set(text: str, *, streaming: bool = False) -> Iterator[Any]:
 def download(repo_id: str) -> Path:
     """Returns the local folder of a hub repository, downloading what is not there yet.
 
-    Only config, tokenizer and one weight file are fetched (safetensors where there is one).
+    Only config, tokenizer and the weights are fetched (safetensors where there are such).
     Without network, what an earlier call downloaded is used.
 
     Args:
@@ -111,11 +119,14 @@ def download(repo_id: str) -> Path:
         present = {entry.rfilename for entry in info.siblings or []}
         weights = next((file for file in WEIGHT_FILES if file in present), None)
         if weights is None:
-            raise CheckpointError(f"{repo_id} on the hub has no {' or '.join(WEIGHT_FILES)}")
+            raise CheckpointError(f"{repo_id} on the hub has no {' or '.join(WEIGHT_FILES[::2])}")
         wanted = [*(file for file in HUB_FILES if file in present), weights]
         # Asked for by branch, the first file also notes the commit, for when there is no network.
         folder = Path(hf_hub_download(repo_id, wanted[0])).parent
         paths = [Path(hf_hub_download(repo_id, file, revision=folder.name)) for file in wanted]
+        if weights.endswith(".json"):
+            names = [path.name for path in weight_files(folder)]
+            paths += [Path(hf_hub_download(repo_id, n, revision=folder.name)) for n in names]
     except GatedRepoError as error:
         raise CheckpointError(
             f"{repo_id} asks its readers to accept terms: accept them on its page, then run "
@@ -167,5 +178,23 @@ def verify(path: Path) -> None:
         )
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """Returns the files among which a checkpoint's weights are divided; [] where there are none.
+
+    Raises:
+        CheckpointError: an index that is damaged, or names what is no file beside it.
+
+    Source: transformers, modeling_utils.py, whose `save_pretrained` divides what is large.
+    """
+    path = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
+    if path is None or path.suffix != ".json":
+        return [path] if path else []
+    names = read_json(path).get("weight_map")
+    files = list(names.values()) if isinstance(names, dict) else []
+    if not files or not all(isinstance(file, str) and _SHARD.fullmatch(file) for file in files):
+        raise CheckpointError(f"{path} does not say which file has which weight: copy it again")
+    return [folder / file for file in sorted(set(files))]
+
+
 def _complete(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in WEIGHT_FILES)
+    return all(file.is_file() for file in weight_files(folder) or [folder / WEIGHT_FILES[0]])

@@ -1,10 +1,17 @@
 """What a model can compute with, and one sentence for everything else."""
 
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 IGNORED = -100
 """The label of a position, or a pair, that the loss leaves out."""
@@ -113,6 +120,18 @@ def check_labels(name: str, labels: Tensor, shape: torch.Size, classes: int) -> 
             f"{name} holds {int(wrong[0])}; they go from 0 to {classes - 1}, or are {IGNORED} "
             "where nothing is counted"
         )
+
+
+def check_numbers(recipe: "DataclassInstance") -> None:
+    """Refuses a recipe with a number that is negative, infinite or none.
+
+    Raises:
+        InputError: it names the setting.
+    """
+    for field in dataclasses.fields(recipe):
+        value = getattr(recipe, field.name)
+        if isinstance(value, int | float) and not 0 <= value < math.inf:
+            raise InputError(f"{field.name} is {value}; it must be at least 0, and finite")
 
 
 def check_finite(answer: Tensor) -> Tensor:
