@@ -9,8 +9,8 @@ Source: Hu et al. 2021, LoRA, arXiv:2106.09685, section 4.1; huggingface/peft.
 """
 
 import hashlib
-import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bertedu.checkpoint import DTYPES
 from bertedu.errors import CheckpointError, InputError
-from bertedu.utils.files import replacing, write_json
+from bertedu.utils.files import read_json, refuse_pointer, replacing, write_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 LAYERS = ("query", "key", "value", "output.dense", "intermediate.dense")
@@ -33,12 +34,24 @@ _PEFT_TASKS = {
     "BertForTokenClassification": "TOKEN_CLS",
     "BertForQuestionAnswering": "QUESTION_ANS",
 }
-# Settings of peft that change what is computed; another value than these is refused.
-_PLAIN: dict[str, Any] = {
-    "bias": "none", "use_dora": False, "fan_in_fan_out": False, "lora_bias": False,
-    "alpha_pattern": {}, "rank_pattern": {}, "alora_invocation_tokens": None,
-    "use_qalora": False, "layer_replication": None, "trainable_token_indices": None,
+# Settings of peft that change what is computed; another value than one of these is refused.
+_PLAIN: dict[str, tuple[Any, ...]] = {
+    "bias": ("none",), "use_dora": (False,), "fan_in_fan_out": (False,), "lora_bias": (False,),
+    "alpha_pattern": ({},), "rank_pattern": ({},), "alora_invocation_tokens": (),
+    "use_qalora": (False,), "layer_replication": (), "trainable_token_indices": (),
+    "target_parameters": ([],), "use_rslora": (False, True),
+    # The others begin with other weights in the base.
+    "init_lora_weights": (True, False, "gaussian", "orthogonal", "eva"),
 }  # fmt: skip
+# Those that say how it was trained, or where it belongs; the tensors' own names say the rest.
+_TOLD = {
+    "peft_type", "task_type", "base_model_name_or_path", "r", "lora_alpha", "lora_dropout",
+    "inference_mode", "target_modules", "modules_to_save", "layers_to_transform", "auto_mapping",
+    "revision", "peft_version", "megatron_core", "qalora_group_size", "eva_config",
+    "ensure_weight_tying",
+}  # fmt: skip
+_LAYER = re.compile(r"\.layer\.(\d+)\.")
+_MOST = 1e6  # lora_alpha, either way: more is an accident
 
 
 class LoraLinear(nn.Linear):
@@ -209,18 +222,29 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
             variant of LoRA that is not computed here; the message names it.
     """
     config = read_adapter_config(folder)
-    tensors = {name.removeprefix(_PREFIX): w for name, w in _read_tensors(folder).items()}
+    tensors = _read_tensors(folder)
     updates = {
-        name.removesuffix(".lora_A.weight"): weight.shape[0]
+        name.removesuffix(".lora_A.weight"): weight
         for name, weight in tensors.items()
         if name.endswith(".lora_A.weight")
     }
     linear = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     if strange := [name for name in updates if name not in linear]:
         raise CheckpointError(f"{folder}: the model has no linear layer {strange[0]}")
-    for name, rank in updates.items():
-        divisor = math.sqrt(rank) if config.get("use_rslora") else rank
-        alpha = config["lora_alpha"] * rank / divisor
+    wanted = {name for name in linear if _is_target(name, config)}
+    if different := sorted(wanted ^ updates.keys()):
+        raise CheckpointError(
+            f"{folder}: {different[0]} is a layer in one of {CONFIG} and {WEIGHTS} alone: it is "
+            "not a whole adapter"
+        )
+    rank = config["r"]
+    alpha = config["lora_alpha"] * (math.sqrt(rank) if config.get("use_rslora") else 1)
+    for name, weight in updates.items():
+        if weight.shape[:1] != (rank,):
+            raise CheckpointError(
+                f"{folder}: r is {rank}, and {name}.lora_A.weight has shape {list(weight.shape)}: "
+                "the two files do not belong together"
+            )
         _replace(model, name, LoraLinear(model.get_submodule(name), rank, alpha))  # type: ignore[arg-type]
     ours = model.state_dict()
     for name, weight in tensors.items():
@@ -247,23 +271,45 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         CheckpointError: the file is missing or damaged, or names a method or an option of peft
             that changes the numbers and is not computed here.
     """
-    try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
-        kind, alpha = config["peft_type"], float(config["lora_alpha"])
-    except OSError as error:
-        raise CheckpointError(f"{folder} has no {CONFIG}: it holds no adapter") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder / CONFIG} is damaged ({error}): copy it again") from error
-    if kind != "LORA" or not math.isfinite(alpha):
-        raise CheckpointError(f"{folder} is a {kind} adapter; only LORA is read here")
-    for name, plain in _PLAIN.items():
-        if (config.get(name) or plain) != plain:
+    if not (path := folder / CONFIG).is_file():
+        raise CheckpointError(f"{folder} has no {CONFIG}: it holds no adapter")
+    config = read_json(path)
+    if (kind := config.get("peft_type")) != "LORA":
+        raise CheckpointError(f"{folder} is a {kind!s:.40} adapter; only LORA is read here")
+    rank, alpha = config.get("r"), config.get("lora_alpha")
+    if type(rank) is not int or rank < 1:
+        raise CheckpointError(f"{path} is damaged (r is {rank!r:.40}): copy it again")
+    if type(alpha) not in (int, float) or not -_MOST <= alpha <= _MOST:
+        raise CheckpointError(f"{path} is damaged (lora_alpha is {alpha!r:.40}): copy it again")
+    for name, kind in {"target_modules": str, "layers_to_transform": int}.items():
+        listed = config.get(name)
+        whole = isinstance(listed, list) and all(type(item) is kind for item in listed)
+        if not whole and (listed is not None or kind is str):
             raise CheckpointError(
-                f"{folder / CONFIG}: {name} = {config[name]!r} is a variant of LoRA that is not "
+                f"{path}: {name} is {listed!r:.40}, and bertedu reads only a list: write each there"
+            )
+    for name, value in config.items():
+        plain = _PLAIN.get(name, ())
+        # True is no 1 here, and what is off, or not there, is of no account.
+        usual = any(value == one and type(value) is type(one) for one in plain)
+        if value and not usual and name not in _TOLD:
+            raise CheckpointError(
+                f"{path}: {name!s:.40} = {value!r:.40} is a variant of LoRA that is not "
                 "computed here: merge the adapter into its base with peft, and load that"
             )
-    checked: dict[str, Any] = config
-    return checked
+    return config
+
+
+def base_of(folder: Path) -> str:
+    """Returns the name of the checkpoint that an adapter stands on.
+
+    Raises:
+        CheckpointError: the adapter names none, or cannot be read.
+    """
+    name = read_adapter_config(folder).get("base_model_name_or_path")
+    if not isinstance(name, str) or not name:
+        raise CheckpointError(f"{folder / CONFIG} has no base_model_name_or_path: write it there")
+    return name
 
 
 def published_model(folder: Path) -> dict[str, Any]:
@@ -274,12 +320,12 @@ def published_model(folder: Path) -> dict[str, Any]:
     """
     kind = read_adapter_config(folder).get("task_type")
     names = {task: architecture for architecture, task in _PEFT_TASKS.items()}
-    if kind not in names:
+    if not isinstance(kind, str) or kind not in names:
         raise CheckpointError(
-            f"{folder / CONFIG} has task_type {kind!r}; those read here are {', '.join(names)}"
+            f"{folder / CONFIG} has task_type {kind!r:.40}; those read here are {', '.join(names)}"
         )
     ends = ("classifier.bias", "qa_outputs.bias")
-    heads = [w for name, w in _read_tensors(folder).items() if name.endswith(ends)]
+    heads = [w for n, w in _read_tensors(folder).items() if n.endswith(ends) and w.ndim == 1]
     if not heads:
         raise CheckpointError(f"{folder / WEIGHTS} has no classifier: it is not a whole adapter")
     labels = tuple(f"LABEL_{i}" for i in range(len(heads[0])))
@@ -289,16 +335,28 @@ def published_model(folder: Path) -> dict[str, Any]:
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
+    refuse_pointer(folder / WEIGHTS)
     try:
         tensors = load_file(folder / WEIGHTS)
-    except Exception as error:  # missing, cut, or no safetensors: all mean the same here
+    except Exception as error:  # cut, or no safetensors: both mean the same here
         raise CheckpointError(
-            f"{folder / WEIGHTS} is missing or damaged ({type(error).__name__}): copy it again"
+            f"{folder / WEIGHTS} is damaged ({type(error).__name__}): copy it again"
         ) from error
     for name, weight in tensors.items():
-        if not (weight.is_floating_point() and bool(weight.isfinite().all())):
+        if weight.dtype not in DTYPES or not bool(weight.float().isfinite().all()):
             raise CheckpointError(f"{folder / WEIGHTS}: {name} holds what is no finite number")
-    return {name: weight.float() for name, weight in tensors.items()}
+        if not name.startswith(_PREFIX):
+            raise CheckpointError(f"{folder / WEIGHTS}: {name!s:.60} is no name that peft writes")
+    return {name.removeprefix(_PREFIX): weight.float() for name, weight in tensors.items()}
+
+
+def _is_target(name: str, config: Mapping[str, Any]) -> bool:
+    """Returns whether the settings say that a linear layer has an update, as peft reads them."""
+    chosen = config.get("layers_to_transform")
+    layer = _LAYER.search(name)
+    if chosen is not None and not (layer and int(layer[1]) in chosen):
+        return False
+    return any(f".{name}".endswith(f".{target}") for target in config["target_modules"])
 
 
 def _head_of(name: str) -> str:

@@ -32,9 +32,9 @@ from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuning.adapters import CONFIG as ADAPTER
 from bertedu.finetuning.adapters import (
     base_checksum,
+    base_of,
     load_adapter,
     published_model,
-    read_adapter_config,
     save_adapter,
 )
 from bertedu.finetuning.classification import OneLabel
@@ -324,8 +324,8 @@ def load(name: str | os.PathLike[str], task: str | None = None) -> FineTuned[Any
         bertedu.errors.CheckpointError: there is no folder 'no/such/folder': check the path
     """
     folder = resolve(name)
-    adapter = read_adapter_config(folder) if (folder / ADAPTER).is_file() else None
-    start = resolve(adapter["base_model_name_or_path"]) if adapter else folder
+    adapter = base_of(folder) if (folder / ADAPTER).exists() else None
+    start = resolve(adapter) if adapter else folder
     config = read_config(start)
     note = folder / SETTINGS
     sha256 = ""
@@ -373,8 +373,8 @@ def _adapted(
         model = task.head(config)
     load_into(model, shared.weights, may_be_new=task.new, source=noted.name)
     load_adapter(model, folder)
-    name = read_adapter_config(folder)["base_model_name_or_path"]
-    return FineTuned(task, model, shared.tokenizer, length, metrics, Base(name, shared.sha256))
+    base = Base(base_of(folder), shared.sha256)
+    return FineTuned(task, model, shared.tokenizer, length, metrics, base)
 
 
 class _Shared(NamedTuple):
