@@ -59,7 +59,7 @@ grading: $(VENV)/ready  ## release, submit and autograde a lesson with nbgrader 
 	@JUPYTER_PATH=$(CURDIR)/$(VENV)/share/jupyter build/nbgrader/bin/python tests/grading.py
 
 fuzz: $(VENV)/ready  ## damaged checkpoints and files, odd texts, killed runs: a sentence, or the same numbers
-	@$(RUN) tests/fuzz_checkpoints.py && $(RUN) -m tests.fuzz_files && $(RUN) -m tests.fuzz_texts && $(RUN) -m tests.fuzz_kills
+	@$(RUN) tests/fuzz_checkpoints.py && $(RUN) tests/fuzz_adapters.py && $(RUN) -m tests.fuzz_files && $(RUN) -m tests.fuzz_texts && $(RUN) -m tests.fuzz_kills
 
 benchmarks: $(VENV)/ready  ## measure bertedu beside transformers
 	@for script in benchmarks/*.py; do echo "$$script"; $(RUN) "$$script" || exit 1; done

@@ -443,3 +443,44 @@ def test_a_pickle_that_swells_is_refused(folder) -> None:
         for part in whole.infolist():
             packed.writestr(part.filename, whole.read(part))
     refused(folder, "pytorch_model.bin is damaged, or holds more than tensors")
+
+
+def divided(folder: Path, suffix: str) -> Path:
+    """Divides a folder's weights among two files, as transformers does with what is large."""
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    stem = "model" if suffix == "safetensors" else "pytorch_model"
+    names = [f"{stem}-0000{part}-of-00002.{suffix}" for part in (1, 2)]
+    for part, name in enumerate(names):
+        mine = {key: weights[key] for key in sorted(weights)[part::2]}
+        (save_file if suffix == "safetensors" else torch.save)(mine, folder / name)
+    places = {key: names[at % 2] for at, key in enumerate(sorted(weights))}
+    index = folder / f"{stem}.{'safetensors' if stem == 'model' else 'bin'}.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 9}, "weight_map": places}))
+    return index
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_weights_that_are_divided_among_files(folder, suffix: str) -> None:
+    right = bertedu.load(folder).model.state_dict()
+    index = divided(folder, suffix)
+    found = bertedu.load(folder).model.state_dict()
+    assert found.keys() == right.keys()
+    assert all(torch.equal(found[name], weight) for name, weight in right.items())
+    content = json.loads(index.read_text())
+    first, second = sorted(set(content["weight_map"].values()))
+    for wrong in ("../" + first, 3, "", ".", "C:\\x.bin", first + "\n"):
+        index.write_text(json.dumps({"weight_map": {"a": wrong}}))
+        refused(folder, "does not say which file has which weight")
+    for wrong in ([first], {}, None):
+        index.write_text(json.dumps({"weight_map": wrong}))
+        refused(folder, "does not say which file has which weight")
+    index.write_text(json.dumps(content))
+    (folder / second).rename(folder / "elsewhere")
+    refused(folder, f"{second} is missing, and the index beside it names it")
+    (folder / second).write_bytes((folder / first).read_bytes())
+    refused(folder, "in two files")
+    (folder / second).write_bytes((folder / "elsewhere").read_bytes()[:-50])
+    refused(folder, f"{second} is damaged")
+    (folder / second).write_bytes((folder / "elsewhere").read_bytes())
+    assert bertedu.load(folder)

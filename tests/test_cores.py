@@ -124,3 +124,59 @@ def test_one_core_by_affinity_is_one_thread_in_torch():
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, env=clean, check=True)
     assert ended.stdout.split() == ["1", "PASSIVE"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "has"),
+    [
+        ("flags : fpu sse2 avx512_bf16 avx512f", True),
+        ("flags : amx_bf16", True),
+        ("Features : fp asimd bf16", True),  # ARM
+        ("flags : fpu avx2 avx512f", False),
+        ("model name : bf16_like", False),
+    ],
+)
+def test_a_processor_says_whether_it_has_bfloat16(tmp_path, flags, has):
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
+    assert cores.has_bfloat16("cpu", tmp_path / "cpuinfo") is has
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_where_linux_does_not_say_torch_does(tmp_path, monkeypatch, has):
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has, raising=False)
+    assert cores.has_bfloat16("cpu", tmp_path / "none") is has
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert cores.has_bfloat16("cpu", tmp_path / "none") is False
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_an_accelerator_has_bfloat16_if_torch_says_so_or_says_nothing(monkeypatch, has):
+    import torch
+
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **how: asked.append(how) or has)
+    assert cores.has_bfloat16("cuda") is has
+    assert asked == [{"including_emulation": False}]
+    assert cores.has_bfloat16("mps")
+
+
+def test_bf16_warns_where_the_processor_emulates_it(monkeypatch, recwarn):
+    from accelerate.state import AcceleratorState
+
+    from bertedu.commands import training
+
+    for has in (True, False):
+        monkeypatch.setattr(training, "has_bfloat16", lambda device, has=has: has)
+        for precision, means in (("fp32", "no"), ("bf16", "bf16")):
+            assert told_of(recwarn) == []
+            AcceleratorState._reset_state()  # it remembers the first precision of a process
+            assert training.accelerator(precision).mixed_precision == means
+        AcceleratorState._reset_state()
+        sentence = "this processor has no bfloat16: --precision bf16 will hardly be quicker here"
+        assert told_of(recwarn) == ([] if has else [sentence])
+
+
+def told_of(warned) -> list[str]:
+    return [str(warning.message) for warning in warned]

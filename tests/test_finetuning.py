@@ -171,6 +171,13 @@ def test_a_number_that_is_too_small_is_refused(name: str) -> None:
         FinetuningRecipe(**{name: -1})
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), -1e-9])
+@pytest.mark.parametrize("name", ["learning_rate", "warmup", "weight_decay", "clip_norm"])
+def test_a_number_that_is_none_is_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{name} is {value}; it must be at least 0, and finite"):
+        FinetuningRecipe(**{name: value})
+
+
 def judged_as(monkeypatch, accuracies: list[float]) -> None:
     """Let evaluations come out like this, whatever the model does."""
     scores = iter(accuracies)

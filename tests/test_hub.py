@@ -235,6 +235,24 @@ def test_a_pickle_is_fetched_where_there_is_no_safetensors(hub, client, repo) ->
     assert "pytorch_model.bin" in content(client.download(repo)["folder"])
 
 
+def test_all_files_of_divided_weights_are_fetched(hub, client, repo) -> None:
+    weights = hub.repositories[repo].pop("model.safetensors")
+    parts = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    index = {"weight_map": {"a": parts[0], "b": parts[1], "c": parts[0]}}
+    hub.repositories[repo] |= {
+        "model.safetensors.index.json": json.dumps(index).encode(),
+        "model-00003-of-00002.safetensors": b"of another",
+        "pytorch_model.bin": b"not wanted",
+    } | dict.fromkeys(parts, weights)
+    folder = client.download(repo)["folder"]
+    wanted = {"config.json", "vocab.txt", "model.safetensors.index.json", *parts}
+    assert content(folder).keys() == wanted
+    hub.trouble[repo] = "server error"
+    assert client.download(repo)["folder"] == folder
+    (Path(folder) / parts[1]).unlink()
+    assert "could not be had" in client.download(repo)["error"], "a part is missing"
+
+
 def test_a_cut_connection_is_resumed_where_it_broke(hub, client, repo, home) -> None:
     large = hub.repositories[repo]["model.safetensors"] = (
         WEIGHTS * 24

@@ -23,6 +23,7 @@ from bertedu import (
     InputError,
     load,
 )
+from bertedu.commands.cli import main
 from bertedu.commands.pretrain import History
 from bertedu.pretraining import (
     PretrainingData,
@@ -104,6 +105,56 @@ def test_under_wsd_the_learning_rate_stays_and_falls_at_the_end() -> None:
 def test_a_schedule_that_cannot_be_run_is_refused(setting: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(RECIPE, **setting)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e-9])
+@pytest.mark.parametrize(
+    "name",
+    ["learning_rate", "weight_decay", "clip_norm", "short_share", "decay_share"],
+)
+def test_a_number_that_is_none_is_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{name} is {value}; it must be at least 0, and finite"):
+        replace(RECIPE, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--learning-rate", "nan"], "learning_rate is nan; it must"),
+        (["--learning-rate", "-1"], "learning_rate is -1.0; it must"),
+        (["--short-share", "1.5"], "short_share is 1.5: from 0 to 1"),
+        (["--mask-rate", "nan"], "The masking rate is nan"),
+        (["--dropout", "nan"], "hidden_dropout_prob is nan; it must"),
+        (["--warmup", "-3"], "warmup_steps is -3; it must"),
+        (["--seed", "-1"], "seed is -1; it must"),
+        (["--evaluate-every", "0"], "--evaluate-every and --evaluation-batches are from 1"),
+        (["--keep", "-1"], "--keep from 0"),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_one_sentence(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    out = str(tmp_path / "out")
+    assert main(["pretrain", str(tmp_path / "text.txt"), "--out", out, *OPTIONS, *options]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_another_text_does_not_continue_the_run(corpus: Corpus, tmp_path: Path) -> None:
+    data = PretrainingData(corpus, TOKENIZER, RECIPE)
+    steps = pretrain(fresh_model(), data, RECIPE, folder=tmp_path, save_every=1)
+    next(steps)
+    steps.close()
+    (tmp_path / "run.json").unlink()  # as it was before there was a note of the text
+    next(pretrain(fresh_model(), data, RECIPE, folder=tmp_path))
+    other = Corpus(corpus.ids[::-1].copy(), corpus.sentence_starts, corpus.document_starts)
+    others = PretrainingData(other, TOKENIZER, RECIPE)
+    with pytest.raises(CheckpointError, match="on other text, or with another vocabulary"):
+        next(pretrain(fresh_model(), others, RECIPE, folder=tmp_path))
+    next(pretrain(fresh_model(), data, RECIPE, folder=tmp_path))
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(CheckpointError, match="run.json is damaged"):
+        next(pretrain(fresh_model(), data, RECIPE, folder=tmp_path))
 
 
 def test_biases_and_layer_norms_do_not_decay() -> None:

@@ -16,6 +16,7 @@ from bertedu import (
 )
 from bertedu.checkpoint import save_pretrained
 from bertedu.finetuning.adapters import add_lora, load_adapter, merge_lora, save_adapter
+from tests.fuzz_adapters import fuzz
 
 # peft asks transformers for a name that it has given up.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -109,3 +110,12 @@ def test_we_load_pefts(ours: type[nn.Module], theirs: type, rslora: bool, tmp_pa
     assert equal(logits(model), logits(theirs_trained))
     merge_lora(model)
     assert equal(logits(model), logits(theirs_trained))
+
+
+def test_a_few_damaged_folders_end_in_a_sentence_or_in_pefts_numbers() -> None:
+    """`make fuzz` opens 200."""
+    told: list[str] = []
+    ends = fuzz(15, seed=2, report=told.append)
+    assert told == []
+    assert ends["refused"]
+    assert ends["equal"]

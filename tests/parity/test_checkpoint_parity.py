@@ -113,6 +113,14 @@ def test_the_file_holds_each_number_once(tmp_path) -> None:
     assert {n: t.shape for n, t in mine.items()} == {n: t.shape for n, t in other.items()}
 
 
+def test_theirs_in_several_files(tmp_path) -> None:
+    theirs = transformers.BertForPreTraining(transformers.BertConfig(**CONFIG.to_dict())).eval()
+    theirs.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 2
+    assert not (tmp_path / "model.safetensors").exists()
+    assert_same_model(bertedu.from_pretrained(tmp_path, bertedu.BertForPreTraining), theirs)
+
+
 LEGACY = {  # what published files look like: their names, given today's
     "TensorFlow's names": lambda w: {
         re.sub(
