@@ -3,18 +3,25 @@
     python benchmarks/chinese.py --data FOLDER --out chinese
 
 The data are those of the original papers, in one folder: text of d2l-zh, CrossWOZ, Tatoeba and
-StoryBooks, and CMRC 2018, EPRSTMT and the development part of CSNLI, which are cut into training
-and test by documents and premises. From them it writes text/, vocab.txt and each case's files; the
-commands that learn from these are in README.md.
+StoryBooks, and CMRC 2018, EPRSTMT and the development part of CSNLI; of the last and of CMRC's
+development questions a part is for the test, by premises and documents. From them it writes text/,
+vocab.txt and each case's files. The commands that learn from these are in README.md.
 """
 
 import argparse
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenizers import BertWordPieceTokenizer
+
+from bertedu import BertTokenizer
+from bertedu.finetuning import classification, inference, question_answering
+from bertedu.finetuning.baselines import BagOfWords, majority, overlapping_words
+from bertedu.finetuning.classification import accuracy
+from bertedu.finetuning.question_answering import squad_scores
 
 TEST = 3  # every third of CMRC's development documents
 PARAGRAPHS = 20  # of a document, where nothing says where one ends
@@ -92,16 +99,43 @@ def table(path: Path, header: Sequence[str], rows: Iterator[Any]) -> None:
     path.write_text("".join("\t".join(row) + "\n" for row in (header, *rows)), "utf-8")
 
 
+def print_baselines(out: Path) -> None:
+    """Prints what majority, tokens alone, and characters in common give on the test files."""
+    tokenizer = BertTokenizer(lines(out / "vocab.txt"))
+    for case, name in ((classification, "reviews"), (inference, "pairs")):
+        train, test = (case.read(out / f"{name}.{part}.tsv") for part in ("train", "test"))
+        labels, gold = ([str(example.label) for example in part] for part in (train, test))
+        texts, asked = (
+            [e.text if name == "reviews" else (e.premise, e.hypothesis) for e in part]
+            for part in (train, test)
+        )
+        found = BagOfWords.fit(texts, labels, tokenizer).predict(asked)
+        right = {
+            "majority": [majority(labels)] * len(gold),
+            "bag of tokens": [prediction.label for prediction in found],
+        }
+        for baseline, answers in right.items():
+            print(f"{name}: {baseline}: accuracy {accuracy(gold, answers):.1%}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of answers that are not where CMRC's file says
+        questions = question_answering.read(out / "cmrc.test.json")
+    answers = [overlapping_words(e.question, e.document) for e in questions]
+    print(f"cmrc: characters in common: {squad_scores(questions, answers)}")
+
+
 def main() -> None:
     """Writes the files, and prints the baselines."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--data", type=Path, help="folder of the data sets")
+    parser.add_argument("--out", type=Path, default=Path("chinese"), help="folder to write to")
     args = parser.parse_args()
+    if args.data is None:
+        print("Nothing measured: name the folder of the data sets with --data.")
+        return
     args.out.mkdir(parents=True, exist_ok=True)
-    contexts = write_questions(args.data, args.out)
-    write_text(args.data, args.out, contexts)
+    write_text(args.data, args.out, write_questions(args.data, args.out))
     write_tables(args.data, args.out)
+    print_baselines(args.out)
 
 
 if __name__ == "__main__":
