@@ -226,6 +226,26 @@ def change_weights(rng: random.Random, folder: Path) -> None:
     save_file({key: value.contiguous() for key, value in weights.items()}, file)
 
 
+def divide(rng: random.Random, folder: Path) -> None:
+    """Divides the weights among files, as transformers does, and perhaps not rightly."""
+    file = folder / "model.safetensors"
+    try:
+        weights = load_file(file)
+    except Exception:  # noqa: BLE001 (an accident was here before)
+        return
+    file.unlink()
+    places = {name: rng.choice(["a.safetensors", "b.safetensors"]) for name in weights}
+    for part in set(places.values()):
+        mine = {name: weights[name] for name, place in places.items() if place == part}
+        save_file(mine, folder / part)
+    name = rng.choice(sorted(places))
+    content = {"metadata": {}, "weight_map": places}
+    content |= rng.choice([{}, {}, {}, {"weight_map": rng.choice(JUNK)},
+                           {"weight_map": places | {name: rng.choice(JUNK)}},
+                           {"weight_map": places | {name: "c.safetensors"}}])  # fmt: skip
+    (folder / f"{file.name}.index.json").write_text(json.dumps(content))
+
+
 def change_header(rng: random.Random, folder: Path) -> None:
     """Makes a safetensors file say other things of its bytes."""
     file = folder / "model.safetensors"
@@ -319,7 +339,7 @@ def odd_vocabulary(rng: random.Random, folder: Path) -> None:
 ACCIDENTS = (
     truncate, flip_bits, flip_bits, replace_file, move_about, change_json, change_json, change_json,
     change_config, change_config, change_weights, change_weights, change_header, pickled,
-    odd_tokenizer, odd_tokenizer, odd_vocabulary,
+    odd_tokenizer, odd_tokenizer, odd_vocabulary, divide,
 )  # fmt: skip
 
 
