@@ -21,8 +21,14 @@ from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
 from bertedu.model import BertModel
 from bertedu.tokenizer import BertTokenizer
-from bertedu.utils.files import read_json, refuse_pointer, replacing
-from bertedu.utils.hub import WEIGHT_FILES, download, weight_files
+from bertedu.utils.files import (
+    WEIGHT_FILES,
+    read_json,
+    refuse_pointer,
+    replacing,
+    weight_files,
+)
+from bertedu.utils.hub import download
 
 EMBEDDED = Path(__file__).parent / "checkpoints"
 """The folder of the checkpoint that comes with the course."""

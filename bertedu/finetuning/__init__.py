@@ -1,8 +1,9 @@
 """The four cases of fine-tuning: one file each, and one loop that trains them all.
 
-The cases are `classification`, `slot_filling` (its tags are in `bio`), `inference` and
-`question_answering` (its answers are `spans`, its official scores in `squad`). `task` says what a
-case is, `registry` lists them; `run` trains by its recipe, whole or by low-rank `adapters`, `model`
+The cases are `classification`, `slot_filling` (its files are read in `slots`, its tags are in
+`bio`), `inference` and `question_answering` (its answers are `spans`; its files are read, and its
+official scores computed, in `squad`, those of Chinese in `cmrc`). `task` says what a case is,
+`registry` lists them; `run` trains by its recipe, whole or by low-rank `adapters`, `model`
 is what comes out; `tables` reads files, `baselines` says what can be had without BERT.
 """
 

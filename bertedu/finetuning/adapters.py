@@ -275,11 +275,12 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder} has no {CONFIG}: it holds no adapter")
     config = read_json(path)
     if (kind := config.get("peft_type")) != "LORA":
-        raise CheckpointError(f"{folder} is a {kind!s:.40} adapter; only LORA is read here")
+        told = repr(kind)[:40].strip("'")  # on one line
+        raise CheckpointError(f"{folder} is a {told} adapter; only LORA is read here")
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if type(rank) is not int or rank < 1:
         raise CheckpointError(f"{path} is damaged (r is {rank!r:.40}): copy it again")
-    if type(alpha) not in (int, float) or not -_MOST <= alpha <= _MOST:
+    if isinstance(alpha, bool) or not (isinstance(alpha, int | float) and -_MOST <= alpha <= _MOST):
         raise CheckpointError(f"{path} is damaged (lora_alpha is {alpha!r:.40}): copy it again")
     for name, kind in {"target_modules": str, "layers_to_transform": int}.items():
         listed = config.get(name)
@@ -293,8 +294,9 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         # True is no 1 here, and what is off, or not there, is of no account.
         usual = any(value == one and type(value) is type(one) for one in plain)
         if value and not usual and name not in _TOLD:
+            told = repr(name)[1:40].rstrip("'")
             raise CheckpointError(
-                f"{path}: {name!s:.40} = {value!r:.40} is a variant of LoRA that is not "
+                f"{path}: {told} = {value!r:.40} is a variant of LoRA that is not "
                 "computed here: merge the adapter into its base with peft, and load that"
             )
     return config

@@ -203,7 +203,7 @@ class Corpus:
         """The sha256 of the text, as ids, and of where its sentences and documents start."""
         digest = hashlib.sha256()
         for block in (*self.blocks(), self.sentence_starts, self.document_starts):
-            digest.update(np.ascontiguousarray(block))
+            digest.update(block.tobytes())
         return digest.hexdigest()
 
     def sentence(self, index: int) -> NDArray[np.unsignedinteger[Any]]:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,14 @@ from typing import Any
 
 from bertedu.errors import CheckpointError
 
+WEIGHT_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+"""One of these has the weights, or says which files have them; the first that is there counts."""
+_SHARD = re.compile(r"\w[\w.-]*\.(safetensors|bin)")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -85,6 +94,24 @@ def refuse_pointer(path: Path) -> None:
         raise CheckpointError(
             f"{path} only points to the file: run `git lfs pull` in its folder, which brings it"
         )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Returns the files among which a checkpoint's weights are divided; [] where there are none.
+
+    Raises:
+        CheckpointError: an index that is damaged, or names what is no file beside it.
+
+    Source: transformers, modeling_utils.py, whose `save_pretrained` divides what is large.
+    """
+    path = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
+    if path is None or path.suffix != ".json":
+        return [path] if path else []
+    names = read_json(path).get("weight_map")
+    files = list(names.values()) if isinstance(names, dict) else []
+    if not files or not all(isinstance(file, str) and _SHARD.fullmatch(file) for file in files):
+        raise CheckpointError(f"{path} does not say which file has which weight: copy it again")
+    return [folder / file for file in sorted(set(files))]
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -8,16 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertedu.errors import CheckpointError, InputError
-from bertedu.utils.files import read_json
+from bertedu.utils.files import WEIGHT_FILES, weight_files
 
 HUB = "hub:"
-WEIGHT_FILES = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
-"""One of these has the weights, or says which files have them; the first that is there counts."""
 HUB_FILES = (
     "config.json",
     "vocab.txt",
@@ -28,7 +21,6 @@ HUB_FILES = (
 )
 SECONDS_TO_ANSWER = 10
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SHARD = re.compile(r"\w[\w.-]*\.(safetensors|bin)")
 _DATA_SET = re.compile(r"hub:([^:]+)(?:(?::([^:[]+))?:([^:[]+(?:\[[^]]*\])?))?")
 
 
@@ -176,24 +168,6 @@ def verify(path: Path) -> None:
             f"{path.name} arrived damaged (sha256 {found[:12]}... instead of "
             f"{blob.name[:12]}...) and was deleted: run the same call again"
         )
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Returns the files among which a checkpoint's weights are divided; [] where there are none.
-
-    Raises:
-        CheckpointError: an index that is damaged, or names what is no file beside it.
-
-    Source: transformers, modeling_utils.py, whose `save_pretrained` divides what is large.
-    """
-    path = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
-    if path is None or path.suffix != ".json":
-        return [path] if path else []
-    names = read_json(path).get("weight_map")
-    files = list(names.values()) if isinstance(names, dict) else []
-    if not files or not all(isinstance(file, str) and _SHARD.fullmatch(file) for file in files):
-        raise CheckpointError(f"{path} does not say which file has which weight: copy it again")
-    return [folder / file for file in sorted(set(files))]
 
 
 def _complete(folder: Path) -> bool:
