@@ -134,6 +134,10 @@ def test_every_text_is_told_and_sent_token_by_token(text: str, pair: str | None)
     explorer.close()
 
 
+def test_the_first_text_has_a_word_that_splits() -> None:
+    assert any(token.startswith("##") for token in unpacked(WordPieceExplorer().data)["tokens"])
+
+
 def asking_widgets() -> list[AskingWidget]:
     """One of each that is asked about texts, with small models."""
     config = BertConfig(hidden_size=12, num_hidden_layers=1, num_attention_heads=2)

@@ -44,7 +44,7 @@ class WordPieceExplorer(AskingWidget):
 
     def __init__(
         self,
-        text: str = "my dog is hairy",
+        text: str = "my dog is unaffable",
         pair: str | None = None,
         tokenizer: BertTokenizer | None = None,
     ) -> None:

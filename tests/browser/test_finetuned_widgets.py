@@ -290,6 +290,11 @@ def test_the_threshold_silences_the_model(spans) -> None:
 def test_an_empty_document_is_refused_in_a_sentence(spans) -> None:
     type_texts(spans, QUESTION, "")
     assert "is empty: give its text" in spans.locator(".be-status").inner_text()
+    parts = spans.locator(":scope > *").evaluate_all(
+        "all => all.map(n => [n.className, getComputedStyle(n).opacity])"
+    )
+    whole = {name for name, opacity in parts if opacity == "1"}
+    assert whole == {"be-inputs be-qa", "be-status be-problem", "be-foot", "be-tooltip"}
 
 
 # ---- how they look ---------------------------------------------------------------------------

@@ -242,6 +242,11 @@ def test_what_is_too_long_says_so_and_the_picture_stays(journey) -> None:
     type_texts(journey, "word " * 200)
     assert "at most 48: shorten it" in journey.locator(".be-status").inner_text()
     assert pieces(journey).all_inner_texts() == before
+    shown = "node => getComputedStyle(node).opacity"
+    assert journey.locator(".be-scroll").evaluate(shown) == "0.33"
+    assert journey.locator(".be-foot").evaluate(shown) == "1"
+    type_texts(journey, TEXT, PAIR)
+    assert journey.locator(".be-scroll").evaluate(shown) == "1"
 
 
 def test_two_widgets_leave_each_other_alone(journey) -> None:

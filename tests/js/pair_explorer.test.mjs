@@ -123,6 +123,18 @@ test("the point, the trail and the hypothesis alone are drawn where their number
   page.end();
 });
 
+test("a point in a corner covers no label", () => {
+  const page = shown(undefined, { tries: [PAIR] });
+  const far = 10 + 4 / 2; // a point's radius, and its line
+  const corners = [[1, 0, 0], [0, 1, 0], [0, 0, 1]].map(placeInTriangle);
+  page.find("text.be-corner").forEach((label, k) => {
+    const gap = Number(label.getAttribute("y")) - corners[k].y;
+    if (k) assert.ok(gap - 14 * 0.8 > far, "letters stand on their line");
+    else assert.ok(-gap - 14 * 0.25 > far, "and reach a little below it");
+  });
+  page.end();
+});
+
 test("a try is pinned by a click, its words can be put back, Escape lets go", () => {
   const page = shown(undefined, { tries: [[PAIR[0], "a cat is outside"]] });
   page.one('.be-try[data-place="0"]').click();

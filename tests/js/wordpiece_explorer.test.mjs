@@ -173,3 +173,34 @@ test("two widgets on a page leave each other alone", () => {
   assert.ok(two.find(".be-lit").length > 0);
   two.end();
 });
+
+test("while the reader types, the word at the caret is searched, else the one with most pieces", () => {
+  const { el, model, end, find } = shown();
+  const searched = () => find(".be-search .be-word")[0].textContent;
+  assert.equal(searched(), "playing"); // opens on one that splits
+  const [box] = find("textarea");
+  box.focus();
+  box.setSelectionRange(12, 12);
+  model.answer("data", data());
+  assert.equal(searched(), HOSTILE);
+  box.setSelectionRange(7, 7); // the end of the first
+  model.answer("data", data());
+  assert.equal(searched(), "playing");
+  box.setSelectionRange(16, 16);
+  box.blur();
+  model.answer("data", data());
+  assert.equal(searched(), "playing"); // only looked at: it stays
+  assert.equal(el.querySelectorAll("[aria-current]").length, 1);
+  end();
+});
+
+test("a text that is refused puts its picture back by a third of its strength, until one is taken", () => {
+  const { model, el, end } = shown();
+  const root = el.querySelector(".bertedu");
+  assert.ok(!root.classList.contains("be-rejected"));
+  model.answer("data", data({ problem: "The text has 2,001 characters: shorten it." }));
+  assert.ok(root.classList.contains("be-rejected"));
+  model.answer("data", data());
+  assert.ok(!root.classList.contains("be-rejected"));
+  end();
+});

@@ -10,7 +10,7 @@ const MOST = 36; // px of a token's row or column in the large map
 const TALLEST = 500; // px of the large map: a screen that has its tokens, too
 const LEAST = 11; // px a token needs for its name
 const MANY = 64; // tokens; of more than that only the chips in sight are shaded
-const NAMES = 92; // px for the names beside the large map
+const [NAMES, NAMES_MOST] = [92, 190]; // px for the names beside the large map
 const FONT = '12px "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const HINT = "Hover shows, a click pins, Escape lets go; the arrow keys move between heads and tokens.";
 const NOTHING = { token: null, target: null }; // is pinned
@@ -356,7 +356,9 @@ function build(view) {
     const head = headOf(panel);
     const positions = kept(panel.text);
     const row = element("div", { class: "be-chips be-scroll", role: "toolbar", "aria-label": `Tokens that answer, ${nameOf(panel)}` });
-    if (!head) return { panel, head, kept: positions, rows: [], row, highest: data.darkest };
+    const longest = Math.max(...positions.map((i) => pieceAt(i, panel.text).length));
+    const names = Math.max(NAMES, Math.min(NAMES_MOST, 7.4 * longest + 24));
+    if (!head) return { panel, names, head, kept: positions, rows: [], row, highest: data.darkest };
     let highest = 0;
     const rows = [];
     for (const i of positions) {
@@ -365,7 +367,7 @@ function build(view) {
     }
     const own = averagesOf(panel);
     const means = settings.special ? own : averages(head, data.texts[panel.text], positions, settings.renormalise);
-    return { panel, head, kept: positions, rows, row, highest: highest || 1, means };
+    return { panel, names, head, kept: positions, rows, row, highest: highest || 1, means };
   }
 
   /** The first map minus the second, in percentage points. */
@@ -578,31 +580,31 @@ function build(view) {
   const columns = () => (shown.length > 1 && maps.clientWidth >= 680 ? 2 : 1);
 
   function drawMatrix(each, look, room) {
-    const { canvas, kept: positions, panel } = each;
+    const { canvas, names, kept: positions, panel } = each;
     const count = positions.length;
-    const cell = Math.min(MOST, (room - NAMES - 4) / count);
+    const cell = Math.min(MOST, (room - names - 4) / count);
     const side = cell * count;
     Object.assign(each, { cell, lines: false });
-    const context = contextOf(canvas, Math.ceil(NAMES + side + 4), Math.ceil(NAMES + side + 4));
+    const context = contextOf(canvas, Math.ceil(names + side + 4), Math.ceil(names + side + 4));
     if (!context) return;
     const { token, target } = at();
     const [row, column] = [other(token, each), other(target, each)].map((p) => positions.indexOf(p));
     context.imageSmoothingEnabled = cell < 1;
-    context.drawImage(each.image, NAMES, NAMES, side, side);
+    context.drawImage(each.image, names, names, side, side);
     context.strokeStyle = look.dim;
-    context.strokeRect(NAMES - 0.5, NAMES - 0.5, side + 1, side + 1);
+    context.strokeRect(names - 0.5, names - 0.5, side + 1, side + 1);
     context.font = look.font;
     context.textBaseline = "middle";
     const name = (n, sideways, lit) => {
       context.save();
       if (sideways) {
-        context.translate(NAMES + (n + 0.5) * cell, NAMES - 5);
+        context.translate(names + (n + 0.5) * cell, names - 5);
         context.rotate(-Math.PI / 2);
-      } else context.translate(NAMES - 5, NAMES + (n + 0.5) * cell);
+      } else context.translate(names - 5, names + (n + 0.5) * cell);
       context.textAlign = sideways ? "left" : "right";
       context.fillStyle = lit ? look.ink : look.dim;
       if (lit) context.font = `bold ${look.font}`;
-      context.fillText(shorten(context, pieceAt(positions[n], panel.text), NAMES - 22), 0, 0);
+      context.fillText(shorten(context, pieceAt(positions[n], panel.text), names - 22), 0, 0);
       context.restore();
     };
     const every = Math.ceil(LEAST / cell); // where not all names have room
@@ -616,10 +618,10 @@ function build(view) {
     context.fillText("asks ↓  answers →", 2, 8);
     context.strokeStyle = look.ring;
     context.lineWidth = 2;
-    if (row >= 0) context.strokeRect(NAMES - 1, NAMES + row * cell - 1, side + 2, Math.max(3, cell + 2));
+    if (row >= 0) context.strokeRect(names - 1, names + row * cell - 1, side + 2, Math.max(3, cell + 2));
     if (row >= 0 && column >= 0) {
       context.lineWidth = 3;
-      context.strokeRect(NAMES + column * cell - 1, NAMES + row * cell - 1, Math.max(4, cell + 2), Math.max(4, cell + 2));
+      context.strokeRect(names + column * cell - 1, names + row * cell - 1, Math.max(4, cell + 2), Math.max(4, cell + 2));
     }
   }
 
@@ -677,7 +679,7 @@ function build(view) {
       if (position === null) return null;
       return { each, ...(offsetX < each.middle ? { token: position } : { target: position }) };
     }
-    const [token, answering] = [place(offsetY, NAMES), place(offsetX, NAMES)];
+    const [token, answering] = [place(offsetY, each.names), place(offsetX, each.names)];
     if (token === null) return null;
     return { each, token, ...(answering !== null && { target: answering }) };
   }

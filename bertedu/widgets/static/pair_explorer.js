@@ -5,7 +5,7 @@ import {
 const REST = 1500; // ms without typing after which a pair counts as a try
 const ALONE = -1; // the place of the hypothesis alone, among the tries
 const HINT = "Hover shows a point's numbers, a click pins it, Escape lets go.";
-const [WIDTH, TOP, SIDE] = [460, 34, 360];
+const [WIDTH, TOP, SIDE] = [460, 42, 360];
 const HEIGHT = SIDE * Math.sqrt(0.75);
 const LEFT = (WIDTH - SIDE) / 2;
 
@@ -171,7 +171,7 @@ function build(view) {
     const middle = placeInTriangle([1 / 3, 1 / 3, 1 / 3]);
     const at = ({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`;
     const svg = svgElement("svg", {
-      viewBox: `0 0 ${WIDTH} ${TOP + HEIGHT + 42}`, class: "be-ternary", role: "group",
+      viewBox: `0 0 ${WIDTH} ${TOP + HEIGHT + 56}`, class: "be-ternary", role: "group",
       "aria-label": `Triangle of three probabilities: ${describe(null)}`,
     });
     const text = (words, x, y, attributes) => svgElement("text", { x, y, "text-anchor": "middle", ...attributes }, words);
@@ -191,13 +191,15 @@ function build(view) {
       const half = { x: (corners[a].x + corners[b].x) / 2, y: (corners[a].y + corners[b].y) / 2 };
       svg.append(svgElement("path", { class: "be-border", d: `M${at(middle)}L${at(half)}` }));
     }
-    const shift = [[0, -12], [14, 20], [-14, 20]];
+    const shift = [[0, -20], [14, 32], [-14, 32]]; // clear of a point in the corner
     data.labels.forEach((label, k) => {
       const { x, y } = corners[k];
-      svg.append(text(readable(label), x + shift[k][0], y + shift[k][1], { class: "be-corner" }));
-      if (data.notes[k]) {
-        svg.append(text(`(${data.notes[k]})`, k ? x + shift[k][0] : x + 74, y + (k ? 36 : -12), { class: "be-corner-note" }));
-      }
+      const note = data.notes[k] && `(${data.notes[k]})`;
+      const name = text(readable(label), x + shift[k][0], y + shift[k][1], { class: "be-corner" });
+      svg.append(name);
+      if (!note) return;
+      if (k) svg.append(text(note, x + shift[k][0], y + 48, { class: "be-corner-note" }));
+      else name.append(svgElement("tspan", { class: "be-corner-note", dx: 8 }, note));
     });
     const points = [...data.tries.keys(), null].map((place) => placeInTriangle(sharesOf(place)));
     svg.append(svgElement("path", { class: "be-path", d: `M${points.map(at).join("L")}` }));

@@ -396,7 +396,9 @@ function askPython({ model, root, status, fields, fixed = "the text is", signal 
     });
     status.textContent = live ? shown.problem || hint
       : `This page has no Python behind it, so ${fixed} fixed; everything else works.`;
-    status.classList.toggle("be-problem", live && Boolean(shown.problem));
+    for (const [node, kind] of [[status, "be-problem"], [root, "be-rejected"]]) {
+      node.classList.toggle(kind, live && Boolean(shown.problem));
+    }
   }
 
   for (const { box } of fields) {

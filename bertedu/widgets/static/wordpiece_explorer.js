@@ -108,7 +108,7 @@ function build(view) {
     const { segments, tokens } = thingsOf(data);
     const before = word;
     const words = segments.flatMap((segment) => segment.words);
-    word = words.find((w) => before && w.text === before.text && w.segment === before.segment)
+    word = typedWord(segments) ?? words.find((w) => before && w.text === before.text && w.segment === before.segment)
       ?? mostPieces(segments);
     picture.replaceChildren(
       stage("Characters", `top: as typed, bottom: normalised (${describeChanges(segments, data.steps)})`,
@@ -120,6 +120,15 @@ function build(view) {
         [row("Tokens", "be-chips", tokens, tokenChip)]),
     );
     view.say(null);
+  }
+
+  /** The word at the caret, while the reader types. */
+  function typedWord(segments) {
+    const n = view.fields.findIndex(({ box }) => box === document.activeElement);
+    if (n < 0) return undefined;
+    const { box } = view.fields[n];
+    const caret = Array.from(box.value.slice(0, box.selectionStart)).length;
+    return segments[n]?.words.findLast(({ start, end }) => start <= caret && caret <= end);
   }
 
   function row(label, kind, all, draw) {
