@@ -4,6 +4,7 @@ import json
 import re
 import struct
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import anywidget
@@ -214,13 +215,21 @@ def javascript_module(name: str) -> str:
 
     A front end loads a widget as one module without an address, so imports cannot resolve there.
     """
+    joined = set()
 
-    def inline(match: re.Match[str]) -> str:
-        file = match["file"]
-        text = (STATIC / file).read_text(encoding="utf-8")
-        return _IMPORT.sub(inline, text) if file.endswith(".js") else f"const PALETTE = {text}"
+    def whole(file: Path) -> str:
+        def inline(match: re.Match[str]) -> str:
+            imported = file.parent / match["file"]
+            if imported in joined:
+                return ""
+            joined.add(imported)
+            if imported.suffix == ".js":
+                return whole(imported)
+            return f"const PALETTE = {imported.read_text('utf-8')}"
 
-    return _IMPORT.sub(inline, (STATIC / f"{name}.js").read_text(encoding="utf-8"))
+        return _IMPORT.sub(inline, file.read_text("utf-8"))
+
+    return whole(STATIC / f"{name}.js")
 
 
 def style_sheet(name: str) -> str:

@@ -2,22 +2,9 @@
 // what a fine-tuned model computes before its case decodes it.
 
 import { InputError } from "./errors.js";
-import { BertModel, MaskedLMHead, pooled, softmax } from "./model.js";
+import { BertModel, MaskedLMHead, pooled, softmax, topK } from "./model.js";
 import { BertTokenizer } from "./tokenizer.js";
 import { Linear, Weights } from "./weights.js";
-
-/** The places of the k largest numbers, the largest first; of equals, the first. */
-export function topK(numbers, k) {
-  const best = [];
-  for (let i = 0; i < numbers.length; i++) {
-    if (best.length === k && numbers[i] <= numbers[best[k - 1]]) continue;
-    let place = best.length;
-    while (place > 0 && numbers[best[place - 1]] < numbers[i]) place--;
-    best.splice(place, 0, i);
-    if (best.length > k) best.pop();
-  }
-  return best;
-}
 
 export class Bert {
   /** `weights` of a whole model; `adapter`, those of a fine-tuning that stands on it, or null. */
@@ -32,6 +19,7 @@ export class Bert {
     const { config, tokenizer } = weights.header;
     const tokens = new TextDecoder().decode(weights.values("vocab")).split("\n");
     this.config = config;
+    this.own = own;
     this.header = own.header;
     this.weights = weights;
     this.tokenizer = new BertTokenizer(tokens, tokenizer);
@@ -67,45 +55,67 @@ export class Bert {
 
   /** For each [MASK] in order, `top_k` guesses: token and probability, the likeliest first. */
   fill_mask(text, pair = null, top_k = 5) {
+    return this.guesses(this.trace(text, pair), top_k);
+  }
+
+  guesses(trace, top_k) {
     if (!this.predictions) throw new InputError("This model has no masked-LM head: it cannot fill a [MASK].");
-    const H = this.config.hidden_size;
-    const encoding = this.encode(text, pair);
-    const places = encoding.input_ids.flatMap((id, i) => (id === this.tokenizer.mask_token_id ? [i] : []));
-    if (!places.length) throw new InputError("The text has no [MASK]: write [MASK] where a word is to be guessed.");
-    const { last_hidden_state } = this.model.forward(encoding.input_ids, encoding.token_type_ids);
-    return places.map((place) => {
-      const probs = softmax(this.predictions.forward(last_hidden_state.subarray(place * H, (place + 1) * H)));
-      return topK(probs.subarray(0, this.tokenizer.tokens.length), top_k)
-        .map((id) => ({ token: this.tokenizer.tokens[id], probability: probs[id] }));
+    const { tokens } = this.tokenizer;
+    const logits = this.masked_logits(trace);
+    if (!logits.length) throw new InputError("The text has no [MASK]: write [MASK] where a word is to be guessed.");
+    return logits.map((of) => {
+      const probs = softmax(of);
+      return topK(probs.subarray(0, tokens.length), top_k)
+        .map((id) => ({ token: tokens[id], probability: probs[id] }));
     });
   }
 
-  /** The masked-LM head's logits at every place, [S, V], of states [S, H]. */
-  prediction_logits(states) {
-    return this.predictions.forward(states);
+  /** The masked-LM head's logits [V] at each [MASK]. */
+  masked_logits({ encoding, last_hidden_state: states }) {
+    const H = this.config.hidden_size;
+    const places = encoding.input_ids.flatMap((id, i) => (id === this.tokenizer.mask_token_id ? [i] : []));
+    return places.map((place) => this.predictions.forward(states.subarray(place * H, (place + 1) * H)));
   }
 
   /** The probability that `pair` follows `text`. */
   next_sentence(text, pair) {
-    const { seq_relationship_logits: logits } = this.trace(text, pair);
+    return this.follows(this.trace(text, pair));
+  }
+
+  follows({ seq_relationship_logits: logits }) {
     if (!logits) throw new InputError("This model has no next-sentence head: it cannot judge a pair.");
     return softmax(logits)[0];
   }
 
   /** The logits of a fine-tuned model's head: [K], [S, K] for tokens, [S, 2] for spans. */
-  logits(text, pair = null) {
+  logits({ last_hidden_state: states, pooler_output }) {
     const { task } = this.header;
     if (!task) throw new InputError("This model was not fine-tuned: ask it for a [MASK] or for a pair.");
-    const encoding = this.encode(text, pair);
-    const output = this.model.forward(encoding.input_ids, encoding.token_type_ids);
-    const { last_hidden_state: states, pooler_output } = output;
-    if (this.qa_outputs) return { encoding, logits: this.qa_outputs.forward(states) };
+    if (this.qa_outputs) return this.qa_outputs.forward(states);
     if (this.pooled_classifier) {
-      const seen = pooled(states, this.config.hidden_size, task.settings);
-      return { encoding, logits: this.pooled_classifier.forward(seen) };
+      return this.pooled_classifier.forward(pooled(states, this.config.hidden_size, task.settings));
     }
-    const logits = this.classifier.forward(task.name === "slot_filling" ? states : pooler_output);
-    return { encoding, logits, intent_logits: this.intent_classifier?.forward(pooler_output) ?? null };
+    return this.classifier.forward(task.name === "slot_filling" ? states : pooler_output);
+  }
+
+  /** The largest difference of each quantity from PyTorch's numbers, which the pack holds. */
+  compare() {
+    const { asked, arrays } = this.header.reference;
+    const trace = this.trace(...asked);
+    const together = (list) => Float32Array.from(list.flatMap((each) => [...each]));
+    const ours = {
+      hidden_states: () => together(trace.hidden_states),
+      attention_probs: () => together(trace.attention_probs),
+      prediction_logits: () => this.masked_logits(trace)[0],
+      seq_relationship_logits: () => trace.seq_relationship_logits,
+      logits: () => this.logits(trace),
+      intent_logits: () => this.intent_classifier.forward(trace.pooler_output),
+    };
+    return arrays.map((name) => {
+      const [mine, theirs] = [ours[name](), this.own.values(`reference.${name}`)];
+      const difference = mine.reduce((most, x, i) => Math.max(most, Math.abs(x - theirs[i])), 0);
+      return { name, numbers: theirs.length, difference: mine.length === theirs.length ? difference : NaN };
+    });
   }
 }
 

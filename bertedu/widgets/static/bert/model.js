@@ -13,9 +13,11 @@ export function attention_scores(query, key, D) {
   const S = query.length / D;
   const scores = new Float32Array(S * S);
   for (let i = 0; i < S; i++) {
+    const asked = query.subarray(i * D, (i + 1) * D);
     for (let j = 0; j < S; j++) {
+      const from = j * D;
       let sum = 0;
-      for (let d = 0; d < D; d++) sum += query[i * D + d] * key[j * D + d];
+      for (let d = 0; d < D; d++) sum += asked[d] * key[from + d];
       scores[i * S + j] = sum / Math.sqrt(D);
     }
   }
@@ -32,10 +34,25 @@ export function attention_probs(scores, S) {
 }
 
 export function softmax(logits) {
-  const highest = logits.reduce((high, logit) => Math.max(high, logit), -Infinity);
-  const powers = Float64Array.from(logits, (logit) => Math.exp(logit - highest));
-  const sum = powers.reduce((total, power) => total + power, 0);
-  return Float32Array.from(powers, (power) => power / sum);
+  const powers = new Float32Array(logits.length);
+  let [highest, sum] = [-Infinity, 0];
+  for (let i = 0; i < logits.length; i++) highest = Math.max(highest, logits[i]);
+  for (let i = 0; i < logits.length; i++) sum += powers[i] = Math.exp(logits[i] - highest);
+  for (let i = 0; i < logits.length; i++) powers[i] /= sum;
+  return powers;
+}
+
+/** The places of the k largest numbers, the largest first; of equals, the first. */
+export function topK(numbers, k) {
+  const best = [];
+  for (let i = 0; i < numbers.length; i++) {
+    if (best.length === k && numbers[i] <= numbers[best[k - 1]]) continue;
+    let place = best.length;
+    while (place > 0 && numbers[best[place - 1]] < numbers[i]) place--;
+    best.splice(place, 0, i);
+    if (best.length > k) best.pop();
+  }
+  return best;
 }
 
 /** Each query's mixture of the values, [S, D], and the probabilities it was mixed with. */
@@ -43,13 +60,13 @@ export function attend(query, key, value, D) {
   const S = query.length / D;
   const probs = attention_probs(attention_scores(query, key, D), S);
   const context = new Float32Array(S * D);
-  const mixture = new Float64Array(D);
   for (let i = 0; i < S; i++) {
-    mixture.fill(0);
+    const mixture = context.subarray(i * D, (i + 1) * D);
     for (let j = 0; j < S; j++) {
-      for (let d = 0; d < D; d++) mixture[d] += probs[i * S + j] * value[j * D + d];
+      const share = probs[i * S + j];
+      const from = j * D;
+      for (let d = 0; d < D; d++) mixture[d] += share * value[from + d];
     }
-    context.set(mixture, i * D);
   }
   return { context, probs };
 }

@@ -49,7 +49,7 @@ export class Weights {
 
     const body = block.subarray(upTo(8, 4 + length));
     const widths = arrays.map(({ dtype, shape }) => (dtype === "int8" ? shape : [1, 1]));
-    const [features, width] = [0, 1].map((side) => upTo(8, Math.max(1, ...widths.map((s) => s[side]))));
+    const [features, width] = [0, 1].map((side) => upTo(8, Math.max(1, ...widths.map((sides) => sides[side]))));
     this.room = { x: upTo(16, body.length) }; // where the input, the row at hand and the output lie
     this.room.row = this.room.x + 4 * AT_ONCE * width;
     this.room.none = this.room.row + 4 * width; // a bias of zeros
