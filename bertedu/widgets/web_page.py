@@ -5,6 +5,7 @@ It opens from a disk or from any server, and reaches for nothing else.
 
 import base64
 import json
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,9 @@ def engine_script() -> str:
         >>> engine_script().startswith("const BERT_WORKER = ")
         True
     """
-    worker = json.dumps(javascript_module("bert/worker"))
-    return f"const BERT_WORKER = {worker};\n{(STATIC / 'bert' / 'page.js').read_text('utf-8')}"
+    # No module: of a page from a disk, Chromium never starts a worker that is one.
+    worker = re.sub(r"^export ", "", javascript_module("bert/worker"), flags=re.MULTILINE)
+    return f"const BERT_WORKER = {json.dumps(worker)};\n{(STATIC / 'bert' / 'page.js').read_text('utf-8')}"
 
 
 def pack_script(name: str, pack: bytes) -> str:

@@ -55,7 +55,7 @@
 
     constructor() {
       const url = URL.createObjectURL(new Blob([BERT_WORKER], { type: "text/javascript" }));
-      this.worker = new Worker(url, { type: "module" });
+      this.worker = new Worker(url);
       this.worker.onmessage = ({ data }) => this.#hear(data);
       this.worker.onerror = () => {
         for (const id of this.#waiting.keys()) this.#hear({ id, problem: "This browser cannot run BERT in a page." });

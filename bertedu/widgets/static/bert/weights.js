@@ -11,7 +11,13 @@ const FIRST_LINE = 192; // bytes
 const AT_ONCE = 32; // tokens that a layer computes at once; the kernel takes four at a time
 const PAGE = 65536; // bytes in which a WebAssembly memory grows
 
-export const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+/** The bytes that base64 stands for; a loop, which takes a fraction of the time of Uint8Array.from. */
+export function fromBase64(text) {
+  const characters = atob(text);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
+}
 
 const upTo = (multiple, number) => Math.ceil(number / multiple) * multiple;
 

@@ -26,7 +26,7 @@ const METHODS = {
 /** Base64 as bytes, slice by slice, so that progress can be told. */
 function decoded(text, tell) {
   const slice = 1 << 20; // a multiple of 4
-  const bytes = new Uint8Array((3 * text.length) / 4 - (text.match(/=*$/)?.[0].length ?? 0));
+  const bytes = new Uint8Array((3 * text.length) / 4 - (text.length - text.replace(/=+$/, "").length));
   try {
     for (let at = 0; at < text.length; at += slice) {
       bytes.set(fromBase64(text.slice(at, at + slice)), (3 * at) / 4);
