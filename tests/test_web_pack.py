@@ -19,8 +19,8 @@ from bertedu.finetuning.adapters import add_lora
 from bertedu.finetuning.model import Base, FineTuned
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
 from bertedu.widgets.web_certificate import certificate, example, numbers, page_model, reference
-from bertedu.widgets.web_page import engine_script, write_page
 from bertedu.widgets.web_pack import FIRST_LINE, dequantised, int8_rows, web_pack, weights_of
+from bertedu.widgets.web_page import engine_script, write_page
 from tests import unicode_tables
 from tests.finetuned_models import SIZES, TASKS, finetuned
 from tests.page_engine import ask
@@ -28,6 +28,12 @@ from tests.page_engine import ask
 BAR = 1e-4
 MANY = 10_000
 TOKENIZER = load_tokenizer()
+ODD = (
+    "é É ñ ü ß İ ı ǅ ﬁ Ω Å à̖́ 한국어 日本 東京 ㍿ 𠀀 豈 ア ｱ 🤗 👩‍👩‍👧 🇩🇪 שלום مرحبا العربية "
+    "नमस्ते ไทย \u200b \u200d \u200e \u202e \u2060 \ufeff \x00 \x07 \x1b \x7f \x85 \xa0 \u2003 "
+    "\u2028 \u3000 \ufffd \u00ad ' ’ “ ” — … ! # $ % ^ ` ~ € ¿ « 、 。 [MASK] [SEP] [mask] "
+    "##ing ## 12,5 "
+)
 PAIRS = [
     ("my dog is [MASK].", None),
     ("my dog is [MASK]", "he [MASK] playing"),
@@ -50,11 +56,7 @@ def bert(**settings: object) -> Bert:
 def generated(count: int) -> list[str]:
     """Texts of every kind: words of the vocabulary between accents, scripts, signs and controls."""
     generator = random.Random(22)
-    odd = (
-        "é É ñ ü ß İ ı ǅ ﬁ Ω Å à̖́ 한국어 日本 東京 ㍿ 𠀀 豈 ア ｱ 🤗 👩‍👩‍👧 🇩🇪 שלום مرحبا العربية नमस्ते ไทย "
-        "\u200b \u200d \u200e \u202e \u2060 \ufeff \x00 \x07 \x1b \x7f \x85 \xa0 \u2003 \u2028 \u3000 "
-        "\ufffd \u00ad ' ’ “ ” — … ! # $ % ^ ` ~ € ¿ « 、 。 [MASK] [SEP] [mask] ##ing ## 12,5 "
-    ).split(" ")
+    odd = ODD.split(" ")
     texts = []
     while len(texts) < count:
         parts = [_text(TOKENIZER.tokens, generator)]

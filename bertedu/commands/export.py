@@ -1,4 +1,4 @@
-"""`bertedu export web MODEL OUT`: a model in a page that runs without Python and without network."""
+"""`bertedu export web MODEL OUT`: a model in a page that needs neither Python nor a network."""
 
 import argparse
 from pathlib import Path

@@ -1,8 +1,8 @@
 """What a page can say of its numbers: how far int8 is from the model, and PyTorch's own to compare.
 
-`certificate` sets the model beside the one that a page computes with, on the course's held-out text;
-both are PyTorch's. `reference` is what PyTorch makes of one input with the page's weights, which
-the page's own engine must give again.
+`certificate` sets the model beside the one that a page computes with, on the course's held-out
+text; both are PyTorch's. `reference` is what PyTorch makes of one input with the page's weights,
+which the page's own engine must give again.
 """
 
 import copy
@@ -144,9 +144,8 @@ def numbers(
         seq_relationship_logits [2] where the model has those heads; a fine-tuned one's logits,
         [K], [S, K] or [S, 2], and intent_logits [K].
     """
-    page = page_model(model)
-    if isinstance(page, Bert):
-        trace = page.trace(text, pair)
+    if isinstance(model, Bert):
+        trace = page_model(model).trace(text, pair)
         found = {
             "hidden_states": trace.hidden_states,
             "attention_probs": trace.attention_probs,
@@ -154,6 +153,7 @@ def numbers(
             "seq_relationship_logits": trace.seq_relationship_logits,
         }
         return {name: each for name, each in found.items() if each is not None}
+    page = page_model(model)
     batch = collate([page.tokenizer.encode(text, pair)])
     output = page.model(**batch, output_hidden_states=True, output_attentions=True)
     encoder = output.encoder

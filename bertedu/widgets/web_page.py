@@ -38,15 +38,16 @@ def engine_script() -> str:
     """
     # No module: of a page from a disk, Chromium never starts a worker that is one.
     worker = re.sub(r"^export ", "", javascript_module("bert/worker"), flags=re.MULTILINE)
-    return f"const BERT_WORKER = {json.dumps(worker)};\n{(STATIC / 'bert' / 'page.js').read_text('utf-8')}"
+    page = (STATIC / "bert" / "page.js").read_text("utf-8")
+    return f"const BERT_WORKER = {json.dumps(worker)};\n{page}"
 
 
 def pack_script(name: str, pack: bytes) -> str:
-    """Returns a pack as a classic script, for pages that may fetch nothing.
+    r"""Returns a pack as a classic script, for pages that may fetch nothing.
 
     Example:
         >>> pack_script("bert", b"abc")
-        'bertedu.receive("bert", "YWJj");\\n'
+        'bertedu.receive("bert", "YWJj");\n'
     """
     return f'bertedu.receive({json.dumps(name)}, "{base64.b64encode(pack).decode()}");\n'
 
