@@ -107,7 +107,7 @@ def test_its_numbers_are_pytorchs_and_the_page_shows_it(opened, embedded: Path) 
     page.locator("#compared table").wait_for()
     rows = page.locator("#compared tr").all_inner_texts()[1:]
     assert [row.split("\t")[0] for row in rows] == [
-        "hidden_states", "attention_probs", "prediction_logits", "seq_relationship_logits",
+        "hidden states", "attention probs", "prediction logits", "seq relationship logits",
     ]  # fmt: skip
     assert all(row.endswith("✓") for row in rows)
     assert "first guesses are those of the model" in page.locator("#compared").inner_text()
