@@ -122,9 +122,10 @@ def _is_adapters(name: str) -> bool:
 def _switches(tokenizer: BertTokenizer) -> dict[str, bool]:
     strip = tokenizer.strip_accents
     return {
-        "lowercase": tokenizer.lowercase,
+        "clean_text": True,
+        "handle_chinese_chars": tokenizer.tokenize_chinese_chars,
         "strip_accents": tokenizer.lowercase if strip is None else strip,
-        "tokenize_chinese_chars": tokenizer.tokenize_chinese_chars,
+        "lowercase": tokenizer.lowercase,
     }
 
 

@@ -14,6 +14,7 @@ import { Linear, Weights, fromBase64 } from "../../bertedu/widgets/static/bert/w
 import { KERNEL_FILE, kernelModule } from "./build_kernel.mjs";
 
 const FIRST_LINE = 192;
+const SWITCHES = { clean_text: true, handle_chinese_chars: true, strip_accents: true, lowercase: true };
 const TOKENS = [...SPECIAL_TOKENS, "my", "dog", "##s"];
 
 /** A pack, as bertedu/widgets/web_pack.py writes it. `arrays`: [dtype, shape, numbers] by name. */
@@ -82,7 +83,7 @@ function model({ header = {}, without = "" } = {}) {
   return pack({
     kind: "pretrained", encoder: "a", max_length: 6,
     config: { hidden_size: H, num_hidden_layers: 1, num_attention_heads: 2, hidden_act: "gelu", layer_norm_eps: 1e-12 },
-    tokenizer: { lowercase: true, strip_accents: true, tokenize_chinese_chars: true }, ...header,
+    tokenizer: SWITCHES, ...header,
   }, arrays);
 }
 
@@ -157,8 +158,7 @@ test("small things", () => {
 });
 
 test("a tokenizer by itself", () => {
-  const switches = { lowercase: true, strip_accents: true, tokenize_chinese_chars: true };
-  const tokenizer = new BertTokenizer(TOKENS, switches);
+  const tokenizer = new BertTokenizer(TOKENS, SWITCHES);
   const { tokens, token_type_ids, offsets, special_tokens_mask } = tokenizer.encode("My dogs", "[MASK]\u200b dög");
   assert.deepEqual(tokens, ["[CLS]", "my", "dog", "##s", "[SEP]", "[MASK]", "dog", "[SEP]"]);
   assert.deepEqual(token_type_ids, [0, 0, 0, 0, 0, 1, 1, 1]);

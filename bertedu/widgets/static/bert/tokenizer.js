@@ -23,15 +23,26 @@ function isIn(table, character) {
 
 export const isPunctuation = (character) => isIn(PUNCTUATION, character);
 
-/** What one character becomes: no step looks at a neighbour. */
-export function normalizeCharacter(character, { lowercase, strip_accents, tokenize_chinese_chars }) {
-  if (isIn(REMOVED, character)) return "";
-  if (isIn(SPACES, character)) return " ";
-  let result = [character];
-  if (strip_accents) result = Array.from(character.normalize("NFD")).filter((c) => !isIn(MARKS, c));
-  if (lowercase) result = result.map((c) => c.toLowerCase());
-  const alone = tokenize_chinese_chars && isIn(CHINESE, character);
-  return alone ? ` ${result.join("")} ` : result.join("");
+/** What happens to a character, one step after the other; no step looks at a neighbour. */
+const STEPS = {
+  clean_text: (c) => (isIn(REMOVED, c) ? "" : isIn(SPACES, c) ? " " : c),
+  handle_chinese_chars: (c) => (c && isIn(CHINESE, c) ? ` ${c} ` : c),
+  strip_accents: (text) => Array.from(text.normalize("NFD")).filter((c) => !isIn(MARKS, c)).join(""),
+  lowercase: (text) => Array.from(text, (c) => c.toLowerCase()).join(""),
+};
+export const STEP_NAMES = Object.keys(STEPS);
+
+/** What one character is normalised to, and the places in STEP_NAMES of the steps that changed it. */
+export function normalizeCharacter(character, switches) {
+  let normalized = character;
+  const changed = [];
+  STEP_NAMES.forEach((step, place) => {
+    if (!switches[step]) return;
+    const after = STEPS[step](normalized);
+    if (after !== normalized) changed.push(place);
+    normalized = after;
+  });
+  return { normalized, changed };
 }
 
 /** Words of [character, its place] pairs: split at spaces, each punctuation mark by itself. */
@@ -45,23 +56,24 @@ export function splitWords(letters) {
   return words.filter((word) => word.length);
 }
 
-/** The pieces of a word, longest match first, as numbers of letters; null where one is missing. */
+/** For each piece of a word the last candidate tried, longest first: only the very last can be none. */
 export function longestMatches(letters, vocab) {
-  if (letters.length > LONGEST_WORD) return null;
-  const lengths = [];
-  for (let start = 0; start < letters.length; start += lengths.at(-1)) {
+  const matches = [];
+  let start = 0;
+  while (start < letters.length && letters.length <= LONGEST_WORD) {
     let end = letters.length;
-    const marks = start ? "##" : "";
-    while (end > start && !vocab.has(marks + letters.slice(start, end).join(""))) end--;
-    if (end === start) return null;
-    lengths.push(end - start);
+    const candidate = () => (start ? "##" : "") + letters.slice(start, end).join("");
+    while (end > start + 1 && !vocab.has(candidate())) end--;
+    matches.push(candidate());
+    if (!vocab.has(matches.at(-1))) break;
+    start = end;
   }
-  return lengths;
+  return matches;
 }
 
 /** BERT's WordPiece tokenizer. */
 export class BertTokenizer {
-  /** `tokens` in the order of their ids; `switches` as in Python, strip_accents true or false. */
+  /** `tokens` in the order of their ids; `switches`, whether each of the steps is taken. */
   constructor(tokens, switches) {
     this.tokens = tokens;
     this.vocab = new Map(tokens.map((token, id) => [token, id]));
@@ -90,36 +102,44 @@ export class BertTokenizer {
 
   /** The pieces of one text, each with the characters (code points) that it stands for. */
   pieces(text) {
+    return this.trace(text).words.flatMap(({ pieces }) => pieces);
+  }
+
+  /** Every step from a text to its pieces, as `wordpiece_trace` gives them. */
+  trace(text) {
     if (typeof text !== "string") throw new InputError("A text is needed.");
     if (/\p{Surrogate}/u.test(text)) {
       throw new InputError("The text holds half of a surrogate pair, which is no character: type it anew.");
     }
-    const pieces = [];
-    let place = 0; // in the whole text, in characters
+    const [characters, words] = [[], []];
     for (const part of text.split(SPECIAL)) {
-      const characters = Array.from(part);
+      const start = characters.length;
       if (SPECIAL_TOKENS.includes(part)) {
-        pieces.push({ token: part, start: place, end: place + characters.length });
+        const place = { start, end: start + part.length };
+        words.push({ text: part, ...place, special: true, matches: [], pieces: [{ token: part, ...place }] });
+        characters.push(...Array.from(part, (c) => ({ normalized: c, changed: [] })));
       } else {
-        const letters = characters.flatMap((character, i) =>
-          Array.from(normalizeCharacter(character, this.switches), (c) => [c, place + i]));
-        for (const word of splitWords(letters)) pieces.push(...this.wordPieces(word));
+        characters.push(...Array.from(part, (c) => normalizeCharacter(c, this.switches)));
+        const letters = characters.slice(start).flatMap(({ normalized }, i) =>
+          Array.from(normalized, (c) => [c, start + i]));
+        words.push(...splitWords(letters).map((word) => this.word(word)));
       }
-      place += characters.length;
     }
-    return pieces;
+    return { text, characters, words };
   }
 
-  wordPieces(word) {
+  word(word) {
     const letters = word.map(([character]) => character);
-    const lengths = longestMatches(letters, this.vocab);
+    const matches = longestMatches(letters, this.vocab);
+    const isSpelled = this.vocab.has(matches.at(-1));
     let first = 0;
-    return (lengths ?? [letters.length]).map((length) => {
-      const marks = first ? "##" : "";
-      const token = lengths ? marks + letters.slice(first, first + length).join("") : "[UNK]";
+    const pieces = (isSpelled ? matches : ["[UNK]"]).map((token, i) => {
+      const length = isSpelled ? Array.from(token).length - (i ? 2 : 0) : letters.length;
       const [start, end] = [word[first][1], word[first + length - 1][1] + 1];
       first += length;
       return { token, start, end };
     });
+    const [start, end] = [word[0][1], word.at(-1)[1] + 1];
+    return { text: letters.join(""), start, end, special: false, matches, pieces };
   }
 }
