@@ -1,7 +1,10 @@
 """A model in a page: its pack, and the engine's tokens and numbers beside the library's."""
 
+import base64
 import json
 import random
+import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +21,22 @@ from bertedu.finetuning import Classification
 from bertedu.finetuning.adapters import add_lora
 from bertedu.finetuning.model import Base, FineTuned
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
+from bertedu.widgets import AttentionExplorer, MaskExplorer, WordPieceExplorer
+from bertedu.widgets.base import AskingWidget
+from bertedu.widgets.palette import STATIC
 from bertedu.widgets.web_certificate import certificate, example, numbers, page_model, reference
-from bertedu.widgets.web_pack import FIRST_LINE, dequantised, int8_rows, web_pack, weights_of
+from bertedu.widgets.web_pack import (
+    FIRST_LINE,
+    dequantised,
+    int8_rows,
+    model_mark,
+    tokenizer_mark,
+    web_pack,
+    weights_of,
+)
 from bertedu.widgets.web_page import engine_script, write_page
 from tests import unicode_tables
-from tests.finetuned_models import SIZES, TASKS, finetuned
+from tests.finetuned_models import SIZES, TASKS, finetuned, unpacked
 from tests.page_engine import ask
 
 BAR = 1e-4
@@ -274,23 +288,93 @@ def test_a_checkpoint_without_heads_keeps_its_mouth_shut(tmp_path: Path) -> None
     assert set(trace["numbers"]) == {"hidden_states", "query", "key", "attention_probs"}
 
 
-def test_erf_is_torchs(tmp_path: Path) -> None:
-    import shutil
-    import subprocess
-
-    from bertedu.widgets.palette import STATIC
-
+def in_node(code: str) -> str:
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
+    command = ["node", "--no-warnings", "--input-type=module"]
+    done = subprocess.run(command, input=code, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_erf_is_torchs() -> None:
     model = json.dumps((STATIC / "bert" / "model.js").as_uri())
-    code = f"""
+    mine = in_node(f"""
       import {{ erf }} from {model};
       console.log(JSON.stringify(Array.from({{ length: 12001 }}, (_, i) => erf(i / 1000 - 6))));
-    """
-    command = ["node", "--no-warnings", "--input-type=module", "--eval", code]
-    mine = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    """)
     theirs = torch.erf(torch.arange(-6000, 6001, dtype=torch.float64) / 1000)
-    assert float((torch.tensor(mine, dtype=torch.float64) - theirs).abs().max()) < 7e-8
+    assert float((torch.tensor(json.loads(mine), dtype=torch.float64) - theirs).abs().max()) < 7e-8
+
+
+# ---------------------------------------------------------------- the widgets
+
+
+def block(base64_text: str) -> dict[str, object]:
+    return unpacked(base64.b64decode(base64_text))
+
+
+def asked_of(widget: AskingWidget) -> list[object]:
+    return [type(widget).__name__, dict(widget._asked), unpacked(widget.data)["first"]]
+
+
+def test_pieces_are_packed_as_python_packs_them(tmp_path: Path) -> None:
+    texts = [*TEXTS[:-1], *generated(60)]
+    explorers = [
+        WordPieceExplorer(text, pair)
+        for text, pair in zip(texts, [None, *reversed(texts[1:])], strict=True)
+    ]
+    told = ask(tmp_path, web_pack(bert()), widgets=[asked_of(each) for each in explorers])
+    for explorer, mine in zip(explorers, told["widgets"], strict=True):
+        assert block(mine["data"]) == unpacked(explorer.data)
+
+
+@pytest.mark.parametrize(
+    "texts", [("my dog is cute", None, None), ("A [MASK]!", "he likes [UNK]", "a third text")]
+)
+def test_attention_is_packed_as_python_packs_it(texts, tmp_path: Path) -> None:
+    model = bert()
+    explorer = AttentionExplorer(*texts[:2], page_model(model), texts[2], complete=True)
+    told = ask(tmp_path, web_pack(model), widgets=[asked_of(explorer)])["widgets"][0]
+    for trait in ("data", "heads"):
+        mine, theirs = block(told[trait]), unpacked(getattr(explorer, trait))
+        assert mine.keys() == theirs.keys()
+        for name, value in theirs.items():
+            if not isinstance(value, np.ndarray):
+                near = pytest.approx(value, abs=0.011) if name == "darkest" else value
+                assert mine[name] == near, name
+                continue
+            assert mine[name].shape == value.shape
+            wrong = {"maps": 1, "averages": BAR}.get(name[:-1], 5e-3)  # Python's are halves
+            assert np.abs(mine[name].astype(float) - value.astype(float)).max() <= wrong, name
+            if name[:-1] == "maps":
+                assert (mine[name] == value).mean() > 0.99
+
+
+def test_what_is_too_long_for_a_picture_is_refused(tmp_path: Path) -> None:
+    asked = [
+        ["WordPieceExplorer", {"text": "a" * 1500, "pair": "b" * 501}, {}],
+        ["AttentionExplorer", {"text": "a " * 127, "pair": None, "other": None}, {}],
+        ["WordPieceExplorer", {"text": "\ud800", "pair": None}, {}],
+    ]
+    told = ask(tmp_path, web_pack(bert()), widgets=asked)["widgets"]
+    with pytest.raises(InputError) as python:
+        WordPieceExplorer("a" * 1500, "b" * 501)
+    assert told[0]["problem"] == str(python.value)
+    assert told[1]["problem"] == (
+        "The text has 129 tokens and this picture shows at most 128: shorten it."
+    )
+    assert "half of a surrogate pair" in told[2]["problem"]
+
+
+def test_only_what_the_pack_can_stand_in_for_is_marked() -> None:
+    assert WordPieceExplorer("a").mark() == tokenizer_mark(TOKENIZER)
+    other = BertTokenizer(TOKENIZER.tokens, lowercase=False)
+    assert WordPieceExplorer("a", tokenizer=other).mark() != tokenizer_mark(TOKENIZER)
+    assert AttentionExplorer("a", bert=bert()).mark() == model_mark(bert())
+    assert AttentionExplorer("a", bert=bert(hidden_act="relu")).mark() != model_mark(bert())
+    assert AttentionExplorer("a", bert=page_model(bert())).mark() != model_mark(bert())
+    assert MaskExplorer("a").mark() is None
 
 
 # ---------------------------------------------------------------- the certificate
@@ -330,6 +414,9 @@ def test_the_folder_holds_all_that_a_page_needs(tmp_path: Path) -> None:
     assert "wasm-unsafe-eval" in page
     assert "\nexport " not in engine_script()
     assert "import {" not in engine_script()
+    worker = json.loads(engine_script().partition(" = ")[2].partition(";\n")[0])
+    done = in_node(f"new Function({json.dumps(worker)})")  # it is one script, and can be read
+    assert done == ""
 
 
 def test_the_command_writes_a_model_and_says_how_good_it_is(tmp_path: Path, capsys) -> None:

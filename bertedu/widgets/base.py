@@ -110,6 +110,13 @@ class AskingWidget(Widget):
         self._check(settings)
         return settings
 
+    def mark(self) -> str | None:
+        """Returns the mark of what answers, by which a page's engine knows whether it can, too.
+
+        None where only Python can.
+        """
+        return None
+
     def _ask_again(self, change: Any) -> None:  # noqa: ARG002  # which of them does not matter
         asked = {name: getattr(self, name) for name in self._asked}
         if asked == self._asked:

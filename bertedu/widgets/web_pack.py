@@ -74,6 +74,30 @@ def weights_of(model: Bert | FineTuned[Any, Any]) -> dict[str, Tensor]:
     }
 
 
+def tokenizer_mark(tokenizer: BertTokenizer) -> str:
+    """Returns what tells tokenizers apart, or "" for one that splits in a way of its own.
+
+    Example:
+        >>> from bertedu import load_tokenizer
+        >>> one, other = load_tokenizer(), BertTokenizer(load_tokenizer().tokens, lowercase=False)
+        >>> tokenizer_mark(one) == tokenizer_mark(load_tokenizer())
+        True
+        >>> tokenizer_mark(one) == tokenizer_mark(other)
+        False
+    """
+    if not tokenizer.usual:
+        return ""
+    told = json.dumps([tokenizer.tokens, _switches(tokenizer)])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def model_mark(bert: Bert) -> str:
+    """Returns what tells encoders apart, with their tokenizers; "" as `tokenizer_mark`."""
+    mark = tokenizer_mark(bert.tokenizer)
+    told = [mark, base_checksum(bert.model.state_dict()), bert.config.to_dict()]
+    return mark and hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
 def web_pack(model: Bert | FineTuned[Any, Any], extra: Mapping[str, Any] | None = None) -> bytes:
     """Returns a model as the bytes that a page's engine reads.
 

@@ -52,12 +52,15 @@ def pack_script(name: str, pack: bytes) -> str:
     return f'bertedu.receive({json.dumps(name)}, "{base64.b64encode(pack).decode()}");\n'
 
 
-def write_page(model: Bert | FineTuned[Any, Any], out: Path) -> dict[str, Any]:
-    """Writes index.html, bert.js and the packs, each as bytes and as a script.
+def write_page(
+    model: Bert | FineTuned[Any, Any], out: Path, page: str = "index.html"
+) -> dict[str, Any]:
+    """Writes a page, bert.js and the packs, each as bytes and as a script.
 
     Args:
         model: a pretrained or a fine-tuned one; with an adapter its checkpoint is written, too.
         out: the folder, made when missing; other files in it stay.
+        page: the name of the page's file.
 
     Returns:
         What the page says of its numbers, see `certificate`.
@@ -78,7 +81,7 @@ def write_page(model: Bert | FineTuned[Any, Any], out: Path) -> dict[str, Any]:
             temporary.write_text(pack_script(name, pack), encoding="ascii")
     with replacing(out / "bert.js") as temporary:
         temporary.write_text(engine_script(), encoding="utf-8")
-    with replacing(out / "index.html") as temporary:
+    with replacing(out / page) as temporary:
         temporary.write_text(_page(model, list(packs)), encoding="utf-8")
     return certified
 

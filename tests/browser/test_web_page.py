@@ -12,8 +12,8 @@ import pytest
 import bertedu
 from bertedu import Bert
 from bertedu.widgets.web_certificate import page_model
-from bertedu.widgets.web_page import pack_script, write_page
 from bertedu.widgets.web_pack import FIRST_LINE
+from bertedu.widgets.web_page import pack_script, write_page
 from tests.finetuned_models import finetuned
 from tests.test_web_pack import adapter, bert
 

@@ -2,6 +2,7 @@
 // own. A classic script, and so are the packs, so that it also runs in a page opened from a disk,
 // where nothing may be fetched; BERT_WORKER, the worker's source, stands above it.
 (() => {
+  const BROKEN = "This browser cannot run BERT in a page.";
   const received = {};
   const fromDisk = location.protocol === "file:";
   const missing = (file) => new Error(`${file} is missing: put it beside this page again.`);
@@ -52,13 +53,15 @@
   class Engine {
     #waiting = new Map();
     #last = 0;
+    #broken = false;
 
     constructor() {
       const url = URL.createObjectURL(new Blob([BERT_WORKER], { type: "text/javascript" }));
       this.worker = new Worker(url);
       this.worker.onmessage = ({ data }) => this.#hear(data);
       this.worker.onerror = () => {
-        for (const id of this.#waiting.keys()) this.#hear({ id, problem: "This browser cannot run BERT in a page." });
+        this.#broken = true;
+        for (const id of this.#waiting.keys()) this.#hear({ id, problem: BROKEN });
       };
     }
 
@@ -69,6 +72,7 @@
     #ask(method, given, { tell, transfer = [] } = {}) {
       const id = ++this.#last;
       return new Promise((resolve, reject) => {
+        if (this.#broken) throw new Error(BROKEN);
         this.#waiting.set(id, { resolve, reject, tell });
         this.worker.postMessage({ id, method, arguments: given }, transfer);
       });

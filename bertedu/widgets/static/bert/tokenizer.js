@@ -6,7 +6,7 @@ import { InputError } from "./errors.js";
 import { CHINESE, MARKS, PUNCTUATION, REMOVED, SPACES } from "./unicode.js";
 
 export const SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-const LONGEST_WORD = 100; // characters; a longer word is [UNK]
+export const LONGEST_WORD = 100; // characters; a longer word is [UNK]
 const SPECIAL = /(\[PAD\]|\[UNK\]|\[CLS\]|\[SEP\]|\[MASK\])/u;
 
 /** Whether a character lies in one of a table's ranges. */

@@ -6,6 +6,7 @@ import { answer } from "./answers.js";
 import { wake } from "./bert.js";
 import { InputError } from "./errors.js";
 import { fromBase64 } from "./weights.js";
+import { widget } from "./widgets.js";
 
 let bert = null;
 
@@ -21,6 +22,7 @@ const METHODS = {
   answer: (tell, text, pair) => answer(bert, text, pair),
   trace: (tell, text, pair) => bert.trace(text, pair),
   compare: () => bert.compare(),
+  widget: (tell, name, asked, first) => widget(bert, name, asked, first),
 };
 
 /** Base64 as bytes, slice by slice, so that progress can be told. */
