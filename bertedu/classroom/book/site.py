@@ -92,7 +92,9 @@ def write(
     links = {edition.source.stem: f"{edition.source.stem}.html" for edition in lessons}
     texts = {name: page for name, page in _TEXTS.items() if (root / name).exists()}
     links |= {Path(name).stem: file for name, (file, _) in texts.items()}
-    pages = [Page("index.html", "The course", _index(links, bert))]
+    if bert is not None:
+        links |= {Path(TRY_IT).stem: TRY_IT}
+    pages = [Page("index.html", "The course", _index(links))]
     failures = []
     for edition in lessons:
         try:
@@ -136,12 +138,12 @@ def _write(pages: Sequence[Page], out: Path, bert: Bert | None) -> None:
         book.replace(out)
 
 
-def _index(links: dict[str, str], bert: Bert | None) -> Content:
+def _index(links: dict[str, str]) -> Content:
     content = Content(links)
     typing = (
         "What would need Python, such as a text of your own, is off here, and says so; the "
         "notebooks have it."
-        if bert is None
+        if TRY_IT not in links.values()
         else f"A BERT is in them: [try it]({TRY_IT}), or type into a picture of pieces or of "
         "attention. What only Python can answer is off here, and says so; the notebooks have it."
     )
