@@ -3,25 +3,15 @@
 //
 // One input at a time, so there is no batch and no padding. A tensor is a Float32Array, one row
 // after the other; a layer knows its width. S tokens, A heads, H hidden size, D = H / A.
+// `products(a, b, width, scale)` is scale a b^T, and lies with the weights: see weights.js.
 
 import { Linear } from "./weights.js";
 
 // ---- attention.py -----------------------------------------------------------------------------
 
 /** How well each query [S, D] matches each key [S, D]: Q K^T / sqrt(D), [S, S]. */
-export function attention_scores(query, key, D) {
-  const S = query.length / D;
-  const scores = new Float32Array(S * S);
-  for (let i = 0; i < S; i++) {
-    const asked = query.subarray(i * D, (i + 1) * D);
-    for (let j = 0; j < S; j++) {
-      const from = j * D;
-      let sum = 0;
-      for (let d = 0; d < D; d++) sum += asked[d] * key[from + d];
-      scores[i * S + j] = sum / Math.sqrt(D);
-    }
-  }
-  return scores;
+export function attention_scores(query, key, D, products) {
+  return products(query, key, D, 1 / Math.sqrt(D));
 }
 
 /** The scores' softmax over the keys; every row sums to 1. */
@@ -56,19 +46,20 @@ export function topK(numbers, k) {
 }
 
 /** Each query's mixture of the values, [S, D], and the probabilities it was mixed with. */
-export function attend(query, key, value, D) {
+export function attend(query, key, value, D, products) {
   const S = query.length / D;
-  const probs = attention_probs(attention_scores(query, key, D), S);
-  const context = new Float32Array(S * D);
-  for (let i = 0; i < S; i++) {
-    const mixture = context.subarray(i * D, (i + 1) * D);
-    for (let j = 0; j < S; j++) {
-      const share = probs[i * S + j];
-      const from = j * D;
-      for (let d = 0; d < D; d++) mixture[d] += share * value[from + d];
-    }
+  const probs = attention_probs(attention_scores(query, key, D, products), S);
+  return { context: products(probs, transposed(value, D), S), probs };
+}
+
+/** [D, S] of [S, D]. */
+function transposed(rows, D) {
+  const S = rows.length / D;
+  const columns = new Float32Array(rows.length);
+  for (let s = 0; s < S; s++) {
+    for (let d = 0; d < D; d++) columns[d * S + s] = rows[s * D + d];
   }
-  return { context, probs };
+  return columns;
 }
 
 // ---- model.py ---------------------------------------------------------------------------------
@@ -160,6 +151,7 @@ export class BertSelfAttention {
     this.query = linear(`${name}.query`);
     this.key = linear(`${name}.key`);
     this.value = linear(`${name}.value`);
+    this.products = linear.products;
     this.num_heads = config.num_attention_heads;
     this.head_size = config.hidden_size / config.num_attention_heads;
   }
@@ -188,7 +180,7 @@ export class BertSelfAttention {
     const probs = new Float32Array(A * S * S);
     for (let a = 0; a < A; a++) {
       const own = (tensor) => tensor.subarray(a * S * D, (a + 1) * S * D);
-      const head = attend(own(query), own(key), own(value), D);
+      const head = attend(own(query), own(key), own(value), D, this.products);
       for (let s = 0; s < S; s++) context.set(head.context.subarray(s * D, (s + 1) * D), (s * A + a) * D);
       probs.set(head.probs, a * S * S);
     }
@@ -233,6 +225,7 @@ export class BertModel {
       const plain = new Linear(weights, name);
       return adapter?.has(`${name}.lora_A.weight`) ? new LoraLinear(plain, adapter, name) : plain;
     };
+    linear.products = weights.products;
     const layerNorm = (name) => new LayerNorm(weights, name, config);
     this.config = config;
     this.embeddings = new BertEmbeddings(weights, config);

@@ -54,11 +54,13 @@ export class Weights {
     this.arrays = new Map(arrays.map((array) => [array.name, array]));
 
     const body = block.subarray(upTo(8, 4 + length));
+    const { max_position_embeddings: longest = 1, hidden_size = 1 } = header.config ?? {};
     const widths = arrays.map(({ dtype, shape }) => (dtype === "int8" ? shape : [1, 1]));
-    const [features, width] = [0, 1].map((side) => upTo(8, Math.max(1, ...widths.map((sides) => sides[side]))));
-    this.room = { x: upTo(16, body.length) }; // where the input, the row at hand and the output lie
+    const [features, width] = [0, 1].map((side) =>
+      upTo(8, Math.max(longest, ...widths.map((sides) => sides[side]))));
+    this.room = { x: upTo(16, body.length) }; // where the input, rows at hand and the output lie
     this.room.row = this.room.x + 4 * AT_ONCE * width;
-    this.room.none = this.room.row + 4 * width; // a bias of zeros
+    this.room.none = this.room.row + 4 * Math.max(width, upTo(8, longest) * upTo(8, hidden_size)); // zeros for a bias
     this.room.y = this.room.none + 4 * features;
     const size = this.room.y + 4 * AT_ONCE * features;
 
@@ -67,12 +69,40 @@ export class Weights {
       const memory = new WebAssembly.Memory({ initial: Math.ceil(size / PAGE) });
       const module = new WebAssembly.Module(kernel);
       this.buffer = memory.buffer;
-      this.linear = new WebAssembly.Instance(module, { memory: { all: memory } }).exports.linear;
+      this.kernel = new WebAssembly.Instance(module, { memory: { all: memory } }).exports;
     } else {
       this.buffer = new ArrayBuffer(size);
-      this.linear = (...places) => plainLinear(this.buffer, ...places);
+      this.kernel = {
+        linear: (...places) => plainLinear(this.buffer, ...places),
+        products: (...places) => plainProducts(this.buffer, ...places),
+      };
     }
     new Uint8Array(this.buffer).set(body);
+    this.products = this.products.bind(this);
+  }
+
+  /** scale a b^T: [R, N] of a [R, width] and b [N, width], all float32. */
+  products(a, b, width, scale = 1) {
+    const wide = upTo(4, width);
+    const count = b.length / width;
+    const rows = new Float32Array(this.buffer, this.room.row, count * wide);
+    copyRows(b, width, rows, wide);
+    return this.compute(a, width, wide, count, (tokens) =>
+      this.kernel.products(this.room.x, this.room.row, scale, this.room.y, tokens, wide, count));
+  }
+
+  /** [S, features] of rows [S, width], some at once, by what `run` does to those at `room.x`. */
+  compute(states, width, wide, features, run) {
+    const count = states.length / width;
+    const output = new Float32Array(count * features);
+    const x = new Float32Array(this.buffer, this.room.x, AT_ONCE * wide);
+    for (let first = 0; first < count; first += AT_ONCE) {
+      const some = Math.min(AT_ONCE, count - first);
+      copyRows(states.subarray(first * width, (first + some) * width), width, x, wide);
+      run(upTo(4, some));
+      output.set(new Float32Array(this.buffer, this.room.y, some * features), first * features);
+    }
+    return output;
   }
 
   has(name) {
@@ -113,22 +143,29 @@ export class Linear {
 
   /** [S, out_features] of states [S, in_features]. */
   forward(states) {
-    const { in_features, out_features, width, weights } = this;
-    const { buffer, room } = weights;
-    const tokens = states.length / in_features;
-    const output = new Float32Array(tokens * out_features);
-    const x = new Float32Array(buffer, room.x, AT_ONCE * width);
-    for (let first = 0; first < tokens; first += AT_ONCE) {
-      const count = Math.min(AT_ONCE, tokens - first);
-      x.fill(0);
-      for (let t = 0; t < count; t++) {
-        const start = (first + t) * in_features;
-        x.set(states.subarray(start, start + in_features), t * width);
-      }
-      weights.linear(room.x, this.offset, this.scale, this.bias, room.y, room.row, upTo(4, count), width, out_features);
-      output.set(new Float32Array(buffer, room.y, count * out_features), first * out_features);
+    const { in_features, out_features, width, weights: { kernel, room } } = this;
+    return this.weights.compute(states, in_features, width, out_features, (tokens) =>
+      kernel.linear(room.x, this.offset, this.scale, this.bias, room.y, room.row, tokens, width, out_features));
+  }
+}
+
+/** Copies rows to where each has more room, which is filled with zeros. */
+function copyRows(from, width, to, wide) {
+  to.fill(0);
+  for (let start = 0, at = 0; start < from.length; start += width, at += wide) {
+    to.set(from.subarray(start, start + width), at);
+  }
+}
+
+function plainProducts(buffer, x, rows, scale, y, tokens, width, features) {
+  const [a, b] = [[x, tokens], [rows, features]].map(([at, count]) => new Float32Array(buffer, at, count * width));
+  const output = new Float32Array(buffer, y, tokens * features);
+  for (let token = 0; token < tokens; token++) {
+    for (let feature = 0; feature < features; feature++) {
+      let sum = 0;
+      for (let i = 0; i < width; i++) sum += a[token * width + i] * b[feature * width + i];
+      output[token * features + feature] = sum * scale;
     }
-    return output;
   }
 }
 
