@@ -39,6 +39,7 @@ from tests import unicode_tables
 from tests.finetuned_models import SIZES, TASKS, finetuned, unpacked
 from tests.page_engine import ask
 
+pytestmark = pytest.mark.timeout(600)  # seven seconds of work can take minutes on a busy machine
 BAR = 1e-4
 MANY = 10_000
 TOKENIZER = load_tokenizer()
