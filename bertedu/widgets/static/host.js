@@ -120,14 +120,13 @@
     const stored = JSON.parse(place.querySelector(":scope > script").textContent);
     const { asks } = place.dataset;
     const { asked, model: theirs } = asks ? JSON.parse(asks) : {};
-    const told = () => place.querySelector(":scope > .bertedu-int8")?.removeAttribute("hidden");
+    const note = document.createElement("small");
+    Object.assign(note, { className: "bertedu-int8", textContent: "Computed in this page, with the model's weights in int8." });
+    const told = () => place.append(note);
     const model = new StoredModel(stored, models.includes(theirs) ? { name: place.dataset.widget, asked, told } : null);
     const widget = await load(place.dataset.widget);
     const el = document.createElement("div");
     place.append(el);
-    const note = document.createElement("small");
-    Object.assign(note, { className: "bertedu-int8", hidden: true, textContent: "Computed in this page, with the model's weights in int8." });
-    place.append(note);
     words.hidden = true;
     try {
       await widget.initialize?.({ model });
