@@ -43,7 +43,7 @@ notebooks: $(VENV)/ready  ## build and execute the notebooks from course/
 	@$(RUN) -m bertedu.commands.cli notebooks
 
 site: $(VENV)/ready  ## write the course as a book that needs no kernel
-	@$(RUN) -m bertedu.commands.cli site
+	@$(RUN) -m bertedu.commands.cli site --bert
 
 slides: site  ## the book: each of its lessons is shown as slides too
 	@echo "Slides: press that button on a lesson's page, or take the link beside it on the first page."

@@ -26,6 +26,7 @@ COMMANDS = {  # name: (what it does, module)
     "finetune": ("fine-tune a BERT for one of four tasks", "bertedu.commands.finetune"),
     "predict": ("ask a fine-tuned model", "bertedu.commands.predict"),
     "evaluate": ("score a fine-tuned model", "bertedu.commands.evaluate"),
+    "export": ("put a model in a page that needs no Python", "bertedu.commands.export"),
     "notebooks": ("build and execute the course's notebooks", "bertedu.classroom.notebooks"),
     "nbgrader": ("write lessons as assignments for nbgrader", "bertedu.classroom.nbgrader"),
     "site": ("write the course as pages that need no kernel", "bertedu.classroom.book.site"),

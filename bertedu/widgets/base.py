@@ -4,6 +4,7 @@ import json
 import re
 import struct
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import anywidget
@@ -108,6 +109,13 @@ class AskingWidget(Widget):
         settings = {**self._first, **proposal["value"]}
         self._check(settings)
         return settings
+
+    def mark(self) -> str | None:
+        """Returns the mark of what answers, by which a page's engine knows whether it can, too.
+
+        None where only Python can.
+        """
+        return None
 
     def _ask_again(self, change: Any) -> None:  # noqa: ARG002  # which of them does not matter
         asked = {name: getattr(self, name) for name in self._asked}
@@ -214,13 +222,21 @@ def javascript_module(name: str) -> str:
 
     A front end loads a widget as one module without an address, so imports cannot resolve there.
     """
+    joined = set()
 
-    def inline(match: re.Match[str]) -> str:
-        file = match["file"]
-        text = (STATIC / file).read_text(encoding="utf-8")
-        return _IMPORT.sub(inline, text) if file.endswith(".js") else f"const PALETTE = {text}"
+    def whole(file: Path) -> str:
+        def inline(match: re.Match[str]) -> str:
+            imported = file.parent / match["file"]
+            if imported in joined:
+                return ""
+            joined.add(imported)
+            if imported.suffix == ".js":
+                return whole(imported)
+            return f"const PALETTE = {imported.read_text('utf-8')}"
 
-    return _IMPORT.sub(inline, (STATIC / f"{name}.js").read_text(encoding="utf-8"))
+        return _IMPORT.sub(inline, file.read_text("utf-8"))
+
+    return whole(STATIC / f"{name}.js")
 
 
 def style_sheet(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from bertedu.widgets.base import Widget
+from bertedu.widgets.base import AskingWidget, Widget
 from bertedu.widgets.palette import STATIC
 from bertedu.widgets.words import readable
 
@@ -40,10 +40,33 @@ def fragment(widget: Widget) -> str:
     """
     state = {name: _stored(widget, name) for name in widget.keys if not _is_jupyters(name)}
     name = escape(type(widget).__name__)
+    asking = ""
+    if isinstance(widget, AskingWidget) and (mark := widget.mark()):
+        asks = json.dumps({"asked": [*widget._asked], "model": mark})
+        asking = f' data-asks="{escape(asks)}"'
     return (
-        f'<div class="bertedu-still" data-widget="{name}">'
+        f'<div class="bertedu-still" data-widget="{name}"{asking}>'
         f'<script type="application/json">{_json(state)}</script>'
         f"{widget.to_words()}</div>"
+    )
+
+
+def engine_note(packs: Sequence[str], models: Sequence[str]) -> str:
+    """Returns what a page says of its engine, for `host_script`; bert.js stands beside the page.
+
+    Args:
+        packs: their names, see `web_page.write_page`.
+        models: the marks of what they can stand in for, see `AskingWidget.mark`.
+
+    Example:
+        >>> engine_note(["bert"], ["ab"])
+        '<script type="application/json" id="bertedu-engine">{"packs": ["bert"], "models":
+        ["ab"]}</script><script src="bert.js"></script>'
+    """
+    note = _json({"packs": [*packs], "models": [*models]})
+    return (
+        f'<script type="application/json" id="bertedu-engine">{note}</script>'
+        '<script src="bert.js"></script>'
     )
 
 

@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import bertedu.widgets
+from bertedu.bert import Bert, load
 from bertedu.classroom.book.content import Content
 from bertedu.classroom.lessons import COURSE, CourseMap
 from bertedu.classroom.notebooks import CellError, Edition, editions, executed, unexecuted
 from bertedu.errors import InputError
 from bertedu.utils.files import replacing
 from bertedu.widgets.palette import DARK, LIGHT
-from bertedu.widgets.static_page import fragment, host_script
+from bertedu.widgets.static_page import engine_note, fragment, host_script
+from bertedu.widgets.web_pack import model_mark, tokenizer_mark
+from bertedu.widgets.web_page import BASE, write_page
 
 _STATIC = Path(__file__).with_name("static")
 _TEXTS = {  # file of the repository: (page, its title)
@@ -34,11 +37,13 @@ _TEXTS = {  # file of the repository: (page, its title)
     "docs/architecture.md": ("architecture.html", "Where everything lives"),
     "README.md": ("about.html", "About"),
 }
+TRY_IT = "try_it.html"
 MOST_BYTES = 25_000_000
 PACKAGE = Path(__file__).parents[2]
 # Nothing from elsewhere, whatever a page asks for; `file:` is a page's neighbour on a disk.
 _POLICY = (
-    "default-src 'none'; script-src 'self' file: 'unsafe-inline' blob:; "
+    "default-src 'none'; script-src 'self' file: 'unsafe-inline' 'wasm-unsafe-eval' blob:; "
+    "worker-src blob:; connect-src 'self'; "
     "style-src 'self' file: 'unsafe-inline'; img-src data: blob:; frame-src 'self' data: blob:"
 )
 # What the palette leaves open, because no widget needs it.
@@ -62,7 +67,11 @@ class Page:
 
 
 def write(
-    root: Path, out: Path, names: Sequence[str] | None = None, say: Callable[[str], None] = print
+    root: Path,
+    out: Path,
+    names: Sequence[str] | None = None,
+    say: Callable[[str], None] = print,
+    bert: Bert | None = None,
 ) -> list[Page]:
     """Writes the book, and returns its pages.
 
@@ -71,6 +80,7 @@ def write(
         out: the folder to write to; a book that is there is replaced, and nothing else ever is.
         names: the lessons to put in, by name or number; None for all.
         say: receives each line of progress.
+        bert: a model to put into the book, which then answers what is typed; None for none.
 
     Raises:
         InputError: a name that fits no lesson, or a folder that holds something else.
@@ -82,6 +92,8 @@ def write(
     links = {edition.source.stem: f"{edition.source.stem}.html" for edition in lessons}
     texts = {name: page for name, page in _TEXTS.items() if (root / name).exists()}
     links |= {Path(name).stem: file for name, (file, _) in texts.items()}
+    if bert is not None:
+        links |= {Path(TRY_IT).stem: TRY_IT}
     pages = [Page("index.html", "The course", _index(links))]
     failures = []
     for edition in lessons:
@@ -101,18 +113,22 @@ def write(
         content = Content(links)
         content.add_markdown((root / name).read_text(encoding="utf-8"))
         pages.append(Page(file, title, content))
-    _write(pages, out)
+    _write(pages, out, bert)
     return pages
 
 
-def _write(pages: Sequence[Page], out: Path) -> None:
+def _write(pages: Sequence[Page], out: Path, bert: Bert | None) -> None:
     """Puts the finished book in its place, whole."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as temporary:
         book = Path(temporary) / "book"
         book.mkdir()
+        marks = []
+        if bert is not None:
+            write_page(bert, book, TRY_IT)
+            marks = [tokenizer_mark(bert.tokenizer), model_mark(bert)]
         for page in pages:
-            (book / page.file).write_text(to_html(page, pages), encoding="utf-8")
+            (book / page.file).write_text(to_html(page, pages, marks), encoding="utf-8")
         css = style() + (_STATIC / "book.css").read_text(encoding="utf-8")
         (book / "book.css").write_text(css, encoding="utf-8")
         for script in ("book.js", "deck.js"):
@@ -124,12 +140,18 @@ def _write(pages: Sequence[Page], out: Path) -> None:
 
 def _index(links: dict[str, str]) -> Content:
     content = Content(links)
+    typing = (
+        "What would need Python, such as a text of your own, is off here, and says so; the "
+        "notebooks have it."
+        if TRY_IT not in links.values()
+        else f"A BERT is in them: [try it]({TRY_IT}), or type into a picture of pieces or of "
+        "attention. What only Python can answer is off here, and says so; the notebooks have it."
+    )
     content.add_markdown(
         "# Where BERT is learned\n\n"
         "A student's lecture notes on BERT, made alive: every number was computed on its page, "
         "every claim is an assertion, and every picture can be touched. These pages need neither "
-        "Python nor a network. What would need Python, such as a text of your own, is off here, "
-        "and says so; the notebooks have it."
+        f"Python nor a network. {typing}"
     )
     content.add_html(
         f"{fragment(bertedu.widgets.WordPieceExplorer('my dog is cute', 'he likes playing'))}\n"
@@ -231,15 +253,18 @@ def style() -> str:
     )
 
 
-def to_html(page: Page, pages: Sequence[Page]) -> str:
+def to_html(page: Page, pages: Sequence[Page], marks: Sequence[str] = ()) -> str:
     """Returns a page as HTML.
 
     Args:
         page: the one.
         pages: all of the book, in the order in which it is read.
+        marks: of what the engine beside the page can stand in for; none where there is none.
     """
     widgets = [getattr(bertedu.widgets, name) for name in sorted(page.content.classes)]
     host = host_script(widgets) if widgets else ""
+    if marks:
+        host = engine_note([BASE], marks) + host
     title = escape(page.title)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -318,6 +343,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--notebooks", nargs="+", metavar="NAME", help="a part only, by name or number"
     )
+    parser.add_argument(
+        "--bert", action="store_true", help="put the course's model in, to answer what is typed"
+    )
     parser.add_argument("--out", type=Path, help="the folder to write (default: build/site)")
     parser.add_argument(
         "--root", type=Path, default=Path(), help="the folder of course/ (default: this one)"
@@ -339,11 +367,13 @@ def run(args: argparse.Namespace, say: Callable[[str], None] = print) -> int:
         raise InputError(f"no course/ in {root}: run this in the repository, or give --root")
     out: Path = args.out or root / "build" / "site"
     try:
-        pages = write(root, out.resolve(), args.notebooks, say)
+        bert = load() if args.bert else None
+        pages = write(root, out.resolve(), args.notebooks, say, bert)
     except CellError as error:
         say(f"FAILED in {error}")
         return 1
-    size = sum(file.stat().st_size for file in out.iterdir())
+    files = [file for file in out.iterdir() if ".pack" not in file.suffixes]  # which load later
+    size = sum(file.stat().st_size for file in files)
     say(f"{len(pages)} pages, {size / 1e6:.1f} MB: open {out / 'index.html'}")
     if size > MOST_BYTES:
         say(f"too large: a book may have {MOST_BYTES / 1e6:.0f} MB")

@@ -1,15 +1,57 @@
 // Gives widgets what a notebook front end gives them, in a page without a kernel: each a model with
 // the values that were stored. A classic script, so that it also runs in a page opened from a disk.
+// Where the page has an engine (bert/page.js), it answers what a reader types, in Python's place.
 (() => {
   const decode = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+
+  const own = document.getElementById("bertedu-engine");
+  const { packs, models } = own ? JSON.parse(own.textContent) : { packs: [], models: [] };
+  let waking = null;
+
+  /** The page's engine, which the first question wakes; one that failed is tried again. */
+  function engine() {
+    if (!globalThis.bertedu) return Promise.reject(new Error("bert.js is missing: put it beside this page again."));
+    waking ??= bertedu.wake(packs).then((awake) => awake.engine).catch((error) => {
+      waking = null;
+      throw error;
+    });
+    return waking;
+  }
+
+  const upTo8 = (length) => 8 * Math.ceil(length / 8);
+
+  /** The header of a block that `pack` in base.py, or its twin, made, and what follows it. */
+  function opened({ buffer, byteOffset, byteLength }) {
+    const length = new DataView(buffer, byteOffset).getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, byteOffset + 4, length)));
+    const body = upTo8(4 + length);
+    return { header, body: new Uint8Array(buffer, byteOffset + body, byteLength - body) };
+  }
+
+  /** The same block with other things in its header. */
+  function changed(block, change) {
+    const { header, body } = opened(block);
+    const text = new TextEncoder().encode(JSON.stringify({ ...header, ...change }));
+    const bytes = new Uint8Array(upTo8(4 + text.length) + body.length);
+    new DataView(bytes.buffer).setUint32(0, text.length, true);
+    bytes.set(text, 4);
+    bytes.set(body, bytes.length - body.length);
+    return new DataView(bytes.buffer);
+  }
 
   /** The model that anywidget hands to `render`; there is no Python behind it. */
   class StoredModel {
     #values = new Map();
     #listeners = new Map();
+    #asks;
+    #asked;
     widget_manager = { kernel: document.body.dataset.kernel ?? null }; // a still shows one as if it had
+    slow = "BERT is waking in this page: a moment. The picture is still the last one.";
 
-    constructor(stored) {
+    /** `asks`: the widget's class, which of its values the engine answers, and `told`, called then. */
+    constructor(stored, asks = null) {
+      this.#asks = asks;
+      if (asks) this.widget_manager.kernel = {};
       for (const [name, { bytes, value }] of Object.entries(stored)) {
         this.#values.set(name, bytes === undefined ? value : new DataView(decode(bytes).buffer));
       }
@@ -32,7 +74,25 @@
       else this.#listeners.set(event, (this.#listeners.get(event) ?? [])
         .filter((each) => listener && each !== listener));
     }
-    save_changes() {} // nobody to tell
+    async save_changes() {
+      if (!this.#asks) return; // nobody to tell
+      const asked = Object.fromEntries(this.#asks.asked.map((name) => [name, this.get(name)]));
+      const question = JSON.stringify(asked);
+      const { asked: before, first } = opened(this.get("data")).header;
+      if (question === this.#asked || JSON.stringify(Object.values(asked)) === JSON.stringify(before)) return;
+      this.#asked = question;
+      let traits;
+      try {
+        const answer = await (await engine()).ask("widget", this.#asks.name, asked, first);
+        traits = Object.entries(answer).map(([name, bytes]) => [name, new DataView(bytes.buffer)]);
+      } catch ({ message: problem }) {
+        traits = [["data", changed(this.get("data"), { asked: Object.values(asked), problem })]];
+      }
+      if (question !== this.#asked) return; // something else was typed meanwhile
+      this.#asked = null;
+      this.set(Object.fromEntries(traits));
+      this.#asks.told();
+    }
     send() {}
     #emit(event, ...values) {
       for (const listener of this.#listeners.get(event) ?? []) listener(...values);
@@ -58,7 +118,12 @@
   async function enliven(place) {
     const words = place.querySelector(":scope > .bertedu-words");
     const stored = JSON.parse(place.querySelector(":scope > script").textContent);
-    const model = new StoredModel(stored);
+    const { asks } = place.dataset;
+    const { asked, model: theirs } = asks ? JSON.parse(asks) : {};
+    const note = document.createElement("small");
+    Object.assign(note, { className: "bertedu-int8", textContent: "Computed in this page, with the model's weights in int8." });
+    const told = () => place.append(note);
+    const model = new StoredModel(stored, models.includes(theirs) ? { name: place.dataset.widget, asked, told } : null);
     const widget = await load(place.dataset.widget);
     const el = document.createElement("div");
     place.append(el);

@@ -382,7 +382,7 @@ function askPython({ model, root, status, fields, fixed = "the text is", signal 
     root.setAttribute("aria-busy", "true");
     clearTimeout(waiting);
     waiting = setTimeout(() => {
-      status.textContent =
+      status.textContent = model.slow ??
         "Python has not answered yet: is the kernel busy or stopped? The picture is still the last one.";
     }, PATIENCE);
     ask();

@@ -1,0 +1,122 @@
+"""Widgets in a page without Python, whose engine answers what a reader types; no network."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bertedu import Bert
+from bertedu.classroom.book.site import _POLICY, write
+from bertedu.widgets import AttentionExplorer, MaskExplorer, WordPieceExplorer
+from bertedu.widgets.static_page import engine_note, fragment, host_script
+from bertedu.widgets.web_pack import model_mark, tokenizer_mark
+from bertedu.widgets.web_page import write_page
+from tests.test_web_pack import TOKENIZER, bert
+
+LESSON = """# %% [markdown]
+# # 01 · A lesson
+
+# %%
+from bertedu.widgets import WordPieceExplorer
+WordPieceExplorer("my dog")
+"""
+
+
+@pytest.fixture
+def opened(new_page, tmp_path: Path) -> Callable[..., object]:
+    """Opens a page of widgets beside the small model's engine and pack."""
+
+    def open_page(*widgets: object, model: Bert | None = None):
+        model = model or bert()
+        write_page(model, tmp_path)
+        note = engine_note(["bert"], [tokenizer_mark(TOKENIZER), model_mark(model)])
+        (tmp_path / "widgets.html").write_text(
+            '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>widgets</title>'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+            f"<main>{''.join(map(fragment, widgets))}</main>{note}{host_script(widgets)}",
+            encoding="utf-8",
+        )
+        page = new_page()
+        page.set_default_timeout(30_000)
+        page.goto((tmp_path / "widgets.html").as_uri())
+        page.locator(".bertedu").nth(len(widgets) - 1).wait_for()
+        return page
+
+    return open_page
+
+
+def idle(page) -> None:
+    page.locator('.bertedu[aria-busy="true"]').first.wait_for(state="detached")
+
+
+def test_pieces_of_what_is_typed(opened) -> None:
+    page = opened(WordPieceExplorer("my dog"))
+    widget = page.locator(".bertedu")
+    box = widget.get_by_label("Text Segment A")
+    assert not page.locator(".bertedu-int8").is_visible()
+    box.fill("unaffable precipitation")
+    widget.locator(".be-chip", has_text="##ffa").first.wait_for()
+    idle(page)
+    assert "Longest match first: unaffable" in widget.inner_text()
+    assert page.locator(".bertedu-int8").is_visible()
+    box.fill("a" * 2001)
+    status = widget.locator(".be-status")
+    page.locator(".be-problem").wait_for()
+    assert "2,001 characters and this picture shows at most 2,000" in status.inner_text()
+    assert widget.locator(".be-chip", has_text="##ffa").count() > 0  # the picture is the last one
+    box.fill("my dog")
+    page.locator(".be-problem").wait_for(state="detached")
+    widget.get_by_label("Second text Segment B").fill("likes")
+    widget.locator(".be-chip", has_text="likes").first.wait_for()
+
+
+def test_attention_of_what_is_typed(opened) -> None:
+    page = opened(AttentionExplorer("my dog", bert=bert()))
+    widget = page.locator(".bertedu")
+    widget.get_by_label("Text Segment A").fill("the cat likes my garden")
+    widget.locator("[data-token]", has_text="garden").first.wait_for()
+    idle(page)
+    expected = AttentionExplorer("the cat likes my garden", bert=bert()).summary()
+    entropy = expected.partition("entropy ")[2].partition(" nats")[0]
+    assert f"{entropy} nats" in widget.inner_text()
+
+
+def test_what_the_engine_cannot_answer_stays_fixed_and_says_so(opened) -> None:
+    other = AttentionExplorer("my dog", bert=bert(hidden_act="relu"))
+    page = opened(MaskExplorer("my dog"), other)
+    for widget in page.locator(".bertedu").all():
+        assert widget.locator("textarea").first.get_attribute("readonly") is not None
+        assert "no Python behind it" in widget.inner_text()
+
+
+@pytest.mark.parametrize("file", ["bert.js", "bert.pack.js"])
+def test_without_a_file_one_sentence_says_so(file: str, opened, new_page, tmp_path: Path) -> None:
+    page = opened(WordPieceExplorer("my dog"))
+    (tmp_path / file).unlink()
+    page.reload()
+    box = page.locator(".bertedu").get_by_label("Text Segment A")
+    box.fill("a cat")
+    page.locator(".be-problem").wait_for()
+    said = page.locator(".be-status").inner_text()
+    assert said == f"{file} is missing: put it beside this page again."
+    assert page.locator(".be-chip", has_text="dog").count() > 0
+    new_page.complaints[:] = [text for text in new_page.complaints if "ERR_FILE" not in text]
+
+
+def test_the_book_has_a_bert_where_it_is_asked_for(new_page, tmp_path: Path) -> None:
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course" / "01_wordpiece.py").write_text(LESSON, encoding="utf-8")
+    site = tmp_path / "site"
+    write(tmp_path, site, say=lambda line: None, bert=bert())
+    page = new_page()
+    page.set_default_timeout(30_000)
+    page.goto((site / "01_wordpiece.html").as_uri())
+    page.locator(".bertedu").get_by_label("Text Segment A").fill("unaffable")
+    page.locator(".be-chip", has_text="##ffa").first.wait_for()
+    page.goto((site / "index.html").as_uri())
+    page.get_by_role("link", name="try it").click()
+    page.locator("#wake").click()
+    page.locator("#wake", has_text="BERT is awake").wait_for()
+    write(tmp_path, site, say=lambda line: None)
+    assert not (site / "bert.pack").exists()
+    assert 'id="bertedu-engine"' not in (site / "01_wordpiece.html").read_text()
