@@ -36,6 +36,8 @@ _PAINTED = """async () => {
   await document.fonts.ready;
   for (let n = 0; n < 4; n++) await new Promise(requestAnimationFrame);
 }"""
+_BEYOND = """root => Math.max(0, ...[...root.querySelectorAll(".be-scroll")]
+  .map((node) => node.scrollWidth - node.clientWidth))"""
 
 Stored = Mapping[str, str]
 
@@ -151,10 +153,12 @@ def taken(browser: "Browser", widgets: Sequence[Stored]) -> list[bytes]:
             root.wait_for(timeout=20_000)
         except Error:
             raise StillError(f"{widget['alt'][:80]} does not show in the browser") from None
+        more = root.evaluate(_BEYOND)  # on paper nobody scrolls sideways
+        page.set_viewport_size({"width": WIDTH + more, "height": 600})
+        page.evaluate(_PAINTED)
         height = int(root.evaluate("root => root.getBoundingClientRect().height")) + 1
-        page.set_viewport_size(
-            {"width": WIDTH, "height": height}
-        )  # what sticks to the end is there
+        # High enough that what sticks to the end is there.
+        page.set_viewport_size({"width": WIDTH + more, "height": height})
         page.evaluate(_PAINTED)
         pictures.append(reduced(root.screenshot(animations="disabled")))
         page.close()
