@@ -246,7 +246,7 @@ function build(view) {
       }
     }
     canvas.style.gridArea = `2 / 2 / ${layers() + 2} / ${heads() + 2}`;
-    overview.style.gridTemplateColumns = `3.6rem repeat(${heads()}, minmax(20px, 42px))`;
+    overview.style.gridTemplateColumns = `3.6rem repeat(${heads()}, minmax(20px, ${Math.min(42, Math.max(25, 246 / layers()))}px))`;
     overview.replaceChildren(canvas, ...cells);
     drawOverview(canvas);
     const text = data.texts[0];
