@@ -5,8 +5,8 @@
 #
 # Lesson 02 hid words, lesson 03 paired sentences. BERT learns both **in the same step, from the
 # same rows of text**: this is its [**pretraining**](../docs/glossary.md#pretraining). In this
-# lesson you add the two losses, watch a small BERT learn from random weights in about two minutes,
-# and measure what this learning is useful for.
+# lesson you add the two losses, watch a small BERT learn from random weights in a few minutes, and
+# measure what this learning is useful for.
 #
 # **Afterwards you can**
 # - write down, position by position, what BERT must answer in one training example;
@@ -45,8 +45,9 @@ print(bert)
 # `[CLS] calculus is a [MASK] of math [SEP] it [MASK] developed by newton and leibniz [SEP]`
 #
 # The notes give the answers **false, branch, was**. *Branch* and *was* are the hidden words.
-# *False* is a slip for *true* if the question is "does B follow A?"; it is correct if the question
-# is "is B random?" (lesson 03). For the loss only Google's number counts: **0**, B follows.
+# *False* is a mistake if the question is "does B follow A?": it should be *true*. It is correct if
+# the question is "is B random?" (lesson 03). For the loss only Google's number counts: **0**, B
+# follows.
 #
 # **Predict:** at which positions does BERT give the three answers?
 
@@ -211,7 +212,7 @@ print(f"train: {train}\nheld out: {held_out}")
 # %% [markdown]
 # **The recipe.** As in the paper, the [**learning rate**](../docs/glossary.md#pretraining) rises
 # for some steps, the [**warm-up**](../docs/glossary.md#pretraining), and then falls to 0. Some
-# things differ, so that the model learns enough from little text in two minutes:
+# things differ, so that the model learns enough from little text in a few minutes:
 #
 # - a batch has as many rows as fit into 2,048 tokens, not a fixed number of them;
 # - the learning rate is larger, and there is no dropout;
@@ -298,11 +299,11 @@ assert lengths_loss < math.log(2)
 # %% [markdown]
 # The loss of an untrained model is that of a guess among all its tokens. `set_token_frequencies`
 # writes the logs of the tokens' counts into the bias of the masked-word head. So the model begins
-# at the unigram baseline, and need not learn the counts for hundreds of steps.
+# near the unigram baseline, and need not learn the counts for hundreds of steps.
 #
-# **Watch it learn.** It may take two minutes. *Pause* interrupts the training, *Stop* ends it after
-# the current step. The table below the curves shows the model's guesses for some gaps, from time to
-# time. (On a page without a running kernel you see a picture of the end.)
+# **Watch it learn.** It takes two to four minutes. *Pause* interrupts the training, *Stop* ends it
+# after the current step. The table below the curves shows the model's guesses for some gaps, from
+# time to time. (On a page without a running kernel you see a picture of the end.)
 #
 # **Predict:** which of the two losses falls first? Which words will the model guess at the
 # beginning?
@@ -329,10 +330,10 @@ steps = pretraining.pretrain(tiny.model, PretrainingData(train, small, recipe), 
 await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
 
 # %% [markdown]
-# **Read the curves.** When does each loss fall, and when does it stay the same? The pairs begin
-# later, when the words' vectors mean something; a single one of their circles means little. (The
-# held-out circles have 15 % chosen tokens, the thick line has 30 %, which is harder. So their
-# distance only hints at how much was learned *by heart*.)
+# **Read the curves.** When does each loss fall, and when does it stay the same? The loss of the
+# pairs begins to fall later, probably because the words' vectors must mean something first. A
+# single circle of the pairs means little. (The held-out circles have 15 % chosen tokens, the thick
+# line has 30 %, which is harder. So their distance only hints at how much was learned *by heart*.)
 
 # %%
 final = pretraining.evaluate(tiny.model, test_batches, unigrams)
@@ -349,8 +350,9 @@ if monitor.state == "finished":
 
 # %% [markdown]
 # Both losses are under their baselines, on documents that the model has never seen; that of the
-# pairs is also under the baseline of the lengths. So the model does read, but not well: lesson 03's
-# bag of words was correct for three pairs of four. 204 documents are little text to learn from.
+# pairs is also under the baseline of the lengths. So the model uses more than counts and lengths,
+# but it does not read well: in lesson 03, shared words alone were correct for three pairs of four.
+# 204 documents are little text to learn from.
 #
 # ## 5. And the real one?
 #
@@ -479,7 +481,7 @@ assert years > 10  # section 5
 # - Joint loss = mean over chosen tokens + mean over pairs. Encoder and embeddings learn from
 #   both, the pooler from the pairs only.
 # - A loss is judged by its baseline (unigram; ln 2; lengths), on held-out documents.
-# - From random weights, a laptop learns a little in two minutes; BERT-base would take it decades.
+# - From random weights, a laptop learns a little in a few minutes; BERT-base would take it decades.
 # - A probe on frozen vectors shows what was learned.
 #
 # **The answer:** In each step one row gives a loss for the chosen words and a loss for the pair;
@@ -553,8 +555,8 @@ assert years > 10  # section 5
 # C. That the vectors already contain information about the topic
 # </summary>
 #
-# **Yes.** The probe is too simple to find it by itself: on random vectors it fails with the same
-# labels.
+# **Yes.** The probe is too simple to find it by itself: on random vectors, with the same labels,
+# its accuracy is much lower.
 #
 # </details>
 #

@@ -381,16 +381,17 @@ assert trust[errors].max() > 0.9
 
 # %% [markdown]
 # *By chance* is the share of random groups of the same size that have at least as large a gap. "Not
-# proved" is the correct verdict on so few sentences. (And whoever tries twenty candidates will find
-# one "harder" at 5 %, by chance alone.) One pattern does hold: where the model is less sure, it is
-# wrong more often. But the list above also shows answers that are sure and wrong.
+# proved" is the correct verdict on so few sentences. (And whoever tries twenty candidates can
+# expect to find one "harder" at 5 %, by chance alone.) What is hard for the bag of words is hard
+# for this model, too. Another pattern holds: where the model is less sure, it is wrong more often.
+# But the list above also shows answers that are sure and wrong.
 #
 # ## 7. Take a word away
 #
 # Which word made the model give its answer? Ask the model again **without** the word. If the
-# probability of the class falls, the word spoke for the class. The picture below does this for
-# every word. Click a word to see the text without it, or type a sentence of your own. (Without a
-# running kernel you see a picture.)
+# probability of the class falls, the word was evidence for the class. The picture below does this
+# for every word. Click a word to see the text without it, or type a sentence of your own. (Without
+# a running kernel you see a picture.)
 #
 # Try to take *not* out of "not bad", and switch *attention* on to compare. (Removing a word shows
 # what the *model* used, not what the sentence means.)
@@ -612,6 +613,8 @@ panels["attention"].set(ylabel="% (dashed: even share)", title="[CLS]'s attentio
 # %% [markdown]
 # **What may one conclude?**
 #
+# - The best and the worst pooling are about eight points apart, before fine-tuning and after it;
+#   `[CLS]` has the lowest accuracy both times. The intervals say how much of this is sure.
 # - An interval that ends within a few tenths of a point of 0 is hardly a verdict, and of six
 #   comparisons one may look "better" by chance.
 # - The probe and the fine-tuned classifier differ in more than the training. So compare poolings of
@@ -637,7 +640,7 @@ panels["attention"].set(ylabel="% (dashed: even share)", title="[CLS]'s attentio
 # ### Deeper: the tables behind the picture
 #
 # First the attention of `[CLS]`, then the size of each classifier, the probes, the fine-tuned
-# models, and their differences.
+# models, and their differences; last, each fine-tuned model beside its probe.
 
 # %%
 for name, (to_words, largest, even) in dominance.items():

@@ -164,8 +164,8 @@ print(f"always O:            {tag_accuracy(all_outside):.1%} of the tags are cor
 print(f"a word's usual tag:  {tag_accuracy(usual):.1%} of the tags are correct")
 
 # %% [markdown]
-# More than half of its tags are correct, and it has found *no* slot. Remember both numbers for
-# section 4.
+# More than half of the tags of *always O* are correct, and it has found *no* slot. Remember both
+# numbers for section 4.
 
 # %%
 assert tag_accuracy(usual) > tag_accuracy(all_outside) > 0.5
@@ -525,7 +525,8 @@ assert recall["pretrained"][1] > max(recall["random"][1], recall["usual tags"][1
 # %% [markdown]
 # The table finds a new value only if each of its words is usually part of the same slot elsewhere.
 # A model can also use the words around it, and what the word itself means. The random model sees
-# the words around it, too. So pretraining bought the meaning of words.
+# the words around it, too. So the difference comes from pretraining: from what it learned of words,
+# by themselves and in context.
 #
 # ## 8. Look at the errors
 #
@@ -560,8 +561,8 @@ assert list(missed.values()).count("alone") < len(missed) / 4
 
 
 # %% [markdown]
-# The model overlooks hardly a slot. Nearly always it found something at the place, but with another
-# label or other ends. Read some:
+# The model overlooks very few slots. In most cases it found something at the place, but with
+# another label or other ends. Read some:
 
 
 # %%
@@ -602,9 +603,10 @@ assert f1(raw) == slot_f1s["pretrained"]
 assert [slot_filling.mend(tags)[0] for tags in raw] == rows["pretrained"]
 
 # %% [markdown]
-# Neither rule is always better. Mending saves slots whose first word was called I- instead of B-,
-# and adds others that are wrong. So whoever reports an F1 must name the rule; ours is that of
-# `conlleval`. Exercise 5 has a third way: choose among legal sequences only.
+# Here throwing away gives the higher F1, but neither rule is always better. Mending saves slots
+# whose first word was called I- instead of B-, and adds others that are wrong. So whoever reports
+# an F1 must name the rule; ours is that of `conlleval`. Exercise 5 has a third way: choose among
+# legal sequences only.
 #
 # ## 9. Touch it
 #

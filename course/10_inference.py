@@ -405,13 +405,14 @@ assert score["BERT, pretrained"] > score["BERT, random weights"] + 0.04
 
 # %% [markdown]
 # **What pretraining buys** is the distance between the two lower bars. (The random weights had
-# fewer and larger steps, to save a minute. Would more help? Set `epochs=7, batch_size=16`, and
-# see.)
+# fewer steps, with larger batches, to save a minute. Would more steps help? Set `epochs=7` and
+# `batch_size=16`, and see.)
 #
 # **What the premise buys** is the distance to the first bar. That bar is the trained model with an
 # empty premise. Its accuracy is exactly a third, as section 3 proved.
 #
-# **What BERT buys over counting** is little. Report it with its interval, as the cell does.
+# **What BERT buys over counting** is little, and these scenes may not even show that. Report it
+# with its interval, as the cell does.
 #
 # ## 8. What has it learned?
 #

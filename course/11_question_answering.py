@@ -289,8 +289,8 @@ assert not any(re.search("^Where | besides ", e.question) for e in test)
 
 # %% [markdown]
 # **Shorter documents.** Of the 439 questions on paragraphs, every second is asked on the whole
-# paragraph. All are asked twice on less: the sentence with the answer, and none, one or both of its
-# neighbours. This saves work.
+# paragraph. All are asked twice on a shorter text: the sentence with the answer, and none, one or
+# both of its neighbours. This saves work.
 
 # %%
 import random
@@ -485,7 +485,7 @@ for p in predictions:
 # %% [markdown]
 # (Most of these are outside the document, and there it may be `[CLS]`, which means "no answer":
 # section 9.) So one takes the best *legal* pair. What is its probability? The product of both
-# softmaxes gives a part of its 100 %, often the larger part, to pairs that are no answer. One
+# softmaxes gives a part of its 100 %, here the larger part, to pairs that are no answer. One
 # softmax over all legal spans and "no answer" does not.
 
 # %%
@@ -707,11 +707,11 @@ assert results["random weights"]["f1"] < results["overlapping words"]["f1"] + 0.
 
 # %% [markdown]
 # (The lines are where 95 % of the draws lie.) With random weights the loss did fall below log 70 =
-# 4.2 nats, that of a model that knows nothing of a row of 70 tokens: it has learned, for instance,
-# that answers are short. But its answers are hardly better than those of overlapping words. (It
-# also had fewer questions.) The pretrained encoder already knows words; it only has to learn what
-# is *asked*. It is still far from good: BERT-base, with 87,599 questions, reaches an F1 of 88.5 %
-# on SQuAD's dev part (the paper's table 2).
+# 4.2 nats, that of a model that knows nothing of a row of 70 tokens: it has learned something,
+# perhaps that answers are short. But its answers are not better than those of overlapping words.
+# (It also had fewer questions.) The pretrained encoder already knows words; it only has to learn
+# what is *asked*. It is still far from good: BERT-base, with 87,599 questions, reaches an F1 of
+# 88.5 % on SQuAD's dev part (the paper's table 2).
 #
 # ## 12. Look at the errors
 #
@@ -746,8 +746,8 @@ assert among > sum(place == 1 for place in place_of)
 
 # %% [markdown]
 # The lists are better than their first lines: for more questions a correct answer is somewhere in
-# the list than at its head. (`rank` is stricter than exact match: the very characters at the very
-# place.)
+# the list than at its first place. (`rank` is stricter than exact match: exactly the same
+# characters at exactly the same place.)
 #
 # ## 13. Real data
 #

@@ -5,7 +5,8 @@
 #
 # Every mistake in this museum was published: in libraries, in courses, in code behind papers, by
 # people who knew what they were doing. They show *where* BERT breaks. Nearly all have this in
-# common: there is no error, and the loss falls. Only a number is a little wrong.
+# common: there is no error message, and where a model is trained, the loss falls. Only a number is
+# wrong.
 #
 # **Afterwards you can**
 # - say from a symptom which part of a program to look at first;
@@ -47,7 +48,8 @@ print(bert)
 
 # %% [markdown]
 # **Five exhibits are for class: 9, 14, 17, 18 and 23.** All others are marked *Deeper* and can be
-# left out. Only 18 uses results of another one, exhibit 9.
+# left out. Of the five, only 18 uses results of another one, exhibit 9. (Some of the others use
+# what earlier cells made. So first run all cells above the one that you want.)
 #
 # | room | exhibits | what it is about |
 # |:--|:--|:--|
@@ -58,7 +60,7 @@ print(bert)
 # | 5 losses | **17**, **18**, 19 | what the loss counts |
 # | 6 fine-tuning | 20 to 22, **23** | how it is trained and measured |
 # | 7 answers | 24 to 27 | how its numbers are read |
-# | 8 false alarms | | reports of bugs that were none |
+# | 8 false alarms | | claims about bugs that were wrong |
 #
 # The check of each exhibit has two hints: `checks.best_pairs.hint()`.
 #

@@ -83,8 +83,8 @@ if base:
 #   `vocab.txt` and `model.safetensors` of the model into one folder. Carry it over, then
 #   `bertedu.load("that/folder")`. Nothing else is needed.
 # - **Once is enough.** What was downloaded once is found again without a network.
-# - **No downloads at all** (a class of thirty on one line): set the variable `HF_HUB_OFFLINE=1`,
-#   and the hub is not even asked.
+# - **No downloads at all** (a class of thirty with one slow connection): set the variable
+#   `HF_HUB_OFFLINE=1`, and the hub is not even asked.
 #
 # The first of them, tried out with a very small model:
 
@@ -194,7 +194,7 @@ for name in tokens:
 # ## 3. Hours and money
 #
 # Hours = operations / (devices × operations a second that each *really* does). No device reaches
-# the last number of its data sheet. So we take it from a published run, and test it on another.
+# the speed on its data sheet. So we take it from a published run, and test it on another.
 #
 # **The paper:** BERT-base on 4 Cloud TPUs, that is 16 chips, in 4 days.
 
@@ -512,7 +512,7 @@ assert abs(with_nsp[:, 2].mean() - 0.5) < 0.15  # hardly more than a coin
 
 # %% [markdown]
 # **The verdict.** Take the difference *seed by seed* (the two runs of a seed share everything but
-# the loss). With three differences, their mean is uncertain by 4.30 · s / √3, for 95 times of 100
+# the loss). With three differences, their mean is uncertain by 4.30 · s / √3, in 95 of 100 cases
 # (Student's t with 2 degrees of freedom; s is their standard deviation).
 
 
@@ -562,8 +562,8 @@ assert layers > size.num_hidden_layers
 assert wide < size.intermediate_size
 
 # %% [markdown]
-# It has more layers than BERT-base (22 instead of 12), and they are thinner inside. Now its new
-# parts.
+# It has more layers than BERT-base (22 instead of 12), and their feed-forward networks are
+# narrower. Now its new parts.
 #
 # ### Rotary positions instead of a table
 #
@@ -572,7 +572,7 @@ assert wide < size.intermediate_size
 # a vector are taken in pairs, and each pair is turned by an angle that grows with the position,
 # fast for some pairs and slowly for others.
 #
-# **Predict:** a query stands two places behind a key. Both move on by 4,000 places. How does their
+# **Predict:** a query stands two places after a key. Both move on by 4,000 places. How does their
 # dot product change?
 
 
@@ -597,7 +597,7 @@ assert torch.isclose(rotate(query, 4003).norm(), query.norm())
 # %% [markdown]
 # It does not change: turning both by the same angle changes no dot product, so only the
 # **distance** counts. There are no parameters, and no last row, while BERT's table has no vector
-# for position 513. (This does not mean that a model *works* at lengths it was never trained on.)
+# for a 513th token. (This does not mean that a model *works* at lengths it was never trained on.)
 #
 # ### Local layers between global ones
 #
@@ -632,8 +632,8 @@ figure.suptitle("Who looks at whom (48 tokens, 6 neighbours on either side)", fo
 assert seen < 0.016 * longest**2
 
 # %% [markdown]
-# A third. Distant words still meet: a global layer joins any two in one step. With local layers
-# alone, information from the first token would reach the last after 128 layers.
+# Little more than a third. Distant words still meet: a global layer joins any two in one step. With
+# local layers alone, information from the first token would reach the last after 128 layers.
 
 # %% tags=["nbval-check-output"]
 print(math.ceil((longest - 1) / (window // 2)), "local layers from the first token to the last")
@@ -794,8 +794,8 @@ assert first_by["mean vectors"] > first_by["shared words"]
 # words did, but ten questions cannot show so small a difference. The encoder of our model once was
 # made for such vectors (all-MiniLM-L6-v2), but it was then pretrained further for other tasks. So
 # for search take a model that was *trained* for it: on seven sets, the mean of BERT's own vectors
-# reaches a correlation of 54.8 with human judgements, less than the mean of plain word vectors
-# (GloVe, 61.3), and 74.9 after training on pairs (Reimers and Gurevych 2019, Table 1).
+# reaches a rank correlation of 0.55 with human judgements, less than the mean of plain word vectors
+# (GloVe, 0.61), and 0.75 after training on pairs (Reimers and Gurevych 2019, Table 1).
 #
 # ## 8. Distillation: a small model learns from a large one
 #
@@ -803,7 +803,7 @@ assert first_by["mean vectors"] > first_by["shared words"]
 # answers. The teacher's probabilities say more than a label: they also say which wrong answers are
 # nearly correct. A **temperature** T divides the logits before the softmax, so that these small
 # probabilities get larger. The loss is the cross-entropy to the softened probabilities; the factor
-# T² keeps its gradients as large as without T (Hinton et al. 2015, arXiv:1503.02531).
+# T² keeps its gradients about as large as without T (Hinton et al. 2015, arXiv:1503.02531).
 
 
 # %%
@@ -828,9 +828,10 @@ def fit_linear(x, loss_of):
 
 # %% [markdown]
 # A toy example, with the 12 topics of section 5. The teacher is a linear classifier on BERT's
-# sentence vectors. The student is as small as possible: a bag of words, without BERT. Only 5
-# sentences a topic have a label. The student may also read 50 sentences a topic *without* labels,
-# for which the teacher answers.
+# sentence vectors. Only 5 sentences a topic have a label, and the teacher learns from these. A
+# student is as small as possible: a bag of words, without BERT. One student learns from the same
+# labels. The other reads 50 sentences a topic (the 5 are among them) *without* labels, and learns
+# what the teacher answers.
 #
 # **Predict** three accuracies on held-out sentences: of the teacher, of the student that learns
 # from the 60 labels, and of the student that learns from the teacher's answers.
@@ -883,8 +884,8 @@ assert reached["student, 60 labels"] + 0.04 < reached["student, distilled"]
 assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 
 # %% [markdown]
-# The student learned from the teacher's answers to sentences that nobody labelled. It is better
-# than from the labels alone, and not as good as its teacher.
+# The distilled student learned from the teacher's answers, and saw no label itself. It is better
+# than the one that learned from the 60 labels, and not as good as its teacher.
 #
 # **DistilBERT** (Sanh et al. 2019, arXiv:1910.01108) does this in pretraining. The teacher is
 # BERT-base, the student has half its layers and starts from some of the teacher's weights. To the
@@ -895,7 +896,7 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 #
 # ## 9. What to read next
 #
-# - Devlin et al. 2019, arXiv:1810.04805. BERT itself: you now know what every sentence of it means.
+# - Devlin et al. 2019, arXiv:1810.04805. BERT itself: you now know nearly all the terms in it.
 # - Vaswani et al. 2017, arXiv:1706.03762. The Transformer, of which BERT is the encoder.
 # - Liu et al. 2019, arXiv:1907.11692. RoBERTa: the same model, trained with more care.
 # - Lan et al. 2020, arXiv:1909.11942. ALBERT: why next sentence prediction is easy, and what to ask

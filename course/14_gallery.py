@@ -101,7 +101,7 @@ assert len(set((masks.fates > 0).sum(dim=1).tolist())) == 1  # the same number i
 # "is B random?" false.
 #
 # **Try** *Make 1,000* with B from all sentences, as some published code does: how many “random”
-# pairs are none?
+# pairs really follow?
 #
 # *(Lesson 03.)*
 
