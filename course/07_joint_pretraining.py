@@ -712,5 +712,6 @@ assert abs(unigram_loss(train.ids, held_out.ids, len(small)) - of_library) < 1e-
 # *A model answer.* Without the token frequencies, the first few hundred steps learn only these.
 # With 15 % chosen, each step asks half as many questions. More layers learn more slowly on so
 # little text. With 2 heads instead of 8, the pairs' loss mostly stays nearer to that of chance. But
-# another seed changes the words' loss by several tenths of a nat. So one run proves little, and the
-# best of ten seeds shows mostly luck.
+# another seed also changes the losses. Measure by how much, with several seeds of one recipe,
+# before you believe a difference: one run proves little, and the best of ten seeds shows mostly
+# luck.
