@@ -608,7 +608,8 @@ panels["pairs"].set(xlabel="points", title="Differences in accuracy")
 bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.values()],
                                color=["#BBBBBB", ORANGE])  # fmt: skip
 panels["attention"].axhline(100 * dominance["pretrained"][2], color="#333333", linestyle="--")
-panels["attention"].set(ylabel="% (dashed: even share)", title="[CLS]'s attention:\nlargest share")
+_ = panels["attention"].set(ylabel="% (dashed: even share)",
+                            title="[CLS]'s attention:\nlargest share")
 
 # %% [markdown]
 # **What may one conclude?**

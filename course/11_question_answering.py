@@ -577,8 +577,8 @@ right_order = sum(bool(a > b) for a, b in pairs) / len(pairs)
 print(f"a question without an answer leads one with an answer in {right_order:.0%} of the pairs")
 for threshold in (0.0, chosen.null_threshold):
     silent = lead > threshold
-    print(f"threshold {threshold:5.1f}: silent at {int((silent & impossible).sum())} of "
-          f"{int(impossible.sum())} without an answer, and at {int((silent & ~impossible).sum())} "
+    print(f"threshold {threshold:5.1f}: *no answer* to {int((silent & impossible).sum())} of "
+          f"{int(impossible.sum())} without one, and to {int((silent & ~impossible).sum())} "
           f"of {int((~impossible).sum())} with one")  # fmt: skip
 never, always = lead > lead.max(), lead > lead.min() - 1
 assert not never.any()

@@ -520,7 +520,7 @@ assert abs(with_nsp[:, 2].mean() - 0.5) < 0.15  # hardly more than a coin
 def verdict_on(differences, unit):
     mean, half = differences.mean(), 4.30 * differences.std(ddof=1) / len(differences) ** 0.5
     clear = "a difference" if abs(mean) > half else "no difference that three seeds could show"
-    return mean, half, f"{mean:+.3f} {unit}, give or take {half:.3f}: {clear}"
+    return mean, half, f"{mean:+.3f} {unit} ± {half:.3f}: {clear}"
 
 
 difference = without - with_nsp
