@@ -605,11 +605,10 @@ panels["all"].set_title("Which vector for a sentence?")
 dots(panels["pairs"], difference_rows)
 panels["pairs"].axvline(0, color="#333333", linestyle="--", linewidth=1)
 panels["pairs"].set(xlabel="points", title="Differences in accuracy")
+panels["attention"].set(ylabel="% (dashed: even share)", title="[CLS]'s attention:\nlargest share")
+panels["attention"].axhline(100 * dominance["pretrained"][2], color="#333333", linestyle="--")
 bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.values()],
                                color=["#BBBBBB", ORANGE])  # fmt: skip
-panels["attention"].axhline(100 * dominance["pretrained"][2], color="#333333", linestyle="--")
-_ = panels["attention"].set(ylabel="% (dashed: even share)",
-                            title="[CLS]'s attention:\nlargest share")
 
 # %% [markdown]
 # **What may one conclude?**
