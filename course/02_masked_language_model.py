@@ -887,7 +887,7 @@ blind, half_blind = 10.33, 5.16
 checks.blind_loss([blind, half_blind])
 
 # %% [markdown] tags=["solution"]
-# *Why:* -log(1 / 30,522) = log 30,522 = 10.33; and -log 1 = 0, so that the mean is the half.
+# *Why:* -log(1 / 30,522) = log 30,522 = 10.33; and -log 1 = 0, so the mean is half of 10.33.
 
 # %% [markdown]
 # **3.** A text of 1,000,000 tokens is cut into sequences of 100. About how many tokens does the

@@ -94,7 +94,7 @@ SentencePairBuilder()
 # nothing, as the two right columns show: always say which question they answer.
 #
 # Users have asked about this (google-research/bert#125, huggingface/transformers#836). The first
-# author answered that he happened to choose 1 for "is random".
+# author answered that 1 means "is random" because he used this convention from the beginning.
 #
 # **Predict:** somebody tests a good model on 100 pairs, but reads column 1 as "follows". The
 # model's answer is correct for 94. Which accuracy does that person report?
@@ -189,8 +189,8 @@ except bertedu.InputError as error:
 
 # %% [markdown]
 # Every document has one sentence, so nothing ever follows anything. Google's code labels every pair
-# "random" without a warning, and the model soon reaches 100 % by always saying so
-# (google-research/bert#125). Here it is an error that says what to change.
+# "random" without a warning (google-research/bert#125), and a model reaches 100 % by always saying
+# so. Here it is an error that says what to change.
 #
 # ## 5. A random B that is none
 #
@@ -757,8 +757,8 @@ for pair_of_spans in following[:10]:
     assert overlap(held_out, swap(pair_of_spans)) == overlap(held_out, pair_of_spans)
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the overlap is the same for a pair and its swapped copy, so a bag of words stays
-# at 50 %.
+# *What you see:* the overlap is the same for a pair and its swapped copy, so a program that only
+# compares words stays at 50 %.
 
 # %% [markdown]
 # **8.** A detector of false negatives: given pairs (a, b, label) of sentence numbers, as
@@ -795,5 +795,5 @@ assert abs(share - 1 / 20) < 0.01
 # %% [markdown] tags=["solution"]
 # *A model answer.* A pair such as "The match was about to begin. / The crowd fell silent." needs
 # knowledge of matches. Our model gives it 71 %, and 99 % to a false pair that repeats *match*. It
-# judges whether two texts have the same subject, hardly better than a bag of words; it does not
-# judge what follows from what, nor in which order.
+# judges whether two texts have the same subject, hardly better than a comparison of words; it does
+# not judge what follows from what, nor in which order.

@@ -932,8 +932,8 @@ for token, row in zip(tokens, one[layer_of, head_of], strict=True):
     print(f"{token:6} → {tokens[row.argmax()]:6} {row.max():.0%}")
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the heads that change least attend to positions, not to words: to a neighbour, or
-# to `[CLS]`.
+# *What you see:* the head that changes least attends to a position, not to a word: here to the
+# previous token, whatever it is.
 
 # %% [markdown]
 # **9.** (Without a check.) Choose a sentence in which a pronoun refers to a noun. Find the head
