@@ -5,7 +5,8 @@
 #
 # **BERT** (*Bidirectional Encoder Representations from Transformers*) is the language model that
 # Google published in 2018. This course takes it apart and puts it together again, after a student's
-# lecture notes. Every number is computed here, and every example can be replaced by your own.
+# lecture notes. Every number is computed here or has its source, and nearly every example can be
+# replaced by your own.
 #
 # **After this page you can**
 # - find your way through the course, and check that your computer is ready for it;
@@ -20,8 +21,8 @@
 # Language Understanding* (arXiv:1810.04805), §3.
 #
 # **How to work** *Predict* first: say your answer, or write it down. Then *run* the cell with
-# Shift+Enter, and read the explanation. `assert`s in the cells check what the text says: when a
-# lesson runs to its end, it is true on your computer, too.
+# Shift+Enter, and read the explanation. `assert`s in the cells check the most important statements
+# of the text: when a lesson runs to its end, they hold on your computer, too.
 #
 # ## 1. The map
 #
@@ -140,9 +141,9 @@ token_chips(seen.tokens, seen.input_ids.tolist(), segments=seen.token_type_ids.t
 
 # %% [markdown]
 # A chip is a **token**: a word, the beginning of a word, a later piece of it (it begins with `##`)
-# or a punctuation mark. The number beneath is its **id**, its place in the vocabulary. Grey
-# outlines are **special tokens**. The line beneath shows the **segment**: teal is the first text
-# (A), violet the second (B).
+# or a punctuation mark. The number beneath is its **id**, its place in the vocabulary. A chip that
+# is only a grey outline, without a fill, is a **special token**. The line beneath shows the
+# **segment**: teal is the first text (A), violet the second (B).
 #
 # The next cell prints *all* that BERT is given. There are no letters in it: only three rows of
 # numbers, and the order in which they stand.
@@ -156,8 +157,8 @@ for i, (token_id, segment) in enumerate(numbers):
     assert bert.tokenizer.vocab[seen.tokens[i]] == token_id
 
 # %% [markdown]
-# `mask` is 1 for every real token. It becomes 0 where a short text is filled up to the length of
-# a longer one (lessons 01 and 06).
+# `mask` is 1 for every real token. It becomes 0 where a short text is filled up to the length of a
+# longer one (lessons 01, 05 and 06).
 #
 # ### Shapes, layer by layer
 #
@@ -247,8 +248,9 @@ print(f"cosine of the first and the last:     {ends:.2f}")
 assert neighbours.mean() > ends
 
 # %% [markdown]
-# A row resembles the row above it. A layer *adds* something to each vector, so the vector changes
-# little by little from stage to stage. Lesson 06 shows the line of code that does it.
+# A row resembles the row above it; in this example only the last layer changes the vector much
+# more. A layer *adds* something to each vector and normalises the sum, so it begins with the old
+# vector and does not make one from nothing. Lesson 06 shows the line of code that does it.
 #
 # ## 5. What BERT answers
 #

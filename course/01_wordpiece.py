@@ -57,8 +57,9 @@ assert [vocabulary[token] for token in encoding.tokens] == encoding.input_ids.to
 #   **id**, its place in the vocabulary. BERT gets these ids, and nothing else of the words.
 # - A [**piece**](../docs/glossary.md#text-and-tokens) that begins with `##` **continues** the piece
 #   before it: `em ##bed ##ding ##s` is one word. Its chip touches the chip before.
-# - Grey outlines are [**special tokens**](../docs/glossary.md#text-and-tokens). They stand for no
-#   word of the text (section 7).
+# - A chip that is only a grey outline is a [**special
+#   token**](../docs/glossary.md#text-and-tokens). `[CLS]` and `[SEP]` stand for no word of the text
+#   (section 7).
 # - All letters are small: this is the *uncased* vocabulary.
 #
 # From the text to the ids there are four steps: **normalise**, **split into words**, **split words
@@ -66,14 +67,14 @@ assert [vocabulary[token] for token in encoding.tokens] == encoding.input_ids.to
 #
 # ## 2. Normalise
 #
-# Two texts may look alike and still have different characters. The first step makes them *equal*.
-# It has three parts.
+# Two texts may look alike and still have different characters. The first step makes many of them
+# *equal*. It has three parts.
 #
 # **2a. Clean.** Every kind of white space becomes a simple space. Control characters, which nobody
 # can see, are removed. Python's `unicodedata` gives the class of each character: `C…` means
 # "other", for example `Cc` control, `Cf` format.
 #
-# **Predict:** the next text contains a tab, a zero-width space and a NUL. What remains?
+# **Predict:** the next text contains a tab, a zero-width space, a NUL and a newline. What remains?
 
 # %% tags=["nbval-check-output"]
 import unicodedata
@@ -147,7 +148,7 @@ for sample in samples:
     assert normalise(sample) == library.normalize_str(sample)
 
 # %% [markdown]
-# On these samples our three short functions do what the library does.
+# On these samples our short functions do what the library does.
 #
 # ## 3. Split into words
 #
@@ -681,8 +682,8 @@ assert max(scores, key=scores.get) == ("hu", "##gs")
 #
 # Hugging Face's course, from which the example comes, has a mistake at this step: it gives both
 # pairs 1/15, merges (`hu`, `##g`), and so ends with another vocabulary. Readers reported it
-# (huggingface/course, issue #500 of 2023, and pull request #547), but in April 2026 the page still
-# had it.
+# (huggingface/course, issue #500 of 2023, and pull request #547), but in April 2026 the page was
+# still unchanged.
 #
 # ### Train one on a small text
 #

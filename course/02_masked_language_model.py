@@ -74,9 +74,9 @@ assert torch.equal(inputs["kept"], encoding.input_ids)
 # The explorer below masks any text. Under each token stand the id that the model sees, its label,
 # and its fate.
 #
-# Things to try: roll again until a token is kept. Move *chosen, of all tokens* to 100 %: which
-# tokens are still not chosen? Move the three shares; how do the three histograms change? Type a
-# text with a long rare word, and tick *whole words*.
+# Things to try: press *Reroll* until all chosen tokens are masked. Move *chosen, of all tokens* to
+# 100 %: which tokens are still not chosen? Move the three shares; how do the three histograms
+# change? Type a text with a long rare word, and tick *whole words*.
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import MaskExplorer
@@ -259,9 +259,13 @@ for i, token in enumerate(one.tokens):
 assert set(masked.fates[0].tolist()) == {0, 1, 2, 3}  # the seed was chosen to show all four
 
 # %% [markdown]
-# The model gives the same number when it gets `labels`; it does not compute the other places at
-# all. (Here more tokens are chosen than usual and fewer are masked, so that one sentence shows
-# every fate.)
+# The smallest -log p are at the words that the model *sees*: it only has to copy them. (The special
+# tokens are an exception; nothing is ever asked there.) Of the visible words only the kept one
+# counts.
+#
+# The model gives the same mean over the chosen places when it gets `labels`; it does not compute
+# the other places at all. (Here more tokens are chosen than usual and fewer are masked, so that one
+# sentence shows every fate.)
 
 # %%
 by_hand = surprise[counts].mean()
@@ -306,8 +310,8 @@ assert 0.8 < surprises.mean() / counted < 1
 assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 
 # %% [markdown]
-# The wrong number is small because 85 % of its tokens are *visible in the input*: the model only
-# has to copy them. Such a loss says nothing about language.
+# The wrong number is small because more than four fifths of its tokens are *visible in the input*:
+# the model only has to copy them. Such a loss says nothing about language.
 # ([**Perplexity**](../docs/glossary.md#pretraining) is e to the power of the loss: a loss of log 32
 # is that of a choice between 32 equally likely words.) A model that knows nothing cannot even copy:
 # for it, both numbers are about log 30,522 = 10.3.
@@ -331,7 +335,7 @@ assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 # Why are not all chosen tokens masked? The paper gives two reasons:
 #
 # - `[MASK]` never occurs in the texts on which BERT is *used* (§3.1). A model that is asked only at
-#   `[MASK]` learns nothing about other places.
+#   `[MASK]` need not have a useful vector at any other place.
 # - Any token may be a random one. So the model must represent what *every* word should be, and
 #   cannot just trust what it sees (A.1).
 #
@@ -502,8 +506,9 @@ assert marks["80/0/20"]["random"][0] < marks["80/10/10"]["random"][0] / 2
 # nothing.) They differ at *visible* words; the texts on which BERT is used have only these:
 #
 # - **100/0/0** was never asked there, and gives the visible word itself a small probability.
-# - **80/0/20** (no random tokens) is the best there, because it repeats what it sees. It also
-#   repeats a random word, and gives the true word hardly any probability.
+# - **80/0/20** (no random tokens) is the best there, because it repeats what it sees. Where a
+#   random word stands, it gives this word far more probability than the other two models do, and
+#   the true word hardly any.
 # - **80/10/10** is between: it uses what it sees more than the first, and trusts it less than the
 #   second.
 
@@ -621,8 +626,9 @@ assert firsts == {"one text": "is", "a pair": "was"}
 # both are the first two each time.
 
 # %% [markdown]
-# **Predict** the first guess for each of the next sentences. Then change one word *after* the gap:
-# the guesses change. A model that reads only from left to right could not do that.
+# **Predict** the first guess for each of the next sentences. The cell after it changes only the
+# words *after* a gap: the guesses change. A model that reads only from left to right could not do
+# that.
 
 # %%
 gaps = ["I drink a cup of [MASK] every morning.", "Paris is the [MASK] of France.",
@@ -682,8 +688,8 @@ for named in (("doctor", "nurse"), ("nurse", "doctor"), ("person", "other person
 # %% [markdown]
 # Here the order decides: *she* is more probable when *nurse* is named second, *he* when *doctor*
 # is. So one sentence says little about an occupation. We need many: ten occupations, each with each
-# other, **in both orders**, in four templates. And without any occupation *he* is more probable
-# than *she*, too. So we compare occupations with each other, not with 50 %.
+# other, **in both orders**, in four templates. Also, without any occupation *he* is more probable
+# than *she*. So we compare occupations with each other, not with 50 %.
 
 # %%
 from itertools import permutations
@@ -736,11 +742,12 @@ axes.set_title("How much more probable he is than she")
 # **What may be concluded.** In this model, with these four templates and for these two English
 # pronouns, the ratio p(he) / p(she) is more than twice as large beside *engineer*, *mechanic* or
 # *soldier* as beside *dancer* or *nurse*, in each template and at both places. It is an effect of
-# the occupation, because all else is the same. But the model does not repeat every stereotype:
-# beside *secretary* it clearly prefers *he*.
+# the word for the occupation: the sentences are the same, and so are the other occupations in them,
+# except that none is paired with itself. But the model does not repeat every stereotype: the ratio
+# beside *secretary* is about as large as beside *doctor*.
 #
-# **What may not be concluded.** Nothing about people: the numbers show which words stand near each
-# other in texts, not who has which occupation. Nothing about other models, other languages or other
+# **What may not be concluded.** Nothing about people: the numbers show what this model learned from
+# its texts, not who has which occupation. Nothing about other models, other languages or other
 # sentences: between the four templates alone, the mean ratio differs by more than a factor of 2.
 # And nothing about a program that is built on the model: whether it treats people differently must
 # be measured on its own answers. We did not ask for pronouns other than *he* and *she*.
@@ -755,8 +762,8 @@ axes.set_title("How much more probable he is than she")
 # - Random and kept tokens make the model useful at words that it can see. The gain shows when BERT
 #   stays frozen; fine-tuning makes it small.
 # - Whole word masking makes the task harder and, as Google found, the model better.
-# - The model prefers *he* or *she* by occupation. One sentence does not show that; many
-#   counterbalanced ones do.
+# - How much more probable *he* is than *she* depends on the occupation beside it. One sentence does
+#   not show that; many sentences with both orders do.
 #
 # **The answer:** Hide a part of the tokens and train the model to give them from both sides: the
 # text itself is the label, so nobody has to write one.
@@ -880,7 +887,7 @@ blind, half_blind = 10.33, 5.16
 checks.blind_loss([blind, half_blind])
 
 # %% [markdown] tags=["solution"]
-# *Why:* -log(1 / 30,522) = log 30,522 = 10.33; and -log 1 = 0, so that the mean is the half.
+# *Why:* -log(1 / 30,522) = log 30,522 = 10.33; and -log 1 = 0, so the mean is half of 10.33.
 
 # %% [markdown]
 # **3.** A text of 1,000,000 tokens is cut into sequences of 100. About how many tokens does the

@@ -94,7 +94,7 @@ SentencePairBuilder()
 # nothing, as the two right columns show: always say which question they answer.
 #
 # Users have asked about this (google-research/bert#125, huggingface/transformers#836). The first
-# author answered that he happened to choose 1 for "is random".
+# author answered that 1 means "is random" because he used this convention from the beginning.
 #
 # **Predict:** somebody tests a good model on 100 pairs, but reads column 1 as "follows". The
 # model's answer is correct for 94. Which accuracy does that person report?
@@ -189,8 +189,8 @@ except bertedu.InputError as error:
 
 # %% [markdown]
 # Every document has one sentence, so nothing ever follows anything. Google's code labels every pair
-# "random" without a warning, and the model soon reaches 100 % by always saying so
-# (google-research/bert#125). Here it is an error that says what to change.
+# "random" without a warning (google-research/bert#125), and a model reaches 100 % by always saying
+# so. Here it is an error that says what to change.
 #
 # ## 5. A random B that is none
 #
@@ -225,7 +225,8 @@ assert abs(best - 0.9) < 0.01
 # NVIDIA/DeepLearningExamples#421).
 #
 # The rule of this library: a random B comes from **another document**, and never begins with the
-# sentence that really continues A (there may be copies). The next cell checks 20 epochs:
+# sentence that really continues A (there may be copies). The next cell checks the first half of the
+# rule in 20 epochs:
 
 # %% tags=["nbval-check-output"]
 document_start = train.sentence_starts[train.document_starts]  # in tokens
@@ -256,8 +257,9 @@ print(f"{checked:,} pairs: every random B is from another document, every other 
 #   program that only compares the *sets of words* knows neither order nor grammar.
 #
 # We compute three numbers for each pair: the length of A, the length of B, and the overlap. The
-# overlap is the weight of the words that occur in both, compared to the weight of all words. A word
-# has more weight the fewer documents it occurs in (its *inverse document frequency*).
+# overlap is the weight of the words that occur in both, divided by the geometric mean of the
+# weights of A and of B. A word has more weight the fewer documents it occurs in (its *inverse
+# document frequency*).
 
 
 # %%
@@ -384,11 +386,12 @@ assert bands["BERT"][0] > bands["lengths"][1]
 assert bands["shared words"][0] > bands["lengths"][1]
 
 # %% [markdown]
-# On these pairs, a comparison of word sets is as good as our small BERT. For this reason Lan et al.
-# 2020 called the task too easy: it mixes *topic*, which words show, with *coherence*. Our documents
-# are hard on purpose: several have the same topic, and the model has never seen them. On held-out
-# pairs from the encyclopaedia on which it was trained, its accuracy is 94 %; on another collection
-# of such articles 74 % (its card in `bertedu/checkpoints` says why).
+# On these pairs, a comparison of word sets is about as good as our small BERT: their intervals
+# overlap. For this reason Lan et al. 2020 called the task too easy: it mixes *topic*, which words
+# show, with *coherence*. Our documents are hard on purpose: several have the same topic, and the
+# model has never seen them. On held-out pairs from the encyclopaedia on which it was trained, its
+# accuracy is 94 %; on another collection of such articles 74 % (its card in `bertedu/checkpoints`
+# says why).
 #
 # Why do the **lengths** show anything at all? Look:
 
@@ -475,8 +478,13 @@ assert says_follows["swapped"] > max(0.6, says_follows["random"] + 0.2)  # secti
 # %% [markdown]
 # The first pair is the lecture notes' example. B does follow A, and the model says so. The notes
 # write *false*, and do not say to which question. To "does B follow A?" it is a slip for *true*; to
-# "is B random?", as label 1 asks, it is correct. In neither reading is B random. Lesson 07 has the
+# "is B random?", as label 1 asks, it is correct. In both cases B is *not* random. Lesson 07 has the
 # other two words of the example.
+#
+# The other pairs show how the model can be deceived. After *The match was about to begin*, the
+# sentence about a match that burns gets more than *The crowd fell silent*, because it repeats the
+# word *match*; it has another topic. The pair with the violin repeats nearly every word of A, and
+# gets the most.
 #
 # ## 9. Was it worth it?
 #
@@ -515,9 +523,10 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 # - Label **0 = B follows A**, 1 = B is random. A bare "true" or "false" needs its question.
 # - Exactly as many pairs of each kind; a random B from another document, never the true
 #   continuation.
-# - Shared words alone give an accuracy of three in four. The model does not learn the order of the
+# - Shared words alone give an accuracy of about 77 % here. The model hardly learns the order of the
 #   two.
-# - The numbers to beat are 50 % and 0.69 nats, or better, the accuracy of a bag of words.
+# - The numbers to beat are 50 % and 0.69 nats, or better, the accuracy that shared words alone
+#   give.
 #
 # **The answer:** The model sees as many true as random continuations and learns to tell them apart
 # at `[CLS]`; ours learned mostly whether the two texts share a topic, not which comes first.
@@ -579,7 +588,7 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 #
 # <details class="option"><summary>B. The model is undecided, at 50 %</summary>
 #
-# **No.** It is quite sure, because the topic is the same.
+# **No.** It says "follows" for more than nine in ten such pairs, because the topic is the same.
 #
 # </details>
 #
@@ -591,7 +600,7 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 #
 # <details class="option"><summary>D. The model mostly still says that B follows</summary>
 #
-# **Yes.** It judges whether the two texts belong together. The order was hardly learned.
+# **Yes.** It judges whether the two texts belong together. The model has hardly learned the order.
 #
 # </details>
 
@@ -748,8 +757,8 @@ for pair_of_spans in following[:10]:
     assert overlap(held_out, swap(pair_of_spans)) == overlap(held_out, pair_of_spans)
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the overlap is the same for a pair and its swapped copy, so a bag of words stays
-# at 50 %.
+# *What you see:* the overlap is the same for a pair and its swapped copy, so a program that only
+# compares words stays at 50 %.
 
 # %% [markdown]
 # **8.** A detector of false negatives: given pairs (a, b, label) of sentence numbers, as
@@ -786,5 +795,5 @@ assert abs(share - 1 / 20) < 0.01
 # %% [markdown] tags=["solution"]
 # *A model answer.* A pair such as "The match was about to begin. / The crowd fell silent." needs
 # knowledge of matches. Our model gives it 71 %, and 99 % to a false pair that repeats *match*. It
-# judges whether two texts have the same subject, hardly better than a bag of words; it does not
-# judge what follows from what, nor in which order.
+# judges whether two texts have the same subject, hardly better than a comparison of words; it does
+# not judge what follows from what, nor in which order.

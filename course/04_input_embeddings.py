@@ -287,8 +287,8 @@ assert max(abs(by_distance(learned, distance)) for distance in (8, 16, 32)) < ne
 
 # %% [markdown]
 # They are: training has made neighbours alike. Over the first places the likeness falls faster than
-# in the waves; further away it goes up and down around 0. (The mean row was subtracted from both
-# tables.)
+# in the waves; further away it goes up and down on both sides of 0. (The mean row was subtracted
+# from both tables.)
 #
 # **How much does the model use them?** Take three copies of the model: as it is, without positions,
 # and with sinusoids of the same lengths. Each fills gaps in the course's held-out text.
@@ -328,10 +328,10 @@ assert judged["sinusoids"].mlm_loss > judged["learned"].mlm_loss + 0.5
 assert abs(judged["sinusoids"].mlm_loss - judged["none"].mlm_loss) < 0.3
 
 # %% [markdown]
-# Without its positions this model is much worse. But *other* positions help it no more than none:
-# it has learned to read its own. So this shows how much the model uses its positions, not what a
-# model trained without them would lack. When trained from the start, both kinds are about as good
-# (Vaswani et al. 2017, Table 3, row E).
+# Without its positions this model is much worse. But *other* positions help it hardly more than
+# none: it has learned to read its own. So this shows how much the model uses its positions, not
+# what a model trained without them would lack. When trained from the start, both kinds are about as
+# good (Vaswani et al. 2017, Table 3, row E).
 #
 # One difference matters: the table has 512 rows, so a text cannot have more tokens.
 
@@ -377,10 +377,11 @@ assert by_segments["all 0"].nsp_loss > usual.nsp_loss
 assert by_segments["all 0"].nsp_accuracy < usual.nsp_accuracy - 0.1
 
 # %% [markdown]
-# The hidden words hardly change. The pairs become much worse when all ids are the same, by more
-# than the band of so few pairs (lesson 02, section 4). The `[SEP]` *could* show the two sides, but
-# this model has learned to use the segment ids. Which side is called 0 matters less than that they
-# differ: see the last line. So a forgotten `token_type_ids` gives no error, only worse answers.
+# The loss of the hidden words hardly changes. The pairs become much worse when all ids are the
+# same, by more than the band of so few pairs (lesson 02, section 4). The `[SEP]` *could* show the
+# two sides, but this model has learned to use the segment ids. Which side is called 0 matters less
+# than that they differ: see the last line. So a forgotten `token_type_ids` gives no error, only
+# worse answers.
 #
 # Now leave the segment ids correct, and exchange the two *texts*.
 

@@ -131,9 +131,9 @@ for n, (with_it, without) in largest.items():
     print(f"D = {n:4}: largest of 20 shares {with_it:.0%} with the division, {without:.0%} without")
 
 # %% [markdown]
-# With the division, the largest share is the same for any D. Without it, at D = 1024 nearly
+# With the division, the largest share is about the same for any D. Without it, at D = 1024 nearly
 # everything goes to one key. There the softmax is *flat*: its gradient is nearly 0, and the layer
-# cannot learn.
+# hardly learns.
 
 # %% tags=["nbval-check-output"]
 size = 1024
@@ -342,10 +342,10 @@ assert special[1:-1].min() > 0.5 > special[[0, -1]].max()
 
 # %% [markdown]
 # A word itself seldom gets the largest share, and on average no more than an equal one. Between the
-# first layer and the last, most attention goes to the special tokens: in our model to `[CLS]`, in
-# BERT-base to `[SEP]` (Clark et al. 2019: over half of the attention in layers 6 to 10). Their
-# interpretation: a head that has nothing to do for a word attends to a token where it does no harm,
-# because its shares must sum to 1.
+# first layer and the last, most attention goes to the special tokens: in our model above all to
+# `[CLS]`, in BERT-base to `[SEP]` (Clark et al. 2019: over half of the attention in layers 6 to
+# 10). Their interpretation: a head that has nothing to do for a word attends to a token where it
+# does no harm, because its shares must sum to 1.
 #
 # But `[CLS]` takes so much that little is left for the words. Perhaps the claim is about the
 # **words** only. So leave `[CLS]` and `[SEP]` out, and divide the shares of the words by their sum.
@@ -408,9 +408,9 @@ for i, name in ((4, "previous"), (5, "next"), (2, "[CLS]"), (0, "itself")):
 
 # %% [markdown]
 # There are: one head attends almost only to the previous token, another to the next. Clark et al.
-# found the same in BERT-base, four heads for the previous and five for the next token. (They also
-# found heads for grammar, for example from an object to its verb; we do not claim that for our
-# small model.)
+# found such heads in BERT-base: four give more than half of their attention to the previous token,
+# and five to the next. (They also found heads for grammar, for example from an object to its verb;
+# we do not claim that for our small model.)
 #
 # **The second half of the claim: `[CLS]`.** What does it attend to itself?
 
@@ -431,11 +431,12 @@ assert from_cls[3, -1] > from_cls[3, 1:5].max()
 assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 
 # %% [markdown]
-# **Partly right.** In the middle layers `[CLS]` attends mostly to *itself*, and hardly takes in
-# anything. Only in the last layer, the one for next sentence prediction, it attends broadly to the
-# words; Clark et al. found the same in BERT-base. So over all heads its attention is spread, though
-# a single head may prefer one word. But the reason is not that `[CLS]` "has no meaning of its own":
-# *training* decides what its vector holds. Lesson 08 compares it with the mean of all outputs.
+# **Partly right.** In the middle layers `[CLS]` attends mostly to *itself*, and takes in little
+# else. Only in the last layer, whose `[CLS]` is used for next sentence prediction, does it attend
+# broadly to the words; Clark et al. found the same in BERT-base. So over all heads its attention is
+# spread, though a single head may prefer one word. But the reason is not that `[CLS]` "has no
+# meaning of its own": *training* decides what its vector holds. Lesson 08 compares it with the mean
+# of all outputs.
 #
 # ## 8. Attention is not explanation
 #
@@ -523,14 +524,15 @@ assert change.abs().median() < 0.2
 # %% [markdown]
 # ## 9. Deeper: gradients as an explanation
 #
-# Attention is not the only way to say which words matter for a guess. Two others use the
-# **gradient**: how much the log p of the guess changes when a word's input vector changes a little.
+# Attention is not the only way to say which words matter for a guess. (Here it is the attention
+# from the guessed place, the mean of all heads.) Two others use the **gradient**: how much the log
+# p of the guess changes when a word's input vector changes a little.
 #
 # - **Gradient times input**: for each word, the dot product of its gradient and its input vector.
 # - **Integrated gradients** (Sundararajan et al. 2017, arXiv:1703.01365): begin with a text in
-#   which every other word is `[MASK]`, go to the real text in small steps, and take the mean
-#   gradient on this way, times the difference of the two input vectors. The results of all words
-#   sum to the difference of the two log p.
+#   which all words are `[MASK]`, go to the real text in small steps, and take the mean gradient on
+#   this way, times the difference of the two input vectors. The results of all words sum (nearly,
+#   because the steps are few) to the difference of the two log p.
 #
 # To test them, we **remove** each word by itself (put `[MASK]` in its place), and measure how many
 # nats of log p the guess loses. An explanation is *faithful* when its order of the words is the
@@ -583,10 +585,11 @@ for token, row in zip(others, example.T.tolist(), strict=True):
     print(f"{token:9} {row[0]:20.1%}", *(f"{x:20.2f}" for x in row[1:3]), f"{row[3]:22.2f}")
 
 # %% [markdown]
-# Attention says that *barked* matters most. Removal says that the first *the* does: without it, the
-# gap need not be a noun. But one sentence proves nothing. We take 20 held-out sentences, hide the
-# word in the middle, and compare, for the model's first guess, the order of the words by each
-# method with their order by removal (rank correlation: 1 = the same order, 0 = no connection).
+# Attention says that *barked* matters most. Removal says that the first *the* does: perhaps because
+# without it the gap need not be a noun. But one sentence proves nothing. We take 20 held-out
+# sentences, hide the word in the middle, and compare, for the model's first guess, the order of the
+# words by each method with their order by removal (rank correlation: 1 = the same order, 0 = no
+# connection).
 #
 # **Predict:** which of the three is the most faithful?
 
@@ -631,7 +634,7 @@ assert typical_gap < 0.1
 #
 # There are two limits. "Removed" means here that `[MASK]` stands in the place, and integrated
 # gradients begin at the text of `[MASK]`s, so the comparison is in their favour. And each word was
-# removed by itself: where two words say the same, the loss of either is small.
+# removed by itself: where two words say the same, removing only one of them changes little.
 #
 # ## 10. Deeper: another viewer, bertviz
 #
@@ -658,8 +661,8 @@ neuron_view(bert, "My dog is cute.")
 # ## Recap
 #
 # - Attention: softmax(Q Kᵀ / √D) V. Rows are queries, columns are keys, every row sums to 1.
-# - Without √D one share takes everything and nothing is learned; without the mask, padding changes
-#   the answers.
+# - Without √D one share takes nearly everything, and the layer hardly learns; without the mask,
+#   padding changes the answers.
 # - A layer adds to its input. The residual keeps a word's own vector.
 # - In the middle layers words attend mostly to a special token, some heads to a neighbour. A word
 #   gives itself more than to the average word, but seldom most.
@@ -904,7 +907,7 @@ assert torch.allclose(masked_attention(*by_head, some), attend(*by_head, some)[0
 # *Why before the softmax:* shares set to 0 *after* it would leave rows that do not sum to 1.
 
 # %% [markdown]
-# **8.** Given are the attentions `[L, A, S, S]` to two sentences that differ in their *last word*.
+# **8.** Given are the attentions `[L, A, S, S]` of two sentences that differ in their *last word*.
 # Find the head whose attention changes least, by the largest change of any of its shares. Return
 # (layer, head), both from 0.
 
@@ -929,8 +932,8 @@ for token, row in zip(tokens, one[layer_of, head_of], strict=True):
     print(f"{token:6} → {tokens[row.argmax()]:6} {row.max():.0%}")
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the heads that change least attend to positions, not to words: to a neighbour, or
-# to `[CLS]`.
+# *What you see:* the head that changes least attends to a position, not to a word: here to the
+# previous token, whatever it is.
 
 # %% [markdown]
 # **9.** (Without a check.) Choose a sentence in which a pronoun refers to a noun. Find the head

@@ -410,7 +410,7 @@ assert head.decoder.weight is table
 
 # %% [markdown]
 # The matrix costs nothing: it **is** the token table of the embeddings, the same object (`is`), so
-# training changes both at once. Only a bias for each word is new.
+# training changes both at once. Beside it, this last step has only a bias for each word.
 #
 # ## 8. Run it: every shape
 #
@@ -468,8 +468,8 @@ assert gap(dogs[real], my_states[real]) <= 1e-5
 assert gap(unmasked[1, :6], my_states[1, :6]) > 0.1
 
 # %% [markdown]
-# With the mask, padding changes nothing, whatever tokens it has. Without it, all numbers are wrong
-# and there is no error.
+# With the mask, padding changes nothing, whatever tokens it has. Without it, the padded input gets
+# wrong numbers, and there is no error.
 #
 # ### Deeper: faster, and still the same
 #
@@ -665,8 +665,8 @@ figure
 
 # %% [markdown]
 # Half the width makes every square matrix a *quarter*, and half as many layers make all layers an
-# **eighth**. The token table keeps its rows, so it is a half. So small models are half table, and
-# large ones nearly all layers.
+# **eighth**. The token table keeps its rows, so it is a half. So half of this small model is its
+# token table, and nine tenths of BERT-large are layers.
 
 # %%
 layers = {name: by_formula(c)["attention"] + by_formula(c)["feed-forward"]
@@ -704,8 +704,8 @@ with FlopCounterMode(display=False) as counter, torch.no_grad():
 assert counter.get_total_flops() == operations(config, 128)
 
 # %% [markdown]
-# The S² of attention is a small part at BERT's lengths. Most of the work is in dense layers, whose
-# work is the same for every token.
+# The S² of attention is a small part at BERT's lengths, at most 18 % here. Most of the work is in
+# dense layers, whose work is the same for every token.
 #
 # ## 11. Is the library right?
 #
@@ -770,9 +770,9 @@ assert all(row.passed for row in certificates)
 # - BERT-base: 109,482,240 parameters, 110,106,428 with both heads; half of them in the
 #   feed-forward networks.
 #
-# **The answer:** BERT is an embedding table, a stack of equal layers and a pooler, with two heads
-# for pretraining; half of its 110 million parameters are in the feed-forward networks, and a fifth
-# in the token table.
+# **The answer:** BERT is three embedding tables, a stack of layers of the same form (each with its
+# own weights) and a pooler, with two heads for pretraining; half of its 110 million parameters are
+# in the feed-forward networks, and a fifth in the token table.
 
 # %% [markdown]
 # ## Test yourself
