@@ -736,7 +736,7 @@ axes.axvline(1, color="#333333", linestyle="--", linewidth=1)
 axes.set_yticks(range(len(jobs)), reversed(jobs))
 axes.set(xscale="log", xlabel="p(he) / p(she); one dot for each template (dashed: equal)")
 axes.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
-axes.set_title("How much more probable he is than she")
+title = axes.set_title("How much more probable he is than she")
 
 # %% [markdown]
 # **What may be concluded.** In this model, with these four templates and for these two English
