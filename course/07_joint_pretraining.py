@@ -104,7 +104,7 @@ assert is_random < 0.3
 
 # %% [markdown]
 # The answer for the pair is correct, and *was* comes first; grammar and a little context suffice
-# for it. (In lesson 02 the same example stands as one text, and there *is* comes first.) For the
+# for it. (As one text, without `[SEP]`, *is* comes first: lesson 02 shows both.) For the
 # first gap, grammar asks only for a noun; *branch* needs knowledge of the world. It is among the
 # first ten of 30,522. The model is small, and has read 19 million tokens after its start (see its
 # card in `bertedu/checkpoints`); BERT read about seven thousand times as much.
