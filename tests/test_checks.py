@@ -110,7 +110,7 @@ def test_every_exhibit_has_a_check_and_a_source():
         assert exhibit.startswith(f"{number} · ")
         words = " ".join(exhibit.replace("\n#", " ").split())
         for part in ("**Symptom.**", "**Predict:**", "**The damage", "**Published:**",
-                     "**The lesson:**"):  # fmt: skip
+                     "**Remember:**"):  # fmt: skip
             assert part in words, (number, part)
         assert sum(f"checks.{name}(" in exhibit for name in CHECKS) == 1, number
         assert re.search(r"[\w.-]+/[\w.-]+,? (#|pull request #)\d+", words), number

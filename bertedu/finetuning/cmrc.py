@@ -40,7 +40,7 @@ def segments(text: str) -> list[str]:
 
     Example:
         >>> segments("《Hello Kitty》1985年")
-        ['hello', 'kitty', '1985', '年']
+        ['hello', 'kitty1985', '年']
     """
     plain = text.lower().strip().translate(_SIGNS)
     parts = _CHARACTER.split(plain)  # every second one is a character

@@ -50,8 +50,8 @@ def dequantised(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         weights: by name; vectors stay as they are.
 
     Example:
-        >>> dequantised({"weight": torch.tensor([[1.0, 0.501]])})["weight"][0, 1].item() * 127
-        64.0
+        >>> (dequantised({"weight": torch.tensor([[1.0, 0.501]])})["weight"] * 127).round()
+        tensor([[127.,  64.]])
     """
     result = dict(weights)
     for name, weight in weights.items():
