@@ -452,3 +452,19 @@ def test_what_cannot_be_exported_costs_one_sentence(tmp_path: Path, capsys) -> N
     (tmp_path / "taken").write_text("a file")
     assert main(["export", "web", str(tmp_path / "model"), str(tmp_path / "taken")]) == 2
     assert "Traceback" not in capsys.readouterr().err
+    short = BertForPreTraining(BertConfig(**SIZES, max_position_embeddings=4))
+    bertedu.save_pretrained(short, tmp_path / "short", TOKENIZER)
+    assert main(["export", "web", str(tmp_path / "short"), str(tmp_path / "out")]) == 2
+    assert "this model reads 4 tokens at most" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["index.html", "bert.js"])
+def test_what_was_written_elsewhere_is_not_replaced(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("a reader's own")
+    with pytest.raises(InputError, match=f"{name} is not of an earlier export"):
+        write_page(bert(), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "a reader's own"
+    (tmp_path / name).unlink()
+    for _ in range(2):  # what was written here is
+        write_page(bert(), tmp_path)
