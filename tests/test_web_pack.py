@@ -1,6 +1,7 @@
 """A model in a page: its pack, and the engine's tokens and numbers beside the library's."""
 
 import base64
+import copy
 import json
 import random
 import shutil
@@ -400,6 +401,14 @@ def test_every_case_has_a_certificate(case: str) -> None:
     found = certificate(finetuned(case))
     assert found["compared"] > 10
     assert 0.5 < found["same"] <= 1
+
+
+def test_a_model_is_judged_by_the_documents_that_it_has_room_for() -> None:
+    short = copy.copy(finetuned("question_answering"))
+    short.max_length = 64  # less than two windows share
+    assert certificate(short) == {}
+    short.max_length = 180
+    assert 0 < certificate(short)["compared"] <= 100
 
 
 # ---------------------------------------------------------------- the folder and the command
