@@ -266,6 +266,12 @@ def test_a_vocabulary_says_whether_capitals_count(pretrained: Path, tmp_path: Pa
         file.write_text(content)
         with pytest.raises(InputError, match=message):
             starting_tokenizer("scratch", str(file))
+    tokens = "\n".join([*SPECIAL_TOKENS, "狗"])
+    file.write_text(f"{tokens}\n \n\n", "utf-8")
+    assert starting_tokenizer("scratch", str(file)).tokens == tokens.splitlines()
+    file.write_bytes(tokens.encode("gbk"))  # the command has no --encoding
+    with pytest.raises(InputError, match="not utf-8: convert it to UTF-8$"):
+        starting_tokenizer("scratch", str(file))
     with pytest.raises(InputError, match="has a vocabulary of its own"):
         starting_tokenizer(str(pretrained), str(file))
     with pytest.raises(InputError, match="there is no file"):

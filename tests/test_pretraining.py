@@ -127,6 +127,7 @@ def test_a_number_that_is_none_is_refused(name: str, value: float) -> None:
         (["--dropout", "nan"], "hidden_dropout_prob is nan; it must"),
         (["--warmup", "-3"], "warmup_steps is -3; it must"),
         (["--seed", "-1"], "seed is -1; it must"),
+        (["--seed", str(2**63)], "seed is 9223372036854775808; it must be at most"),
         (["--evaluate-every", "0"], "--evaluate-every and --evaluation-batches are from 1"),
         (["--keep", "-1"], "--keep from 0"),
     ],

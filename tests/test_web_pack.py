@@ -1,6 +1,7 @@
 """A model in a page: its pack, and the engine's tokens and numbers beside the library's."""
 
 import base64
+import copy
 import json
 import random
 import shutil
@@ -402,6 +403,14 @@ def test_every_case_has_a_certificate(case: str) -> None:
     assert 0.5 < found["same"] <= 1
 
 
+def test_a_model_is_judged_by_the_documents_that_it_has_room_for() -> None:
+    short = copy.copy(finetuned("question_answering"))
+    short.max_length = 64  # less than two windows share
+    assert certificate(short) == {}
+    short.max_length = 180
+    assert 0 < certificate(short)["compared"] <= 100
+
+
 # ---------------------------------------------------------------- the folder and the command
 
 
@@ -452,3 +461,19 @@ def test_what_cannot_be_exported_costs_one_sentence(tmp_path: Path, capsys) -> N
     (tmp_path / "taken").write_text("a file")
     assert main(["export", "web", str(tmp_path / "model"), str(tmp_path / "taken")]) == 2
     assert "Traceback" not in capsys.readouterr().err
+    short = BertForPreTraining(BertConfig(**SIZES, max_position_embeddings=4))
+    bertedu.save_pretrained(short, tmp_path / "short", TOKENIZER)
+    assert main(["export", "web", str(tmp_path / "short"), str(tmp_path / "out")]) == 2
+    assert "this model reads 4 tokens at most" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["index.html", "bert.js"])
+def test_what_was_written_elsewhere_is_not_replaced(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("a reader's own")
+    with pytest.raises(InputError, match=f"{name} is not of an earlier export"):
+        write_page(bert(), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "a reader's own"
+    (tmp_path / name).unlink()
+    for _ in range(2):  # what was written here is
+        write_page(bert(), tmp_path)

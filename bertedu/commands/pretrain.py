@@ -207,7 +207,9 @@ def starting_tokenizer(init: str, vocab: str | None) -> BertTokenizer:
         return load_tokenizer("bertedu" if init == "scratch" else init)
     if init != "scratch":
         raise InputError(f"{init} has a vocabulary of its own: --vocab is for --init scratch")
-    tokens = [line for _, line in text_lines(vocab)]
+    tokens = [line for _, line in text_lines(vocab, cure="convert it to UTF-8")]
+    while tokens and not tokens[-1].strip():  # as editors leave them at the end
+        tokens.pop()
     capitals = any(re.search("[A-Z]", token) for token in tokens if not token.startswith("["))
     try:
         return BertTokenizer(tokens, lowercase=not capitals)

@@ -56,6 +56,7 @@ def text_lines(
     encoding: str = "utf-8",
     longest: int | None = LONGEST,
     refused: Refused = raised,
+    cure: str = CURE,
 ) -> Iterator[tuple[str, str]]:
     r"""Yields each line of a file, or of standard input ("-"), with its place, as `file:3`.
 
@@ -64,6 +65,7 @@ def text_lines(
         encoding: where the file does not begin with a mark that tells its own.
         longest: characters of a line; a longer one is refused. None = any.
         refused: is told of a line in another encoding, or too long.
+        cure: what to do about another encoding.
 
     Raises:
         InputError: there is no such file, it is of another kind, or a line in another encoding.
@@ -78,11 +80,11 @@ def text_lines(
     if str(path) == "-":
         if sys.stdin:  # None: it was closed
             yield from decoded(
-                sys.stdin.buffer, "standard input", encoding, longest, refused=refused
+                sys.stdin.buffer, "standard input", encoding, longest, cure=cure, refused=refused
             )
         return
     with opened(path) as file:
-        yield from decoded(file, str(path), encoding, longest, refused=refused)
+        yield from decoded(file, str(path), encoding, longest, cure=cure, refused=refused)
 
 
 @contextlib.contextmanager

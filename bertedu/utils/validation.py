@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """The label of a position, or a pair, that the loss leaves out."""
+MOST_SEED = 10**12
+"""A recipe's; with a step's number it makes a seed that torch takes (`seed_of`)."""
 
 
 def check_input(
@@ -123,7 +125,7 @@ def check_labels(name: str, labels: Tensor, shape: torch.Size, classes: int) -> 
 
 
 def check_numbers(recipe: "DataclassInstance") -> None:
-    """Refuses a recipe with a number that is negative, infinite or none.
+    """Refuses a recipe with a number that is negative, infinite or none, or a seed too large.
 
     Raises:
         InputError: it names the setting.
@@ -132,6 +134,8 @@ def check_numbers(recipe: "DataclassInstance") -> None:
         value = getattr(recipe, field.name)
         if isinstance(value, int | float) and not 0 <= value < math.inf:
             raise InputError(f"{field.name} is {value}; it must be at least 0, and finite")
+        if field.name == "seed" and value > MOST_SEED:
+            raise InputError(f"seed is {value}; it must be at most {MOST_SEED:,}")
 
 
 def check_finite(answer: Tensor) -> Tensor:

@@ -16,10 +16,12 @@ from torch.nn import functional as F
 from bertedu.bert import Bert
 from bertedu.data import HELD_OUT, INFERENCE, QUESTIONS, SENTIMENT, SLOTS
 from bertedu.encoding import Encoding, collate
+from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.widgets.web_pack import dequantised, weights_of
 
 MOST_TEXTS = 100
+SHORTEST = 8  # tokens: what the page's own example has, and one to be masked
 EVERY = 7  # of the held-out tokens, each seventh is masked
 _EXAMPLES: dict[str, tuple[str, str | None]] = {
     "": ("my dog is [MASK].", None),
@@ -57,6 +59,9 @@ def certificate(model: Bert | FineTuned[Any, Any]) -> dict[str, Any]:
     Returns:
         `compared`, how many masks or texts, and `same`, the share of them with the same first
         guess or answer; of masks also `loss` and `loss_int8`, in nats a token.
+
+    Raises:
+        InputError: a model of fewer positions than the page's example has tokens.
     """
     if isinstance(model, FineTuned):
         return _of_answers(model)
@@ -65,7 +70,9 @@ def certificate(model: Bert | FineTuned[Any, Any]) -> dict[str, Any]:
 
 def _of_answers(tuned: FineTuned[Any, Any]) -> dict[str, Any]:
     name = tuned.task.name
-    examples = tuned.task.read(_TESTS[name])[:MOST_TEXTS]
+    examples = [e for e in tuned.task.read(_TESTS[name])[:MOST_TEXTS] if _can_read(tuned, e)]
+    if not examples:
+        return {}
     told = [
         [getattr(prediction, _ANSWER.get(name, "label")) for prediction in of.predict(examples)]
         for of in (tuned, page_model(tuned))
@@ -74,10 +81,23 @@ def _of_answers(tuned: FineTuned[Any, Any]) -> dict[str, Any]:
     return {"compared": len(examples), "same": same / len(examples)}
 
 
+def _can_read(tuned: FineTuned[Any, Any], example: Any) -> bool:
+    """Returns whether a model has room for an example: a short one has none for two windows."""
+    try:
+        tuned.task.features(example, tuned.tokenizer, tuned.max_length)
+    except InputError:
+        return False
+    return True
+
+
 def _of_masks(bert: Bert) -> dict[str, Any]:
     if any(name.startswith("cls.predictions") for name in bert.missing):
         return {}
     longest = min(128, bert.config.max_position_embeddings)
+    if longest < SHORTEST:
+        raise InputError(
+            f"this model reads {longest} tokens at most: a page needs one that reads {SHORTEST}"
+        )
     texts = (
         line
         for file in sorted(HELD_OUT.glob("*.txt"))

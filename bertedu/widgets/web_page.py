@@ -6,12 +6,14 @@ It opens from a disk or from any server, and reaches for nothing else.
 import base64
 import json
 import re
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from bertedu.bert import Bert
 from bertedu.bert import load as load_bert
+from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.utils.files import replacing
 from bertedu.widgets.base import javascript_module
@@ -21,6 +23,10 @@ from bertedu.widgets.web_pack import web_pack
 
 BASE = "bert"
 """The name of a pack that is a whole model; an adapter's is that of its case."""
+
+# By these what was written here is known again.
+TITLE = "<title>BERT in this page · bertedu</title>"
+SCRIPT = "const BERT_WORKER = "
 
 POLICY = (
     "default-src 'none'; script-src 'self' file: 'unsafe-inline' 'wasm-unsafe-eval' blob:; "
@@ -39,7 +45,7 @@ def engine_script() -> str:
     # No module: of a page from a disk, Chromium never starts a worker that is one.
     worker = re.sub(r"^export ", "", javascript_module("bert/worker"), flags=re.MULTILINE)
     page = (STATIC / "bert" / "page.js").read_text("utf-8")
-    return f"const BERT_WORKER = {json.dumps(worker)};\n{page}"
+    return f"{SCRIPT}{json.dumps(worker)};\n{page}"
 
 
 def pack_script(name: str, pack: bytes) -> str:
@@ -59,15 +65,17 @@ def write_page(
 
     Args:
         model: a pretrained or a fine-tuned one; with an adapter its checkpoint is written, too.
-        out: the folder, made when missing; other files in it stay.
+        out: the folder, made when missing; other files in it stay, and none is replaced that was
+            not written here.
         page: the name of the page's file.
 
     Returns:
         What the page says of its numbers, see `certificate`.
 
     Raises:
-        InputError: a model whose tokenizer a page has not.
+        InputError: a model whose tokenizer a page has not, or files of other pages in the folder.
     """
+    _refuse_others(out, {page: TITLE, "bert.js": SCRIPT})
     certified = certificate(model)
     own = {"certificate": certified, **reference(model)}
     packs = {BASE: web_pack(model, own)}
@@ -84,6 +92,14 @@ def write_page(
     with replacing(out / page) as temporary:
         temporary.write_text(_page(model, list(packs)), encoding="utf-8")
     return certified
+
+
+def _refuse_others(out: Path, marks: Mapping[str, str]) -> None:
+    """Refuses a folder with a file that would be lost: a reader's own page, for example."""
+    for name, mark in marks.items():
+        file = out / name
+        if file.is_dir() or (file.is_file() and mark not in file.read_text("utf-8", "replace")):
+            raise InputError(f"{file} is not of an earlier export: move it, or take another folder")
 
 
 def _page(model: Bert | FineTuned[Any, Any], packs: list[str]) -> str:
