@@ -147,7 +147,7 @@ def test_an_adapter_is_refused_on_another_base(adapter: Path, tmp_path: Path) ->
         ({"rank_pattern": {"query": 8}}, "rank_pattern"),
         ({"peft_type": "IA3"}, "IA3 adapter"),
         ({"lora_alpha": "much"}, "damaged"),
-        ({"base_model_name_or_path": "no/such/base"}, "no folder 'no/such/base'"),
+        ({"base_model_name_or_path": "no/such/base"}, "is an adapter, and its base is not there"),
     ],
 )
 def test_what_is_not_computed_is_refused(

@@ -37,7 +37,7 @@ from bertedu.pretraining import (
 )
 from bertedu.pretraining.corpus import Corpus
 from bertedu.tokenizer import SPECIAL_TOKENS
-from bertedu.training.checkpoints import checkpoints
+from bertedu.training.checkpoints import checkpoints, finishing
 from bertedu.training.step import make_optimizer
 
 TOKENIZER = BertTokenizer([*SPECIAL_TOKENS, *(f"w{i}" for i in range(40))])
@@ -459,6 +459,26 @@ def test_evaluation_by_hand(corpus: Corpus) -> None:
     assert evaluation.mlm_accuracy == pytest.approx(hits / tokens)
     with pytest.raises(InputError, match="no held-out batch"):
         evaluate(model, [])
+
+
+def test_a_model_that_no_machine_holds_is_refused_before_it_is_built(tmp_path, capsys) -> None:
+    from bertedu.commands import cli
+
+    (tmp_path / "text.txt").write_text(TEXT)
+    words = ["pretrain", str(tmp_path / "text.txt"), "--out", str(tmp_path / "out")]
+    assert cli.main([*words, "--layers", "100000000"]) == 2
+    assert " parameters; at most 2,000,000,000" in capsys.readouterr().err
+
+
+def test_what_cannot_be_kept_for_its_numbers_is_not_blamed_on_the_disk(tmp_path: Path) -> None:
+    def save() -> None:
+        with finishing(tmp_path / "step-0000001") as unfinished:
+            unfinished.mkdir()
+            raise CheckpointError("weights hold NaN")
+
+    with pytest.raises(CheckpointError, match=r"^weights hold NaN$"):
+        save()
+    assert list(tmp_path.iterdir()) == []
 
 
 TEXT = "\n\n".join(

@@ -57,6 +57,7 @@ from bertedu.utils.lines import text_lines
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+MOST_PARAMETERS = 2_000_000_000  # six times BERT-large: 32 GB of memory to train
 HELD_OUT = 0.02  # share of the documents,
 HELD_OUT_DOCUMENTS = 8  # and at least so many: evaluation needs pairs
 
@@ -238,6 +239,13 @@ def starting_model(
         InputError: the tokenizer has more tokens than the checkpoint.
     """
     if args.init == "scratch":
+        parameters = args.layers * 12 * args.hidden_size**2 + len(tokenizer) * args.hidden_size
+        if parameters > MOST_PARAMETERS:
+            raise InputError(
+                f"--layers {args.layers} with --hidden-size {args.hidden_size} has "
+                f"{parameters:,} parameters; at most {MOST_PARAMETERS:,} can be trained here: take "
+                "fewer layers, or smaller ones"
+            )
         config = BertConfig(
             vocab_size=len(tokenizer),
             hidden_size=args.hidden_size,

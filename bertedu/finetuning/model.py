@@ -325,7 +325,13 @@ def load(name: str | os.PathLike[str], task: str | None = None) -> FineTuned[Any
     """
     folder = resolve(name)
     adapter = base_of(folder) if (folder / ADAPTER).exists() else None
-    start = resolve(adapter) if adapter else folder
+    try:
+        start = resolve(adapter) if adapter else folder
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{folder} is an adapter, and its base is not there ({error}): name it as "
+            f"base_model_name_or_path in {folder / ADAPTER}"
+        ) from None
     config = read_config(start)
     note = folder / SETTINGS
     sha256 = ""

@@ -53,6 +53,9 @@ def finishing(finished: Path) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
         yield unfinished
         unfinished.replace(finished)
+    except CheckpointError:  # not the disk's fault, and said already
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
     except (OSError, RuntimeError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise CheckpointError(
