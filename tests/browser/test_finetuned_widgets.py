@@ -10,6 +10,9 @@ import pytest
 from bertedu.widgets import PairExplorer, SpanExplorer, TextClassifier
 from tests.finetuned_models import finetuned
 
+# One of the texts is of a language that the vocabulary lacks, which the library says.
+pytestmark = pytest.mark.filterwarnings("ignore:.*tokens are .UNK.")
+
 HOSTILE = "<script>window.hurt=1</script> <img src=x onerror='window.hurt=1'>"
 NASTY = [HOSTILE, "שלום 你好 \N{DOG FACE}", "word " * 200]
 FILM, REQUEST = "a warm, funny, unaffable film", "book an unaffable flight to Taipei"
