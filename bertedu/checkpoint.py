@@ -38,7 +38,7 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 DECODER = "cls.predictions.decoder.weight"
 WORDS = "bert.embeddings.word_embeddings.weight"
 _WRAPPED = re.compile(r"^(?:_orig_mod\.|module\.)+")  # torch.compile, DataParallel
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"(?=.{1,96}$)[\w.-]+(/[\w.-]+)?")  # the hub has none that is longer
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -63,12 +63,11 @@ def resolve(name: str | os.PathLike[str]) -> Path:
         if not chosen.is_dir():
             raise CheckpointError(f"BERTEDU_CHECKPOINT names {chosen}, which is no folder: mend it")
         return chosen
-    folder = Path(name)
-    if folder.is_dir():
-        return folder
-    if isinstance(name, str) and _HUB_ID.fullmatch(name) and not folder.exists():
+    if os.path.isdir(name):  # noqa: PTH112 (a path that no disk could hold is none, not an error)
+        return Path(name)
+    if isinstance(name, str) and _HUB_ID.fullmatch(name) and not os.path.exists(name):  # noqa: PTH110
         return download(name)
-    raise CheckpointError(f"there is no folder {str(name)!r}: check the path")
+    raise CheckpointError(f"there is no folder {str(name)!r:.200}: check the path")
 
 
 def load_tokenizer(name: str | os.PathLike[str] = "bertedu") -> BertTokenizer:

@@ -8,12 +8,9 @@ asking it, must end in one of bertedu's own errors, in one line, or in the numbe
 computes from the same folder (or, where it stumbles over what does not matter, in the good one's).
 """
 
-import contextlib
-import faulthandler
 import json
 import os
 import random
-import shutil
 import sys
 import tempfile
 import warnings
@@ -38,13 +35,14 @@ from bertedu.finetuning.model import SETTINGS as NOTE
 from bertedu.finetuning.model import Base, starting_model
 from tests.cases import CONFIG, TOKENIZER
 from tests.fuzz_checkpoints import (
-    SECONDS,
     Numbers,
+    after_accidents,
     change_json,
     flip_bits,
     move_about,
     numbers,
     replace_file,
+    run,
     same,
     truncate,
 )
@@ -189,7 +187,6 @@ def fuzz(count: int, seed: int = 0, report: Callable[[str], None] = print) -> Co
     transformers.logging.set_verbosity(transformers.logging.CRITICAL)
     transformers.logging.disable_progress_bar()
     os.environ["HF_HUB_OFFLINE"] = "1"
-    counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         home = Path(scratch)
@@ -202,27 +199,12 @@ def fuzz(count: int, seed: int = 0, report: Callable[[str], None] = print) -> Co
             good(home / kind, home / "base", kind)
             before[kind] = ours(home / kind)[1]
             assert outcome(home / kind) == "equal", outcome(home / kind)
-        for number in range(count):
-            rng = random.Random(f"{seed}-{number}")
-            kind, folder = rng.choice(KINDS), home / "damaged"
-            shutil.copytree(home / kind, folder)
-            accidents = rng.sample(ACCIDENTS, rng.choice([1, 1, 1, 2]))
-            for accident in accidents:
-                with contextlib.suppress(Exception):  # the first left no such file
-                    accident(rng, folder)
-            faulthandler.dump_traceback_later(SECONDS, exit=True)
-            ended = outcome(folder, before[kind])
-            faulthandler.cancel_dump_traceback_later()
-            if ended.startswith("WRONG"):
-                names = ", ".join(accident.__name__ for accident in accidents)
-                report(f"{seed}-{number} ({kind}; {names}): {ended}")
-            counts[ended.split(":")[0]] += 1
-            shutil.rmtree(folder)
-    return counts
+
+        def judged(folder: Path, kind: str, _: object) -> str:
+            return outcome(folder, before[kind])
+
+        return after_accidents(home, KINDS, ACCIDENTS, judged, count, seed, report)
 
 
 if __name__ == "__main__":
-    total, chosen = (int(word) for word in (*sys.argv[1:], *["200", "0"][len(sys.argv) - 1 :]))
-    ends = fuzz(total, chosen)
-    print(", ".join(f"{name} {ends[name]}" for name in sorted(ends)))
-    sys.exit("WRONG" in ends)
+    sys.exit(run(fuzz))

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from tests.cases import CONFIG, TOKENIZER
 MEMORY = 2**30  # bytes more than before
 SECONDS = 60  # until one folder counts as hanging
 TEXTS = ["w1 good romes", "W2 Bad <x1> wörd, \u4f60 [MASK] in rome.", ""]
+Accident = Callable[[random.Random, Path], None]
 JUNK: list[Any] = [
     None, True, False, 0, 1, 2, -1, 3.5, float("nan"), float("inf"), 10**9, 10**30, 10**400, "",
     "x", [], [1], ["O", "x"], {}, {"0": "a"}, {"type": "Sequence"}, [[[[]]]], "\ud800", "a\nb",
@@ -392,7 +393,9 @@ def same(one: Numbers, other: Numbers) -> bool:
     return all(
         a_ids == b_ids
         and a.shape == b.shape
-        and torch.allclose(a, b, rtol=1e-3, atol=1e-4 * float(b.nan_to_num().abs().max()) + 1e-5)
+        and torch.allclose(
+            a, b, rtol=1e-3, atol=1e-4 * float(b.nan_to_num().abs().max()) + 1e-5, equal_nan=True
+        )
         for (a_ids, a), (b_ids, b) in zip(one, other, strict=True)
     )
 
@@ -433,7 +436,6 @@ def fuzz(count: int, seed: int = 0, report: Callable[[str], None] = print) -> Co
     transformers.logging.disable_progress_bar()
     warnings.simplefilter("ignore")
     kinds = ("pretraining", "texts", "pairs", "slots", "pairs, published", "slots, published")
-    counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
         before = {}
@@ -441,31 +443,63 @@ def fuzz(count: int, seed: int = 0, report: Callable[[str], None] = print) -> Co
             good(base / kind, kind)
             before[kind], found = ours(base / kind, kind)
             assert same(found, theirs(base / kind, type(before[kind]).__name__)), kind
-        for number in range(count):
-            rng = random.Random(f"{seed}-{number}")
-            kind, folder = rng.choice(kinds), base / "damaged"
-            shutil.copytree(base / kind, folder)
-            accidents = rng.sample(ACCIDENTS, rng.choice([1, 1, 1, 2]))
-            for accident in accidents:
-                with contextlib.suppress(OSError, IndexError):  # the first left no such file
-                    accident(rng, folder)
+
+        def judged(folder: Path, kind: str, accidents: Sequence[Accident]) -> str:
             peak()
             start = peak()
-            faulthandler.dump_traceback_later(SECONDS, exit=True)
             ended = outcome(folder, kind, before[kind], odd_tokenizer not in accidents)
-            faulthandler.cancel_dump_traceback_later()
-            if peak() - start > MEMORY:
-                ended = "WRONG: more than a gigabyte"
-            if ended.startswith("WRONG"):
-                names = ", ".join(accident.__name__ for accident in accidents)
-                report(f"{seed}-{number} ({kind}; {names}): {ended}")
-            counts[ended.split(":")[0]] += 1
-            shutil.rmtree(folder)
+            return ended if peak() - start <= MEMORY else "WRONG: more than a gigabyte"
+
+        return after_accidents(base, kinds, ACCIDENTS, judged, count, seed, report)
+
+
+def after_accidents(
+    base: Path,
+    kinds: Sequence[str],
+    accidents: Sequence[Accident],
+    judged: Callable[[Path, str, Sequence[Accident]], str],
+    count: int,
+    seed: int,
+    report: Callable[[str], None],
+) -> Counter[str]:
+    """Returns how many copies of good folders ended how, after one or two accidents each.
+
+    Args:
+        base: holds a good folder of each kind.
+        kinds: their names.
+        accidents: what may happen to a copy.
+        judged: given the copy, its kind and its accidents, "refused" or the like, or "WRONG: why".
+        count: copies.
+        seed: of everything random.
+        report: told of each that is wrong.
+    """
+    counts: Counter[str] = Counter()
+    for number in range(count):
+        rng = random.Random(f"{seed}-{number}")
+        kind, folder = rng.choice(kinds), base / "damaged"
+        shutil.copytree(base / kind, folder)
+        happened = rng.sample(accidents, rng.choice([1, 1, 1, 2]))
+        for accident in happened:
+            with contextlib.suppress(Exception):  # the first left nothing for it to damage
+                accident(rng, folder)
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
+        ended = judged(folder, kind, happened)
+        faulthandler.cancel_dump_traceback_later()
+        if ended.startswith("WRONG"):
+            names = ", ".join(accident.__name__ for accident in happened)
+            report(f"{seed}-{number} ({kind}; {names}): {ended}")
+        counts[ended.split(":")[0]] += 1
+        shutil.rmtree(folder)
     return counts
 
 
-if __name__ == "__main__":
+def run(fuzz: Callable[[int, int], Counter[str]]) -> int:
+    """Fuzzes as the command line says; returns 1 where something was wrong."""
     total, chosen = (int(word) for word in (*sys.argv[1:], *["200", "0"][len(sys.argv) - 1 :]))
     ends = fuzz(total, chosen)
     print(", ".join(f"{name} {ends[name]}" for name in sorted(ends)))
-    sys.exit("WRONG" in ends)
+    return int("WRONG" in ends)
+
+
+if __name__ == "__main__":
+    sys.exit(run(fuzz))

@@ -160,13 +160,15 @@ def test_what_is_not_computed_is_refused(
         load(odd)
 
 
-@pytest.mark.parametrize("fault", ["cut", "lacks", "strange", "shape", "nan", "gone"])
+@pytest.mark.parametrize("fault", ["cut", "lacks", "half", "strange", "shape", "nan", "gone"])
 def test_damaged_weights_are_named(fault: str, adapter: Path, tmp_path: Path) -> None:
     odd = copied(adapter, tmp_path / "odd")
     tensors = load_file(odd / WEIGHTS)
     name = min(tensors)
     if fault == "lacks":
         del tensors["base_model.model.classifier.weight"]
+    elif fault == "half":  # the base has a pooler, too, and this would be half of each
+        del tensors["base_model.model.bert.pooler.dense.bias"]
     elif fault == "strange":
         tensors["base_model.model.bert.nowhere.lora_A.weight"] = torch.zeros(4, 16)
     elif fault == "shape":

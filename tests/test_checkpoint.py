@@ -484,3 +484,10 @@ def test_weights_that_are_divided_among_files(folder, suffix: str) -> None:
     refused(folder, f"{second} is damaged")
     (folder / second).write_bytes((folder / "elsewhere").read_bytes())
     assert bertedu.load(folder)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" * 3000, "no\0where"])
+def test_a_name_that_no_disk_could_hold_is_no_folder(name: str) -> None:
+    with pytest.raises(CheckpointError, match="there is no folder") as told:
+        resolve(name)
+    assert len(str(told.value)) < 300

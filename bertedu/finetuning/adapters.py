@@ -255,10 +255,12 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
                 f"{folder}: {name} has shape {list(weight.shape)}, the model asks for "
                 f"{list(ours[name].shape)}: it belongs to another base"
             )
+    heads = [f".{module}." for module in config.get("modules_to_save") or []]
     if lost := [
         name
         for name, weight in ours.items()
-        if (".lora_" in name or weight.is_meta) and name not in tensors
+        if name not in tensors
+        and (".lora_" in name or weight.is_meta or any(head in f".{name}" for head in heads))
     ]:
         raise CheckpointError(f"{folder} has no {lost[0]}: it is not a whole adapter")
     model.load_state_dict(tensors, strict=False, assign=True)
@@ -282,10 +284,11 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is damaged (r is {rank!r:.40}): copy it again")
     if isinstance(alpha, bool) or not (isinstance(alpha, int | float) and -_MOST <= alpha <= _MOST):
         raise CheckpointError(f"{path} is damaged (lora_alpha is {alpha!r:.40}): copy it again")
-    for name, kind in {"target_modules": str, "layers_to_transform": int}.items():
+    lists = {"target_modules": str, "layers_to_transform": int, "modules_to_save": str}
+    for name, kind in lists.items():
         listed = config.get(name)
         whole = isinstance(listed, list) and all(type(item) is kind for item in listed)
-        if not whole and (listed is not None or kind is str):
+        if not whole and (listed is not None or name == "target_modules"):
             raise CheckpointError(
                 f"{path}: {name} is {listed!r:.40}, and bertedu reads only a list: write each there"
             )
