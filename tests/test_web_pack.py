@@ -30,8 +30,8 @@ from bertedu.widgets.web_pack import (
     FIRST_LINE,
     dequantised,
     int8_rows,
-    model_mark,
-    tokenizer_mark,
+    model_checksum,
+    tokenizer_checksum,
     web_pack,
     weights_of,
 )
@@ -370,13 +370,13 @@ def test_what_is_too_long_for_a_picture_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_what_the_pack_can_stand_in_for_is_marked() -> None:
-    assert WordPieceExplorer("a").mark() == tokenizer_mark(TOKENIZER)
+    assert WordPieceExplorer("a").checksum() == tokenizer_checksum(TOKENIZER)
     other = BertTokenizer(TOKENIZER.tokens, lowercase=False)
-    assert WordPieceExplorer("a", tokenizer=other).mark() != tokenizer_mark(TOKENIZER)
-    assert AttentionExplorer("a", bert=bert()).mark() == model_mark(bert())
-    assert AttentionExplorer("a", bert=bert(hidden_act="relu")).mark() != model_mark(bert())
-    assert AttentionExplorer("a", bert=page_model(bert())).mark() != model_mark(bert())
-    assert MaskExplorer("a").mark() is None
+    assert WordPieceExplorer("a", tokenizer=other).checksum() != tokenizer_checksum(TOKENIZER)
+    assert AttentionExplorer("a", bert=bert()).checksum() == model_checksum(bert())
+    assert AttentionExplorer("a", bert=bert(hidden_act="relu")).checksum() != model_checksum(bert())
+    assert AttentionExplorer("a", bert=page_model(bert())).checksum() != model_checksum(bert())
+    assert MaskExplorer("a").checksum() is None
 
 
 # ---------------------------------------------------------------- the certificate

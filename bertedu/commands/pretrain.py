@@ -136,7 +136,7 @@ def train(args: argparse.Namespace, hardware: "Accelerator") -> int:
     data = PretrainingData(corpus, tokenizer, recipe, learned)
     check_text(args.out, data, leader)
     if leader:
-        warn_of_unknown(corpus, tokenizer)
+        warn_of_unknown_text(corpus, tokenizer)
     judged = replace(recipe, mlm_only=False, masking=MaskingRule())
     held_out_data = PretrainingData(corpus, tokenizer, judged, held_out)
     held_out_batches = list(itertools.islice(held_out_data.batches(), args.evaluation_batches))
@@ -218,7 +218,7 @@ def starting_tokenizer(init: str, vocab: str | None) -> BertTokenizer:
         raise InputError(f"{vocab}: {error}") from error
 
 
-def warn_of_unknown(corpus: Corpus, tokenizer: BertTokenizer) -> None:
+def warn_of_unknown_text(corpus: Corpus, tokenizer: BertTokenizer) -> None:
     """Says so where much of the text is not in the vocabulary."""
     unknown = sum(int((ids == tokenizer.unk_token_id).sum()) for ids in corpus.blocks())
     if unknown >= UNKNOWN_SHARE * corpus.num_tokens:

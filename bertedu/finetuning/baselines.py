@@ -16,11 +16,11 @@ from bertedu.errors import InputError
 from bertedu.finetuning import slot_filling
 from bertedu.finetuning.classification import ClassPrediction, class_prediction
 from bertedu.tokenizer import BertTokenizer
-from bertedu.utils.chinese import CHINESE
+from bertedu.utils.chinese import CHINESE, split_chinese
 
 Text = str | tuple[str, str]
 _WORDS = re.compile(rf"[{CHINESE}]|[^\W{CHINESE}]+")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def majority(labels: Sequence[str]) -> str:
@@ -167,7 +167,8 @@ def overlapping_words(question: str, document: str) -> str:
     def shared(sentence: str) -> int:
         return len(asked & set(_WORDS.findall(sentence.lower())))
 
-    sentence = max(_SENTENCE_END.split(document), key=shared)
+    parts = split_chinese(document) or [document]
+    sentence = max((each for part in parts for each in _SENTENCE_END.split(part)), key=shared)
     best: list[re.Match[str]] = []
     run: list[re.Match[str]] = []
     for word in _WORDS.finditer(sentence):

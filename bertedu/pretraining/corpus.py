@@ -6,7 +6,6 @@ is finished stays when the build is interrupted; at the end all shards are put i
 
 import hashlib
 import json
-import re
 import shutil
 import zlib
 from collections import Counter
@@ -26,14 +25,13 @@ from tqdm.auto import tqdm
 from bertedu.errors import InputError
 from bertedu.pretraining.sources import Source, blocks, find_sources
 from bertedu.tokenizer import BertTokenizer
+from bertedu.utils.chinese import split_chinese
 from bertedu.utils.files import replacing, write_json
 
 INFO = "corpus.json"
 SHARDS = "shards"
 _FORMAT = 1
 _BLOCK = 1 << 22  # ids
-# Where a Chinese sentence ends, closing quotes included; not before a title's or bracket's end.
-_CHINESE_END = re.compile(r"[。！？｡]+[”’」』]*(?![。！？｡”’」』》〉）)])")
 
 _Shard = dict[str, Any]  # arrays, and what is to be known of the text before the next shard
 
@@ -272,8 +270,7 @@ def split_sentences(paragraph: str) -> list[str]:
         >>> split_sentences("我有一只狗。它很可爱。")
         ['我有一只狗。', '它很可爱。']
     """
-    ends = [match.end() for match in _CHINESE_END.finditer(paragraph)]
-    parts = [paragraph[a:b].strip() for a, b in pairwise([0, *ends, len(paragraph)])]
+    parts = [part.strip() for part in split_chinese(paragraph)]
     splitter = nupunkt.load("default")
     return [text for part in parts if part for text in splitter.texts(part) or [part]]
 

@@ -1,6 +1,10 @@
-"""Which characters are Chinese: BERT makes a word of each, and so does whatever counts words."""
+"""Which characters are Chinese, and where Chinese sentences end.
+
+BERT makes a word of each such character, and so does whatever counts words.
+"""
 
 import re
+from itertools import pairwise
 
 CHINESE = (
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f"
@@ -11,6 +15,8 @@ CHINESE = (
 They are those of the package `tokenizers`; Google's have 256 rare ones more, from 2B820 on.
 """
 
+# Closing quotes included; not before a title's or bracket's end.
+_SENTENCE_END = re.compile(r"[。！？｡]+[”’」』]*(?![。！？｡”’」』》〉）)])")
 _ONE = re.compile(f"[{CHINESE}]")
 _WORD = re.compile(rf"[{CHINESE}]|[^\s{CHINESE}]+")
 
@@ -45,3 +51,14 @@ def word_starts(text: str) -> list[int]:
         [0, 5, 6, 7]
     """
     return [match.start() for match in _WORD.finditer(text)]
+
+
+def split_chinese(text: str) -> list[str]:
+    """Returns a text cut behind each end of a Chinese sentence; other ends are not looked for.
+
+    Example:
+        >>> split_chinese("我有一只狗。它很可爱。 It is. Really.")
+        ['我有一只狗。', '它很可爱。', ' It is. Really.']
+    """
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    return [part for a, b in pairwise([0, *ends, len(text)]) if (part := text[a:b])]

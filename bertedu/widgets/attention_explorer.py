@@ -14,7 +14,7 @@ from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import AskingWidget, described, encode_short, pack
-from bertedu.widgets.web_pack import model_mark
+from bertedu.widgets.web_pack import model_checksum
 from bertedu.widgets.words import percent
 
 LONGEST = 512  # tokens
@@ -93,9 +93,9 @@ class AttentionExplorer(AskingWidget):
             f"{numbers[0]:.2f} nats, to itself {percent(numbers[3])}"
         )
 
-    def mark(self) -> str:
-        """Returns the model's mark."""
-        return model_mark(self.bert)
+    def checksum(self) -> str:
+        """Returns the model's checksum."""
+        return model_checksum(self.bert)
 
     def _check(self, settings: dict[str, Any]) -> None:
         config = self.bert.config

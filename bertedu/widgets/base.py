@@ -110,8 +110,8 @@ class AskingWidget(Widget):
         self._check(settings)
         return settings
 
-    def mark(self) -> str | None:
-        """Returns the mark of what answers, by which a page's engine knows whether it can, too.
+    def checksum(self) -> str | None:
+        """Returns the checksum of what answers, by which a page's engine knows whether it can, too.
 
         None where only Python can.
         """

@@ -41,8 +41,8 @@ def fragment(widget: Widget) -> str:
     state = {name: _stored(widget, name) for name in widget.keys if not _is_jupyters(name)}
     name = escape(type(widget).__name__)
     asking = ""
-    if isinstance(widget, AskingWidget) and (mark := widget.mark()):
-        asks = json.dumps({"asked": [*widget._asked], "model": mark})
+    if isinstance(widget, AskingWidget) and (checksum := widget.checksum()):
+        asks = json.dumps({"asked": [*widget._asked], "model": checksum})
         asking = f' data-asks="{escape(asks)}"'
     return (
         f'<div class="bertedu-still" data-widget="{name}"{asking}>'
@@ -56,7 +56,7 @@ def engine_note(packs: Sequence[str], models: Sequence[str]) -> str:
 
     Args:
         packs: their names, see `web_page.write_page`.
-        models: the marks of what they can stand in for, see `AskingWidget.mark`.
+        models: the checksums of what they can stand in for, see `AskingWidget.checksum`.
 
     Example:
         >>> engine_note(["bert"], ["ab"])

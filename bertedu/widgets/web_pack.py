@@ -74,15 +74,15 @@ def weights_of(model: Bert | FineTuned[Any, Any]) -> dict[str, Tensor]:
     }
 
 
-def tokenizer_mark(tokenizer: BertTokenizer) -> str:
+def tokenizer_checksum(tokenizer: BertTokenizer) -> str:
     """Returns what tells tokenizers apart, or "" for one that splits in a way of its own.
 
     Example:
         >>> from bertedu import load_tokenizer
         >>> one, other = load_tokenizer(), BertTokenizer(load_tokenizer().tokens, lowercase=False)
-        >>> tokenizer_mark(one) == tokenizer_mark(load_tokenizer())
+        >>> tokenizer_checksum(one) == tokenizer_checksum(load_tokenizer())
         True
-        >>> tokenizer_mark(one) == tokenizer_mark(other)
+        >>> tokenizer_checksum(one) == tokenizer_checksum(other)
         False
     """
     if not tokenizer.usual:
@@ -91,11 +91,11 @@ def tokenizer_mark(tokenizer: BertTokenizer) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def model_mark(bert: Bert) -> str:
-    """Returns what tells encoders apart, with their tokenizers; "" as `tokenizer_mark`."""
-    mark = tokenizer_mark(bert.tokenizer)
-    told = [mark, base_checksum(bert.model.state_dict()), bert.config.to_dict()]
-    return mark and hashlib.sha256(json.dumps(told).encode()).hexdigest()
+def model_checksum(bert: Bert) -> str:
+    """Returns what tells encoders apart, with their tokenizers; "" as `tokenizer_checksum`."""
+    tokens = tokenizer_checksum(bert.tokenizer)
+    told = [tokens, base_checksum(bert.model.state_dict()), bert.config.to_dict()]
+    return tokens and hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def web_pack(model: Bert | FineTuned[Any, Any], extra: Mapping[str, Any] | None = None) -> bytes:

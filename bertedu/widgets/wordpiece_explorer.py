@@ -9,7 +9,7 @@ from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import LONGEST_WORD, BertTokenizer
 from bertedu.widgets.base import AskingWidget
-from bertedu.widgets.web_pack import tokenizer_mark
+from bertedu.widgets.web_pack import tokenizer_checksum
 from bertedu.wordpiece import STEPS, Trace, Word, wordpiece_trace
 
 LONGEST_TEXT = 2_000  # characters of both texts: a picture that a browser repaints at once
@@ -62,9 +62,9 @@ class WordPieceExplorer(AskingWidget):
             f"{unknown} unknown"
         )
 
-    def mark(self) -> str:
-        """Returns the tokenizer's mark."""
-        return tokenizer_mark(self.tokenizer)
+    def checksum(self) -> str:
+        """Returns the tokenizer's checksum."""
+        return tokenizer_checksum(self.tokenizer)
 
     def _look(self, text: str, pair: str | None) -> None:
         length = len(text) + len(pair or "")

@@ -9,7 +9,7 @@ from bertedu import Bert
 from bertedu.classroom.book.site import _POLICY, write
 from bertedu.widgets import AttentionExplorer, MaskExplorer, WordPieceExplorer
 from bertedu.widgets.static_page import engine_note, fragment, host_script
-from bertedu.widgets.web_pack import model_mark, tokenizer_mark
+from bertedu.widgets.web_pack import model_checksum, tokenizer_checksum
 from bertedu.widgets.web_page import write_page
 from tests.test_web_pack import TOKENIZER, bert
 
@@ -29,7 +29,7 @@ def opened(new_page, tmp_path: Path) -> Callable[..., object]:
     def open_page(*widgets: object, model: Bert | None = None):
         model = model or bert()
         write_page(model, tmp_path)
-        note = engine_note(["bert"], [tokenizer_mark(TOKENIZER), model_mark(model)])
+        note = engine_note(["bert"], [tokenizer_checksum(TOKENIZER), model_checksum(model)])
         (tmp_path / "widgets.html").write_text(
             '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>widgets</title>'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'

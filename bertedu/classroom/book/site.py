@@ -26,7 +26,7 @@ from bertedu.errors import InputError
 from bertedu.utils.files import replacing
 from bertedu.widgets.palette import DARK, LIGHT
 from bertedu.widgets.static_page import engine_note, fragment, host_script
-from bertedu.widgets.web_pack import model_mark, tokenizer_mark
+from bertedu.widgets.web_pack import model_checksum, tokenizer_checksum
 from bertedu.widgets.web_page import BASE, write_page
 
 _STATIC = Path(__file__).with_name("static")
@@ -123,12 +123,12 @@ def _write(pages: Sequence[Page], out: Path, bert: Bert | None) -> None:
     with tempfile.TemporaryDirectory(dir=out.parent) as temporary:
         book = Path(temporary) / "book"
         book.mkdir()
-        marks = []
+        checksums = []
         if bert is not None:
             write_page(bert, book, TRY_IT)
-            marks = [tokenizer_mark(bert.tokenizer), model_mark(bert)]
+            checksums = [tokenizer_checksum(bert.tokenizer), model_checksum(bert)]
         for page in pages:
-            (book / page.file).write_text(to_html(page, pages, marks), encoding="utf-8")
+            (book / page.file).write_text(to_html(page, pages, checksums), encoding="utf-8")
         css = style() + (_STATIC / "book.css").read_text(encoding="utf-8")
         (book / "book.css").write_text(css, encoding="utf-8")
         for script in ("book.js", "deck.js"):
@@ -253,18 +253,18 @@ def style() -> str:
     )
 
 
-def to_html(page: Page, pages: Sequence[Page], marks: Sequence[str] = ()) -> str:
+def to_html(page: Page, pages: Sequence[Page], checksums: Sequence[str] = ()) -> str:
     """Returns a page as HTML.
 
     Args:
         page: the one.
         pages: all of the book, in the order in which it is read.
-        marks: of what the engine beside the page can stand in for; none where there is none.
+        checksums: of what the engine beside the page can stand in for; none where there is none.
     """
     widgets = [getattr(bertedu.widgets, name) for name in sorted(page.content.classes)]
     host = host_script(widgets) if widgets else ""
-    if marks:
-        host = engine_note([BASE], marks) + host
+    if checksums:
+        host = engine_note([BASE], checksums) + host
     title = escape(page.title)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
