@@ -54,7 +54,7 @@ def test_pieces_of_what_is_typed(opened) -> None:
     widget = page.locator(".bertedu")
     box = widget.get_by_label("Text Segment A")
     assert not page.locator(".bertedu-int8").is_visible()
-    box.fill("unaffable precipitation")
+    box.fill("precipitation unaffable")  # the caret is in the last word
     widget.locator(".be-chip", has_text="##ffa").first.wait_for()
     idle(page)
     assert "Longest match first: unaffable" in widget.inner_text()
