@@ -363,10 +363,15 @@ def test_a_disk_that_is_full_when_a_checkpoint_is_to_be_kept(
 
 def test_another_recipe_does_not_continue_the_run(corpus: Corpus, tmp_path: Path) -> None:
     data = PretrainingData(corpus, TOKENIZER, RECIPE)
-    list(pretrain(fresh_model(), data, RECIPE, folder=tmp_path))
+    begun = pretrain(fresh_model(), data, RECIPE, folder=tmp_path)
+    next(begun)
+    begun.close()
     other = replace(RECIPE, learning_rate=1.0)
     with pytest.raises(CheckpointError, match=r"learning_rate = 0\.01, not 1\.0"):
         next(pretrain(fresh_model(), data, other, folder=tmp_path))
+    without = BertForPreTraining(replace(CONFIG, hidden_dropout_prob=0.5))
+    with pytest.raises(CheckpointError, match=r"dropout = 0\.\d, not 0\.5"):
+        next(pretrain(without, data, RECIPE, folder=tmp_path))
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(

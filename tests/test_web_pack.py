@@ -477,3 +477,9 @@ def test_what_was_written_elsewhere_is_not_replaced(name: str, tmp_path: Path) -
     (tmp_path / name).unlink()
     for _ in range(2):  # what was written here is
         write_page(bert(), tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="cannot be made .*: take another folder"):
+        write_page(bert(), tmp_path / "file" / "page")

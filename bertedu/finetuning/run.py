@@ -371,7 +371,9 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             return None
         note = {"task": self.task.name, "settings": self.task.settings(), "digest": self._digest}
         if (folder / "run.json").is_file():
-            if _read(folder / "run.json") != json.loads(json.dumps(note)):
+            with reading(folder / "run.json", "delete it, and the same command goes on"):
+                theirs = json.loads((folder / "run.json").read_text("utf-8"))
+            if theirs != json.loads(json.dumps(note)):
                 raise CheckpointError(
                     f"{folder} holds a run of another task, on other examples or from another "
                     "start: choose another folder"

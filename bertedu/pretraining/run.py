@@ -316,7 +316,7 @@ def check_text(folder: Path, data: PretrainingData, leads: bool = True) -> None:
         if leads:
             write_json(path, note)
         return
-    with reading(path):
+    with reading(path, "delete it, and the same command goes on"):
         theirs = json.loads(path.read_text("utf-8"))
     if theirs != note:
         raise CheckpointError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from bertedu.checkpoint import load_into, save_pretrained
+from bertedu.checkpoint import load_into, read_config, save_pretrained
 from bertedu.errors import CheckpointError
 from bertedu.tokenizer import BertTokenizer
 from bertedu.utils.files import replacing, write_json
@@ -136,8 +136,12 @@ def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.O
     """Loads a checkpoint and returns the number of steps that it has behind it.
 
     Raises:
-        CheckpointError: it is damaged.
+        CheckpointError: it is damaged, or of a run with another dropout.
     """
+    theirs = read_config(checkpoint).hidden_dropout_prob
+    ours: float = model.config.hidden_dropout_prob  # type: ignore[assignment, union-attr]
+    if theirs != ours:
+        raise another_run(checkpoint.parent, {"dropout": (theirs, ours)})
     load_into(model, checkpoint)
     with reading(checkpoint):
         optimizer.load_state_dict(torch.load(checkpoint / "optimizer.pt", weights_only=True))
@@ -145,12 +149,17 @@ def load_checkpoint(checkpoint: Path, model: nn.Module, optimizer: torch.optim.O
 
 
 @contextlib.contextmanager
-def reading(part: Path) -> Iterator[None]:
-    """Says, of whatever goes wrong inside, that this part of a run's folder is damaged."""
+def reading(part: Path, cure: str = "") -> Iterator[None]:
+    """Says, of whatever goes wrong inside, that this part of a run's folder is damaged.
+
+    Args:
+        part: a file or folder of the run.
+        cure: what to do; by default, to delete the run.
+    """
     try:
         yield
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise CheckpointError(
-            f"{part} is damaged ({reason}): delete {part.parent} to begin anew"
+            f"{part} is damaged ({reason}): {cure or f'delete {part.parent} to begin anew'}"
         ) from error

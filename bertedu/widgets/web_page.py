@@ -76,12 +76,15 @@ def write_page(
         InputError: a model whose tokenizer a page has not, or files of other pages in the folder.
     """
     _refuse_others(out, {page: TITLE, "bert.js": SCRIPT})
+    try:  # before the long work
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be made ({error.strerror}): take another folder") from error
     certified = certificate(model)
     own = {"certificate": certified, **reference(model)}
     packs = {BASE: web_pack(model, own)}
     if isinstance(model, FineTuned) and model.base:
         packs = {BASE: web_pack(load_bert(model.base.name)), model.task.name: packs[BASE]}
-    out.mkdir(parents=True, exist_ok=True)
     for name, pack in packs.items():
         with replacing(out / f"{name}.pack") as temporary:
             temporary.write_bytes(pack)
