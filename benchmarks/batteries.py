@@ -60,7 +60,7 @@ def occurring(chosen: Sequence[Gap], folder: Path) -> set[str]:
     for path in [*folder.rglob("*.txt"), *folder.rglob("*.txt.xz")]:
         with (lzma.open if path.suffix == ".xz" else open)(path, "rt", encoding="utf-8") as file:
             text = file.read().lower().replace(" ,", ",").replace(" '", "'")
-        found |= filled & {s.strip(" \"'“”‘’()") for s in re.split(r"[.!?\n\t]+", text)}
+        found |= filled & {s.strip(" \"'“”\u2018\u2019()") for s in re.split(r"[.!?\n\t]+", text)}
     return found
 
 

@@ -56,7 +56,7 @@ def test_gaps_are_counted() -> None:
         batteries.Gap("seen", "The [MASK] is wet.", frozenset({"rain"})),
         batteries.Gap("seen", "The [MASK] is hot.", frozenset({"fire"})),
     ]
-    guesses = [["sun", "red"], ["red", "snow"], ["wet", "dry"], [".", "the"]]
+    guesses = [["sun", "red"], ["red", "snow", "sand"], ["wet", "dry"], [".", "the"]]
     answers = [[[bertedu.Guess(token, 0.1) for token in tokens]] for tokens in guesses]
     with mock.patch.object(bertedu.Bert, "fill_mask", side_effect=answers):
         scores = batteries.gap_scores(bert, chosen)
