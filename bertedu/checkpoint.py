@@ -11,6 +11,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -257,6 +258,7 @@ def named(
     return ours
 
 
+@cache
 def renamed(name: str) -> str | None:
     """Returns our name of a published parameter; None for what is not a parameter.
 

@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity, normalize
 from bertedu.bert import Bert, Guess, Trace, load
 from bertedu.encoding import Encoding
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuning.model import FineTuned
+from bertedu.finetuning.model import FineTuned, opened
 from bertedu.heads import IS_NEXT
 from bertedu.pretraining.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
 from bertedu.utils.validation import IGNORED
@@ -43,8 +43,8 @@ class Journey(AskingWidget):
         text: segment A.
         pair: segment B, or None.
         bert: any model with its tokenizer; None means `bertedu.load()`.
-        cases: by name, fine-tuned models, whose answers are shown; or functions of text and pair
-            that return a few lines of text. What they refuse with an InputError is shown, too.
+        cases: by name, fine-tuned models, or their names, whose answers are shown; or functions
+            of text and pair that return a few lines of text. What they refuse with an InputError is shown, too.
 
     Attributes:
         text, pair: what is shown; changes when the reader types, and can be set.
@@ -79,11 +79,11 @@ class Journey(AskingWidget):
         text: str = "calculus is a branch of [MASK]",
         pair: str | None = "it was developed by newton and leibniz",
         bert: Bert | None = None,
-        cases: Mapping[str, Case | FineTuned[Any, Any]] | None = None,
+        cases: Mapping[str, Case | FineTuned[Any, Any] | str] | None = None,
     ) -> None:
         self.bert = load() if bert is None else bert
         self.cases: dict[str, Case] = {
-            name: asking(case) if isinstance(case, FineTuned) else case
+            name: asking(case) if isinstance(case, FineTuned | str) else case
             for name, case in (cases or {}).items()
         }
         if len(self.cases) > MOST_CASES or not all(map(callable, self.cases.values())):
@@ -321,11 +321,11 @@ def _most_different(bert: Bert, encoding: Encoding) -> MaskedBatch:
     return MaskedBatch(*(part[kept] for part in masked))
 
 
-def asking(model: FineTuned[Any, Any]) -> Case:
+def asking(model: FineTuned[Any, Any] | str) -> Case:
     """Returns a function of text and pair that says what a fine-tuned model finds.
 
     Args:
-        model: of any of the four cases. Classification and slot filling read the first text.
+        model: of any of the four cases, or its name. Classification and slot filling read the first text.
 
     Example:
         >>> from bertedu import BertConfig, load_tokenizer
@@ -337,12 +337,14 @@ def asking(model: FineTuned[Any, Any]) -> Case:
         2
     """
 
+    tuned = opened(model)
+
     def told(inputs: str | tuple[str, str]) -> list[str]:
-        lines: list[str] = model.predict(inputs).chances()
+        lines: list[str] = tuned.predict(inputs).chances()
         return lines
 
     def case(text: str, pair: str | None) -> list[str]:
-        names = [names[0] for names in model.task.texts]
+        names = [names[0] for names in tuned.task.texts]
         if len(names) == 1:
             return told(text)
         if pair is None:
