@@ -1,7 +1,7 @@
 """The graduates: adapters on the embedded checkpoint that come with the course, each by a name.
 
-Each is a folder with its card, a README.md; SHA256 beside the folders lists the checksum of each one's
-weights, as `sha256sum */*.safetensors` prints it: by this the doctor knows them.
+Each is a folder with its card, a README.md. SHA256 beside the folders has the checksum of each
+one's weights, as `sha256sum */*.safetensors` prints it: by this the doctor knows them.
 """
 
 import re
@@ -22,8 +22,8 @@ class Card(NamedTuple):
     """What a graduate's card begins with.
 
     Attributes:
-        purpose: its first sentence, "" where the card is lost.
-        example: a command that asks it.
+        purpose: its first line below the title, "" where the card is lost.
+        example: the first command that asks it.
     """
 
     purpose: str
@@ -41,10 +41,10 @@ def card(name: str) -> Card:
     """Returns what a graduate's card says first."""
     file = GRADUATES / name / CARD
     text = file.read_text("utf-8") if file.is_file() else ""
-    purpose = re.search(r"^(?!#)\S.*?(?:\.$|\.(?=\s))", text, re.MULTILINE | re.DOTALL)
+    purpose = re.search(r"^[^#\s].*$", text, re.MULTILINE)
     example = re.search(r"^\$ (bertedu predict .+)$", text, re.MULTILINE)
     return Card(
-        " ".join(purpose[0].split()) if purpose else "",
+        purpose[0] if purpose else "",
         example[1] if example else f"bertedu predict {name} TEXT",
     )
 

@@ -44,7 +44,8 @@ class Journey(AskingWidget):
         pair: segment B, or None.
         bert: any model with its tokenizer; None means `bertedu.load()`.
         cases: by name, fine-tuned models, or their names, whose answers are shown; or functions
-            of text and pair that return a few lines of text. What they refuse with an InputError is shown, too.
+            of text and pair that return a few lines of text. What they refuse with an InputError
+            is shown, too.
 
     Attributes:
         text, pair: what is shown; changes when the reader types, and can be set.
@@ -325,7 +326,8 @@ def asking(model: FineTuned[Any, Any] | str) -> Case:
     """Returns a function of text and pair that says what a fine-tuned model finds.
 
     Args:
-        model: of any of the four cases, or its name. Classification and slot filling read the first text.
+        model: of any of the four cases, or its name. Classification and slot filling read the
+            first text.
 
     Example:
         >>> from bertedu import BertConfig, load_tokenizer
@@ -336,7 +338,6 @@ def asking(model: FineTuned[Any, Any] | str) -> Case:
         >>> len(asking(model)("a dog runs", "an animal moves"))  # a line for each label
         2
     """
-
     tuned = opened(model)
 
     def told(inputs: str | tuple[str, str]) -> list[str]:
