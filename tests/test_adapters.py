@@ -200,9 +200,12 @@ def test_the_command_makes_one_and_asks_it(
     data.write_text("".join(f"{e.label}\t{e.text}\n" for e in TEXTS), encoding="utf-8")
     words = ["finetune", "classification", str(data), "--out", str(tmp_path / "mood")]
     words += ["--init", str(base), "--lora", "4", "--epochs", "40", "--learning-rate", "1e-2"]
-    assert main([*words, "--batch-size", "8", "--dropout", "0"]) == 0
-    assert (tmp_path / "mood" / WEIGHTS).stat().st_size < 100_000
-    capsys.readouterr()
+    words += ["--batch-size", "8", "--dropout", "0", "--half", "--test", str(data)]
+    assert main(words) == 0
+    saved = load_file(tmp_path / "mood" / WEIGHTS)
+    assert {weight.dtype for weight in saved.values()} == {torch.float16}
+    assert (tmp_path / "mood" / WEIGHTS).stat().st_size < 50_000
+    assert "test: accuracy 100.0%" in capsys.readouterr().out
     text = "an awful day in the garden"
     assert main(["predict", str(tmp_path / "mood"), text]) == 0
     assert capsys.readouterr().out == f"{load(tmp_path / 'mood').predict(text)}\n"

@@ -65,7 +65,7 @@ def _list() -> None:
     """Prints a line for each graduate: what it is for, and how to ask it."""
     for name in names():
         purpose, example = card(name)
-        print(f"{name}: {purpose.rstrip('.')}: {example}")
+        print(": ".join(filter(None, (name, purpose.rstrip("."), example))))
     if not names():
         print("No graduates come with this version: `bertedu finetune` makes a model.")
 

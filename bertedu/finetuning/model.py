@@ -387,14 +387,15 @@ def _base(adapter: Path) -> _Shared:
     Raises:
         CheckpointError: it is not there, or cannot be used.
     """
+    name = base_of(adapter)
     try:
-        folder = resolve(base_of(adapter))
+        folder = resolve(name)
     except CheckpointError as error:
         raise CheckpointError(
             f"{adapter} is an adapter, and its base is not there ({error}): name it as "
             f"base_model_name_or_path in {adapter / ADAPTER}"
         ) from None
-    files = [(file.name, file.stat()) for file in sorted(folder.iterdir())]
+    files = [(file.name, file.stat()) for file in sorted(folder.iterdir()) if file.is_file()]
     return _shared(folder, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
 
 
