@@ -30,6 +30,7 @@ from bertedu.utils.files import (
     weight_files,
 )
 from bertedu.utils.hub import download
+from bertedu.utils.validation import all_finite
 
 EMBEDDED = Path(__file__).parent / "checkpoints"
 """The folder of the checkpoint that comes with the course."""
@@ -190,7 +191,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """
     weights = {n: w.float() if w.dtype in DTYPES else w for n, w in _mapped(folder).items()}
     for name, weight in weights.items():
-        if weight.dtype == torch.float32 and not bool(weight.isfinite().all()):
+        if weight.dtype == torch.float32 and not all_finite(weight):
             raise CheckpointError(f"{folder}: {name} holds NaN or infinity; it cannot be used")
     return weights
 

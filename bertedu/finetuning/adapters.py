@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode
 from bertedu.checkpoint import DTYPES
 from bertedu.errors import CheckpointError, InputError
 from bertedu.utils.files import read_json, refuse_pointer, replacing, write_json
+from bertedu.utils.validation import all_finite
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 LAYERS = ("query", "key", "value", "output.dense", "intermediate.dense")
@@ -52,6 +53,7 @@ _TOLD = {
     "ensure_weight_tying",
 }  # fmt: skip
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
+_FILLING = {nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_}
 _MOST = 1e6  # lora_alpha, either way: more is an accident
 
 
@@ -70,10 +72,9 @@ class Unfilled(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:  # as torch calls it
         """Returns what `func` would, and the tensor as it is in place of a filled one."""
-        kwargs = kwargs or {}
-        if getattr(func, "__module__", "") == nn.init.__name__:
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return func(*args, **kwargs)
+        if func in _FILLING:
+            return kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 class LoraLinear(nn.Linear):
@@ -267,7 +268,7 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
                 f"{folder}: r is {rank}, and {name}.lora_A.weight has shape {list(weight.shape)}: "
                 "the two files do not belong together"
             )
-    with torch.device("meta"), Unfilled():
+    with Unfilled():
         for name in updates:
             _replace(model, name, LoraLinear(model.get_submodule(name), rank, alpha))  # type: ignore[arg-type]
     ours = model.state_dict()
@@ -373,7 +374,7 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
         ) from error
     for name, weight in tensors.items():
         tensors[name] = number = weight.float()
-        if weight.dtype not in DTYPES or not bool(number.isfinite().all()):
+        if weight.dtype not in DTYPES or not all_finite(number):
             raise CheckpointError(f"{folder / WEIGHTS}: {name} holds what is no finite number")
         if not name.startswith(_PREFIX):
             raise CheckpointError(f"{folder / WEIGHTS}: {name!s:.60} is no name that peft writes")
