@@ -90,7 +90,7 @@ class Journey(AskingWidget):
         if len(self.cases) > MOST_CASES or not all(map(callable, self.cases.values())):
             raise InputError(
                 f"cases has {len(self.cases)} entries: give at most {MOST_CASES}, each a "
-                "fine-tuned model, or a function of text and pair that returns lines of text"
+                "fine-tuned model, its name, or a function of text and pair that returns lines of text"
             )
         layer = (self.bert.config.num_hidden_layers + 1) // 2
         first = {"layer": layer, "head": 0, "compare": "input", "roll": 0}
