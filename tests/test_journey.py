@@ -17,7 +17,6 @@ from bertedu import (
     InputError,
     load_tokenizer,
 )
-from bertedu.errors import CheckpointError
 from bertedu.pretraining.masking import MASKED, mask_tokens
 from bertedu.widgets import Journey
 from bertedu.widgets.base import HTML

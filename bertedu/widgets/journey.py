@@ -58,6 +58,7 @@ class Journey(AskingWidget):
         InputError: the first text is no text, or longer than LONGEST tokens, the settings name
             something that is not there, or `cases` are too many, or neither models nor
             functions.
+        CheckpointError: there is no model of a name in `cases`.
 
     Example:
         >>> from bertedu import BertConfig, BertForPreTraining, load_tokenizer
@@ -90,7 +91,8 @@ class Journey(AskingWidget):
         if len(self.cases) > MOST_CASES or not all(map(callable, self.cases.values())):
             raise InputError(
                 f"cases has {len(self.cases)} entries: give at most {MOST_CASES}, each a "
-                "fine-tuned model, its name, or a function of text and pair that returns lines of text"
+                "fine-tuned model, its name, or a function of text and pair that returns lines of "
+                "text"
             )
         layer = (self.bert.config.num_hidden_layers + 1) // 2
         first = {"layer": layer, "head": 0, "compare": "input", "roll": 0}
