@@ -11,6 +11,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from bertedu.utils.files import (
     weight_files,
 )
 from bertedu.utils.hub import download
+from bertedu.utils.validation import all_finite
 
 EMBEDDED = Path(__file__).parent / "checkpoints"
 """The folder of the checkpoint that comes with the course."""
@@ -189,7 +191,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """
     weights = {n: w.float() if w.dtype in DTYPES else w for n, w in _mapped(folder).items()}
     for name, weight in weights.items():
-        if weight.dtype == torch.float32 and not bool(weight.isfinite().all()):
+        if weight.dtype == torch.float32 and not all_finite(weight):
             raise CheckpointError(f"{folder}: {name} holds NaN or infinity; it cannot be used")
     return weights
 
@@ -257,6 +259,7 @@ def named(
     return ours
 
 
+@cache
 def renamed(name: str) -> str | None:
     """Returns our name of a published parameter; None for what is not a parameter.
 

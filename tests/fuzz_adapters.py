@@ -31,8 +31,8 @@ from bertedu import BertForPreTraining, CheckpointError, InputError
 from bertedu.finetuning import Classification, FineTuned, SlotFilling, load
 from bertedu.finetuning.adapters import CONFIG as SETTINGS
 from bertedu.finetuning.adapters import WEIGHTS, add_lora
-from bertedu.finetuning.model import SETTINGS as NOTE
 from bertedu.finetuning.model import Base, starting_model
+from bertedu.finetuning.task import SETTINGS as NOTE
 from tests.cases import CONFIG, TOKENIZER
 from tests.fuzz_checkpoints import (
     Numbers,

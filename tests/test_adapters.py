@@ -200,8 +200,13 @@ def test_the_command_makes_one_and_asks_it(
     data.write_text("".join(f"{e.label}\t{e.text}\n" for e in TEXTS), encoding="utf-8")
     words = ["finetune", "classification", str(data), "--out", str(tmp_path / "mood")]
     words += ["--init", str(base), "--lora", "4", "--epochs", "40", "--learning-rate", "1e-2"]
-    assert main([*words, "--batch-size", "8", "--dropout", "0"]) == 0
-    assert (tmp_path / "mood" / WEIGHTS).stat().st_size < 100_000
+    words += ["--batch-size", "8", "--dropout", "0", "--half", "--test", str(data)]
+    assert main(words) == 0
+    saved = load_file(tmp_path / "mood" / WEIGHTS)
+    assert {weight.dtype for weight in saved.values()} == {torch.float16}
+    assert (tmp_path / "mood" / WEIGHTS).stat().st_size < 50_000
+    told = json.loads((tmp_path / "mood" / "metrics.json").read_text())
+    assert told["test"] == load(tmp_path / "mood").evaluate(TEXTS)
     capsys.readouterr()
     text = "an awful day in the garden"
     assert main(["predict", str(tmp_path / "mood"), text]) == 0

@@ -9,8 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertedu import Bert, BertConfig, BertForPreTraining, InputError, load_tokenizer
-from bertedu.errors import CheckpointError
+from bertedu import (
+    Bert,
+    BertConfig,
+    BertForPreTraining,
+    CheckpointError,
+    InputError,
+    load_tokenizer,
+)
 from bertedu.pretraining.masking import MASKED, mask_tokens
 from bertedu.widgets import Journey
 from bertedu.widgets.base import HTML
@@ -185,10 +191,14 @@ def test_fine_tuned_cases_answer_in_a_few_lines() -> None:
     journey.pair = None
     assert journey.answers["inference"] == ["This case needs a pair."]
     assert journey.problem == ""
-    with pytest.raises(InputError, match="at most 6, each a fine-tuned model, or a function"):
+    with pytest.raises(
+        InputError, match="at most 6, each a fine-tuned model, its name, or a function"
+    ):
         Journey("my dog", None, BERT, dict.fromkeys(map(str, range(MOST_CASES + 1)), inference))
     with pytest.raises(InputError, match="cases has 1 entries"):
-        Journey("my dog", None, BERT, {"x": "no function"})  # type: ignore[dict-item]
+        Journey("my dog", None, BERT, {"x": 3})  # type: ignore[dict-item]
+    with pytest.raises(CheckpointError, match="there is no folder 'no model'"):
+        Journey("my dog", None, BERT, {"x": "no model"})
 
 
 @pytest.mark.parametrize("case", TASKS)

@@ -26,6 +26,8 @@ from bertedu.utils.cores import share
 PACKAGE = Path(__file__).resolve().parents[1]
 LOCK = PACKAGE.parent / "requirements.lock"
 CHECKPOINTS = PACKAGE / "checkpoints"
+GRADUATES = PACKAGE / "graduates"
+ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "finetuning.json")
 CGROUP = Path("/sys/fs/cgroup")  # a Linux container's limits
 OLDEST_PYTHON = (3, 11)
 KERNEL_MIB = 800  # what one notebook of the course may take
@@ -208,12 +210,34 @@ def check_checkpoint(folder: Path = CHECKPOINTS) -> Row:
     if not weights.is_file() or not sums.is_file():
         lost = sums.name if weights.is_file() else weights.name
         return Row(name, False, f"{lost} is missing", restore)
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _sha256(weights)
     if digest not in sums.read_text("utf-8").split():
         return Row(name, False, f"{weights.name} is damaged: checksum {digest[:8]}...", restore)
     size = weights.stat().st_size / 2**20
     return Row(name, True, f"{size:.1f} MiB, checksum {digest[:8]}... is right")
+
+
+def check_graduates(folder: Path = GRADUATES) -> Row:
+    """Returns whether each graduate is whole, and its weights those that were trained."""
+    name, sums = "Graduates", folder / "SHA256"
+    there = {file.parent.name for file in folder.glob(f"*/{ADAPTER[0]}")}
+    if not there and not sums.is_file():
+        return Row(name, None, "none come with this version", "`bertedu finetune` makes a model")
+    lines = sums.read_text("utf-8").splitlines() if sums.is_file() else []
+    digests = {file: digest for digest, file in map(str.split, lines)}
+    faults = []
+    for graduate in sorted(there | {file.partition("/")[0] for file in digests}):
+        weights = f"{graduate}/{ADAPTER[1]}"
+        lost = [file for file in ADAPTER if not (folder / graduate / file).is_file()]
+        if lost:
+            faults.append(f"{graduate}/{lost[0]} is missing")
+        elif (digest := _sha256(folder / weights)) != digests.get(weights):
+            wrong = "is damaged" if weights in digests else "is not in SHA256"
+            faults.append(f"{weights} {wrong}: checksum {digest[:8]}...")
+    if faults:
+        restore = "`git restore bertedu/graduates`, or install bertedu again"
+        return Row(name, False, _some(faults), restore)
+    return Row(name, True, f"{', '.join(sorted(there))}: their checksums are right")
 
 
 def check_network() -> Row:
@@ -239,6 +263,7 @@ CHECKS: tuple[Callable[[], Row], ...] = (
     check_threads,
     check_disk,
     check_checkpoint,
+    check_graduates,
     check_network,
 )
 
@@ -273,6 +298,11 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _some(items: list[str], most: int = 3) -> str:

@@ -11,7 +11,7 @@ from bertedu.finetuning.registry import TASKS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("folder", metavar="DIR", help="a fine-tuned model, or a hub id")
+    parser.add_argument("folder", metavar="DIR", help="a graduate, a folder, or a hub id")
     parser.add_argument("data", metavar="FILE", help="file, folder or hub:NAME:SPLIT")
     parser.add_argument(
         "--task", choices=TASKS, help="of a classifier that transformers fine-tuned: what it reads"

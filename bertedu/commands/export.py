@@ -6,11 +6,12 @@ from typing import Any
 
 from bertedu.bert import Bert
 from bertedu.bert import load as load_bert
-from bertedu.checkpoint import resolve
 from bertedu.finetuning.adapters import CONFIG as ADAPTER
-from bertedu.finetuning.model import SETTINGS, FineTuned
+from bertedu.finetuning.graduates import find
+from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.model import load as load_finetuned
 from bertedu.finetuning.registry import TASKS
+from bertedu.finetuning.task import SETTINGS
 from bertedu.utils.files import read_json
 from bertedu.widgets.web_page import write_page
 
@@ -18,7 +19,9 @@ from bertedu.widgets.web_page import write_page
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument("kind", choices=["web"], help="web: a folder to be opened in a browser")
-    parser.add_argument("model", metavar="MODEL", help='"bertedu", a folder, or a hub id')
+    parser.add_argument(
+        "model", metavar="MODEL", help='"bertedu", a graduate, a folder, or a hub id'
+    )
     parser.add_argument("out", metavar="OUT", type=Path, help="the folder to write")
     parser.add_argument(
         "--task", choices=TASKS, help="of a classifier that transformers fine-tuned: what it reads"
@@ -41,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _loaded(name: str, task: str | None) -> Bert | FineTuned[Any, Any]:
-    folder = resolve(name)
+    folder = find(name)
     notes = [(folder / file).is_file() for file in (ADAPTER, SETTINGS)]
     heads = {kind.architecture for kind in TASKS.values()}
     config = folder / "config.json"

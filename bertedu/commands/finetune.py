@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from bertedu.checkpoint import read_config, resolve
 from bertedu.commands.data import add_reading, reading
 from bertedu.commands.training import Stop, accelerator, add_precision, alone, followed
 from bertedu.errors import InputError
+from bertedu.finetuning.model import load
 from bertedu.finetuning.registry import TASKS
 from bertedu.finetuning.run import FinetuningRecipe, FinetuningRun
 from bertedu.finetuning.task import Task
@@ -48,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dropout", type=float, help="instead of the checkpoint's own")
     add("--freeze-layers", type=int, default=0, help="from the bottom")
     add("--lora", type=int, default=0, metavar="RANK", help="an adapter, by low-rank updates")
+    add("--half", action="store_true", help="write 16-bit numbers")
     add("--patience", type=int, help="evaluations without a better one before it ends")
     options = {option: task for task in TASKS.values() for option in task.options}
     for option, task in options.items():
@@ -111,7 +114,7 @@ def train(args: argparse.Namespace, hardware: "Accelerator") -> int:
             return 130
     seconds = time.perf_counter() - began
     if leads:
-        finish(args.out, training, test, seconds, len(examples))
+        finish(args.out, training, test, seconds, len(examples), half=args.half)
     return 0
 
 
@@ -155,10 +158,14 @@ def finish(
     test: list[Any] | None,
     seconds: float,
     examples: int,
+    *,
+    half: bool,
 ) -> None:
     """Saves the model and its metrics, and prints them."""
     tuned = training.finetuned
-    tuned.save(out)
+    tuned.save(out, torch.float16 if half else torch.float32)
+    if half:  # the test judges what was saved
+        tuned.model.load_state_dict(load(out).model.state_dict())
     results: dict[str, Any] = {
         "case": tuned.task.name,
         "examples": examples,

@@ -9,6 +9,7 @@ from typing import Any
 
 from bertedu.commands.data import add_reading, reading
 from bertedu.errors import InputError
+from bertedu.finetuning.graduates import card, names
 from bertedu.finetuning.model import CHUNK, FineTuned, load
 from bertedu.finetuning.registry import TASKS
 from bertedu.finetuning.tables import json_rows
@@ -16,7 +17,10 @@ from bertedu.finetuning.tables import json_rows
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("folder", metavar="DIR", help="a fine-tuned model, or a hub id")
+    parser.add_argument(
+        "folder", nargs="?", metavar="DIR",
+        help="a graduate, a folder, or a hub id; without any, the graduates are listed",
+    )  # fmt: skip
     parser.add_argument(
         "texts", nargs="*", metavar="TEXT",
         help="each is an input; two make one where the task reads a premise and a hypothesis, or "
@@ -36,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
+    if args.folder is None and not (args.jsonl or args.data):
+        _list()
+        return 0
+    if args.folder is None:
+        raise InputError("name the model: one of the graduates, a folder, or a hub id")
     if sum(map(bool, (args.texts, args.jsonl, args.data))) != 1:
         raise InputError("give texts, --jsonl or --data with a file of them: one of the three")
     tuned = load(args.folder, args.task)
@@ -50,6 +59,15 @@ def run(args: argparse.Namespace) -> int:
     refused: list[InputError] = []
     _answer(tuned, _asked(tuned, args.jsonl, args.encoding or "utf-8", refused))
     return 1 if refused else 0
+
+
+def _list() -> None:
+    """Prints a line for each graduate: what it is for, and how to ask it."""
+    for name in names():
+        purpose, example = card(name)
+        print(": ".join(filter(None, (name, purpose.rstrip("."), example))))
+    if not names():
+        print("No graduates come with this version: `bertedu finetune` makes a model.")
 
 
 def _inputs(tuned: FineTuned[Any, Any], texts: list[str]) -> list[Any]:

@@ -4,7 +4,8 @@ The cases are `classification`, `slot_filling` (its files are read in `slots`, i
 `bio`), `inference` and `question_answering` (its answers are `spans`; its files are read, and its
 official scores computed, in `squad`, those of Chinese in `cmrc`). `task` says what a case is,
 `registry` lists them; `run` trains by its recipe, whole or by low-rank `adapters`, `model`
-is what comes out; `tables` reads files, `baselines` says what can be had without BERT.
+is what comes out, and `graduates` are those that come with the course; `tables` reads files,
+`baselines` says what can be had without BERT.
 """
 
 from bertedu.finetuning import (

@@ -31,6 +31,7 @@ from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuning.adapters import CONFIG as ADAPTER
 from bertedu.finetuning.adapters import (
+    Unfilled,
     base_checksum,
     base_of,
     load_adapter,
@@ -38,8 +39,10 @@ from bertedu.finetuning.adapters import (
     save_adapter,
 )
 from bertedu.finetuning.classification import OneLabel
+from bertedu.finetuning.graduates import find
 from bertedu.finetuning.registry import TASKS, task_named
 from bertedu.finetuning.task import (
+    SETTINGS,
     ExampleT,
     Feature,
     PredictionT,
@@ -56,7 +59,6 @@ from bertedu.utils.validation import check_finite
 Checkpoint = Bert | BertConfig | str | os.PathLike[str]
 """A loaded BERT, a checkpoint's name, or a config, which stands for fresh random weights."""
 
-SETTINGS = "finetuning.json"
 CHUNK = 512  # examples whose features are in memory at once
 
 
@@ -286,8 +288,12 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         """
         return self.task.metrics(examples, self.predictions(examples, progress=progress))
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
+    def save(self, folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32) -> None:
         """Writes a folder that `bertedu.finetuning.load` and transformers, or peft, open.
+
+        Args:
+            folder: made when missing.
+            dtype: of the numbers in the file; they are float32 again when loaded.
 
         Raises:
             CheckpointError: the folder cannot be written to.
@@ -299,18 +305,21 @@ class FineTuned(Generic[ExampleT, PredictionT]):
             "metrics": self.metrics,
         }
         if self.base:
-            save_adapter(self.model, Path(folder), self.base.name)
+            save_adapter(self.model, Path(folder), self.base.name, dtype)
             settings["base_sha256"] = self.base.sha256
         else:
-            save_pretrained(self.model, folder, self.tokenizer)
+            save_pretrained(self.model, folder, self.tokenizer, dtype)
         write_json(Path(folder) / SETTINGS, settings)
 
 
 def load(name: str | os.PathLike[str], task: str | None = None) -> FineTuned[Any, Any]:
-    """Returns a fine-tuned model from a folder that `FineTuned.save`, or transformers, wrote.
+    """Returns a fine-tuned model: a graduate, or what `FineTuned.save`, or transformers, wrote.
+
+    Adapters on one checkpoint share its numbers in memory.
 
     Args:
-        name: a folder, or a hub id.
+        name: of a graduate, such as "questions"; a folder ("./questions" where a graduate is
+            called so, too), or a hub id.
         task: its name, where transformers wrote the folder and its labels do not tell: whether a
             classifier reads single texts or pairs.
 
@@ -323,30 +332,31 @@ def load(name: str | os.PathLike[str], task: str | None = None) -> FineTuned[Any
         Traceback (most recent call last):
         bertedu.errors.CheckpointError: there is no folder 'no/such/folder': check the path
     """
-    folder = resolve(name)
-    adapter = base_of(folder) if (folder / ADAPTER).exists() else None
-    try:
-        start = resolve(adapter) if adapter else folder
-    except CheckpointError as error:
-        raise CheckpointError(
-            f"{folder} is an adapter, and its base is not there ({error}): name it as "
-            f"base_model_name_or_path in {folder / ADAPTER}"
-        ) from None
-    config = read_config(start)
+    folder = find(name)
+    base = _base(folder) if (folder / ADAPTER).exists() else None
+    config = base.config if base else read_config(folder)
     note = folder / SETTINGS
-    sha256 = ""
     if note.is_file():
         made, length, metrics = _noted(note)
-        sha256 = read_json(note).get("base_sha256", "")
         if task not in (None, made.name):
             raise InputError(f"{folder} was fine-tuned for {made.name}, not for {task}")
+        if base and read_json(note).get("base_sha256", base.sha256) != base.sha256:
+            raise CheckpointError(
+                f"{folder} was made for another checkpoint than {base.folder}: it would answer "
+                "nonsense"
+            )
     else:
-        published = published_model(folder) if adapter else read_json(folder / "config.json")
-        config = replace(config, labels=published["labels"]) if adapter else config
+        published = published_model(folder) if base else read_json(folder / "config.json")
+        config = replace(config, labels=published["labels"]) if base else config
         made, length, metrics = _published_task(folder, config, task, published), None, {}
     length = min(length or config.max_position_embeddings, config.max_position_embeddings)
-    if adapter:
-        return _adapted(folder, made, config, length, metrics, Base(str(start), sha256))
+    if base:
+        with torch.device("meta"), Unfilled():
+            model = made.head(config)
+        load_into(model, base.weights, may_be_new=made.new, source=base.folder)
+        load_adapter(model, folder)
+        noted = Base(base_of(folder), base.sha256)
+        return FineTuned(made, model, base.tokenizer, length, metrics, noted)
     model = made.head(config)
     load_into(model, folder)
     if getattr(made, "labels", config.labels) != config.labels:
@@ -356,46 +366,46 @@ def load(name: str | os.PathLike[str], task: str | None = None) -> FineTuned[Any
     return FineTuned(made, model, tokenizer, length, metrics)
 
 
-def _adapted(
-    folder: Path,
-    task: Task[Any, Any],
-    config: BertConfig,
-    length: int,
-    metrics: dict[str, float],
-    noted: Base,
-) -> FineTuned[Any, Any]:
-    """Returns the model of an adapter's folder, on a base that others may share.
-
-    Raises:
-        CheckpointError: the base is another than the adapter was made for.
-    """
-    shared = _shared(Path(noted.name))
-    if noted.sha256 not in ("", shared.sha256):
-        raise CheckpointError(
-            f"{folder} was made for another checkpoint than {noted.name}: it would answer nonsense"
-        )
-    check_vocabulary(config, shared.tokenizer)
-    with torch.device("meta"):
-        model = task.head(config)
-    load_into(model, shared.weights, may_be_new=task.new, source=noted.name)
-    load_adapter(model, folder)
-    base = Base(base_of(folder), shared.sha256)
-    return FineTuned(task, model, shared.tokenizer, length, metrics, base)
+def opened(model: FineTuned[Any, Any] | str) -> FineTuned[Any, Any]:
+    """Returns a model that is given as such, or by its name as in `load`."""
+    return load(model) if isinstance(model, str) else model
 
 
 class _Shared(NamedTuple):
     """What all adapters on one checkpoint share in memory."""
 
+    folder: Path
+    config: BertConfig
     weights: dict[str, Tensor]
     sha256: str
     tokenizer: BertTokenizer
 
 
+def _base(adapter: Path) -> _Shared:
+    """Returns the checkpoint that an adapter stands on.
+
+    Raises:
+        CheckpointError: it is not there, or cannot be used.
+    """
+    name = base_of(adapter)
+    try:
+        folder = resolve(name)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{adapter} is an adapter, and its base is not there ({error}): name it as "
+            f"base_model_name_or_path in {adapter / ADAPTER}"
+        ) from None
+    files = [(file.name, file.stat()) for file in sorted(folder.iterdir()) if file.is_file()]
+    return _shared(folder, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
+
+
 @lru_cache(maxsize=1)
-def _shared(folder: Path) -> _Shared:
-    """Returns a checkpoint's weights by our names, their checksum, and its tokenizer."""
-    weights = named(read_weights(folder), folder)
-    return _Shared(weights, base_checksum(weights), BertTokenizer.from_folder(folder))
+def _shared(folder: Path, files: tuple[tuple[str, int, int], ...]) -> _Shared:  # noqa: ARG001
+    """Returns a checkpoint as it is in memory; read again when one of its files has changed."""
+    config, weights = read_config(folder), named(read_weights(folder), folder)
+    tokenizer = BertTokenizer.from_folder(folder)
+    check_vocabulary(config, tokenizer)
+    return _Shared(folder, config, weights, base_checksum(weights), tokenizer)
 
 
 def _noted(note: Path) -> tuple[Task[Any, Any], int, dict[str, float]]:

@@ -23,6 +23,9 @@ from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch
 from bertedu.utils.validation import IGNORED
 
+SETTINGS = "finetuning.json"
+"""Where a fine-tuned model's folder says what its task is."""
+
 
 class Prediction(Protocol):
     """What is found in one example, and how it is told; its parts are each case's own."""

@@ -138,6 +138,16 @@ def check_numbers(recipe: "DataclassInstance") -> None:
             raise InputError(f"seed is {value}; it must be at most {MOST_SEED:,}")
 
 
+def all_finite(weight: Tensor) -> bool:
+    """Returns whether a tensor holds no NaN and no infinity, without a mask of its size.
+
+    Example:
+        >>> all_finite(torch.tensor([2.0, float("nan")])), all_finite(torch.empty(0))
+        (False, True)
+    """
+    return not weight.numel() or all(bool(end.isfinite()) for end in weight.aminmax())
+
+
 def check_finite(answer: Tensor) -> Tensor:
     """Returns a model's answer, of which some choice must be finite along the last axis.
 

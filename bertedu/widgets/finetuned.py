@@ -7,7 +7,7 @@ import torch
 
 from bertedu.encoding import Encoding, collate
 from bertedu.errors import InputError
-from bertedu.finetuning.model import FineTuned
+from bertedu.finetuning.model import FineTuned, opened
 from bertedu.model import BertOutput
 from bertedu.widgets.base import AskingWidget
 
@@ -18,8 +18,9 @@ class FineTunedWidget(AskingWidget):
     CASE: ClassVar[str] = ""
 
     def __init__(
-        self, finetuned: FineTuned[Any, Any], first: Mapping[str, Any], **asked: str
+        self, finetuned: FineTuned[Any, Any] | str, first: Mapping[str, Any], **asked: str
     ) -> None:
+        finetuned = opened(finetuned)
         if finetuned.task.name != self.CASE:
             sentence = (
                 f"{type(self).__name__} shows a model fine-tuned for {self.CASE}; this one was "

@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity, normalize
 from bertedu.bert import Bert, Guess, Trace, load
 from bertedu.encoding import Encoding
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuning.model import FineTuned
+from bertedu.finetuning.model import FineTuned, opened
 from bertedu.heads import IS_NEXT
 from bertedu.pretraining.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
 from bertedu.utils.validation import IGNORED
@@ -43,8 +43,9 @@ class Journey(AskingWidget):
         text: segment A.
         pair: segment B, or None.
         bert: any model with its tokenizer; None means `bertedu.load()`.
-        cases: by name, fine-tuned models, whose answers are shown; or functions of text and pair
-            that return a few lines of text. What they refuse with an InputError is shown, too.
+        cases: by name, fine-tuned models, or their names, whose answers are shown; or functions
+            of text and pair that return a few lines of text. What they refuse with an InputError
+            is shown, too.
 
     Attributes:
         text, pair: what is shown; changes when the reader types, and can be set.
@@ -57,6 +58,7 @@ class Journey(AskingWidget):
         InputError: the first text is no text, or longer than LONGEST tokens, the settings name
             something that is not there, or `cases` are too many, or neither models nor
             functions.
+        CheckpointError: there is no model of a name in `cases`.
 
     Example:
         >>> from bertedu import BertConfig, BertForPreTraining, load_tokenizer
@@ -79,17 +81,18 @@ class Journey(AskingWidget):
         text: str = "calculus is a branch of [MASK]",
         pair: str | None = "it was developed by newton and leibniz",
         bert: Bert | None = None,
-        cases: Mapping[str, Case | FineTuned[Any, Any]] | None = None,
+        cases: Mapping[str, Case | FineTuned[Any, Any] | str] | None = None,
     ) -> None:
         self.bert = load() if bert is None else bert
         self.cases: dict[str, Case] = {
-            name: asking(case) if isinstance(case, FineTuned) else case
+            name: asking(case) if isinstance(case, FineTuned | str) else case
             for name, case in (cases or {}).items()
         }
         if len(self.cases) > MOST_CASES or not all(map(callable, self.cases.values())):
             raise InputError(
                 f"cases has {len(self.cases)} entries: give at most {MOST_CASES}, each a "
-                "fine-tuned model, or a function of text and pair that returns lines of text"
+                "fine-tuned model, its name, or a function of text and pair that returns lines of "
+                "text"
             )
         layer = (self.bert.config.num_hidden_layers + 1) // 2
         first = {"layer": layer, "head": 0, "compare": "input", "roll": 0}
@@ -321,11 +324,12 @@ def _most_different(bert: Bert, encoding: Encoding) -> MaskedBatch:
     return MaskedBatch(*(part[kept] for part in masked))
 
 
-def asking(model: FineTuned[Any, Any]) -> Case:
+def asking(model: FineTuned[Any, Any] | str) -> Case:
     """Returns a function of text and pair that says what a fine-tuned model finds.
 
     Args:
-        model: of any of the four cases. Classification and slot filling read the first text.
+        model: of any of the four cases, or its name. Classification and slot filling read the
+            first text.
 
     Example:
         >>> from bertedu import BertConfig, load_tokenizer
@@ -336,13 +340,14 @@ def asking(model: FineTuned[Any, Any]) -> Case:
         >>> len(asking(model)("a dog runs", "an animal moves"))  # a line for each label
         2
     """
+    tuned = opened(model)
 
     def told(inputs: str | tuple[str, str]) -> list[str]:
-        lines: list[str] = model.predict(inputs).chances()
+        lines: list[str] = tuned.predict(inputs).chances()
         return lines
 
     def case(text: str, pair: str | None) -> list[str]:
-        names = [names[0] for names in model.task.texts]
+        names = [names[0] for names in tuned.task.texts]
         if len(names) == 1:
             return told(text)
         if pair is None:

@@ -24,7 +24,8 @@ class PairExplorer(FineTunedWidget):
     """Shows what a premise and a hypothesis are taken for as a point in a triangle.
 
     Args:
-        finetuned: a model fine-tuned for inference, with three labels.
+        finetuned: a model fine-tuned for inference, with three labels, or its name, as
+            "inference".
         premise: segment A, what is given.
         hypothesis: segment B, whether it follows.
         tries: earlier pairs, the oldest first; their points are the trail.
@@ -66,7 +67,7 @@ class PairExplorer(FineTunedWidget):
 
     def __init__(
         self,
-        finetuned: FineTuned[Any, Any],
+        finetuned: FineTuned[Any, Any] | str,
         premise: str = "the cute dog likes playing in the park",
         hypothesis: str = "an animal is outside",
         tries: Sequence[Pair] = (),

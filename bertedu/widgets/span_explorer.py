@@ -24,7 +24,7 @@ class SpanExplorer(FineTunedWidget):
     """Shows how two learned vectors find an answer in a document.
 
     Args:
-        finetuned: a model fine-tuned for question answering.
+        finetuned: a model fine-tuned for question answering, or its name, as "questions".
         question: segment A.
         document: segment B; its words are counted from 1, and are what stands between spaces.
 
@@ -62,7 +62,7 @@ class SpanExplorer(FineTunedWidget):
     question = traitlets.Unicode().tag(sync=True)
     document = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, finetuned: FineTuned[Any, Any], question: str, document: str) -> None:
+    def __init__(self, finetuned: FineTuned[Any, Any] | str, question: str, document: str) -> None:
         first = {"start": None, "end": None, "view": "joint", "threshold": None}
         super().__init__(finetuned, first, question=question, document=document)
 

@@ -24,7 +24,7 @@ class TextClassifier(FineTunedWidget):
     All the texts with one word less are asked together.
 
     Args:
-        finetuned: a model fine-tuned for classification.
+        finetuned: a model fine-tuned for classification, or its name, as "sentiment".
         text: what is classified.
 
     Attributes:
@@ -59,7 +59,7 @@ class TextClassifier(FineTunedWidget):
     text = traitlets.Unicode().tag(sync=True)
 
     def __init__(
-        self, finetuned: FineTuned[Any, Any], text: str = "a warm, funny, engaging film"
+        self, finetuned: FineTuned[Any, Any] | str, text: str = "a warm, funny, engaging film"
     ) -> None:
         super().__init__(finetuned, {"label": None, "word": None, "attention": False}, text=text)
 

@@ -23,7 +23,7 @@ class TokenTagger(FineTunedWidget):
     continues nothing is mended to a B-, as conlleval counts.
 
     Args:
-        finetuned: a model fine-tuned for slot filling.
+        finetuned: a model fine-tuned for slot filling, or its name, as "slots".
         text: a sentence; each punctuation mark is a word.
 
     Attributes:
@@ -59,7 +59,7 @@ class TokenTagger(FineTunedWidget):
     text = traitlets.Unicode().tag(sync=True)
 
     def __init__(
-        self, finetuned: FineTuned[Any, Any], text: str = "arrive in Taipei on November 2nd"
+        self, finetuned: FineTuned[Any, Any] | str, text: str = "arrive in Taipei on November 2nd"
     ) -> None:
         super().__init__(finetuned, {"word": None, "flips": {}}, text=text)
 

@@ -6,6 +6,7 @@ import peft
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 from torch import nn
 
 from bertedu import (
@@ -15,7 +16,13 @@ from bertedu import (
     BertForTokenClassification,
 )
 from bertedu.checkpoint import save_pretrained
-from bertedu.finetuning.adapters import add_lora, load_adapter, merge_lora, save_adapter
+from bertedu.finetuning.adapters import (
+    WEIGHTS,
+    add_lora,
+    load_adapter,
+    merge_lora,
+    save_adapter,
+)
 from tests.fuzz_adapters import fuzz
 
 # peft asks transformers for a name that it has given up.
@@ -88,6 +95,25 @@ def test_peft_loads_ours(ours: type[nn.Module], theirs: type, tmp_path: Path) ->
     merge_lora(model)
     assert equal(logits(model), unmerged)
     assert set(model.state_dict()) == set(ours(CONFIG).state_dict())
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_an_adapter_in_16_bits_is_the_same_to_peft(
+    ours: type[nn.Module], theirs: type, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model, again = ours(CONFIG), ours(CONFIG)
+    again.load_state_dict(model.state_dict())
+    save_pretrained(model, tmp_path / "base")
+    add_lora(model, rank=4)
+    save_adapter(trained(model), tmp_path / "adapter", "base", torch.float16)
+    assert {w.dtype for w in load_file(tmp_path / "adapter" / WEIGHTS).values()} == {torch.float16}
+    load_adapter(again, tmp_path / "adapter")
+    assert {w.dtype for w in again.state_dict().values()} == {torch.float32}
+    base = theirs.from_pretrained(tmp_path / "base")
+    loaded = peft.PeftModel.from_pretrained(base, tmp_path / "adapter")
+    assert equal(logits(again), logits(loaded))
+    assert not equal(logits(again), logits(model)), "rounded numbers are others"
 
 
 @pytest.mark.parametrize(("ours", "theirs"), PAIRS)
