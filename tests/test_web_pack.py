@@ -206,7 +206,7 @@ def test_every_number_is_pythons(settings: dict[str, object], simd: bool, tmp_pa
         theirs = numbers(model, text, pair)
         assert_close(trace["numbers"], theirs)
         one = page.trace(text, pair)
-        assert_close(trace["numbers"], {"query": one.query, "key": one.key})
+        assert_close(trace["numbers"], {"query": one.query, "key": one.key, "value": one.value})
         assert float(theirs["hidden_states"].abs().max()) > 1  # not nearly 0 on both sides
     assert [each["name"] for each in told["compared"]] == list(numbers(model, *example(model)))
     assert max(each["difference"] for each in told["compared"]) <= BAR
