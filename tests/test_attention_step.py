@@ -136,8 +136,9 @@ def test_what_is_sent_is_the_trace_of_all_heads(bert, widget) -> None:
 def test_repr_is_one_stable_line_and_says_what_was_changed(bert: Bert) -> None:
     step = AttentionStep("my dog is cute", bert, layer=2, head=3, token=2)
     best = int(step.shares.argmax())
-    told = f"AttentionStep(6 tokens, layer 2 head 3 of 2 x 3: “dog” gives most to “{step.trace.encoding.tokens[best]}”, "
-    assert repr(step) == f"{told}{100 * float(step.shares[best]):.1f} %)"
+    most = f"“{step.trace.encoding.tokens[best]}”, {100 * float(step.shares[best]):.1f} %"
+    told = f"6 tokens, layer 2 head 3 of 2 x 3: “dog” gives most to {most}"
+    assert repr(step) == f"AttentionStep({told})"
     step.settings = step.settings | {"temperature": 2.5, "scaled": False}
     assert repr(step).endswith(" %; not divided by √D; temperature 2.5)")
 
@@ -167,9 +168,7 @@ def test_what_is_not_there_is_refused_and_the_picture_stays(bert: Bert) -> None:
         with pytest.raises(InputError, match="choose from 0.25 to 4"):
             step.settings = step.settings | {"temperature": temperature}
     step.text = "a " * (LONGEST - 1)
-    assert step.problem == (
-        "The text has 25 tokens and this picture shows at most 24: shorten it."
-    )
+    assert step.problem == ("The text has 25 tokens and this picture shows at most 24: shorten it.")
     assert repr(step) == before
     with pytest.raises(InputError, match="There is no token 9"):
         AttentionStep("my dog", bert, token=9)
