@@ -215,7 +215,9 @@ class Bert:
             for hook in hooks:
                 hook.remove()
         size = (len(layers), len(encoding), self.config.num_attention_heads, -1)
-        parts = (torch.stack(kept).view(size).transpose(1, 2) for kept in heard.values())
+        query, key, value = (
+            torch.stack(kept).view(size).transpose(1, 2) for kept in heard.values()
+        )
         heads = self.model.cls
         judged = None
         if not (self._lacks("cls.seq_relationship") or self._lacks("bert.pooler")):
@@ -224,7 +226,9 @@ class Bert:
         return Trace(
             encoding,
             torch.cat(output.hidden_states or ()),
-            *parts,
+            query,
+            key,
+            value,
             torch.cat(output.attention_probs or ()),
             judged,
             None if self._lacks("cls.predictions") else heads.predictions,

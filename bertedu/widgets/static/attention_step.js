@@ -180,7 +180,7 @@ function build(view) {
   });
   const [queryStrip, outputStrip] = [strip("query"), strip("output")];
   const asking = element("bdi", {});
-  columns.names.over.append(asking);
+  columns.names.over.append(asking, "\u00a0asks");
   columns.keys.over.append(queryStrip);
   columns.values.under.append(outputStrip, element("h5", {}, "6 Output"), element("p", { class: "be-about" }, "the sum of the rows"));
   const sum = element("span", { class: "be-small" });
@@ -247,7 +247,7 @@ function build(view) {
     playing.textContent = timer === null ? "▶ Play" : "■ Stop";
     stages.forEach((node, n) => node.setAttribute("aria-pressed", n + 1 === stage));
     [...asks.children].forEach((node, i) => node.setAttribute("aria-pressed", i === settings.token));
-    asking.textContent = `${clean(data.tokens[settings.token])} asks`;
+    asking.textContent = clean(data.tokens[settings.token]);
     said.textContent = describeStage(data, settings);
     changed.textContent = stage < SOFTMAX ? "" : describeChange(data, settings);
 
@@ -297,8 +297,8 @@ function build(view) {
     note.replaceChildren(
       element("span", { class: "be-scales" }, "query and key ", scale(ends[0], 1)), " ",
       element("span", { class: "be-scales" }, "value and output ", scale(ends[1], 2)), " ",
-      `As the model, the shares here differ from its own by at most ${(Math.ceil(1e8 * rounding(data, settings)) / 1e8).toFixed(8)}: ` +
-      "it computes in single precision, this picture in double.");
+      element("span", { class: "be-truth" }, `As the model, the shares here differ from its own by at most ${(Math.ceil(1e8 * rounding(data, settings)) / 1e8).toFixed(8)}: ` +
+        "it computes in single precision, this picture in double."));
     drawFlow(now.shares);
     light();
   }
