@@ -287,7 +287,7 @@ def test_a_checkpoint_without_heads_keeps_its_mouth_shut(tmp_path: Path) -> None
     assert not any(name.startswith("cls.") for name in weights_of(bare))
     trace = ask(tmp_path, web_pack(bare, reference(bare)), traces=PAIRS[1:2])["traces"][0]
     assert (trace["answer"]["guesses"], trace["answer"]["follows"]) == (None, None)
-    assert set(trace["numbers"]) == {"hidden_states", "query", "key", "attention_probs"}
+    assert set(trace["numbers"]) == {"hidden_states", "query", "key", "value", "attention_probs"}
 
 
 def in_node(code: str) -> str:

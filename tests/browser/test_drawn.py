@@ -249,8 +249,9 @@ def test_the_step_draws_the_heads_own_numbers(drawn, bert, change) -> None:
     )
     assert tracks == pytest.approx(shares, abs=0.03)  # of a bar's border, too
     weighted = values if change.get("stage") == 4 else widget.shares[:, None] * values
+    mixed = [*weighted] if change.get("stage") == 4 else [*weighted, widget.output]
     queries = torch.stack([widget.query, *keys]).abs().max()
-    extreme = values.abs().max()
+    extreme = torch.stack(mixed).abs().max()
     for name, strips, end in (
         ("query", widget.query[None], queries), ("key", keys, queries),
         ("value", weighted, extreme), ("output", widget.output[None], extreme),

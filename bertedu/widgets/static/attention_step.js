@@ -44,60 +44,63 @@ export function step(data, settings) {
   return { query, keys, values, scores, divisor, divided, shares, weighted, output };
 }
 
-export const isModel = ({ temperature, scaled }) => temperature === 1 && scaled;
+export const asModel = (data, settings) => step(data, { ...settings, ...MODEL });
+
+const isModel = ({ temperature, scaled }) => temperature === 1 && scaled;
 
 /** The largest difference between what is computed here and the model's own shares. */
-export function rounding(data, settings) {
+export function rounding(data, settings, { shares } = asModel(data, settings)) {
   const model = rowOf(data.probs, settings, settings.token);
-  return Math.max(...step(data, { ...settings, ...MODEL }).shares.map((share, i) => Math.abs(share - model[i])));
+  return Math.max(...shares.map((share, i) => Math.abs(share - model[i])));
 }
 
-export const placeOfLargest = (numbers) => numbers.indexOf(Math.max(...numbers));
+const placeOfLargest = (numbers) => numbers.indexOf(Math.max(...numbers));
 
-// ---- in words -----------------------------------------------------------------------------------
+// ---- in words; `now` and `model` are what is computed already ---------------------------------------
 
 const quoted = (data, i) => `“${clean(data.tokens[i])}”`;
+/** 1.5 -> "1.50", and what is nearly nothing without a sign. */
+const two = (value) => plain(value).replace(/^−(0\.00)$/, "$1");
 const times = (temperature) => String(+temperature.toFixed(2));
 
 /** What the temperature and the division do to the largest share, in one sentence. */
-export function describeChange(data, settings) {
-  const { query, shares } = step(data, settings);
+export function describeChange(data, settings, now = step(data, settings), model = asModel(data, settings)) {
+  const { query, shares } = now;
   if (isModel(settings)) return `This is the model: temperature 1, the scores divided by √${query.length}.`;
   const best = placeOfLargest(shares);
-  const model = step(data, { ...settings, ...MODEL }).shares[best];
   const ways = [
     ...(settings.temperature === 1 ? [] : [`temperature ${times(settings.temperature)}`]),
     ...(settings.scaled ? [] : [`no division by √${query.length}`]),
   ].join(" and ");
-  const [before, now] = [percent(model), percent(shares[best])];
-  const change = before === now ? `stays at ${now}`
-    : `${shares[best] < model ? "falls" : "rises"} from ${before} to ${now}`;
+  const [was, is] = [percent(model.shares[best]), percent(shares[best])];
+  const change = was === is ? `stays at ${is}`
+    : `${shares[best] < model.shares[best] ? "falls" : "rises"} from ${was} to ${is}`;
   return `${ways[0].toUpperCase()}${ways.slice(1)}: the largest share (${quoted(data, best)}) ${change}.`;
 }
 
 /** What happens at a stage, in one sentence. */
-export function describeStage(data, settings) {
-  const { query, scores, divided, divisor, shares } = step(data, settings);
+export function describeStage(data, settings, now = step(data, settings)) {
+  const { query, scores, divided, divisor, shares } = now;
   const asks = quoted(data, settings.token);
   const best = placeOfLargest(scores);
   const most = quoted(data, best);
-  const of = (numbers) => `${most} has the largest, ${plain(numbers[best])}`;
+  const of = (numbers) => `${most} has the largest, ${two(numbers[best])}`;
   return [
     `${asks} asks with its query, ${query.length} numbers. Every token, also ${asks} itself, has a key.`,
     `The query times each key, number by number, added up, is the token's score: ${of(scores)}.`,
     divisor === 1 ? `Nothing is divided: ${of(divided)}.`
       : `Each score is divided by ${plain(divisor)}: ${of(divided)}.`,
     `Softmax, e to the power of each score, divided by their sum: ${most} gets ${percent(shares[best])}.`,
-    `Each token's value is multiplied by its share: where the share is small, the colours fade.`,
+    `Each token's value is multiplied by its share: where the share is small, hardly any colour is left.`,
     `The weighted values are added up: what this head gives to ${asks}, ${query.length} numbers.`,
   ][settings.stage - 1];
 }
 
 /** One token's numbers at every stage. */
-export function describe(data, settings, i) {
-  const { scores, divided, shares } = step(data, settings);
-  return `${quoted(data, settings.token)} asks ${quoted(data, i)} (position ${i}): score ${plain(scores[i])}, ` +
-    `divided ${plain(divided[i])}, share ${percent(shares[i])}`;
+export function describe(data, settings, i, now = step(data, settings)) {
+  const { scores, divided, shares } = now;
+  return `${quoted(data, settings.token)} asks ${quoted(data, i)} (position ${i}): score ${two(scores[i])}, ` +
+    `divided ${two(divided[i])}, share ${percent(shares[i])}`;
 }
 
 /** One cell of a strip. */
@@ -112,6 +115,13 @@ export function describeCell(data, settings, kind, i, c) {
   if (settings.stage < WEIGH) return `value of ${quoted(data, i)}, ${number}: ${withSign(values[i][c], 3)}`;
   return `${quoted(data, i)}, ${number}: share ${percent(shares[i])} × value ${withSign(values[i][c], 3)} = ${withSign(shares[i] * values[i][c], 3)}`;
 }
+
+const STEPS = 1000;
+/** The colours from one extreme to the other, as they lie in a picture's memory: a repaint asks for hundreds. */
+const COLORS = Uint32Array.from({ length: 2 * STEPS + 1 }, (_, i) => {
+  const [r, g, b] = diverging(i - STEPS, STEPS);
+  return (255 << 24) | (b << 16) | (g << 8) | r;
+});
 
 // ---- the widget ---------------------------------------------------------------------------------
 
@@ -146,7 +156,7 @@ function build(view) {
   });
   const degrees = element("output", { class: "be-degrees" });
   const scaled = view.check("", (on) => change({ scaled: on }));
-  const back = button("As in the model", () => change(MODEL));
+  const back = button("As the model", () => change(MODEL));
   const asks = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Tokens that ask" });
   const playing = button("", play, { class: "be-button be-play" });
   const stages = STAGES.map((name, n) => button(`${n + 1} ${name}`, () => change({ stage: n + 1 })));
@@ -172,7 +182,7 @@ function build(view) {
   for (const [name, value] of [["role", "toolbar"], ["aria-label", "Tokens that answer"], ["aria-orientation", "vertical"]]) {
     columns.names.rows.setAttribute(name, value);
   }
-  const flow = svgElement("svg", { class: "be-flow", "aria-hidden": "true" });
+  const flow = svgElement("svg", { class: "be-flow", width: FLOW, "aria-hidden": "true" });
   columns.values.node.append(flow);
   const picture = element("div", { class: "be-picture" }, Object.values(columns).map(({ node }) => node));
   const strip = (kind, i) => element("canvas", {
@@ -197,6 +207,7 @@ function build(view) {
 
   let names = [];
   let rows = []; // for each token, what `paint` fills
+  let [starts, end] = [[], 0]; // px: where the ribbons begin and end
   function receive() {
     stop();
     view.renew();
@@ -234,7 +245,7 @@ function build(view) {
   function paint() {
     settings.token ??= 1; // what asked is not in this text
     const now = step(data, settings);
-    const model = step(data, { ...settings, ...MODEL }).shares;
+    const model = asModel(data, settings);
     const { stage } = settings;
     const D = now.query.length;
     root.classList.toggle("be-moving", shown !== undefined && shown !== stage);
@@ -248,11 +259,12 @@ function build(view) {
     stages.forEach((node, n) => node.setAttribute("aria-pressed", n + 1 === stage));
     [...asks.children].forEach((node, i) => node.setAttribute("aria-pressed", i === settings.token));
     asking.textContent = clean(data.tokens[settings.token]);
-    said.textContent = describeStage(data, settings);
-    changed.textContent = stage < SOFTMAX ? "" : describeChange(data, settings);
+    said.textContent = describeStage(data, settings, now);
+    changed.textContent = stage < SOFTMAX ? "" : describeChange(data, settings, now, model);
 
     const extreme = (strips) => Math.max(1e-9, ...strips.flatMap((each) => Array.from(each, Math.abs)));
-    const ends = [extreme([now.query, ...now.keys]), extreme(now.values)];
+    const values = stage < WEIGH ? now.values : now.weighted;
+    const ends = [extreme([now.query, ...now.keys]), extreme(stage < WEIGH ? values : [now.output, ...values])];
     paintStrip(queryStrip, now.query, ends[0], `query of ${quoted(data, settings.token)}`);
     paintStrip(outputStrip, now.output, ends[1], "output");
     const both = [0, ...now.scores, ...now.divided];
@@ -266,18 +278,18 @@ function build(view) {
     columns.scores.node.style.setProperty("--zero", `${zero}%`);
     rows.forEach((each, i) => {
       paintStrip(each.key, now.keys[i], ends[0], `key of ${quoted(data, i)}`);
-      paintStrip(each.value, stage < WEIGH ? now.values[i] : now.weighted[i], ends[1],
+      paintStrip(each.value, values[i], ends[1],
         `${stage < WEIGH ? "value" : "weighted value"} of ${quoted(data, i)}`);
       bar(each.raw, now.scores[i]);
       bar(each.fill, stage < DIVIDE ? now.scores[i] : now.divided[i]);
-      each.score.textContent = plain(now.scores[i]);
-      each.divided.textContent = plain(now.divided[i]);
+      each.score.textContent = two(now.scores[i]);
+      each.divided.textContent = two(now.divided[i]);
       each.share.style.width = `${stage < SOFTMAX ? 0 : 100 * now.shares[i]}%`;
       each.share.style.background = `rgb(${sequential(now.shares[i])})`;
-      each.model.style.left = `${100 * model[i]}%`;
+      each.model.style.left = `${100 * model.shares[i]}%`;
       each.model.hidden = isModel(settings);
       each.percent.textContent = percent(now.shares[i]);
-      names[i].setAttribute("aria-label", describe(data, settings, i));
+      names[i].setAttribute("aria-label", describe(data, settings, i, now));
       names[i].setAttribute("aria-pressed", i === settings.target);
     });
     const later = (from, ...nodes) => { for (const node of nodes) node.classList.toggle("be-later", stage < from); };
@@ -296,8 +308,8 @@ function build(view) {
     const scale = (end, digits) => legend(PALETTE.diverging, withSign(-end, digits), `${withSign(end, digits)} (no unit)`);
     note.replaceChildren(
       element("span", { class: "be-scales" }, "query and key ", scale(ends[0], 1)), " ",
-      element("span", { class: "be-scales" }, "value and output ", scale(ends[1], 2)), " ",
-      element("span", { class: "be-truth" }, `As the model, the shares here differ from its own by at most ${(Math.ceil(1e8 * rounding(data, settings)) / 1e8).toFixed(8)}: ` +
+      element("span", { class: "be-scales" }, `${stage < WEIGH ? "value" : "weighted value and output"} `, scale(ends[1], 2)), " ",
+      element("span", { class: "be-truth" }, `As the model, the shares here differ from its own by at most ${(Math.ceil(1e8 * rounding(data, settings, model)) / 1e8).toFixed(8)}: ` +
         "it computes in single precision, this picture in double."));
     drawFlow(now.shares);
     light();
@@ -310,17 +322,22 @@ function build(view) {
     const context = canvas.getContext?.("2d");
     if (!context) return;
     const image = context.createImageData(numbers.length, 1);
-    numbers.forEach((number, c) => image.data.set([...diverging(number, extreme), 255], 4 * c));
+    const dots = new Uint32Array(image.data.buffer);
+    numbers.forEach((number, c) => { dots[c] = COLORS[Math.round(STEPS * (1 + number / extreme))]; });
     context.putImageData(image, 0, 0);
+  }
+
+  /** Learns where the rows stand: asked at every repaint, it would cost a layout each. */
+  function measure() {
+    starts = rows.map(({ value }) => value.offsetTop + STRIP / 2);
+    end = outputStrip.offsetTop;
+    flow.setAttribute("height", end + STRIP);
+    drawFlow(step(data, settings).shares);
   }
 
   /** Ribbons from the values into the output, each as wide as its share; the lowest lands on top. */
   function drawFlow(shares) {
-    const middle = (node) => node.offsetTop + node.offsetHeight / 2;
-    const starts = rows.map(({ value }) => middle(value));
-    const end = outputStrip.offsetTop;
-    flow.setAttribute("height", end + STRIP);
-    flow.setAttribute("width", FLOW);
+    if (starts.length !== shares.length) return;
     let landed = end;
     const ribbons = shares.map((share, i) => [share, i]).reverse().map(([share, i]) => {
       const width = Math.max(0.75, share * STRIP);
@@ -402,7 +419,7 @@ function build(view) {
   root.addEventListener("keydown", (event) => { // JupyterLab takes the arrow keys
     if (event.key !== "Escape" && event.target.matches("select")) event.stopPropagation();
   }, { signal });
-  view.whenResized(picture, () => drawFlow(step(data, settings).shares));
+  view.whenResized(picture, measure);
   const release = () => {
     hover = null;
     view.change({ target: null });
