@@ -128,7 +128,7 @@ const COLORS = Uint32Array.from({ length: 2 * STEPS + 1 }, (_, i) => {
 const places = ({ tokens }) => tokens.length;
 
 export default defineWidget({
-  name: "be-attention-step", label: "Attention, step by step", picture: "attention-step", hint: HINT, build,
+  name: "be-attention-step", label: "Attention, step by step", picture: "attention_step", hint: HINT, build,
   fields: () => [textField("text", "Text", "one sentence")],
   pins: { token: places, target: places },
 });
