@@ -39,6 +39,7 @@ class Trace:
         hidden_states: after the embeddings and after each layer, [L + 1, S, H].
         query: what each token asks with, in each head, [L, A, S, D].
         key: what it answers with, [L, A, S, D].
+        value: what it gives to those that ask, [L, A, S, D].
         attention_probs: [L, A, S, S], rows ask and sum to 1.
         seq_relationship_logits: [2], 0 = B follows A; None where the checkpoint has no such head.
     """
@@ -47,6 +48,7 @@ class Trace:
     hidden_states: Tensor
     query: Tensor
     key: Tensor
+    value: Tensor
     attention_probs: Tensor
     seq_relationship_logits: Tensor | None
     _predictions: nn.Module | None = field(repr=False)
@@ -196,7 +198,7 @@ class Bert:
             (torch.Size([2, 3, 6, 4]), torch.Size([6, 30522]))
         """
         encoding = text if isinstance(text, Encoding) else self.encode(text, pair)
-        heard: dict[str, list[Tensor]] = {"query": [], "key": []}
+        heard: dict[str, list[Tensor]] = {"query": [], "key": [], "value": []}
         layers: Any = self.model.bert.encoder.layer
         hooks = [
             getattr(layer.attention.self, name).register_forward_hook(
@@ -213,7 +215,9 @@ class Bert:
             for hook in hooks:
                 hook.remove()
         size = (len(layers), len(encoding), self.config.num_attention_heads, -1)
-        query, key = (torch.stack(kept).view(size).transpose(1, 2) for kept in heard.values())
+        query, key, value = (
+            torch.stack(kept).view(size).transpose(1, 2) for kept in heard.values()
+        )
         heads = self.model.cls
         judged = None
         if not (self._lacks("cls.seq_relationship") or self._lacks("bert.pooler")):
@@ -224,6 +228,7 @@ class Bert:
             torch.cat(output.hidden_states or ()),
             query,
             key,
+            value,
             torch.cat(output.attention_probs or ()),
             judged,
             None if self._lacks("cls.predictions") else heads.predictions,

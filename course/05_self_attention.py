@@ -90,6 +90,27 @@ assert torch.allclose(attend(query, key, value)[0], context)
 print("the library gives the same scores, shares and contexts")
 
 # %% [markdown]
+# The same step in our trained BERT, with D = 32 numbers in place of two (one *head* of its first
+# layer; section 3 explains heads). *playing* asks: **Play** shows its query and all keys, the
+# scores, the shares, and how the values, each weighted by its share, become one output.
+#
+# **Predict:** the scores can also be divided by a *temperature*; at 1 it is the model. At 2, does
+# the largest share rise or fall? And without the division by √D? Then try both.
+
+# %% tags=["nbval-check-output"]
+from bertedu.widgets import AttentionStep
+
+step = AttentionStep("my dog is cute and he likes playing", bert, layer=1, head=11, token=8)
+step
+
+# %% tags=["nbval-check-output"]
+scaled = step.scores / math.sqrt(32)
+stands = {"as the model": scaled, "temperature 2": scaled / 2, "not divided": step.scores}
+tops = [float(scores.softmax(dim=0).max()) for scores in stands.values()]
+print("largest share", dict(zip(stands, (f"{top:.0%}" for top in tops), strict=True)))
+assert tops[1] < tops[0] < tops[2]
+
+# %% [markdown]
 # ## 2. Why divide by √D?
 #
 # A dot product of D numbers is a sum of D terms, so it grows with D: for random vectors its

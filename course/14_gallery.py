@@ -137,7 +137,26 @@ assert sums.moved > 0
 sums.settings = sums.settings | {"position": True}
 
 # %% [markdown]
-# ## 6. AttentionExplorer: what does this head do with that word?
+# ## 6. AttentionStep: how do query, keys and values become one output?
+#
+# **Look for** the token with the longest bar: its value is nearly all of the output.
+#
+# **Try** *temperature* 4, and then switch the division by √D off: what becomes of the largest
+# share?
+#
+# *(Lesson 05.)*
+
+# %% tags=["nbval-check-output"]
+step = widgets.AttentionStep("my dog is cute and he likes playing", bert, head=11, token=8)
+step
+
+# %%
+shares = bert.attention(step.text)[0, 10, 8]  # layer 1, head 11, “playing” asks
+assert torch.allclose(step.shares.float(), shares, atol=1e-6)
+assert bert.encode(step.text).tokens[int(shares.argmax())] == "dog"
+
+# %% [markdown]
+# ## 7. AttentionExplorer: what does this head do with that word?
 #
 # **Look for** stripes beside the diagonal: such a head looks at the next or the previous token.
 #
@@ -159,7 +178,7 @@ print(f"Layer {layer + 1}, head {head + 1} gives the next token {to_next.max():.
 assert to_next.max() > 3 / len(tokens)  # three times as much as looking everywhere alike
 
 # %% [markdown]
-# ## 7. TrainingMonitor: a loss falls
+# ## 8. TrainingMonitor: a loss falls
 #
 # **Look for** the dashed line, the baseline: a loss means something only beside it.
 #
@@ -191,7 +210,7 @@ assert losses[-1] < losses[0]
 assert monitor.state in ("finished", "stopped")
 
 # %% [markdown]
-# ## 8. TextClassifier: what each word does
+# ## 9. TextClassifier: what each word does
 #
 # **Look for** the word that changes the answer most when it is left out. Then switch *attention*
 # on: is it the word that `[CLS]` looks at most?
@@ -224,7 +243,7 @@ assert abs(words.effects.sum(axis=1)).max() < 1e-6  # what one class wins, the o
 assert mood.evaluate(reviews)["accuracy"] > 0.6  # half would be guessing
 
 # %% [markdown]
-# ## 9. TokenTagger: a tag for each word
+# ## 10. TokenTagger: a tag for each word
 #
 # **Look for** the pieces that carry -100: they have no label. A word answers at its first piece.
 #
@@ -254,7 +273,7 @@ assert flipped.mended == [4]  # an I- after an O
 assert ("place", "taipei") in [(slot.label, slot.text) for slot in flipped.slots]
 
 # %% [markdown]
-# ## 10. PairExplorer: true, false or unknown?
+# ## 11. PairExplorer: true, false or unknown?
 #
 # **Look for** ◆, the hypothesis with no premise: if it stands where ● stands, the model does not
 # use the premise.
@@ -286,7 +305,7 @@ assert abs(triangle.probabilities - triangle.alone).max() > 0.05  # the premise 
 assert judge.evaluate(pairs)["accuracy"] > 0.4  # a third would be guessing
 
 # %% [markdown]
-# ## 11. SpanExplorer: where the answer starts and ends
+# ## 12. SpanExplorer: where the answer starts and ends
 #
 # **Look for** the grey half of the plane: pairs of start and end that are no answer. Compare
 # *joint* with *product*: how much probability do two softmaxes give to that half?
@@ -319,7 +338,7 @@ assert sum(span.probability for span in found.spans) + found.no_answer_probabili
 assert spans.legal_share < 1  # of the product of the two softmaxes
 
 # %% [markdown]
-# ## 12. Take one along
+# ## 13. Take one along
 #
 # *Save picture* in each of them gives a still picture. `to_html` gives a page that needs neither
 # Python nor a network: its data stands in the file. Only typing does not work there.
@@ -344,6 +363,7 @@ assert "https://" not in page
 # | what is hidden in pretraining, and how? | MaskExplorer |
 # | what is a pair, and what its label? | SentencePairBuilder |
 # | what does the first layer read? | EmbeddingSum |
+# | how do query, keys and values become one output? | AttentionStep |
 # | which token looks at which, and why? | AttentionExplorer |
 # | does the model learn? | TrainingMonitor |
 # | what does each word do to the answer? | TextClassifier |

@@ -5,7 +5,7 @@ import torch
 
 import bertedu
 from bertedu import Bert, BertForPreTraining, CheckpointError, Guess, InputError
-from bertedu.attention import attention_probs, attention_scores
+from bertedu.attention import attend
 from tests.tiny import CONFIG, TOKENIZER, build
 
 
@@ -67,9 +67,11 @@ def test_a_trace_holds_what_each_call_answers(bert, text, pair) -> None:
     assert trace.encoding.tokens == bert.encode(text, pair).tokens
     torch.testing.assert_close(trace.hidden_states, bert.hidden_states(text, pair))
     assert torch.equal(trace.attention_probs, bert.attention(text, pair))
-    torch.testing.assert_close(
-        attention_probs(attention_scores(trace.query, trace.key)), trace.attention_probs
-    )
+    context, probs = attend(trace.query, trace.key, trace.value)
+    torch.testing.assert_close(probs, trace.attention_probs)
+    layer = bert.model.bert.encoder.layer[-1].attention.self
+    mixed, _ = layer(trace.hidden_states[-2][None], None, True)
+    torch.testing.assert_close(context[-1].transpose(0, 1).flatten(1), mixed[0])
     follows = bert.next_sentence(text, pair or "")
     if pair is not None:
         assert trace.seq_relationship_logits.softmax(-1)[0] == pytest.approx(follows, abs=1e-6)

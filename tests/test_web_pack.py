@@ -22,7 +22,7 @@ from bertedu.finetuning import Classification
 from bertedu.finetuning.adapters import add_lora
 from bertedu.finetuning.model import Base, FineTuned
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
-from bertedu.widgets import AttentionExplorer, MaskExplorer, WordPieceExplorer
+from bertedu.widgets import AttentionExplorer, AttentionStep, MaskExplorer, WordPieceExplorer
 from bertedu.widgets.base import AskingWidget
 from bertedu.widgets.palette import STATIC
 from bertedu.widgets.web_certificate import certificate, example, numbers, page_model, reference
@@ -206,7 +206,7 @@ def test_every_number_is_pythons(settings: dict[str, object], simd: bool, tmp_pa
         theirs = numbers(model, text, pair)
         assert_close(trace["numbers"], theirs)
         one = page.trace(text, pair)
-        assert_close(trace["numbers"], {"query": one.query, "key": one.key})
+        assert_close(trace["numbers"], {"query": one.query, "key": one.key, "value": one.value})
         assert float(theirs["hidden_states"].abs().max()) > 1  # not nearly 0 on both sides
     assert [each["name"] for each in told["compared"]] == list(numbers(model, *example(model)))
     assert max(each["difference"] for each in told["compared"]) <= BAR
@@ -287,7 +287,7 @@ def test_a_checkpoint_without_heads_keeps_its_mouth_shut(tmp_path: Path) -> None
     assert not any(name.startswith("cls.") for name in weights_of(bare))
     trace = ask(tmp_path, web_pack(bare, reference(bare)), traces=PAIRS[1:2])["traces"][0]
     assert (trace["answer"]["guesses"], trace["answer"]["follows"]) == (None, None)
-    assert set(trace["numbers"]) == {"hidden_states", "query", "key", "attention_probs"}
+    assert set(trace["numbers"]) == {"hidden_states", "query", "key", "value", "attention_probs"}
 
 
 def in_node(code: str) -> str:
@@ -353,11 +353,26 @@ def test_attention_is_packed_as_python_packs_it(texts, tmp_path: Path) -> None:
                 assert (mine[name] == value).mean() > 0.99
 
 
+def test_a_step_of_attention_is_packed_as_python_packs_it(tmp_path: Path) -> None:
+    model = bert()
+    step = AttentionStep("my dog [MASK] cute", page_model(model), head=2)
+    told = ask(tmp_path, web_pack(model), widgets=[asked_of(step)])["widgets"][0]
+    mine, theirs = block(told["data"]), unpacked(step.data)
+    assert mine.keys() == theirs.keys()
+    for name in ("query", "key", "value", "probs"):
+        assert mine[name].shape == theirs[name].shape
+        assert np.abs(mine[name] - theirs[name]).max() <= BAR, name
+        assert np.abs(theirs[name]).max() > 0.5, name  # not nearly 0 on both sides
+        mine[name] = theirs[name] = None
+    assert mine == theirs
+
+
 def test_what_is_too_long_for_a_picture_is_refused(tmp_path: Path) -> None:
     asked = [
         ["WordPieceExplorer", {"text": "a" * 1500, "pair": "b" * 501}, {}],
         ["AttentionExplorer", {"text": "a " * 127, "pair": None, "other": None}, {}],
         ["WordPieceExplorer", {"text": "\ud800", "pair": None}, {}],
+        ["AttentionStep", {"text": "a " * 23}, {}],
     ]
     told = ask(tmp_path, web_pack(bert()), widgets=asked)["widgets"]
     with pytest.raises(InputError) as python:
@@ -367,6 +382,9 @@ def test_what_is_too_long_for_a_picture_is_refused(tmp_path: Path) -> None:
         "The text has 129 tokens and this picture shows at most 128: shorten it."
     )
     assert "half of a surrogate pair" in told[2]["problem"]
+    with pytest.raises(InputError) as python:
+        AttentionStep("a " * 23, bert())
+    assert told[3]["problem"] == str(python.value)
 
 
 def test_only_what_the_pack_can_stand_in_for_is_marked() -> None:

@@ -15,6 +15,7 @@ import bertedu.widgets
 from bertedu import Bert, BertConfig, BertForPreTraining, InputError, load_tokenizer
 from bertedu.widgets import (
     AttentionExplorer,
+    AttentionStep,
     EmbeddingSum,
     Journey,
     MaskExplorer,
@@ -146,6 +147,7 @@ def asking_widgets() -> list[AskingWidget]:
         WordPieceExplorer(),
         MaskExplorer(),
         AttentionExplorer(bert=bert),
+        AttentionStep(bert=bert),
         EmbeddingSum(bert=bert),
         Journey(bert=bert),
         TextClassifier(finetuned("classification")),

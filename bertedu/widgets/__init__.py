@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bertedu.widgets.attention_explorer import AttentionExplorer as AttentionExplorer
+    from bertedu.widgets.attention_step import AttentionStep as AttentionStep
     from bertedu.widgets.embedding_sum import EmbeddingSum as EmbeddingSum
     from bertedu.widgets.journey import Journey as Journey
     from bertedu.widgets.mask_explorer import MaskExplorer as MaskExplorer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AttentionExplorer": "attention_explorer",
+    "AttentionStep": "attention_step",
     "EmbeddingSum": "embedding_sum",
     "Journey": "journey",
     "MaskExplorer": "mask_explorer",

@@ -20,6 +20,7 @@ from bertedu.finetuning.slot_filling import mend
 from bertedu.pretraining import Evaluation, PretrainingStep
 from bertedu.widgets import (
     AttentionExplorer,
+    AttentionStep,
     EmbeddingSum,
     Journey,
     MaskExplorer,
@@ -222,6 +223,49 @@ def test_each_answering_token_has_what_the_head_gives_it(drawn, bert, token) -> 
         [piece, share(p)]
         for piece, p in zip(bert.encode("my dog is cute").tokens, shares.tolist(), strict=True)
     ]
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"stage": 4}, {"temperature": 0.25, "scaled": False}, {"temperature": 4}]
+)
+def test_the_step_draws_the_heads_own_numbers(drawn, bert, change) -> None:
+    """Strips, scores, shares and the output; each ribbon is as wide as its share."""
+    widget = AttentionStep("my dog is cute", bert, layer=2, head=3, token=2)
+    widget.settings = widget.settings | change
+    root, trace = drawn(widget), bert.trace("my dog is cute")
+    keys, values = (part[1, 2].double() for part in (trace.key, trace.value))
+    shares, divisor = widget.shares.tolist(), change.get("temperature", 1)
+    divisor *= 8**0.5 if widget.settings["scaled"] else 1
+    if not {"temperature", "scaled"} & change.keys():
+        assert shares == pytest.approx(trace.attention_probs[1, 2, 2].tolist(), abs=1e-6)
+    numbers = root.locator(".be-scores .be-row").evaluate_all(ROWS)
+    raw, divided = np.array([[float(x.replace("−", "-")) for x in row[2:]] for row in numbers]).T
+    assert raw == pytest.approx(widget.scores.numpy(), abs=0.0051)
+    assert divided == pytest.approx(widget.scores.numpy() / divisor, abs=0.0051)
+    assert [row[0] for row in numbers] == trace.encoding.tokens
+    assert [row[-1] for row in rows(root.locator(".be-shares .be-row"))] == list(map(share, shares))
+    tracks = root.locator(".be-shares .be-track").evaluate_all(
+        "all => all.map(t => t.firstChild.offsetWidth / t.offsetWidth)"
+    )
+    assert tracks == pytest.approx(shares, abs=0.03)  # of a bar's border, too
+    weighted = values if change.get("stage") == 4 else widget.shares[:, None] * values
+    mixed = [*weighted] if change.get("stage") == 4 else [*weighted, widget.output]
+    queries = torch.stack([widget.query, *keys]).abs().max()
+    extreme = torch.stack(mixed).abs().max()
+    for name, strips, end in (
+        ("query", widget.query[None], queries), ("key", keys, queries),
+        ("value", weighted, extreme), ("output", widget.output[None], extreme),
+    ):  # fmt: skip
+        dots = root.locator(f"canvas[data-kind={name}]").evaluate_all(f"all => all.map({DOTS})")
+        shown = np.array(dots).reshape(*strips.shape, 4)[..., :3]
+        expected = colours(PALETTE["diverging"], (strips / end + 1).numpy() / 2)
+        assert np.abs(shown - expected).max() <= 1, name
+    assert root.locator("canvas[data-kind=output]").is_visible() == (change.get("stage") is None)
+    ribbons = root.locator(".be-flow path").evaluate_all(
+        "all => all.map(p => [p.dataset.row, p.getAttribute('stroke-width')])"
+    )
+    wide = {int(row): float(width) for row, width in ribbons}
+    assert [wide[i] for i in range(6)] == pytest.approx([max(0.75, 16 * p) for p in shares])
 
 
 @pytest.mark.parametrize("compare", ["input", "before", "token"])

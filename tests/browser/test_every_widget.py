@@ -24,6 +24,7 @@ config = BertConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=3)
 bert = Bert(BertForPreTraining(config), load_tokenizer())
 MAKE = {
     "AttentionExplorer": lambda: AttentionExplorer("my dog", "is cute", bert=bert),
+    "AttentionStep": lambda: AttentionStep("my dog is cute", bert),
     "EmbeddingSum": lambda: EmbeddingSum("my dog", "is cute", bert),
     "Journey": lambda: Journey("my dog", "is [MASK]", bert),
     "MaskExplorer": lambda: MaskExplorer("my dog is cute"),

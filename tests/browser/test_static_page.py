@@ -11,6 +11,7 @@ from bertedu import Bert, BertConfig, BertForPreTraining, load_tokenizer
 from bertedu.pretraining import Evaluation, PretrainingStep
 from bertedu.widgets import (
     AttentionExplorer,
+    AttentionStep,
     EmbeddingSum,
     Journey,
     MaskExplorer,
@@ -71,6 +72,11 @@ CASES: dict[str, tuple[Callable[[], Widget], str, str]] = {
         lambda: AttentionExplorer("my dog", HOSTILE, bert(), complete=True),
         '[data-token="2"]',
         "“dog” (position 2)",
+    ),
+    "AttentionStep": (
+        lambda: AttentionStep(HOSTILE[:32], bert()),
+        ".be-set .be-check input",
+        "No division by √8: the largest share",
     ),
     "Journey": (lambda: Journey("a [MASK]", HOSTILE[:40], bert()), '[data-token="1"]', "Pinned: a"),
     "TrainingMonitor": (monitor, ".be-curve >> nth=0", "Pinned: "),

@@ -7,7 +7,7 @@ import pytest
 
 from bertedu import Bert
 from bertedu.classroom.book.site import _POLICY, write
-from bertedu.widgets import AttentionExplorer, MaskExplorer, WordPieceExplorer
+from bertedu.widgets import AttentionExplorer, AttentionStep, MaskExplorer, WordPieceExplorer
 from bertedu.widgets.static_page import engine_note, fragment, host_script
 from bertedu.widgets.web_pack import model_checksum, tokenizer_checksum
 from bertedu.widgets.web_page import write_page
@@ -79,6 +79,19 @@ def test_attention_of_what_is_typed(opened) -> None:
     expected = AttentionExplorer("the cat likes my garden", bert=bert()).summary()
     entropy = expected.partition("entropy ")[2].partition(" nats")[0]
     assert f"{entropy} nats" in widget.inner_text()
+
+
+def test_a_step_of_what_is_typed(opened) -> None:
+    page = opened(AttentionStep("my dog", bert=bert()))
+    widget = page.locator(".bertedu")
+    widget.get_by_label("Text one sentence").fill("the cat likes my garden")
+    widget.locator(".be-names button", has_text="garden").wait_for()
+    idle(page)
+    expected = AttentionStep("the cat likes my garden", bert=bert()).shares.tolist()
+    told = widget.locator(".be-shares .be-row .be-number").all_inner_texts()
+    assert [float(text[:-2]) for text in told] == pytest.approx(
+        [100 * p for p in expected], abs=0.5
+    )
 
 
 def test_what_the_engine_cannot_answer_stays_fixed_and_says_so(opened) -> None:

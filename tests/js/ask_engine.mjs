@@ -35,6 +35,7 @@ function quantities(text, pair) {
     hidden_states: trace.hidden_states,
     query: trace.query,
     key: trace.key,
+    value: trace.value,
     attention_probs: trace.attention_probs,
     pooler_output: trace.pooler_output && [trace.pooler_output],
     seq_relationship_logits: trace.seq_relationship_logits && [trace.seq_relationship_logits],

@@ -257,10 +257,12 @@ export const productBars = (parts, extreme, name) => element("div", {
     style: `height:${(50 * Math.abs(value)) / extreme}%;${value < 0 ? "top" : "bottom"}:50%;background:rgb(${diverging(value, extreme)})`,
   }))));
 
-/** Makes a row one stop of the Tab key; the arrow keys, Home and End move within it.
+/** Makes a row, or a column, one stop of the Tab key; the arrow keys, Home and End move within it.
     Returns what to call once other items of it are hidden. */
 export function roving(row, signal) {
   const items = () => [...row.querySelectorAll("button:not([hidden])")];
+  const turned = row.getAttribute("aria-orientation") === "vertical"
+    ? { ArrowUp: "ArrowLeft", ArrowDown: "ArrowRight" } : {};
   const settle = (chosen) => {
     const all = items();
     const stop = all.includes(chosen) ? chosen : all[0];
@@ -273,7 +275,7 @@ export function roving(row, signal) {
     (event) => {
       const all = items();
       const here = all.indexOf(event.target.closest("button"));
-      const next = placeByKey(event.key, here, all.length);
+      const next = placeByKey(turned[event.key] ?? event.key, here, all.length);
       if (next === undefined) return;
       event.preventDefault();
       all[next].focus();

@@ -184,7 +184,7 @@ export class BertSelfAttention {
       for (let s = 0; s < S; s++) context.set(head.context.subarray(s * D, (s + 1) * D), (s * A + a) * D);
       probs.set(head.probs, a * S * S);
     }
-    return { context, query, key, probs };
+    return { context, query, key, value, probs };
   }
 }
 
@@ -238,13 +238,14 @@ export class BertModel {
   /** All that a forward pass computes; the lists have an entry for each layer. */
   forward(input_ids, token_type_ids) {
     let states = this.embeddings.forward(input_ids, token_type_ids);
-    const output = { hidden_states: [states], query: [], key: [], attention_probs: [] };
+    const output = { hidden_states: [states], query: [], key: [], value: [], attention_probs: [] };
     for (const layer of this.layer) {
-      const { query, key, probs, ...next } = layer.forward(states);
+      const { query, key, value, probs, ...next } = layer.forward(states);
       states = next.states;
       output.hidden_states.push(states);
       output.query.push(query); // [A, S, D]
       output.key.push(key);
+      output.value.push(value);
       output.attention_probs.push(probs); // [A, S, S]
     }
     const first = states.subarray(0, this.config.hidden_size); // [CLS]

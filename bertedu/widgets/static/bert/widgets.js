@@ -6,6 +6,7 @@ import { LONGEST_WORD, STEP_NAMES } from "./tokenizer.js";
 
 const LONGEST_TEXT = 2000; // characters, as in wordpiece_explorer.py
 const LONGEST_ATTENTION = 128; // tokens: all heads' numbers are sent at once
+const LONGEST_STEP = 24; // tokens, as in attention_step.py
 
 const float32 = (shape, values) => ({ dtype: "float32", shape, values: Float32Array.from(values) });
 
@@ -48,6 +49,20 @@ function WordPieceExplorer({ tokenizer }, { text, pair }) {
     added: encoding.special_tokens_mask,
     offsets: encoding.offsets,
     special_ids: [...tokenizer.special_ids].sort((a, b) => a - b),
+  } };
+}
+
+/** As attention_step.py. */
+function AttentionStep(bert, { text }) {
+  const { num_hidden_layers: L, num_attention_heads: A, hidden_size: H } = bert.config;
+  const S = bert.tokenizer.encode(text).tokens.length;
+  checkLength(S, "tokens", Math.min(LONGEST_STEP, bert.config.max_position_embeddings));
+  const { encoding, attention_probs, ...trace } = bert.trace(text);
+  const layers = (size, list) => float32([L, A, S, size], list.flatMap((layer) => [...layer]));
+  return { data: {
+    ...described(bert.tokenizer, encoding),
+    ...Object.fromEntries(["query", "key", "value"].map((name) => [name, layers(H / A, trace[name])])),
+    probs: layers(S, attention_probs),
   } };
 }
 
@@ -136,7 +151,7 @@ export function pack(values) {
   return bytes;
 }
 
-const TWINS = { AttentionExplorer, WordPieceExplorer };
+const TWINS = { AttentionExplorer, AttentionStep, WordPieceExplorer };
 
 /** The bytes of a widget's traits for what a reader asked; `first`, the settings to begin with. */
 export function widget(bert, name, asked, first) {
