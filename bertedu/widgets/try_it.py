@@ -167,7 +167,7 @@ class TryIt(AskingWidget):
             asked.append(Asked(encoding, most=CARRIED))
             asked += [Asked(encoding, [i]) for i, is_ in enumerate(special["special"]) if not is_]
         answers = [
-            {"asked": [one.encoding.text, one.encoding.pair, one.masks, {}, []]}
+            {"asked": [one.encoding.text, one.encoding.pair, [*one.masks], {}, []]}
             | self._packed_answer(answer)
             for one, answer in zip(asked, self._answers(asked), strict=True)
         ]

@@ -36,7 +36,7 @@ export function guessAmong(first, word) {
   const wanted = word.trim().toLowerCase();
   const place = first.findIndex(([token]) => token === wanted);
   if (!wanted) return { guess: null, refused: "Type a word." };
-  if (place < 0) return { guess: null, refused: `That is none of BERT's first ${plural(first.length, "guess").replace("guesss", "guesses")}.` };
+  if (place < 0) return { guess: null, refused: `That is none of BERT's first ${first.length} guesses.` };
   return { guess: [wanted, place + 1, first[place][1]], refused: "" };
 }
 
@@ -120,13 +120,14 @@ function build(view) {
   const chips = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Tokens" });
   const guessFirst = view.check("guess first: the bars wait for your word", (on) => change({ guess_first: on }));
   const results = element("div", { class: "be-results" });
+  const key = element("p", { class: "be-key" });
   const verdict = element("div", { class: "be-judged" });
   const heads = headSwitches();
   root.append(
     element("div", { class: "be-presets", role: "group", "aria-label": "Examples" }, presets),
     view.inputs("be-sentences-two"), view.status,
     stage("What BERT reads", live ? "click a word to hide it" : "click a word to hide it, one at a time", chips),
-    guessFirst.label, results, verdict, heads.box, view.foot(),
+    guessFirst.label, results, key, verdict, heads.box, view.foot(),
   );
   for (const { box } of [text, pair]) {
     box.addEventListener("input", () => { // the positions are other ones now
@@ -148,7 +149,7 @@ function build(view) {
     }
     for (const { name, write } of view.fields) write(asked[name]);
     if (answer) {
-      model.set({ ...asked, data: packed({ problem: "", first: data.first, ...answer }) });
+      model.set({ ...asked, settings: { ...settings }, data: packed({ problem: "", first: data.first, ...answer }) });
       model.save_changes();
     } else {
       masks.put(asked.masks);
@@ -181,6 +182,7 @@ function build(view) {
     const scale = scaleOf(data.places.filter((place) => !isWaiting(place)).flatMap(({ first, hidden, guess }) =>
       [...first.map(([, share]) => share), ...[hidden, guess].filter(Boolean).map(([, , share]) => share)]));
     results.replaceChildren(...data.places.map((place, n) => card(place, n, scale)));
+    key.textContent = data.places.every(isWaiting) ? "" : `A bar's whole length is ${100 * scale} %.`;
     if (guessing) (results.querySelector("input") ?? results.querySelector("[tabindex]"))?.focus();
     verdict.replaceChildren(...follows());
     heads.paint();
@@ -192,7 +194,7 @@ function build(view) {
     const node = chip({
       token: isHidden ? "[MASK]" : piece, segment: data.types[position],
       special: data.special[position] && piece !== "[MASK]",
-      fate: isHidden || piece === "[MASK]" ? "masked" : null, note: isHidden ? clean(piece) : "\u00a0",
+      fate: isHidden || piece === "[MASK]" ? "masked" : null, note: data.hidden.length ? (isHidden ? clean(piece) : "\u00a0") : null,
     }, {
       "aria-pressed": String(isHidden), "aria-description": about(position),
       "aria-disabled": data.special[position] ? "true" : null,
@@ -217,8 +219,7 @@ function build(view) {
     return element("div", { class: "be-place", role: "group", "aria-label": `[MASK]${many}` }, title,
       isWaiting(place) ? form(place, many) : [
         place.first.length > 0 && element("ol", { class: "be-rows" }, rowsOf(place).map((row) => bar(row, scale))),
-        element("p", { class: "be-key" }, `a bar's whole length is ${100 * scale} %`),
-        lines.map((line) => element("p", { class: "be-verdict", tabindex: -1 }, line)),
+        ...lines.map((line) => element("p", { class: "be-verdict", tabindex: -1 }, line)),
       ]);
   }
 
@@ -245,7 +246,7 @@ function build(view) {
       ask({ masks: data.hidden, guesses: { ...guesses.read(), [position]: word } });
     };
     return element("form", { class: "be-guessing", on: { submit }, signal: view.painting },
-      labelBox(`Your guess for [MASK]${many}`, "then BERT's are shown", box),
+      labelBox(`Your guess for [MASK]${many}`, "", box),
       element("button", { class: "be-button" }, "Compare"));
   }
 
@@ -263,13 +264,14 @@ function build(view) {
       element("ul", { class: "be-rows" }, rows), element("p", { class: "be-verdict" }, judged(data.follows)))];
   }
 
-  /** All that is seen, as one line: for readers who hear it, and for the saved picture. */
+  /** The first guesses and the verdict, as one line: for readers who hear it, and the saved picture. */
   function summary() {
     const seen = data.places.map((place, n) => {
       const name = `[MASK]${data.places.length > 1 ? ` ${n + 1}` : ""}`;
       if (isWaiting(place)) return `${name} waits for your guess.`;
       const [best] = place.first;
-      return [best && `${name}: BERT's first guess is ${quoted(best[0])}, ${told(best[1])}.`, ...describe(place, data.vocabulary)].join(" ");
+      const own = place.guess || place.refused ? ` ${describe(place, data.vocabulary)[0]}` : "";
+      return best ? `${name}: ${quoted(best[0])} ${told(best[1])}.${own}` : "";
     });
     if (data.follows !== null) seen.push(judged(data.follows));
     return seen.length ? seen.join(" ") : null;
