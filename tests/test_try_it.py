@@ -135,7 +135,9 @@ def test_a_page_without_python_carries_what_python_would_say() -> None:
             assert mine["hidden"] == pytest.approx(theirs["hidden"], abs=2e-6)
             assert len(mine["first"]) == (GUESSES if masks else CARRIED)
             shares = [share for _, share in theirs["first"]]
-            assert [share for _, share in mine["first"][:GUESSES]] == pytest.approx(shares, abs=2e-6)
+            assert [share for _, share in mine["first"][:GUESSES]] == pytest.approx(
+                shares, abs=2e-6
+            )
         assert answer["follows"] == pytest.approx(expected["follows"], abs=1e-5)
         for name in ("tokens", "ids", "types", "special", "hidden", "heads", "vocabulary"):
             assert answer[name] == expected[name]
