@@ -23,8 +23,8 @@ for preset in PRESETS:
     assert guesses[0].token in preset.good, preset
 
 # %% [markdown]
-# The buttons hold what BERT answers well; the assertions make sure of it. You will soon find what it
-# answers badly: it is a small model. Turn on *guess first*, and see how close you are to it.
+# The buttons hold what BERT answers well; the assertions make sure of it. You will soon find what
+# it answers badly: it is a small model. Turn on *guess first*, and see how close you are to it.
 #
 # This course takes BERT apart and puts it together again, after a student's lecture notes. Every
 # number is computed here or has its source, and nearly every example can be replaced by your own.

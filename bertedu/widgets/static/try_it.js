@@ -87,7 +87,7 @@ export function judged(follows) {
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-try-it", label: "Try it", picture: "try-it", hint: HINT, build,
+  name: "be-try-it", label: "Try it", picture: "try_it", hint: HINT, build,
   fixed: "the sentences are",
   fields: ({ model }) => [
     textField("text", "Sentence", "Segment A", { placeholder: "type a sentence" }),
