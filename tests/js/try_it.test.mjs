@@ -123,6 +123,14 @@ test("a click hides a word, another one or Escape gives it back; special tokens 
   assert.match(page.find(".be-chip")[2].textContent, /\[MASK\].*dog/);
   assert.deepEqual(page.find(".be-rank").map((node) => node.textContent).slice(4, 7), ["5.", "812.", "1."]);
   assert.match(page.el.textContent, /The hidden word, “dog”, is number 812 of 30,522/);
+  page.find(".be-chip")[1].click();
+  await sleep(80);
+  assert.deepEqual(page.model.saved.at(-1).masks, [1, 2]);
+  page.model.answer("data", packed(answer([1, 2])));
+  page.find(".be-chip")[1].click();
+  await sleep(80);
+  assert.deepEqual(page.model.saved.at(-1).masks, [2]);
+  page.model.answer("data", packed(answer([2])));
   page.find(".be-chip")[2].click();
   await sleep(80);
   assert.deepEqual(page.model.saved.at(-1).masks, []);
@@ -194,11 +202,13 @@ test("a pair has its verdict as bars and in words", () => {
 
 test("a page without Python answers its presets, one hidden word of each, and a guess", async () => {
   const second = answer([], { asked: ["my dog", "he [MASK]", [], {}, []], follows: 0.9 });
-  const page = shown({ kernel: false, answers: [answer(), answer([2]), second] });
+  const page = shown({ kernel: false, answers: [answer(), answer([2]), answer([3]), second] });
   assert.match(page.el.textContent, /the sentences are fixed/);
   assert.equal(page.find("details")[0].hidden, true);
   page.find(".be-chip")[2].click();
   assert.match(page.el.textContent, /number 812 of/);
+  page.find(".be-chip")[3].click();
+  assert.deepEqual(page.model.get("masks"), [3]); // one at a time
   page.find(".be-chip")[1].click(); // which this page has no answer for
   assert.match(page.find(".be-line")[0].textContent, /answers for its examples only/);
   assert.match(page.el.textContent, /number 812 of/);
