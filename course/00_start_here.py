@@ -4,9 +4,30 @@
 # **What is BERT, and does this course run on your computer?**
 #
 # **BERT** (*Bidirectional Encoder Representations from Transformers*) is the language model that
-# Google published in 2018. This course takes it apart and puts it together again, after a student's
-# lecture notes. Every number is computed here or has its source, and nearly every example can be
-# replaced by your own.
+# Google published in 2018. It learned its language by guessing hidden words. Try it: run the next
+# cell with Shift+Enter. Then choose an example, or write a sentence of your own and click a word.
+# BERT never sees a hidden word, and guesses it from all the others.
+
+# %% tags=["nbval-check-output"]
+import bertedu
+from bertedu.widgets import TryIt
+
+bert = bertedu.load()  # a small BERT; it is a part of this repository
+TryIt(bert=bert)
+
+# %%
+from bertedu.widgets.try_it import PRESETS
+
+for preset in PRESETS:
+    guesses = bert.fill_mask(preset.text, preset.pair)[0]
+    assert guesses[0].token in preset.good, preset
+
+# %% [markdown]
+# The buttons hold what BERT answers well; the assertions make sure of it. You will soon find what
+# it answers badly: it is a small model. Turn on *guess first*, and see how close you are to it.
+#
+# This course takes BERT apart and puts it together again, after a student's lecture notes. Every
+# number is computed here or has its source, and nearly every example can be replaced by your own.
 #
 # **After this page you can**
 # - find your way through the course, and check that your computer is ready for it;
@@ -98,15 +119,12 @@ WordPieceExplorer("My dog is cute", "He likes playing")
 # %% [markdown]
 # ## 4. A first look at what BERT sees
 #
-# The next cell loads a small BERT with its tokenizer; both are part of this repository. This
-# project pretrained the model, starting from the encoder of a published one.
+# The BERT that you tried is small, and has its own tokenizer. This project pretrained it, starting
+# from the encoder of a published one.
 
 # %% tags=["nbval-check-output"]
 import torch
 
-import bertedu
-
-bert = bertedu.load()
 print(bert)
 
 # %% [markdown]

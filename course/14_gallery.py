@@ -338,7 +338,29 @@ assert sum(span.probability for span in found.spans) + found.no_answer_probabili
 assert spans.legal_share < 1  # of the product of the two softmaxes
 
 # %% [markdown]
-# ## 13. Take one along
+# ## 13. TryIt: what stands behind the mask?
+#
+# **Look for** the word that you hid: is it among BERT's five first guesses, and if not, which rank
+# does it have?
+#
+# **Try** *guess first* with somebody who knows nothing of BERT, and switch heads off until the
+# first guess is another one.
+#
+# *(Lessons 00, 02 and 03.)*
+
+# %% tags=["nbval-check-output"]
+guessing = widgets.TryIt("my dog is cute.", "he likes playing.", bert)
+guessing.masks = [2]
+guessing
+
+# %%
+[place] = guessing.places
+[guesses] = bert.fill_mask("my [MASK] is cute.", guessing.pair)
+assert [guess.token for guess in place.first] == [guess.token for guess in guesses]
+assert (place.hidden.rank <= 5) == ("dog" in [guess.token for guess in guesses])
+
+# %% [markdown]
+# ## 14. Take one along
 #
 # *Save picture* in each of them gives a still picture. `to_html` gives a page that needs neither
 # Python nor a network: its data stands in the file. Only typing does not work there.
@@ -370,6 +392,7 @@ assert "https://" not in page
 # | which words fill which slot? | TokenTagger |
 # | does one sentence follow from the other? | PairExplorer |
 # | where does the answer start and end? | SpanExplorer |
+# | what does BERT take a hidden word for? | TryIt |
 #
 # **The answer:** The table has one picture for each question, and the Journey shows all parts at
 # once.

@@ -22,7 +22,13 @@ from bertedu.finetuning import Classification
 from bertedu.finetuning.adapters import add_lora
 from bertedu.finetuning.model import Base, FineTuned
 from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
-from bertedu.widgets import AttentionExplorer, AttentionStep, MaskExplorer, WordPieceExplorer
+from bertedu.widgets import (
+    AttentionExplorer,
+    AttentionStep,
+    MaskExplorer,
+    TryIt,
+    WordPieceExplorer,
+)
 from bertedu.widgets.base import AskingWidget
 from bertedu.widgets.palette import STATIC
 from bertedu.widgets.web_certificate import certificate, example, numbers, page_model, reference
@@ -367,12 +373,48 @@ def test_a_step_of_attention_is_packed_as_python_packs_it(tmp_path: Path) -> Non
     assert mine == theirs
 
 
+def test_guesses_are_packed_as_python_packs_them(tmp_path: Path) -> None:
+    model = bert()
+    asked = [
+        ("my dog is [MASK]. unaffable", None, [2, 7], {}, []),
+        ("my dog", "he [MASK] it", [1, 2, 99], {"1": "DOG", "2": "unaffable", "5": "☃"}, []),
+        ("my dog [MASK]", None, [], {"3": "  "}, [[1, 2], [2, 1], [9, 9]]),
+        ("nothing hidden", "", [], {}, []),
+    ]
+    explorers = []
+    for text, pair, *clicked in asked:
+        explorer = TryIt(text, pair, page_model(model))
+        with explorer.hold_trait_notifications():
+            explorer.masks, explorer.guesses, explorer.off = clicked
+        explorers.append(explorer)
+    told = ask(tmp_path, web_pack(model), widgets=[asked_of(each) for each in explorers])
+    for explorer, mine in zip(explorers, told["widgets"], strict=True):
+        same(block(mine["data"]), unpacked(explorer.data))
+
+
+def same(mine: object, theirs: object) -> None:
+    """Python's probabilities are rounded, and two tokens that are as likely may change places."""
+    if isinstance(theirs, float):
+        assert mine == pytest.approx(theirs, abs=BAR)
+    elif isinstance(theirs, dict):
+        assert mine.keys() == theirs.keys()
+        for name, each in theirs.items():
+            same(mine[name], each)
+    elif isinstance(theirs, list):
+        assert len(mine) == len(theirs)
+        for one, other in zip(mine, theirs, strict=True):
+            same(one, other)
+    else:
+        assert mine == theirs
+
+
 def test_what_is_too_long_for_a_picture_is_refused(tmp_path: Path) -> None:
     asked = [
         ["WordPieceExplorer", {"text": "a" * 1500, "pair": "b" * 501}, {}],
         ["AttentionExplorer", {"text": "a " * 127, "pair": None, "other": None}, {}],
         ["WordPieceExplorer", {"text": "\ud800", "pair": None}, {}],
         ["AttentionStep", {"text": "a " * 23}, {}],
+        ["TryIt", {"text": "a " * 47, "pair": None, "masks": [], "guesses": {}, "off": []}, {}],
     ]
     told = ask(tmp_path, web_pack(bert()), widgets=asked)["widgets"]
     with pytest.raises(InputError) as python:
@@ -385,6 +427,9 @@ def test_what_is_too_long_for_a_picture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as python:
         AttentionStep("a " * 23, bert())
     assert told[3]["problem"] == str(python.value)
+    with pytest.raises(InputError) as python:
+        TryIt("a " * 47, bert=bert())
+    assert told[4]["problem"] == str(python.value)
 
 
 def test_only_what_the_pack_can_stand_in_for_is_marked() -> None:

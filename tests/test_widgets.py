@@ -23,6 +23,7 @@ from bertedu.widgets import (
     SpanExplorer,
     TextClassifier,
     TokenTagger,
+    TryIt,
     WordPieceExplorer,
 )
 from bertedu.widgets.base import (
@@ -139,6 +140,9 @@ def test_the_first_text_has_a_word_that_splits() -> None:
     assert any(token.startswith("##") for token in unpacked(WordPieceExplorer().data)["tokens"])
 
 
+CHOSEN = ("seed", "masks", "guesses", "off")  # what is asked and no text
+
+
 def asking_widgets() -> list[AskingWidget]:
     """One of each that is asked about texts, with small models."""
     config = BertConfig(hidden_size=12, num_hidden_layers=1, num_attention_heads=2)
@@ -150,6 +154,7 @@ def asking_widgets() -> list[AskingWidget]:
         AttentionStep(bert=bert),
         EmbeddingSum(bert=bert),
         Journey(bert=bert),
+        TryIt(bert=bert),
         TextClassifier(finetuned("classification")),
         TokenTagger(finetuned("slot_filling")),
         PairExplorer(finetuned("inference")),
@@ -180,7 +185,7 @@ def test_what_is_refused_leaves_all_as_it_was_and_says_so() -> None:
         pins = {"pinned": -1, "flips": {"0": "O"}}
         widget.settings = {name: pins.get(name, 1) for name in widget.PINS}
         before = drawn_from(widget)
-        texts = [name for name in widget._asked if name not in ("seed", "other")]
+        texts = [name for name in widget._asked if name not in (*CHOSEN, "other")]
         setattr(widget, texts[-1], "\ud800 half a character")
         sent = unpacked(widget.data)
         assert "surrogate" in widget.problem

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bertedu.widgets.text_classifier import TextClassifier as TextClassifier
     from bertedu.widgets.token_tagger import TokenTagger as TokenTagger
     from bertedu.widgets.training_monitor import TrainingMonitor as TrainingMonitor
+    from bertedu.widgets.try_it import TryIt as TryIt
     from bertedu.widgets.wordpiece_explorer import WordPieceExplorer as WordPieceExplorer
 
 _HOMES = {
@@ -32,6 +33,7 @@ _HOMES = {
     "TextClassifier": "text_classifier",
     "TokenTagger": "token_tagger",
     "TrainingMonitor": "training_monitor",
+    "TryIt": "try_it",
     "WordPieceExplorer": "wordpiece_explorer",
 }
 __all__ = list(_HOMES)

@@ -53,6 +53,10 @@ class Widget(anywidget.AnyWidget):
         tokens = text[kinds[0]] if kinds else ()
         return in_words(type(self).__name__, self.summary(), tokens)
 
+    def carried(self) -> dict[str, Any]:
+        """Returns by name what a page without Python also has: what JSON can hold."""
+        return {}
+
     def close(self) -> None:
         """Closes the widget and its layout, which ipywidgets would leave behind."""
         layout = self.layout

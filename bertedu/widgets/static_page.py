@@ -39,6 +39,7 @@ def fragment(widget: Widget) -> str:
         '<div class="bertedu-still" data-widget="WordPieceExplor'
     """
     state = {name: _stored(widget, name) for name in widget.keys if not _is_jupyters(name)}
+    state |= {name: {"value": value} for name, value in widget.carried().items()}
     name = escape(type(widget).__name__)
     asking = ""
     if isinstance(widget, AskingWidget) and (checksum := widget.checksum()):

@@ -34,6 +34,7 @@ MAKE = {
     "TextClassifier": lambda: TextClassifier(finetuned("classification"), "a good film"),
     "TokenTagger": lambda: TokenTagger(finetuned("slot_filling"), "arrive on monday"),
     "TrainingMonitor": lambda: TrainingMonitor(10, 6.5),
+    "TryIt": lambda: TryIt("my dog is [MASK]", "he likes it", bert),
     "WordPieceExplorer": lambda: WordPieceExplorer("my dog"),
 }
 made = []

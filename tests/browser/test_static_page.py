@@ -21,6 +21,7 @@ from bertedu.widgets import (
     TextClassifier,
     TokenTagger,
     TrainingMonitor,
+    TryIt,
     WordPieceExplorer,
 )
 from bertedu.widgets.base import Widget
@@ -79,6 +80,11 @@ CASES: dict[str, tuple[Callable[[], Widget], str, str]] = {
         "No division by √8: the largest share",
     ),
     "Journey": (lambda: Journey("a [MASK]", HOSTILE[:40], bert()), '[data-token="1"]', "Pinned: a"),
+    "TryIt": (
+        lambda: TryIt("my dog is [MASK]", HOSTILE[:40], bert()),
+        ".be-chip >> nth=2",
+        "The hidden word, “dog”, is number",
+    ),
     "TrainingMonitor": (monitor, ".be-curve >> nth=0", "Pinned: "),
     "TextClassifier": (
         lambda: TextClassifier(finetuned("classification"), HOSTILE),

@@ -7,8 +7,15 @@ import pytest
 
 from bertedu import Bert
 from bertedu.classroom.book.site import _POLICY, write
-from bertedu.widgets import AttentionExplorer, AttentionStep, MaskExplorer, WordPieceExplorer
+from bertedu.widgets import (
+    AttentionExplorer,
+    AttentionStep,
+    MaskExplorer,
+    TryIt,
+    WordPieceExplorer,
+)
 from bertedu.widgets.static_page import engine_note, fragment, host_script
+from bertedu.widgets.web_certificate import page_model
 from bertedu.widgets.web_pack import model_checksum, tokenizer_checksum
 from bertedu.widgets.web_page import write_page
 from tests.test_web_pack import TOKENIZER, bert
@@ -94,6 +101,32 @@ def test_a_step_of_what_is_typed(opened) -> None:
     )
 
 
+def test_guesses_of_what_is_typed_and_clicked(opened) -> None:
+    page = opened(TryIt("my dog is [MASK].", bert=bert()))
+    widget = page.locator(".bertedu")
+    widget.get_by_role("button", name="in winter").click()  # the page has this answer
+    widget.locator(".be-chip", has_text="winter").first.wait_for()
+    assert not page.locator(".bertedu-int8").is_visible()
+    widget.get_by_label("Sentence Segment A").fill("the cat likes my garden")
+    widget.locator(".be-chip", has_text="garden").wait_for()
+    idle(page)
+    widget.locator(".be-chip", has_text="cat").click()
+    widget.locator(".be-row").first.wait_for()
+    expected = TryIt("the cat likes my garden", bert=page_model(bert()))
+    expected.masks = [2]
+    [place] = expected.places
+    assert widget.locator(".be-row .be-name").all_inner_texts()[:1] == [place.first[0].token]
+    rank = f"is number {place.hidden.rank:,} of"
+    assert rank in widget.inner_text()
+    widget.locator("summary").click()
+    widget.get_by_label("layer 1, head 2", exact=True).click()
+    widget.get_by_text("1 head of").wait_for()
+    idle(page)
+    expected.off = [[1, 2]]
+    told = widget.locator(".be-row .be-percent").first.inner_text()
+    assert told == f"{100 * expected.places[0].first[0].probability:.1f} %"
+
+
 def test_what_the_engine_cannot_answer_stays_fixed_and_says_so(opened) -> None:
     other = AttentionExplorer("my dog", bert=bert(hidden_act="relu"))
     page = opened(MaskExplorer("my dog"), other)
@@ -127,7 +160,7 @@ def test_the_book_has_a_bert_where_it_is_asked_for(new_page, tmp_path: Path) -> 
     page.locator(".bertedu").get_by_label("Text Segment A").fill("unaffable")
     page.locator(".be-chip", has_text="##ffa").first.wait_for()
     page.goto((site / "index.html").as_uri())
-    page.get_by_role("link", name="try it").click()
+    page.get_by_role("link", name="another page").click()
     page.locator("#wake").click()
     page.locator("#wake", has_text="BERT is awake").wait_for()
     write(tmp_path, site, say=lambda line: None)

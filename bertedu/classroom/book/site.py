@@ -94,7 +94,7 @@ def write(
     links |= {Path(name).stem: file for name, (file, _) in texts.items()}
     if bert is not None:
         links |= {Path(TRY_IT).stem: TRY_IT}
-    pages = [Page("index.html", "The course", _index(links))]
+    pages = [Page("index.html", "The course", _index(links, bert))]
     failures = []
     for edition in lessons:
         try:
@@ -138,25 +138,28 @@ def _write(pages: Sequence[Page], out: Path, bert: Bert | None) -> None:
         book.replace(out)
 
 
-def _index(links: dict[str, str]) -> Content:
+def _index(links: dict[str, str], bert: Bert | None) -> Content:
     content = Content(links)
     typing = (
         "What would need Python, such as a text of your own, is off here, and says so; the "
         "notebooks have it."
-        if TRY_IT not in links.values()
-        else f"A BERT is in them: [try it]({TRY_IT}), or type into a picture of pieces or of "
-        "attention. What only Python can answer is off here, and says so; the notebooks have it."
+        if bert is None
+        else f"A BERT is in them: type a sentence of your own here, or a text into a picture of "
+        f"pieces or of attention; [another page]({TRY_IT}) compares its numbers with PyTorch's. "
+        "What only Python can answer is off here, and says so; the notebooks have it."
     )
     content.add_markdown(
         "# Where BERT is learned\n\n"
+        "BERT learned its language by guessing hidden words. Try it: choose an example, and click "
+        "a word to hide it."
+    )
+    content.add_html(f"{fragment(bertedu.widgets.TryIt(bert=bert))}\n")
+    content.classes.add("TryIt")
+    content.add_markdown(
         "A student's lecture notes on BERT, made alive: every number was computed on its page, "
         "every claim is an assertion, and every picture can be touched. These pages need neither "
         f"Python nor a network. {typing}"
     )
-    content.add_html(
-        f"{fragment(bertedu.widgets.WordPieceExplorer('my dog is cute', 'he likes playing'))}\n"
-    )
-    content.classes.add("WordPieceExplorer")
     content.add_markdown("## The map")
     content.add_wide(
         CourseMap(

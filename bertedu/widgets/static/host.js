@@ -79,8 +79,10 @@
       const asked = Object.fromEntries(this.#asks.asked.map((name) => [name, this.get(name)]));
       const question = JSON.stringify(asked);
       const { asked: before, first } = opened(this.get("data")).header;
-      if (question === this.#asked || JSON.stringify(Object.values(asked)) === JSON.stringify(before)) return;
-      this.#asked = question;
+      if (question === this.#asked) return;
+      const isAnswered = JSON.stringify(Object.values(asked)) === JSON.stringify(before);
+      this.#asked = isAnswered ? null : question; // an answer to the last question is not wanted any more
+      if (isAnswered) return;
       let traits;
       try {
         const answer = await (await engine()).ask("widget", this.#asks.name, asked, first);

@@ -369,11 +369,11 @@ export const labelBox = (name, note, box) => element("label", {},
 function askPython({ model, root, status, fields, fixed = "the text is", signal }) {
   const live = hasKernel(model);
   let [shown, hint, waiting] = [null, "", undefined];
-  const same = (values) => fields.every(({ read }, i) => read() === values[i]);
+  const asks = (values) => fields.every(({ read }, i) => same(read(), values[i]));
 
   const ask = debounce(() => {
-    if (same(fields.map(({ name }) => model.get(name)))) {
-      if (same(shown.asked)) settle(); // typed and taken back: nothing new to ask
+    if (asks(fields.map(({ name }) => model.get(name)))) {
+      if (asks(shown.asked)) settle(); // typed and taken back: nothing new to ask
       return;
     }
     model.set(Object.fromEntries(fields.map(({ name, read }) => [name, read()])));
@@ -394,7 +394,7 @@ function askPython({ model, root, status, fields, fixed = "the text is", signal 
     clearTimeout(waiting);
     root.removeAttribute("aria-busy");
     fields.forEach(({ read, write }, i) => {
-      if (read() !== shown.asked[i]) write(shown.asked[i]);
+      if (!same(read(), shown.asked[i])) write(shown.asked[i]);
     });
     status.textContent = live ? shown.problem || hint
       : `This page has no Python behind it, so ${fixed} fixed; everything else works.`;
@@ -410,7 +410,7 @@ function askPython({ model, root, status, fields, fixed = "the text is", signal 
   signal.addEventListener("abort", () => clearTimeout(waiting));
   return (data, otherwise = "") => {
     [shown, hint] = [data, otherwise];
-    if (!root.hasAttribute("aria-busy") || same(data.asked)) settle();
+    if (!root.hasAttribute("aria-busy") || asks(data.asked)) settle();
   };
 }
 

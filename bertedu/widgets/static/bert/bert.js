@@ -47,8 +47,12 @@ export class Bert {
 
   /** All that one forward pass computes on the way, as Python's Trace: lists by layer. */
   trace(text, pair = null) {
-    const encoding = this.encode(text, pair);
-    const output = this.model.forward(encoding.input_ids, encoding.token_type_ids);
+    return this.read(this.encode(text, pair));
+  }
+
+  /** The same of an encoding, without the heads in `off`. */
+  read(encoding, off = []) {
+    const output = this.model.forward(encoding.input_ids, encoding.token_type_ids, off);
     const judged = output.pooler_output && this.seq_relationship?.forward(output.pooler_output);
     return { encoding, ...output, seq_relationship_logits: judged ?? null };
   }

@@ -169,8 +169,8 @@ export class BertSelfAttention {
     return cut;
   }
 
-  /** The heads' contexts side by side, [S, H], and what they were made of. */
-  forward(states) {
+  /** The heads' contexts side by side, [S, H], and what they were made of; those in `off` say nothing. */
+  forward(states, off = []) {
     const { num_heads: A, head_size: D } = this;
     const S = states.length / (A * D);
     const query = this.heads(this.query.forward(states)); // [A, S, D]
@@ -181,7 +181,7 @@ export class BertSelfAttention {
     for (let a = 0; a < A; a++) {
       const own = (tensor) => tensor.subarray(a * S * D, (a + 1) * S * D);
       const head = attend(own(query), own(key), own(value), D, this.products);
-      for (let s = 0; s < S; s++) context.set(head.context.subarray(s * D, (s + 1) * D), (s * A + a) * D);
+      for (let s = 0; s < S && !off.includes(a); s++) context.set(head.context.subarray(s * D, (s + 1) * D), (s * A + a) * D);
       probs.set(head.probs, a * S * S);
     }
     return { context, query, key, value, probs };
@@ -210,8 +210,8 @@ export class BertLayer {
     this.output = new BertResidual(linear, layerNorm, `${name}.output`);
   }
 
-  forward(states) {
-    const { context, ...looked } = this.self.forward(states);
+  forward(states, off) {
+    const { context, ...looked } = this.self.forward(states, off);
     states = this.attention_output.forward(context, states);
     const intermediate = this.intermediate.forward(states).map(this.activation);
     return { states: this.output.forward(intermediate, states), ...looked };
@@ -235,12 +235,16 @@ export class BertModel {
     this.pooler = own ? new Linear(own, "bert.pooler.dense") : null;
   }
 
-  /** All that a forward pass computes; the lists have an entry for each layer. */
-  forward(input_ids, token_type_ids) {
+  /**
+   * All that a forward pass computes; the lists have an entry for each layer. `off`: the heads that
+   * say nothing, as [layer, head], from 1.
+   */
+  forward(input_ids, token_type_ids, off = []) {
     let states = this.embeddings.forward(input_ids, token_type_ids);
     const output = { hidden_states: [states], query: [], key: [], value: [], attention_probs: [] };
-    for (const layer of this.layer) {
-      const { query, key, value, probs, ...next } = layer.forward(states);
+    for (const [place, layer] of this.layer.entries()) {
+      const silent = off.filter(([number]) => number === place + 1).map(([, head]) => head - 1);
+      const { query, key, value, probs, ...next } = layer.forward(states, silent);
       states = next.states;
       output.hidden_states.push(states);
       output.query.push(query); // [A, S, D]

@@ -2,11 +2,14 @@
 // and `_packed`, under its name. `host.js` asks for them where a reader types in a page without Python.
 
 import { InputError } from "./errors.js";
+import { softmax, topK } from "./model.js";
 import { LONGEST_WORD, STEP_NAMES } from "./tokenizer.js";
 
 const LONGEST_TEXT = 2000; // characters, as in wordpiece_explorer.py
 const LONGEST_ATTENTION = 128; // tokens: all heads' numbers are sent at once
 const LONGEST_STEP = 24; // tokens, as in attention_step.py
+const LONGEST_TRY = 48; // tokens, as in try_it.py
+const GUESSES = 5;
 
 const float32 = (shape, values) => ({ dtype: "float32", shape, values: Float32Array.from(values) });
 
@@ -129,6 +132,47 @@ export function quantile(counts, share) {
   return low + (place % 1) * (high - low);
 }
 
+/** As try_it.py. */
+function TryIt(bert, { text, pair, masks, guesses, off }) {
+  const { config, tokenizer } = bert;
+  const encoding = tokenizer.encode(text, pair);
+  checkLength(encoding.tokens.length, "tokens", Math.min(LONGEST_TRY, config.max_position_embeddings));
+  const { special, ids, ...shown } = described(tokenizer, encoding);
+  const hidden = ids.map((_, position) => position).filter((position) => masks.includes(position) && !special[position]);
+  const input_ids = ids.map((id, position) => (hidden.includes(position) ? tokenizer.mask_token_id : id));
+  const trace = bert.read({ ...encoding, input_ids }, off);
+  const logits = bert.predictions ? bert.masked_logits(trace) : [];
+  const places = input_ids.flatMap((id, position) => (id === tokenizer.mask_token_id ? [position] : []));
+  return { data: {
+    ...shown, ids, special, hidden,
+    vocabulary: tokenizer.tokens.length,
+    heads: [config.num_hidden_layers, config.num_attention_heads],
+    places: places.map((position, n) => {
+      const place = { position, first: [], hidden: null, guess: null, refused: "" };
+      if (!logits.length) return place;
+      const probs = softmax(logits[n]).subarray(0, tokenizer.tokens.length);
+      const ranked = (id) => [tokenizer.tokens[id], 1 + probs.reduce((more, p) => more + (p > probs[id]), 0), probs[id]];
+      place.first = topK(probs, GUESSES).map((id) => [tokenizer.tokens[id], probs[id]]);
+      if (hidden.includes(position)) place.hidden = ranked(ids[position]);
+      if (guesses[position] === undefined) return place;
+      const { id, refused } = tokenOf(tokenizer, guesses[position]);
+      return { ...place, refused, guess: refused ? null : ranked(id) };
+    }),
+    follows: pair === null || !trace.seq_relationship_logits ? null : bert.follows(trace),
+  } };
+}
+
+/** The id of the one token that a word is, or why it is not one. */
+function tokenOf(tokenizer, word) {
+  const known = tokenizer.vocab.get(word.trim());
+  const ids = known === undefined ? tokenizer.encode(word).input_ids.slice(1, -1) : [known];
+  const pieces = ids.map((id) => tokenizer.tokens[id]).join(" ");
+  if (!ids.length) return { refused: "Type a word." };
+  if (ids.length > 1) return { refused: `That is ${ids.length} tokens (${pieces}), and BERT guesses one.` };
+  if (tokenizer.special_ids.has(ids[0])) return { refused: "BERT's vocabulary does not have that word." };
+  return { id: ids[0], refused: "" };
+}
+
 /** A header and arrays as one block of bytes: `pack` in base.py. */
 export function pack(values) {
   const isArray = (value) => value?.dtype !== undefined;
@@ -151,7 +195,7 @@ export function pack(values) {
   return bytes;
 }
 
-const TWINS = { AttentionExplorer, AttentionStep, WordPieceExplorer };
+const TWINS = { AttentionExplorer, AttentionStep, TryIt, WordPieceExplorer };
 
 /** The bytes of a widget's traits for what a reader asked; `first`, the settings to begin with. */
 export function widget(bert, name, asked, first) {
