@@ -629,8 +629,8 @@ for name, texts in {"one text": (f"{first} {second}",), "a pair": (first, second
 # %% [markdown]
 # For the second gap the model says *was*, as the notes do; *is* would be good English, too. For the
 # first the notes say *branch*, and the model has it only fourth in the pair, and fifth in one text.
-# Before it stand *a kind of math*, which is not wrong, and *a way of math*, which is. The model has
-# read little about mathematics: it knows which sort of word fits, but not well which word.
+# Before it stand *a kind of math*, which is not wrong, and *a way of math*, which is. Our model
+# has read little: it knows which sort of word fits, but not well which word.
 
 # %% [markdown]
 # **Predict** the first guess for each of the next sentences. The cell after it changes only the
