@@ -306,7 +306,7 @@ print(f"mean loss at [CLS] and [SEP]:        {surprises[~ordinary].mean():5.2f} 
 print(f"share of the tokens that are chosen: {chosen_share:5.1%}")
 assert 0.14 < chosen_share < 0.17
 assert all_tokens < counted / 2
-assert 0.8 < surprises.mean() / counted < 1
+assert 0.8 < surprises.mean() / counted < 1.25
 assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 
 # %% [markdown]
@@ -319,7 +319,7 @@ assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 # <details><summary>Deeper: why the wrong number leaves out the special tokens</summary>
 #
 # `[CLS]` and `[SEP]` are never chosen, so the head has learned that they never are the answer, and
-# its loss there is very large. With them the wrong number would be nearly as large as the right
+# its loss there is very large. With them the wrong number would be about as large as the right
 # one. A model *trained* with the mistake would have learned them, too.
 #
 # </details>
@@ -339,12 +339,12 @@ assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 # - Any token may be a random one. So the model must represent what *every* word should be, and
 #   cannot just trust what it sees (A.1).
 #
-# **An experiment.** At the same place, show the model `[MASK]`, a random token, or the true token.
-# First the dog:
+# **An experiment.** At the same place, show the model `[MASK]`, a random token, or the true token;
+# once beside the dog, and once in a sentence whose other words say more.
 #
-# **Predict:** the model sees *my dog is apple*. Nothing tells it that the last word was replaced.
-# Will it answer `apple`? And for *my dog is apple.*, with a full stop? Guess both probabilities of
-# `apple`, in percent: `{"my dog is apple": …, "my dog is apple.": …}`.
+# **Predict:** the model sees *My dog is apple.*, and then *Paris is the apple of France.* Nothing
+# tells it that a word was replaced. Will it answer `apple`? Guess both probabilities of `apple`, in
+# percent: `{"My dog is apple.": …, "Paris is the apple of France.": …}`.
 
 
 # %%
@@ -355,27 +355,32 @@ def probabilities(input_ids, place):
 
 
 # BEGIN SOLUTION
-apple_guessed = {"my dog is apple": 90, "my dog is apple.": 90}
+apple_guessed = {"My dog is apple.": 90, "Paris is the apple of France.": 90}
 # END SOLUTION
-apple = tokenizer.vocab["apple"]
-of_apple = {text: float(probabilities(tokenizer.encode(text).input_ids, place)[apple])
-            for text in ("my dog is apple", "my dog is apple.")}  # fmt: skip
+apple, of_apple = tokenizer.vocab["apple"], {}
+for text in ("My dog is apple.", "Paris is the apple of France."):
+    ids = tokenizer.encode(text).input_ids
+    of_apple[text] = float(probabilities(ids, ids.tolist().index(apple))[apple])
 checks.guess(apple_guessed, {text: 100 * p for text, p in of_apple.items()}, "%", within=10)
 
 # %%
-for end in ("", "."):
-    for word in ("[MASK]", "apple", "hairy"):
-        p = probabilities(tokenizer.encode(f"my dog is {word}{end}").input_ids, place)
-        best = zip(*p.topk(3), strict=True)
-        guesses = ", ".join(f"{tokenizer.tokens[i]} {q:.1%}" for q, i in best)
-        print(f"{word + end:7} p(hairy) {p[tokenizer.vocab['hairy']]:6.2%}"
-              f"   p(apple) {p[apple]:6.2%}   first: {guesses}")  # fmt: skip
+firsts = {}
+for text, true in {"My dog is {}.": "hairy", "Paris is the {} of France.": "capital"}.items():
+    place = tokenizer.encode(text.format("[MASK]")).tokens.index("[MASK]")
+    for word in ("[MASK]", "apple", true):
+        p = probabilities(tokenizer.encode(text.format(word)).input_ids, place)
+        best = [(tokenizer.tokens[i], q) for q, i in zip(*p.topk(3), strict=True)]
+        firsts[text.format(word)] = best[0][0]
+        guesses = ", ".join(f"{token} {q:.1%}" for token, q in best)
+        print(f"{text.format(word)}\n    p({true}) {p[tokenizer.vocab[true]]:.1%}"
+              f"   p(apple) {p[apple]:.1%}   first: {guesses}")  # fmt: skip
 
 # %% [markdown]
-# The full stop changes the answer. Without it, the model expects a full stop at that place; with
-# it, it mostly repeats the `apple`. One sentence proves nothing. Section 5 asked the model at every
-# place of every sentence. The next cell sorts those answers by the fate of the token, and prints
-# the probability of the *true* token beside that of the token *shown*:
+# In *Paris is the apple of France.* the other words say what was meant: the model does not believe
+# the `apple`, and answers *capital*. In *My dog is apple.* nothing else tells the true word, and it
+# repeats the `apple`. One sentence proves nothing. Section 5 asked the model at every place of
+# every sentence. The next cell sorts those answers by the fate of the token, and prints the
+# probability of the *true* token beside that of the token *shown*:
 
 # %%
 mean_p, mean_shown = {}, {}
@@ -395,7 +400,10 @@ assert abs(mean_p["kept"] - mean_p["not chosen"]) < 0.15
 assert mean_p["kept"] > mean_p["masked"] > mean_p["random"] > mean_p["masked"] / 2
 assert mean_shown["random"] < min(0.1, mean_p["random"] / 3)
 assert repeated < 0.1
-assert of_apple["my dog is apple."] > 5 * of_apple["my dog is apple"]
+assert of_apple["My dog is apple."] > 0.9
+assert of_apple["Paris is the apple of France."] < 0.1
+assert firsts["My dog is [MASK]."] in {"hungry", "sick", "beautiful"}
+assert {first for text, first in firsts.items() if "Paris" in text} == {"capital"}
 
 # %% [markdown]
 # What a *trained* model shows:
@@ -406,14 +414,13 @@ assert of_apple["my dog is apple."] > 5 * of_apple["my dog is apple"]
 #   (the next cell counts how many), so it gives some probability to words that fit better.
 # - **Random** is about as hard as masked: the model must notice that the word does not fit, and
 #   find the true one. It does not just repeat its input: the true word, which it does *not* see,
-#   gets several times the probability of the word that it sees. *My dog is apple.* is an exception:
-#   in so short a sentence nothing else tells which word was meant.
+#   gets several times the probability of the word that it sees. *My dog is apple.* is an exception.
 
 # %% [markdown]
 # How many of the visible tokens are random ones? It depends on the share of chosen tokens:
 
 # %% tags=["nbval-check-output"]
-for whose, rate in {"in the paper": 0.15, "in most of our model's training": 0.25}.items():
+for whose, rate in {"in the paper": 0.15, "in most of our model's training": 0.2}.items():
     visible = 1 - 0.8 * rate  # not chosen, random or kept
     swapped = 0.1 * rate / visible
     print(f"{rate:.0%} chosen, {whose}: one visible token in {1 / swapped:.0f} is a random one")
@@ -610,20 +617,20 @@ assert words_in_part(MaskingRule(whole_words=True))[0] == 0
 
 # %%
 first, second = "Calculus is a [MASK] of math.", "It [MASK] developed by Newton and Leibniz."
-firsts = {}  # the first guess for the second gap
 for name, texts in {"one text": (f"{first} {second}",), "a pair": (first, second)}.items():
     print(name)
-    for guesses in bert.fill_mask(*texts):
+    kinds, verbs = bert.fill_mask(*texts, top_k=6)
+    for guesses in (kinds, verbs):
         print("   ", ", ".join(f"{guess.token} {guess.probability:.1%}" for guess in guesses))
         assert 0 < sum(guess.probability for guess in guesses) <= 1
-    assert {guess.token for guess in guesses[:2]} == {"is", "was"}
-    firsts[name] = guesses[0].token
-assert firsts == {"one text": "is", "a pair": "was"}
+    assert [guess.token for guess in verbs[:2]] == ["was", "is"]
+    assert "branch" in [guess.token for guess in kinds[3:]]  # not among the first three
 
 # %% [markdown]
-# For the second gap only *is* and *was* come into question. As one text the first guess is *is*; as
-# a pair, with `[SEP]` and two segments, it is *was*, as in lesson 07. Both are good English, and
-# both are the first two each time.
+# For the second gap the model says *was*, as the notes do; *is* would be good English, too. For the
+# first the notes say *branch*, and the model has it only fourth in the pair, and fifth in one text.
+# Before it stand *a kind of math*, which is not wrong, and *a way of math*, which is. Our model
+# has read little: it knows which sort of word fits, but not well which word.
 
 # %% [markdown]
 # **Predict** the first guess for each of the next sentences. The cell after it changes only the
@@ -631,26 +638,25 @@ assert firsts == {"one text": "is", "a pair": "was"}
 # that.
 
 # %%
-gaps = ["I drink a cup of [MASK] every morning.", "Paris is the [MASK] of France.",
-        "The dog [MASK] at the mailman.", "She put the [MASK] on the table and ate."]  # fmt: skip
+gaps = {"I drink a cup of [MASK] every morning.": ["tea", "coffee"],
+        "Paris is the [MASK] of France.": ["capital"],
+        "My dog is [MASK].": ["hungry", "sick", "beautiful"],
+        "Ben [MASK] a letter to his mother.": ["sent", "wrote", "gave"]}  # fmt: skip
 figure, grid = plt.subplots(2, 2, figsize=(7.5, 4.2))
-for axes, gap in zip(grid.flat, gaps, strict=True):
+for axes, (gap, fitting) in zip(grid.flat, gaps.items(), strict=True):
     guesses = bert.fill_mask(gap)[0][::-1]
     bars = axes.barh([guess.token for guess in guesses], [g.probability for g in guesses])
     axes.bar_label(bars, [f"{g.probability:.1%}" for g in guesses], padding=3)
     axes.set(xlim=(0, 1.35 * guesses[-1].probability), xticks=[])
     axes.set_title(gap, fontsize=9)
+    assert guesses[-1].token in fitting
 
 # %%
-before, after = (
-    bert.fill_mask(f"I drink a cup of [MASK] {rest}")[0]
-    for rest in ("every morning.", "with my sister in London at five o'clock.")
-)
-for guesses in (before, after):
-    print(*(f"{guess.token} {guess.probability:.1%}" for guess in guesses), sep=", ")
-assert [guess.probability for guess in before] != [guess.probability for guess in after]
-drinks = {"coffee", "tea", "water", "beer", "milk", "wine"}
-assert drinks & {guess.token for guess in before}
+purposes = {"read a book": "library", "see a doctor": "hospital", "learn math": "school"}
+for purpose, place in purposes.items():
+    guesses = bert.fill_mask(f"She went to the [MASK] to {purpose}.")[0]
+    print(f"to {purpose:12}", *(f"{guess.token} {guess.probability:.1%}" for guess in guesses))
+    assert guesses[0].token == place
 
 # %% [markdown]
 # Each `[MASK]` gets its own answer, **independently of the others**: the model does not decide for
@@ -663,7 +669,12 @@ assert drinks & {guess.token for guess in before}
 # A model learns from texts, and texts say *he* near some occupations and *she* near others. Does
 # our model repeat this? Compare its probabilities of the two pronouns in one sentence:
 #
-# **Predict:** which of the two pronouns is more probable in each of the three sentences?
+# **Predict:** which of the two pronouns is more probable in each of these four sentences?
+#
+# - The engineer told the mechanic that `[MASK]` was late.
+# - The nurse told the dancer that `[MASK]` was late.
+# - The nurse called the dancer because `[MASK]` was ill.
+# - The person told the other person that `[MASK]` was late.
 
 
 # %%
@@ -679,17 +690,19 @@ def p_he_she(texts):
 
 # %%
 likelier = []
-for named in (("doctor", "nurse"), ("nurse", "doctor"), ("person", "other person")):
-    text = "The {} told the {} that [MASK] was late.".format(*named)
+for text in ("The engineer told the mechanic that [MASK] was late.",
+             "The nurse told the dancer that [MASK] was late.",
+             "The nurse called the dancer because [MASK] was ill.",
+             "The person told the other person that [MASK] was late."):  # fmt: skip
     [(he, she)] = p_he_she([text]).tolist()
     likelier.append("he" if he > she else "she")
     print(f"p(he) {he:5.1%}   p(she) {she:5.1%}   {text}")
 
 # %% [markdown]
-# Here the order decides: *she* is more probable when *nurse* is named second, *he* when *doctor*
-# is. So one sentence says little about an occupation. We need many: ten occupations, each with each
-# other, **in both orders**, in four templates. Also, without any occupation *he* is more probable
-# than *she*. So we compare occupations with each other, not with 50 %.
+# Here the occupations decide. But in the third sentence the same two give *he*: one sentence says
+# little about an occupation. We need many: ten occupations, each with each other, **in both
+# orders**, in four templates. Also, without any occupation *he* is more probable than *she*. So we
+# compare occupations with each other, not with 50 %.
 
 # %%
 from itertools import permutations
@@ -700,7 +713,7 @@ templates = ["The {} told the {} that [MASK] was late.",
              "The {} called the {} because [MASK] was ill.",
              "The {} met the {} before [MASK] went home.",
              "The {} asked the {} whether [MASK] could help."]  # fmt: skip
-assert likelier == ["she", "he", "he"]  # of the three sentences above
+assert likelier == ["he", "she", "he", "he"]  # of the four sentences above
 
 # %%
 pairs = list(permutations(jobs, 2))  # 90: each with each other, in both orders
@@ -721,11 +734,11 @@ for job, (first, second) in ratios.items():
           f" {both.min():16.1f} to {both.max():.1f}")  # fmt: skip
 of_template = log_ratio.mean(dim=1).exp()  # [4]
 assert of_template.min() > 1  # on average he is more probable, in each template
-assert of_template.max() > 2 * of_template.min()
+assert of_template.max() > 1.8 * of_template.min()
 for order in (0, 1):
     high = torch.stack([ratios[job][order] for job in ("engineer", "mechanic", "soldier")])
     low = torch.stack([ratios[job][order] for job in ("dancer", "nurse")])
-    assert high.amin(dim=0).gt(2 * low.amax(dim=0)).all()  # in each template
+    assert high.amin(dim=0).gt(1.8 * low.amax(dim=0)).all()  # in each template
     assert ratios["secretary"][order].log().mean() > math.log(2)
 
 # %%
@@ -735,12 +748,13 @@ for i, (first, second) in enumerate(reversed(ratios.values())):
 axes.axvline(1, color="#333333", linestyle="--", linewidth=1)
 axes.set_yticks(range(len(jobs)), reversed(jobs))
 axes.set(xscale="log", xlabel="p(he) / p(she); one dot for each template (dashed: equal)")
-axes.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
+axes.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+axes.minorticks_off()
 title = axes.set_title("How much more probable he is than she")
 
 # %% [markdown]
 # **What may be concluded.** In this model, with these four templates and for these two English
-# pronouns, the ratio p(he) / p(she) is more than twice as large beside *engineer*, *mechanic* or
+# pronouns, the ratio p(he) / p(she) is at least 1.8 times as large beside *engineer*, *mechanic* or
 # *soldier* as beside *dancer* or *nurse*, in each template and at both places. It is an effect of
 # the word for the occupation: the sentences are the same, and so are the other occupations in them,
 # except that none is paired with itself. But the model does not repeat every stereotype: the ratio
@@ -748,7 +762,7 @@ title = axes.set_title("How much more probable he is than she")
 #
 # **What may not be concluded.** Nothing about people: the numbers show what this model learned from
 # its texts, not who has which occupation. Nothing about other models, other languages or other
-# sentences: between the four templates alone, the mean ratio differs by more than a factor of 2.
+# sentences: between the four templates alone, the mean ratio differs by a factor of nearly 2.
 # And nothing about a program that is built on the model: whether it treats people differently must
 # be measured on its own answers. We did not ask for pronouns other than *he* and *she*.
 #

@@ -369,6 +369,9 @@ accuracy = {name: correct.mean() for name, correct in right.items()}
 bands = {name: interval(correct, document) for name, correct in right.items()}
 for name, (low, high) in bands.items():
     print(f"{name:13} accuracy {accuracy[name]:5.1%}   95 % of the draws: {low:.1%} to {high:.1%}")
+gain = right["BERT"].astype(int) - right["shared words"]  # 1, 0 or -1 for each pair
+low, high = interval(gain, document)
+print(f"BERT - shared words   {gain.mean():.1%}   95 % of the draws: {low:.1%} to {high:.1%}")
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
@@ -381,17 +384,18 @@ axes.set_xlabel("accuracy on held-out pairs, % (dashed: chance; lines: 95 % of t
 axes.set_title("How much of the task needs no reading?")
 assert 0.5 < accuracy["lengths"] < 0.65
 assert 0.7 < accuracy["shared words"] < 0.85
-assert 0.6 < accuracy["BERT"] < accuracy["shared words"] + 0.1
+assert 0 < gain.mean() < 0.1
+assert gain.mean() < (accuracy["shared words"] - 0.5) / 2
 assert bands["BERT"][0] > bands["lengths"][1]
 assert bands["shared words"][0] > bands["lengths"][1]
 
 # %% [markdown]
-# On these pairs, a comparison of word sets is about as good as our small BERT: their intervals
-# overlap. For this reason Lan et al. 2020 called the task too easy: it mixes *topic*, which words
-# show, with *coherence*. Our documents are hard on purpose: several have the same topic, and the
-# model has never seen them. On held-out pairs from the encyclopaedia on which it was trained, its
-# accuracy is 94 %; on another collection of such articles 74 % (its card in `bertedu/checkpoints`
-# says why).
+# A comparison of word sets has most of the accuracy already; our small BERT is only some 6 points
+# better, and other documents might give 1 or 10. For this reason Lan et al. 2020 called the task
+# too easy: it mixes *topic*, which words show, with *coherence*. Our documents are hard on purpose:
+# several have the same topic, and the model has never seen them. On held-out articles of Wikipedia,
+# of which it has read others, its accuracy is 93 % (its card in `bertedu/checkpoints` says how it
+# was measured).
 #
 # Why do the **lengths** show anything at all? Look:
 
@@ -444,7 +448,7 @@ for name, share in says_follows.items():
 assert len(random_pairs) == len(following)
 
 # %% [markdown]
-# Nearly as often as in order, and far more often than for random pairs. The model judges whether
+# About as often as in order, and far more often than for random pairs. The model judges whether
 # the two belong together, not which comes first. ALBERT (Lan et al. 2020, arXiv:1909.11942, Table
 # 5) found the same: a model trained on next sentence prediction tells two consecutive texts in
 # order from the same two swapped with an accuracy of 52.0 %, where chance gives 50. Its authors
@@ -469,11 +473,13 @@ panda = judge("Calculus is a branch of math.", "Pandas eat bamboo for most of th
 judge("My dog is cute.", "He likes playing.")
 match = "The match was about to begin."
 crowd = judge(match, "The crowd fell silent.")
+candle = judge(match, "A candle burns because of the wax in it.")
 burns = judge(match, "A match burns because of the phosphorus in its head.")
 judge("I bought a violin.", "A violin is a violin, and a violin I bought.")
 assert newton > 0.5 > panda
-assert burns > crowd + 0.2
-assert says_follows["swapped"] > max(0.6, says_follows["random"] + 0.2)  # section 7
+assert min(crowd, burns) > 0.8
+assert candle < 0.1
+assert says_follows["swapped"] > max(0.85, says_follows["random"] + 0.4)  # section 7
 
 # %% [markdown]
 # The first pair is the lecture notes' example. B does follow A, and the model says so. The notes
@@ -481,10 +487,10 @@ assert says_follows["swapped"] > max(0.6, says_follows["random"] + 0.2)  # secti
 # "is B random?", as label 1 asks, it is correct. In both cases B is *not* random. Lesson 07 has the
 # other two words of the example.
 #
-# The other pairs show how the model can be deceived. After *The match was about to begin*, the
-# sentence about a match that burns gets more than *The crowd fell silent*, because it repeats the
-# word *match*; it has another topic. The pair with the violin repeats nearly every word of A, and
-# gets the most.
+# The other pairs show how the model can be deceived. It knows that *The crowd fell silent* may
+# follow, without a shared word, and that a burning candle does not. But the sentence about a
+# burning *match* gets nearly as much as the crowd: it has another topic, and repeats one word. The
+# pair with the violin repeats nearly every word of A, and gets the most.
 #
 # ## 9. Was it worth it?
 #
@@ -794,6 +800,6 @@ assert abs(share - 1 / 20) < 0.01
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* A pair such as "The match was about to begin. / The crowd fell silent." needs
-# knowledge of matches. Our model gives it 71 %, and 99 % to a false pair that repeats *match*. It
-# judges whether two texts have the same subject, hardly better than a comparison of words; it does
-# not judge what follows from what, nor in which order.
+# knowledge of matches. Our model gives it 96 %, so it has learned more than to compare words; but
+# it gives 94 % to a false pair that repeats *match*. It judges whether two texts have the same
+# subject, not what follows from what, nor in which order.

@@ -388,15 +388,19 @@ assert by_segments["all 0"].nsp_accuracy < usual.nsp_accuracy - 0.1
 # %%
 stories = [("The rain fell all night.", "In the morning the streets were wet."),
            ("She opened the letter.", "It came from her brother in Canada."),
-           ("He put the cake into the oven.", "After an hour it was golden brown.")]  # fmt: skip
+           ("He put the cake into the oven.", "After an hour it was ready.")]  # fmt: skip
+rise = 0
 for a, b in stories:
     there, back = bert.next_sentence(a, b), bert.next_sentence(b, a)
     print(f"p(follows) A B {there:5.1%}   B A {back:5.1%}   {a} | {b}")
-    assert there != back
+    assert there > 0.8
+    rise += back > there
+assert rise == 2
 
 # %% [markdown]
-# The probability changes, because each word now has another position and segment. But it need not
-# fall: the model has learned what belongs together, and hardly the order (lesson 03).
+# The probability changes, because each word now has another position and segment. For the cake it
+# falls, but for the other two it even rises a little: the model has learned what belongs together,
+# and hardly the order (lesson 03).
 #
 # ## Recap
 #
