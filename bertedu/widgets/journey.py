@@ -78,8 +78,8 @@ class Journey(AskingWidget):
 
     def __init__(
         self,
-        text: str = "calculus is a branch of [MASK]",
-        pair: str | None = "it was developed by newton and leibniz",
+        text: str = "calculus is a [MASK] of mathematics.",
+        pair: str | None = "it was developed by newton and leibniz.",
         bert: Bert | None = None,
         cases: Mapping[str, Case | FineTuned[Any, Any] | str] | None = None,
     ) -> None:
