@@ -529,7 +529,7 @@ by_column = [((pair_logits.softmax(-1)[:, c] > 0.5) == is_true).float().mean().i
 assert torch.equal(next_at_first(pair_logits), pair_logits.softmax(-1)[:, 1])
 print(f"accuracy by column 0: {by_column[0]:.1%}, by column 1: {by_column[1]:.1%}")
 assert math.isclose(sum(by_column), 1, abs_tol=1e-6)
-assert by_column[0] > 0.55
+assert by_column[0] > 0.7
 
 # %% [markdown]
 # **The damage:** the better the model, the worse it looks; an accuracy of *a* becomes 1 - *a*.
@@ -648,8 +648,8 @@ assert gap > 1e-3
 assert math.isclose(math.sqrt(383 / 384), 0.9987, abs_tol=1e-4)
 
 # %% [markdown]
-# **The damage:** none for a model that was *trained* so. For one that was not, the difference is a
-# hundred times the tolerance of lesson 06. **Mend it.**
+# **The damage:** none for a model that was *trained* so. For one that was not, the difference is
+# more than a hundred times the tolerance of lesson 06. **Mend it.**
 
 
 # %%
@@ -693,16 +693,15 @@ with torch.inference_mode():
     outputs = {name: bert.model.bert(**batch | {"token_type_ids": x}) for name, x in both.items()}
     judge = bert.model.cls.seq_relationship
     shares = {name: judge(o.pooler_output).softmax(-1)[:, 0] for name, o in outputs.items()}
-changed = (shares["right"] - shares["zeros"]).abs()
-print(f"the probability of 'follows' changes by {changed.mean():.1%} on average, "
-      f"by {changed.max():.1%} at most")  # fmt: skip
+correct = {name: ((share > 0.5) == is_true).float().mean() for name, share in shares.items()}
+print(*(f"segments {name}: accuracy {share:.1%}" for name, share in correct.items()), sep="\n")
 states = [output.last_hidden_state for output in outputs.values()]
 assert (states[0] - states[1]).abs().max() > 0.1
-assert changed.max() > 0.05
+assert correct["zeros"] < 0.6 < 0.7 < correct["right"]
 
 # %% [markdown]
-# **The damage:** `[SEP]` still stands between the two, and yet the model judges many pairs
-# differently: in training it always saw ones behind the first `[SEP]`. **Mend it.**
+# **The damage:** `[SEP]` still stands between the two, and yet the accuracy on the pairs of exhibit
+# 9 falls to a coin's: in training the model always saw ones behind the first `[SEP]`. **Mend it.**
 
 
 # %%
@@ -1302,7 +1301,7 @@ cosines = F.cosine_similarity(torch.cat(vectors), vectors[0]).tolist()
 for S, cosine in zip(lengths, cosines, strict=True):
     print(f"padded to {S:3} tokens: cosine {cosine:.2f} to the sentence alone")
 assert cosines[0] > 0.9999
-assert cosines[-1] < 0.98
+assert cosines[-1] < 0.8
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.4))
