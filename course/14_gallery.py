@@ -45,15 +45,19 @@ bert = bertedu.load()
 # *(All lessons; a panel each.)*
 
 # %% tags=["nbval-check-output"]
-journey = widgets.Journey("calculus is a branch of [MASK]", "it was developed by newton", bert)
+journey = widgets.Journey(
+    "calculus is a [MASK] of mathematics.", "it was developed by newton and leibniz.", bert
+)
 journey
 
 # %%
 mask = journey.stages.encoding.tokens.index("[MASK]")
 [guesses] = bert.fill_mask(journey.text, journey.pair)
 assert [guess.token for guess in journey.guesses(mask)] == [guess.token for guess in guesses]
+assert guesses[0].token == "branch"
 follows = bert.next_sentence(journey.text, journey.pair)
 assert abs(journey.stages.follows - follows) < 1e-4
+assert follows > 0.9
 assert torch.allclose(journey.attention.sum(dim=-1), torch.ones(len(journey.attention)), atol=1e-5)
 
 # %% [markdown]
@@ -67,7 +71,7 @@ assert torch.allclose(journey.attention.sum(dim=-1), torch.ones(len(journey.atte
 # *(Lesson 01.)*
 
 # %% tags=["nbval-check-output"]
-widgets.WordPieceExplorer("My dog is cute", "He likes unplayable games")
+widgets.WordPieceExplorer("My dog is cute.", "He likes unplayable games.")
 
 # %%
 assert bert.encode("unplayable").tokens == ["[CLS]", "un", "##play", "##able", "[SEP]"]
@@ -84,7 +88,7 @@ assert bert.encode("Résumé").tokens == bert.encode("resume").tokens  # cleaned
 # *(Lesson 02.)*
 
 # %% tags=["nbval-check-output"]
-masks = widgets.MaskExplorer("my dog is hairy and he likes unplayable games")
+masks = widgets.MaskExplorer("my dog is hairy and he likes unplayable games.")
 masks
 
 # %%
