@@ -697,7 +697,8 @@ correct = {name: ((share > 0.5) == is_true).float().mean() for name, share in sh
 print(*(f"segments {name}: accuracy {share:.1%}" for name, share in correct.items()), sep="\n")
 states = [output.last_hidden_state for output in outputs.values()]
 assert (states[0] - states[1]).abs().max() > 0.1
-assert correct["zeros"] < 0.6 < 0.7 < correct["right"]
+assert correct["right"] > 0.7
+assert correct["zeros"] < 0.6
 
 # %% [markdown]
 # **The damage:** `[SEP]` still stands between the two, and yet the accuracy on the pairs of exhibit
