@@ -322,15 +322,15 @@ assert spans.legal_share < 1  # of the product of the two softmaxes
 # *(Lessons 00, 02 and 03.)*
 
 # %% tags=["nbval-check-output"]
-guessing = widgets.TryIt("my dog is cute.", "he likes playing.", bert)
-guessing.masks = [2]
+guessing = widgets.TryIt("my dog is hungry.", "he wants to eat.", bert)
+guessing.masks = [10]
 guessing
 
 # %%
 [place] = guessing.places
-[guesses] = bert.fill_mask("my [MASK] is cute.", guessing.pair)
+[guesses] = bert.fill_mask(guessing.text, "he wants to [MASK].")
 assert [guess.token for guess in place.first] == [guess.token for guess in guesses]
-assert (place.hidden.rank <= 5) == ("dog" in [guess.token for guess in guesses])
+assert place.hidden.rank == 1
 
 # %% [markdown]
 # ## 14. Take one along
