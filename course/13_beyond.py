@@ -66,17 +66,23 @@ print("BERT-base answers, too." if base else "The course's own model answers alo
 models = {"this course": bert} | ({"BERT-base": base} if base else {})
 
 # %%
-for text in ("Paris is the [MASK] of France.", "Calculus is a [MASK] of math."):
+for text in ("Paris is the [MASK] of France.", "Calculus is a [MASK] of mathematics."):
     print(text)
     for name, reader in models.items():
         guesses = reader.fill_mask(text)[0]
         print(f"  {name:12}", *(f"{guess.token} {guess.probability:.1%}" for guess in guesses[:4]))
-        assert guesses[0].probability >= guesses[1].probability
-if base:
-    assert "capital" in base.fill_mask("Paris is the [MASK] of France.")[0][0]
+        assert ("capital" if "Paris" in text else "branch") in [guess.token for guess in guesses[:3]]
+of_math = bert.fill_mask("Calculus is a [MASK] of math.", top_k=20)[0]
+place = [guess.token for guess in of_math].index("branch") + 1
+print(f"Calculus is a [MASK] of math.\n  this course  {of_math[0].token} first, branch {place}th")
+assert 3 < place < 11
 
 # %% [markdown]
-# It should say so at once, and go on with what it has: set `ask_the_hub` to True and see. Then you
+# The notes' word for the last gap is *branch*. Our small model has it second, close behind *part*,
+# but further down when the sentence says *math*, as the notes do: a small change of the text changes
+# its guesses.
+#
+# What should a program do without a network? It should say so at once, and go on with what it has: set `ask_the_hub` to True and see. Then you
 # can do one of these:
 #
 # - **A folder instead of a name.** On a machine that has a network, download `config.json`,
@@ -431,7 +437,7 @@ tiny = bertedu.BertConfig(
 
 
 def recipe(seed):
-    return Recipe(steps=400, max_length=64, tokens_per_batch=512, learning_rate=3e-3,
+    return Recipe(steps=200, max_length=64, tokens_per_batch=512, learning_rate=3e-3,
                   warmup_steps=20, weight_decay=0.1, masking=MaskingRule(rate=0.3), seed=seed,
                   mlm_only=False)  # fmt: skip
 
