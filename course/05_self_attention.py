@@ -531,10 +531,12 @@ rank = torch.stack(
 )
 correlation = float(torch.corrcoef(rank)[0, 1])
 print(f"rank correlation of a head's share and the effect of its removal: {correlation:.2f}")
+assert 0.1 < correlation < 0.6
+
+# %%
 i, j = divmod(int(change.abs().argmax()), change.shape[1])
 drink = without_head(i, j).fill_mask(text)[0][0].token
 print(f"largest effect: layer {i + 1}, head {j + 1} (share {shares[i, j]:.0%}), now first: {drink}")
-assert 0.1 < correlation < 0.6
 assert change.abs().median() < 0.1
 assert shares[i, j] < shares.max() / 2
 assert drink == "coffee"
