@@ -354,19 +354,21 @@ print(f"\nall heads: the word's own share is the largest in {most.mean():.1%} of
 # %%
 own, own_most = measured[:, 0], measured[:, 1]
 assert high < 0.15  # the word itself is hardly ever first
-assert own.mean() < 1.2 * chance  # and gets no more than an even share
+assert own.mean() < chance  # and gets no more than an even share
 by_layer = measured.mean(dim=(0, 3))  # [6, L]
 special = by_layer[2] + by_layer[3]  # [CLS] and [SEP]
 assert (by_layer[2, 1:-1] > by_layer[3, 1:-1]).all()  # from the second layer to the last but one
 assert (special > by_layer[0]).all()
-assert special[1:-1].min() > 0.5 > special[[0, -1]].max()
+assert special[2:-1].min() > 0.55
+assert 0.45 < special[1] < 0.55
+assert special[[0, -1]].max() < 0.4
 
 # %% [markdown]
-# A word itself seldom gets the largest share, and on average no more than an equal one. Between the
-# first layer and the last, most attention goes to the special tokens: in our model above all to
-# `[CLS]`, in BERT-base to `[SEP]` (Clark et al. 2019: over half of the attention in layers 6 to
-# 10). Their interpretation: a head that has nothing to do for a word attends to a token where it
-# does no harm, because its shares must sum to 1.
+# A word itself seldom gets the largest share, and on average no more than an equal one. About half
+# of the attention goes to the special tokens in layer 2, and most of it in layers 3 to 5: in our
+# model nearly all to `[CLS]`, in BERT-base to `[SEP]` (Clark et al. 2019: over half of the
+# attention in layers 6 to 10). Their interpretation: a head that has nothing to do for a word
+# attends to a token where it does no harm, because its shares must sum to 1.
 #
 # But `[CLS]` takes so much that little is left for the words. Perhaps the claim is about the
 # **words** only. So leave `[CLS]` and `[SEP]` out, and divide the shares of the words by their sum.
@@ -461,8 +463,8 @@ assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 #
 # ## 8. Attention is not explanation
 #
-# Does the model predict a word *because* a head attends to a certain place? Test it. Find the head
-# with the largest share from `[MASK]` to a certain word, remove it, and see whether the prediction
+# What does my aunt drink? The model says *tea*. *Because* a head attends to *cup*? Test it. Find
+# the head with the largest share from `[MASK]` to *cup*, remove it, and see whether the guess
 # changes.
 
 
@@ -476,27 +478,26 @@ def without_head(layer, head):
     return bertedu.Bert(model, tokenizer)
 
 
-text = "the [MASK] barked at the mailman."
+text = "My aunt drinks a cup of [MASK] every morning."
 tokens = tokenizer.encode(text).tokens
-asks, answers = tokens.index("[MASK]"), tokens.index("barked")
-shares = bert.attention(text)[:, :, asks, answers]  # [L, A]
+asks, cup = tokens.index("[MASK]"), tokens.index("cup")
+shares = bert.attention(text)[:, :, asks, cup]  # [L, A]
 best_layer, best_head = divmod(int(shares.argmax()), shares.shape[1])
-assert (best_layer, best_head) == divmod(int(heads[5].argmax()), heads.shape[2])
-print(f"layer {best_layer + 1}, head {best_head + 1}: [MASK] gives {shares.max():.0%} to 'barked'")
+print(f"layer {best_layer + 1}, head {best_head + 1}: [MASK] gives {shares.max():.0%} to 'cup'")
+assert shares.max() > 0.85
 
 # %%
 before = bert.fill_mask(text, top_k=10)[0]
 after = without_head(best_layer, best_head).fill_mask(text, top_k=10)[0]
 for name, guesses in {"whole model": before, "without the head": after}.items():
     print(f"{name:17}", *(f"{guess.token} {guess.probability:.1%}" for guess in guesses[:5]))
-assert shares.max() > 0.3
+assert [guesses[0].token for guesses in (before, after)] == ["tea", "tea"]
+assert after[0].probability > before[0].probability
 assert len({guess.token for guess in before} & {guess.token for guess in after}) >= 5
-assert before[0].token == after[0].token
 
 # %% [markdown]
-# The first guess is the same, and others change a little. So the head with the largest share was
-# not decisive. (It is the head of section 7 that attends to the next token, whatever it is.) Remove
-# each of the 72 heads, one at a time:
+# The model still says *tea*, and is even more certain. So the head with the largest share was not
+# decisive. Remove each of the 72 heads, one at a time:
 
 # %%
 place = torch.tensor(asks)
@@ -523,21 +524,29 @@ change = (cut / whole).log()
 figure, axes = plt.subplots(figsize=(7.5, 3))
 axes.scatter(100 * shares.flatten(), change.flatten(), s=24)
 axes.axhline(0, color="#333333", linewidth=1)
-axes.set(xlabel="share of [MASK]'s attention to 'barked', %", ylabel="change of log p, in nats")
+axes.set(xlabel="share of [MASK]'s attention to 'cup', %", ylabel="change of log p, in nats")
 axes.set_title(f"Removing each of 72 heads: the change of p({before[0].token})")
 rank = torch.stack(
     [values.flatten().argsort().argsort().float() for values in (shares, change.abs())]
 )
 correlation = float(torch.corrcoef(rank)[0, 1])
 print(f"rank correlation of a head's share and the effect of its removal: {correlation:.2f}")
-assert 0 < correlation < 0.6
-assert change.abs().median() < 0.2
+assert 0.1 < correlation < 0.6
+
+# %%
+i, j = divmod(int(change.abs().argmax()), change.shape[1])
+drink = without_head(i, j).fill_mask(text)[0][0].token
+print(f"largest effect: layer {i + 1}, head {j + 1} (share {shares[i, j]:.0%}), now first: {drink}")
+assert change.abs().median() < 0.1
+assert shares[i, j] < shares.max() / 2
+assert drink == "coffee"
 
 # %% [markdown]
 # There is a connection, but a weak one: the order of the heads by their shares is not the order by
-# their effects. Most heads can be removed, one at a time, with little effect. One sentence only
-# shows *how* to test. Lesson 08, *7. Take a word away*, asks of many sentences whether the word
-# with the most attention is also the one whose removal changes the answer most. For many it is not.
+# their effects. Most heads can be removed, one at a time, with little effect; one with less than
+# half of the largest share changes the guess. One sentence only shows *how* to test. Lesson 08,
+# *7. Take a word away*, asks of many sentences whether the word with the most attention is also the
+# one whose removal changes the answer most. For many it is not.
 #
 # A map of attention shows where information *may* flow. Whether the model uses it must be tested by
 # a change.
@@ -597,20 +606,18 @@ def explain(ids, place, guess, steps=8):
 
 # %%
 ways = ("attention", "gradient x input", "integrated gradients")
-barking = tokenizer.encode(text)
-example, _ = explain(barking.input_ids, asks, tokenizer.vocab[before[0].token])
+example, _ = explain(tokenizer.encode(text).input_ids, asks, word)
 print(f"{text}  What matters for the guess '{before[0].token}'?")
 print(f"{'word':9}", *(f"{way:>20}" for way in ways), "  nats lost by removal")
-others = [token for i, token in enumerate(barking.tokens[1:-1], 1) if i != asks]
+others = [token for i, token in enumerate(tokens[1:-1], 1) if i != asks]
 for token, row in zip(others, example.T.tolist(), strict=True):
     print(f"{token:9} {row[0]:20.1%}", *(f"{x:20.2f}" for x in row[1:3]), f"{row[3]:22.2f}")
 
 # %% [markdown]
-# Attention says that *barked* matters most. Removal says that the first *the* does: perhaps because
-# without it the gap need not be a noun. But one sentence proves nothing. We take 20 held-out
-# sentences, hide the word in the middle, and compare, for the model's first guess, the order of the
-# words by each method with their order by removal (rank correlation: 1 = the same order, 0 = no
-# connection).
+# Attention and integrated gradients say that *cup* matters most, and removal agrees. Gradient times
+# input puts *cup* last. But one sentence proves nothing. We take 20 held-out sentences, hide the
+# word in the middle, and compare, for the model's first guess, the order of the words by each
+# method with their order by removal (rank correlation: 1 = the same order, 0 = no connection).
 #
 # **Predict:** which of the three is the most faithful?
 
@@ -633,17 +640,18 @@ for sentence in sentences[::15]:  # 20 of the 300
     gaps.append(gap)
 
 # %%
-faithful = {}
-for way, values in zip(ways, torch.tensor(found).T, strict=True):
-    faithful[way] = float(values.mean()), *interval(values)
-    mean, least, greatest = faithful[way]
-    print(f"{way:20} mean rank correlation {mean:5.2f} (95 %: {least:.2f} to {greatest:.2f})")
+faithful = dict(zip(ways, torch.tensor(found).T, strict=True))  # [20] each
+for way, values in faithful.items():
+    least, greatest = interval(values)
+    print(f"{way:20} mean rank correlation {values.mean():5.2f}"
+          f" (95 %: {least:.2f} to {greatest:.2f})")  # fmt: skip
 typical_gap = float(torch.tensor(gaps).median())
 print(f"integrated gradients: sum and change of log p differ by {typical_gap:.0%} (median)")
-assert faithful["integrated gradients"][1] > faithful["gradient x input"][2]
-assert faithful["integrated gradients"][1] > faithful["attention"][2]
-assert others[example[0].argmax()] == "barked"
-assert example[3].argmax() == 0  # the first "the"
+for other in ways[:2]:  # how far behind, sentence by sentence
+    assert interval(faithful["integrated gradients"] - faithful[other])[0] > 0.05
+most = [others[row.argmax()] for row in example]
+assert [most[0], *most[2:]] == ["cup"] * 3
+assert others[example[1].argmin()] == "cup"
 assert typical_gap < 0.1
 
 # %% [markdown]
@@ -736,7 +744,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>C. To <code>[CLS]</code></summary>
 #
-# **Yes.** It takes about half to three quarters there. In BERT-base `[SEP]` has this role.
+# **Yes.** It takes about half to two thirds there. In BERT-base `[SEP]` has this role.
 #
 # </details>
 #
@@ -750,7 +758,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>A. This head makes the prediction</summary>
 #
-# **No.** Removing the head of section 8 did not change the first guess.
+# **No.** The head of section 8 gave nearly all to *cup*. Without it the first guess was the same.
 #
 # </details>
 #

@@ -19,7 +19,7 @@
 # **You need** lessons 02, 03, 06 and 07. No internet connection: where one would help, the cell
 # says so and goes on.
 #
-# **Time** about 60 minutes without sections 4 and 5, 90 with them; about a minute and a half of CPU
+# **Time** about 60 minutes without sections 4 and 5, 90 with them; about one minute of CPU
 # time. (A class may skip these two, but run their cells: later ones use what they make.)
 #
 # **In the papers** Devlin et al. 2019 (arXiv:1810.04805), appendix A.2 and §5.1; Liu et al. 2019
@@ -66,18 +66,29 @@ print("BERT-base answers, too." if base else "The course's own model answers alo
 models = {"this course": bert} | ({"BERT-base": base} if base else {})
 
 # %%
-for text in ("Paris is the [MASK] of France.", "Calculus is a [MASK] of math."):
+gaps = {"Paris is the [MASK] of France.": "capital",
+        "Calculus is a [MASK] of mathematics.": "branch"}  # fmt: skip
+for text, hidden in gaps.items():
     print(text)
     for name, reader in models.items():
         guesses = reader.fill_mask(text)[0]
         print(f"  {name:12}", *(f"{guess.token} {guess.probability:.1%}" for guess in guesses[:4]))
-        assert guesses[0].probability >= guesses[1].probability
+    assert hidden in [guess.token for guess in bert.fill_mask(text)[0][:3]]
 if base:
     assert "capital" in base.fill_mask("Paris is the [MASK] of France.")[0][0]
 
+# %%
+of_math = [guess.token for guess in bert.fill_mask("Calculus is a [MASK] of math.", top_k=20)[0]]
+print(f"Calculus is a [MASK] of math.  {of_math[0]} first, branch {of_math.index('branch') + 1}th")
+assert 3 <= of_math.index("branch") < 10
+
 # %% [markdown]
-# It should say so at once, and go on with what it has: set `ask_the_hub` to True and see. Then you
-# can do one of these:
+# The notes have *branch* in the last gap. Our small model knows the word, but has it close behind
+# *part*. And if *math* stands in the place of *mathematics*, as in the notes, *branch* falls behind
+# several others.
+#
+# Without a network, a program should say so at once, and go on with what it has. Set
+# `ask_the_hub` to True and see. Then you can do one of these:
 #
 # - **A folder instead of a name.** On a machine that has a network, download `config.json`,
 #   `vocab.txt` and `model.safetensors` of the model into one folder. Carry it over, then
@@ -431,7 +442,7 @@ tiny = bertedu.BertConfig(
 
 
 def recipe(seed):
-    return Recipe(steps=400, max_length=64, tokens_per_batch=512, learning_rate=3e-3,
+    return Recipe(steps=200, max_length=64, tokens_per_batch=512, learning_rate=3e-3,
                   warmup_steps=20, weight_decay=0.1, masking=MaskingRule(rate=0.3), seed=seed,
                   mlm_only=False)  # fmt: skip
 
@@ -478,8 +489,8 @@ def probe(model):
 
 # %% [markdown]
 # **Predict:** which of the two will guess hidden words better? Which will know the topics better?
-# By how much? (It takes less than a minute. Matrices as small as these are computed faster by *one*
-# thread.)
+# By how much? (It takes about half a minute. Matrices as small as these are computed faster by
+# *one* thread.)
 
 # %%
 threads = torch.get_num_threads()
@@ -508,7 +519,7 @@ for name, results in marks.items():
         assert loss < start.unigram_loss - 0.1
         assert min(topics, start_topics) > 3 / 12
 with_nsp, without = (np.array(marks[name]) for name in arms)
-assert abs(with_nsp[:, 2].mean() - 0.5) < 0.15  # hardly more than a coin
+assert abs(with_nsp[:, 2].mean() - 0.5) < 0.05  # a coin
 
 # %% [markdown]
 # **The verdict.** Take the difference *seed by seed* (the two runs of a seed share everything but
@@ -537,7 +548,7 @@ assert np.concatenate([with_nsp, without])[:, 1].mean() < start_topics + 0.05
 # little beside what was learned. The topics were in the token table from the start, and such short
 # training adds none. So no harm was *shown*. That agrees with RoBERTa, but it is **weak** evidence:
 #
-# - In so few steps NSP itself is hardly learned: its accuracy is little better than a coin's.
+# - In so few steps NSP itself is not learned: its accuracy is that of a coin.
 #   Lesson 07 needed minutes for that. So we did not test what NSP is worth *once it is learned*.
 # - The models are tiny, the text is short, and we measured two things. An effect like QNLI's, where
 #   *pairs* of sentences matter, could not have shown here.
