@@ -5,8 +5,8 @@
 #
 # Lesson 02 hid words, lesson 03 paired sentences. BERT learns both **in the same step, from the
 # same rows of text**: this is its [**pretraining**](../docs/glossary.md#pretraining). In this
-# lesson you add the two losses, watch a small BERT learn from random weights in a few minutes, and
-# measure what this learning is useful for.
+# lesson you add the two losses, watch a small BERT learn from random weights, and measure what
+# this learning is useful for.
 #
 # **Afterwards you can**
 # - write down, position by position, what BERT must answer in one training example;
@@ -44,7 +44,7 @@ print(bert)
 #
 # `[CLS] calculus is a [MASK] of math [SEP] it [MASK] developed by newton and leibniz [SEP]`
 #
-# The notes give the answers **false, branch, was**. *Branch* and *was* are the hidden words.
+# (We add the full stops that the notes leave out.) The notes give the answers **false, branch, was**. *Branch* and *was* are the hidden words.
 # *False* is a mistake if the question is "does B follow A?": it should be *true*. It is correct if
 # the question is "is B random?" (lesson 03). For the loss only Google's number counts: **0**, B
 # follows.
@@ -52,7 +52,8 @@ print(bert)
 # **Predict:** at which positions does BERT give the three answers?
 
 # %%
-pair = tokenizer.encode("calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz")
+notes = "calculus is a [MASK] of math.", "it [MASK] developed by newton and leibniz."
+pair = tokenizer.encode(*notes)
 token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.tolist())
 
 # %% tags=["nbval-check-output"]
@@ -65,10 +66,10 @@ for position, token in enumerate(pair.tokens):
     answer = "-" if asked == -100 else tokenizer.tokens[asked]
     print(f"{position:3} {token:10} segment {pair.token_type_ids[position]}   {asked:5} {answer}")
 assert [tokenizer.tokens[i] for i in labels[labels != -100]] == ["branch", "was"]
-assert (len(pair), pair.tokens[14:17]) == (18, ["lei", "##bn", "##iz"])
+assert (len(pair), pair.tokens[15:18]) == (20, ["lei", "##bn", "##iz"])
 
 # %% [markdown]
-# BERT must answer at three of 18 places (*Leibniz* is three pieces: lesson 01). `[CLS]` needs
+# BERT must answer at three of 20 places (*Leibniz* is three pieces: lesson 01). `[CLS]` needs
 # information about both sentences, each `[MASK]` about its neighbours.
 #
 # ## 2. The model's answers
@@ -77,9 +78,8 @@ assert (len(pair), pair.tokens[14:17]) == (18, ["lei", "##bn", "##iz"])
 
 # %%
 # BEGIN SOLUTION
-words_guessed = {"is a …": "branch", "it …": "was"}
+words_guessed = {"is a …": "kind", "it …": "was"}
 # END SOLUTION
-notes = "calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz"
 first, second = bert.fill_mask(*notes, top_k=10)
 checks.guess(words_guessed, {"is a …": first[0].token, "it …": second[0].token})
 
@@ -99,15 +99,17 @@ for axes, guesses, truth in zip(both, (first, second), ("branch", "was"), strict
     axes.set(xlim=(0, 1.3 * guesses[0].probability), xticks=[], title=f"the true word: {truth}")
     axes.invert_yaxis()
 assert [guess.token for guess in second[:2]] == ["was", "is"]
-assert "branch" in {guess.token for guess in first[1:]}
-assert is_random < 0.3
+assert second[0].probability > 0.8
+assert "branch" in {guess.token for guess in first[1:6]}
+assert is_random < 0.15
 
 # %% [markdown]
-# The answer for the pair is correct, and *was* comes first; grammar and a little context suffice
-# for it. (As one text, without `[SEP]`, *is* comes first: lesson 02 shows both.) For the
-# first gap, grammar asks only for a noun; *branch* needs knowledge of the world. It is among the
-# first ten of 30,522. The model is small, and has read 19 million tokens after its start (see its
-# card in `bertedu/checkpoints`); BERT read about seven thousand times as much.
+# The answer for the pair is correct, and *was* comes first, with nine tenths of the probability.
+# *Branch* is the fourth guess, after *kind*, *study* and *way*. These fit as well: grammar and a
+# little context ask for a word such as *kind*, and only who knows the usual phrase says *branch*.
+# (With *mathematics* in place of *math* it is second, nearly as likely as the first, *part*: books
+# write the phrase so.) The model is small, and has read 54 million tokens after its start (see its
+# card in `bertedu/checkpoints`); BERT read more than two thousand times as much.
 #
 # ## 3. The joint loss
 #
