@@ -44,10 +44,10 @@ print(bert)
 #
 # `[CLS] calculus is a [MASK] of math [SEP] it [MASK] developed by newton and leibniz [SEP]`
 #
-# (We add the full stops that the notes leave out.) The notes give the answers **false, branch, was**. *Branch* and *was* are the hidden words.
-# *False* is a mistake if the question is "does B follow A?": it should be *true*. It is correct if
-# the question is "is B random?" (lesson 03). For the loss only Google's number counts: **0**, B
-# follows.
+# (We add the full stops that the notes leave out.) The notes give the answers **false, branch,
+# was**. *Branch* and *was* are the hidden words. *False* is a mistake if the question is "does B
+# follow A?": it should be *true*. It is correct if the question is "is B random?" (lesson 03). For
+# the loss only Google's number counts: **0**, B follows.
 #
 # **Predict:** at which positions does BERT give the three answers?
 

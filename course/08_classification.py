@@ -296,10 +296,12 @@ print(f"accuracy on test {right['pretrained'].mean():.1%}, 95 % of draws: {low:.
 assert right["pretrained"].mean() > 0.55
 
 # %% [markdown]
-# The training loss is nearly 0, so the head and the method can learn. Are 420 sentences too few? A
-# *probe* (lesson 07) shows it in seconds: a simple classifier on
-# the frozen outputs of the pretrained model, here on their mean. Each probe is a ridge regression
-# whose penalty is chosen by *dev*.
+# The training loss goes on falling, so the head and the method can learn. Are 420 sentences too
+# few? A *probe* (lesson 07) shows it in seconds: a simple classifier on the frozen outputs of the
+# pretrained model, here on their mean. Each probe is a ridge regression whose penalty is chosen by
+# *dev*. We give it fewer and more sentences.
+#
+# **Predict:** at how many sentences does its curve become flat?
 
 
 # %%
@@ -374,8 +376,8 @@ print(f"\n{new:.0%} of the words in the test sentences occur in no training sent
 assert new > 0.2
 
 # %% [markdown]
-# To get these right one must know what is good and bad about a phone screen, a perfume, a tavern:
-# things that 420 sentences hardly mention.
+# To get these right one must know what is good and bad about a perfume, a washing machine, a new
+# screen: things that 420 sentences hardly mention.
 #
 # ### Deeper: a pattern in the mistakes?
 #
@@ -410,13 +412,14 @@ sure = trust > np.median(trust)
 print(f"wrong answers among the surer half: {errors[sure].mean():.1%}, "
       f"among the less sure half: {errors[~sure].mean():.1%}")  # fmt: skip
 assert errors[sure].mean() < errors[~sure].mean()
-assert trust[errors].max() > 0.9
+assert trust[errors].max() > 0.8
 
 # %% [markdown]
 # *By chance* is the share of random groups of the same size that have at least as large a gap. "Not
-# proved" is a good verdict on so few sentences. (And whoever tries twenty candidates can expect to
-# find one "harder" at 5 %, by chance alone.) Another pattern holds: where the model is less sure,
-# it is wrong more often. But the list above also shows answers that are sure and wrong.
+# proved" is the correct verdict on so few sentences. (And whoever tries twenty candidates can
+# expect to find one "harder" at 5 %, by chance alone.) What is hard for the bag of words is hard
+# for this model, too. Another pattern holds: where the model is less sure, it is wrong more often.
+# But the list above also shows answers that are sure and wrong.
 #
 # ## 6. The graduate
 #
@@ -632,10 +635,17 @@ frozen = {name: np.array(correct) for name, correct in frozen.items()}  # [20, 1
 repeat = False
 quick = replace(recipe, epochs=2, freeze_layers=4, learning_rate=5e-4)
 stored = {
-STORED
+    "[CLS]": ("949bff09bf07e22807b16ddbf99f5b", "f3efdf0f5fd963cf9563ec1b55944b"),
+    "mean": ("f3efff0f7fd9e69bb7af6dfbd39d3f", "f5bfdf0d5fd9e2c9e7fd6dfbf39f5b"),
+    "concatenation": ("dbfffe8fffd9e288a53f2d73d7bf5d", "fff5f76f7fd933dba5df6d37d7152c"),
 }
-after = {name: np.array([np.unpackbits(np.frombuffer(bytes.fromhex(bits), np.uint8)) for bits in two])
-         for name, two in stored.items()}  # [2, 120] each  # fmt: skip
+
+
+def unpacked(bits):
+    return np.unpackbits(np.frombuffer(bytes.fromhex(bits), np.uint8)).astype(bool)
+
+
+after = {name: np.array([unpacked(bits) for bits in two]) for name, two in stored.items()}
 if repeat:
     for name, pooling in {"[CLS]": "cls", "mean": "mean", "concatenation": "concat"}.items():
         task = Classification(pooling=pooling)
@@ -643,7 +653,6 @@ if repeat:
                 for seed in range(2)]  # fmt: skip
         after[name] = np.array([right_answers(one) for one in runs])
         print(f"{name}: fine-tuned twice", flush=True)
-after = {name: correct.astype(bool) for name, correct in after.items()}
 
 # %% [markdown]
 # **Compare in pairs.** All poolings are tested on the same sentences, and a hard sentence is hard

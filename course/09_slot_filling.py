@@ -323,7 +323,7 @@ assert 2 / 3 < tag_accuracy(usual) < 3 / 4
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
 
-recipe = FinetuningRecipe(epochs=5, batch_size=16, learning_rate=7e-4, freeze_layers=3)
+recipe = FinetuningRecipe(epochs=6, batch_size=16, learning_rate=1e-3, freeze_layers=3)
 run = FinetuningRun(SlotFilling(), bert, train, dev, recipe=recipe)
 print(f"{run.steps} steps, about {run.estimate():.0f} seconds on this machine")
 
@@ -438,13 +438,15 @@ print("recall of the slots with a  known value    new value")
 for name, (of_known, of_new) in recall.items():
     print(f"{name:24} {of_known:14.1%} {of_new:12.1%}")
 assert recall["usual tags"][1] < 0.15
-assert recall["pretrained"][0] > recall["pretrained"][1] + 0.15
+assert recall["pretrained"][0] > recall["pretrained"][1] + 0.1
+assert losses[-10:].mean() < 0.3
 
 # %% [markdown]
-# What it has met, the model finds nearly always; so the method works. The table finds a new value
-# only if each of its words is usually part of the same slot elsewhere. The model can also use the
-# words around it, and what the word itself means. But 420 requests hold too few examples: it lacks
-# **data**. Read some of its errors:
+# The table finds a new value only if each of its words is usually part of the same slot elsewhere.
+# The model can also use the words around it, and what the word itself means: it finds three new
+# values of five. But it finds four of five that it has met, and its loss in training is near 0: it
+# knows the 420 requests by heart, and more epochs would teach it nothing. It lacks **data**. Read
+# some of its errors:
 
 
 # %%
