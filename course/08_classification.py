@@ -423,12 +423,12 @@ assert trust[errors].max() > 0.8
 #
 # ## 6. The graduate
 #
-# Now the same head on the same checkpoint, but after real data: 44,000 sentences and phrases about
-# films, products and daily talk. It comes with the course; its card in `bertedu/graduates` names
-# the data, the command and the figures. Only small updates of its matrices were trained and saved
-# (an *adapter*).
+# Now the same head on the same checkpoint, but after real data: a hundred times as many sentences
+# and phrases, about films and products and of daily talk. It comes with the course; its card in
+# `bertedu/graduates` names the data, the command and the figures. Only small updates of its
+# matrices were trained and saved (an *adapter*).
 #
-# **Predict** its accuracy on the 16 sentences below.
+# **Predict** its accuracy on the 20 plain sentences below, and that of the first model.
 
 # %%
 graduate = bertedu.finetuning.load("sentiment")
@@ -444,6 +444,10 @@ plain = {
     "We had a great time at the beach.": "positive",
     "We had an awful time at the airport.": "negative",
     "I passed my exam!": "positive", "I failed the exam and cried all day.": "negative",
+    "My teacher explains everything so well.": "positive",
+    "The lesson was boring and nobody listened.": "negative",
+    "Thank you for the beautiful flowers.": "positive",
+    "Nobody said thank you for all my work.": "negative",
 }  # fmt: skip
 verdicts = {"first model": tuned.predict(list(plain)), "graduate": graduate.predict(list(plain))}
 
@@ -455,56 +459,65 @@ for sentence, *both in zip(plain, *verdicts.values(), strict=True):
 for name, found in verdicts.items():
     share = np.mean([a.label == label for a, label in zip(found, plain.values(), strict=True)])
     print(f"{name}: {share:.0%} of {len(plain)} are right")
-assert share >= 15 / 16
+assert share >= 0.85
 
 # %% [markdown]
 # **Try it with your own words.** The picture asks the graduate. It also asks it again *without*
 # each word: section 7 says what for. (Without a running kernel you see a picture.) For example:
-# *The soup was not bad at all.*, *Nobody said thank you.*, *It is much too expensive.*, *I am so
-# happy that you are here.*
+# *The soup was not bad at all.*, *The soup was not good.*, *It is much too expensive.*, *I am so
+# happy that you are here.* Which sentences does it get wrong, and why these?
 
 # %%
 from bertedu.widgets import TextClassifier
 
-TextClassifier(graduate, "I have never had a better pizza.")
+TextClassifier(graduate, "The food was good, but the waiter was rude.")
 
 # %% [markdown]
 # ### What pretraining buys, and what data buys
 #
 # One more run: the same head, recipe, sentences and steps, but **random weights** instead of the
-# pretrained ones.
+# pretrained ones. Two tests: the course's 120 sentences, and the 20 plain ones.
 #
-# **Predict** its accuracy on the test sentences, and the graduate's. (The graduate has seen none of
-# the course's sentences.)
+# **Predict** the accuracy of the random start on the 120, and the graduate's. (The graduate has
+# seen none of the course's sentences.)
 
 # %%
 random_run = FinetuningRun(Classification(), bert.config, train, dev, recipe=recipe)
 learn(random_run)
-right |= {"random weights": right_answers(random_run.finetuned)}
-right |= {"graduate": right_answers(graduate)}
+models = {"bag of words": bag, "random weights": random_run.finetuned,
+          "pretrained": tuned, "graduate": graduate}  # fmt: skip
+right |= {name: right_answers(model) for name, model in models.items()}
+on_plain = {"majority": 0.5} | {
+    name: np.mean([answer.label == label for answer, label in
+                   zip(model.predict(list(plain)), plain.values(), strict=True)])
+    for name, model in models.items()
+}  # fmt: skip
 
 # %%
-arms = ("majority", "bag of words", "random weights", "pretrained", "graduate")
-bands = {name: interval(right[name]) for name in arms}
+bands = {name: interval(right[name]) for name in on_plain}
+print(f"{'':16}{'test sentences':>15}{'95 % of draws':>18}{'plain sentences':>18}")
 for name, (low, high) in bands.items():
-    print(f"{name:15} accuracy {right[name].mean():.1%}, 95 % of draws: {low:.1%} to {high:.1%}")
+    print(f"{name:16}{right[name].mean():15.1%}{low:10.1%} to {high:.1%}{on_plain[name]:17.0%}")
 for one, other in (("pretrained", "random weights"), ("pretrained", "bag of words"),
-                   ("graduate", "pretrained")):  # fmt: skip
+                   ("graduate", "bag of words"), ("graduate", "pretrained")):  # fmt: skip
     gain = right[one].astype(float) - right[other]
     low, high = interval(gain)
     print(f"{one} minus {other}: {100 * gain.mean():+.1f} points "
           f"(95 %: {100 * low:+.1f} to {100 * high:+.1f}): "
-          f"{'shown' if low > 0 else 'not shown'} by these sentences")  # fmt: skip
-assert low > 0
+          f"{'shown' if low > 0 else 'not shown'} by the test sentences")  # fmt: skip
+assert right["pretrained"].mean() > right["random weights"].mean() + 0.05
+assert right["graduate"].mean() > 0.55
+assert on_plain["graduate"] > on_plain["pretrained"]
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
-heights = np.array([100 * right[name].mean() for name in arms])
+heights = np.array([100 * right[name].mean() for name in bands])
 spans = np.abs(100 * np.array(list(bands.values())).T - heights)
-bars = axes.barh(arms, heights, xerr=spans, capsize=4,
+bars = axes.barh(list(bands), heights, xerr=spans, capsize=4,
                  color=["#BBBBBB"] * 3 + ["#0072B2", "#D55E00"])  # fmt: skip
+axes.plot([100 * share for share in on_plain.values()], list(bands), "D", color="#333333")
 axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
-axes.set(xlim=(0, 100), xlabel="accuracy on test, % (dashed: a coin; lines: 95 %)")
+axes.set(xlim=(0, 100), xlabel="accuracy, %: bars, test (lines: 95 %); diamonds, plain sentences")
 axes.set_title("Without BERT, from random weights, pretrained, after real data")
 axes.invert_yaxis()
 
@@ -512,8 +525,12 @@ axes.invert_yaxis()
 # Nobody learns a language from 420 sentences: from random weights the run stays near a coin. (So it
 # does when all its layers are trained: 50.0 %, in a run that only differs in this.) The pretrained
 # model already knew which words go together. But where the interval of a difference reaches below
-# 0, these 120 sentences do not prove that it is better. With real data the same head is far better.
-# (The course's sentences are hard on purpose.)
+# 0, these 120 sentences do not prove that it is better.
+#
+# **What did the data buy?** Plain sentences, of all subjects. The course's sentences are hard on
+# purpose: they say *a wet raincoat*, not *bad*. There the graduate, which has met none of their
+# kind, is about as good as the model that learned from 420 of them. A model learns what its data
+# show.
 #
 # ## 7. Take a word away
 #
@@ -836,6 +853,7 @@ assert answer.label == "negative"
 # - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. Only the matrix is new.
 # - Judge on sentences that were used neither to learn nor to choose; beside a majority, a bag of
 #   words and random weights; with an interval.
+# - A curve that still rises asks for more data: after real data, the same head is far better.
 # - Remove a word to see what it does. The attention does not show it.
 # - `[CLS]`, mean, concatenation: compare in pairs, over several draws and seeds, and report the
 #   interval.

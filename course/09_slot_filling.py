@@ -787,7 +787,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 # - A word answers at its first piece. All other tokens have -100, and the loss leaves them out.
 # - BIO tags write slots down. An illegal I- is read as a B-.
 # - Most tags are O, so their accuracy is misleading. Count whole slots: label and both ends.
-# - Pretraining helps most at values that do not occur in training.
+# - Pretraining helps most at values that do not occur in training; real data help everywhere.
 #
 # **The answer:** One linear classifier answers at the first piece of each word, and whole slots are
 # counted by F1.
