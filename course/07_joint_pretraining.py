@@ -107,8 +107,8 @@ assert is_random < 0.15
 # The answer for the pair is correct, and *was* comes first, with nine tenths of the probability.
 # *Branch* is the fourth guess, after *kind*, *study* and *way*. These fit as well: grammar and a
 # little context ask for a word such as *kind*, and only who knows the usual phrase says *branch*.
-# (Ask the first sentence alone, with *mathematics* in place of *math*: *branch* comes second, nearly
-# as likely as *part*.) The model is small, and has read 54 million tokens after its start
+# (Ask the first sentence alone, with *mathematics* in place of *math*: *branch* comes second,
+# nearly as likely as *part*.) The model is small, and has read 54 million tokens after its start
 # (see its card in `bertedu/checkpoints`); BERT read more than two thousand times as much.
 #
 # ## 3. The joint loss
