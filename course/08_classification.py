@@ -723,7 +723,7 @@ bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.v
 # %% [markdown]
 # **What may one conclude?**
 #
-# - The best and the worst pooling are about eight points apart, before fine-tuning and after it;
+# - The best and the worst pooling are eleven points apart before fine-tuning, and twelve after it;
 #   `[CLS]` has the lowest accuracy both times. The intervals say how much of this is sure.
 # - An interval that ends within a few tenths of a point of 0 is hardly a verdict, and of six
 #   comparisons one may look "better" by chance.
