@@ -613,12 +613,13 @@ intents = {name: sum(a == e.intent for a, e in zip(found, test, strict=True)) / 
 print("                      tags   F1 of slots   intents")
 for name, found in arms.items():
     print(f"{name:12} {tag_accuracy(found):13.1%} {slot_f1s[name]:13.1%} {intents[name]:9.1%}")
-print("the graduate, on the 700 test requests of SNIPS (its card): "
-      f"{graduate.metrics['f1']:.1%}, {graduate.metrics['intent_accuracy']:.1%}")  # fmt: skip
+of_graduate = graduate.metrics
+print(f"graduate (on SNIPS)        {of_graduate['f1']:13.1%} {of_graduate['intent_accuracy']:9.1%}")
 
 # %% [markdown]
-# The graduate has other labels than the course's requests, so it is judged on its own test. How
-# much would the scores change with *other* requests? As in lesson 03 we draw 120 of the 120, with
+# The graduate has other labels than the course's requests, so its line is of SNIPS' 700 development
+# requests (its card has those of the test): another test, not to be compared to the point. How much
+# would the scores change with *other* requests? As in lesson 03 we draw 120 of the 120, with
 # repetition, a thousand times (the **bootstrap**).
 
 
