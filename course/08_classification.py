@@ -486,7 +486,7 @@ random_run = FinetuningRun(Classification(), bert.config, train, dev, recipe=rec
 learn(random_run)
 models = {"bag of words": bag, "random weights": random_run.finetuned,
           "pretrained": tuned, "graduate": graduate}  # fmt: skip
-right |= {name: right_answers(model) for name, model in models.items()}
+right.update({name: right_answers(model) for name, model in models.items()})
 on_plain = {"majority": 0.5} | {
     name: np.mean([answer.label == label for answer, label in
                    zip(model.predict(list(plain)), plain.values(), strict=True)])
