@@ -523,9 +523,9 @@ axes.invert_yaxis()
 
 # %% [markdown]
 # Nobody learns a language from 420 sentences: from random weights the run stays near a coin. (So it
-# does when all its layers are trained: 50.0 %, in a run that only differs in this.) The pretrained
-# model already knew which words go together. But where the interval of a difference reaches below
-# 0, these 120 sentences do not prove that it is better.
+# did, at 50.0 %, when all its layers were trained, in batches of 32.) The pretrained model already
+# knew which words go together. But where the interval of a difference reaches 0, these 120
+# sentences do not prove that it is better.
 #
 # **What did the data buy?** Plain sentences, of all subjects. The course's sentences are hard on
 # purpose: they say *a wet raincoat*, not *bad*. There the graduate, which has met none of their
@@ -853,7 +853,7 @@ assert answer.label == "negative"
 # - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. Only the matrix is new.
 # - Judge on sentences that were used neither to learn nor to choose; beside a majority, a bag of
 #   words and random weights; with an interval.
-# - A curve that still rises asks for more data: after real data, the same head is far better.
+# - A curve that still rises asks for more data; and a model learns what its data show.
 # - Remove a word to see what it does. The attention does not show it.
 # - `[CLS]`, mean, concatenation: compare in pairs, over several draws and seeds, and report the
 #   interval.
