@@ -80,7 +80,7 @@ assert (len(pair), pair.tokens[15:18]) == (20, ["lei", "##bn", "##iz"])
 # BEGIN SOLUTION
 words_guessed = {"is a …": "kind", "it …": "was"}
 # END SOLUTION
-first, second = bert.fill_mask(*notes, top_k=10)
+first, second = bert.fill_mask(*notes, top_k=6)
 checks.guess(words_guessed, {"is a …": first[0].token, "it …": second[0].token})
 
 # %%
