@@ -5,8 +5,8 @@
 #
 # Lesson 02 hid words, lesson 03 paired sentences. BERT learns both **in the same step, from the
 # same rows of text**: this is its [**pretraining**](../docs/glossary.md#pretraining). In this
-# lesson you add the two losses, watch a small BERT learn from random weights in a few minutes, and
-# measure what this learning is useful for.
+# lesson you add the two losses, watch a small BERT learn from random weights, and measure what
+# this learning is useful for.
 #
 # **Afterwards you can**
 # - write down, position by position, what BERT must answer in one training example;
@@ -44,15 +44,16 @@ print(bert)
 #
 # `[CLS] calculus is a [MASK] of math [SEP] it [MASK] developed by newton and leibniz [SEP]`
 #
-# The notes give the answers **false, branch, was**. *Branch* and *was* are the hidden words.
-# *False* is a mistake if the question is "does B follow A?": it should be *true*. It is correct if
-# the question is "is B random?" (lesson 03). For the loss only Google's number counts: **0**, B
-# follows.
+# (We add the full stops that the notes leave out.) The notes give the answers **false, branch,
+# was**. *Branch* and *was* are the hidden words. *False* is a mistake if the question is "does B
+# follow A?": it should be *true*. It is correct if the question is "is B random?" (lesson 03). For
+# the loss only Google's number counts: **0**, B follows.
 #
 # **Predict:** at which positions does BERT give the three answers?
 
 # %%
-pair = tokenizer.encode("calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz")
+notes = "calculus is a [MASK] of math.", "it [MASK] developed by newton and leibniz."
+pair = tokenizer.encode(*notes)
 token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.tolist())
 
 # %% tags=["nbval-check-output"]
@@ -65,10 +66,10 @@ for position, token in enumerate(pair.tokens):
     answer = "-" if asked == -100 else tokenizer.tokens[asked]
     print(f"{position:3} {token:10} segment {pair.token_type_ids[position]}   {asked:5} {answer}")
 assert [tokenizer.tokens[i] for i in labels[labels != -100]] == ["branch", "was"]
-assert (len(pair), pair.tokens[14:17]) == (18, ["lei", "##bn", "##iz"])
+assert (len(pair), pair.tokens[15:18]) == (20, ["lei", "##bn", "##iz"])
 
 # %% [markdown]
-# BERT must answer at three of 18 places (*Leibniz* is three pieces: lesson 01). `[CLS]` needs
+# BERT must answer at three of 20 places (*Leibniz* is three pieces: lesson 01). `[CLS]` needs
 # information about both sentences, each `[MASK]` about its neighbours.
 #
 # ## 2. The model's answers
@@ -77,10 +78,9 @@ assert (len(pair), pair.tokens[14:17]) == (18, ["lei", "##bn", "##iz"])
 
 # %%
 # BEGIN SOLUTION
-words_guessed = {"is a …": "branch", "it …": "was"}
+words_guessed = {"is a …": "kind", "it …": "was"}
 # END SOLUTION
-notes = "calculus is a [MASK] of math", "it [MASK] developed by newton and leibniz"
-first, second = bert.fill_mask(*notes, top_k=10)
+first, second = bert.fill_mask(*notes, top_k=6)
 checks.guess(words_guessed, {"is a …": first[0].token, "it …": second[0].token})
 
 # %%
@@ -99,15 +99,17 @@ for axes, guesses, truth in zip(both, (first, second), ("branch", "was"), strict
     axes.set(xlim=(0, 1.3 * guesses[0].probability), xticks=[], title=f"the true word: {truth}")
     axes.invert_yaxis()
 assert [guess.token for guess in second[:2]] == ["was", "is"]
-assert "branch" in {guess.token for guess in first[1:]}
-assert is_random < 0.3
+assert second[0].probability > 0.8
+assert "branch" in {guess.token for guess in first[1:6]}
+assert is_random < 0.15
 
 # %% [markdown]
-# The answer for the pair is correct, and *was* comes first; grammar and a little context suffice
-# for it. (As one text, without `[SEP]`, *is* comes first: lesson 02 shows both.) For the
-# first gap, grammar asks only for a noun; *branch* needs knowledge of the world. It is among the
-# first ten of 30,522. The model is small, and has read 19 million tokens after its start (see its
-# card in `bertedu/checkpoints`); BERT read about seven thousand times as much.
+# The answer for the pair is correct, and *was* comes first, with nine tenths of the probability.
+# *Branch* is the fourth guess, after *kind*, *study* and *way*. These fit as well: grammar and a
+# little context ask for a word such as *kind*, and only who knows the usual phrase says *branch*.
+# (Ask the first sentence alone, with *mathematics* in place of *math*: *branch* comes second,
+# nearly as likely as *part*.) The model is small, and has read 54 million tokens after its start
+# (see its card in `bertedu/checkpoints`); BERT read more than two thousand times as much.
 #
 # ## 3. The joint loss
 #
@@ -301,9 +303,11 @@ assert lengths_loss < math.log(2)
 # writes the logs of the tokens' counts into the bias of the masked-word head. So the model begins
 # near the unigram baseline, and need not learn the counts for hundreds of steps.
 #
-# **Watch it learn.** It takes two to four minutes. *Pause* interrupts the training, *Stop* ends it
-# after the current step. The table below the curves shows the model's guesses for some gaps, from
-# time to time. (On a page without a running kernel you see a picture of the end.)
+# **Watch it learn.** It takes two to four minutes. (Shorter runs were tried, of up to a fifth of
+# the tokens, by three recipes: the words' loss falls in all of them, the pairs' in none.) *Pause*
+# interrupts the training, *Stop* ends it after the current step. The table below the curves
+# shows the model's guesses for some gaps, from time to time. (On a page without a running kernel
+# you see a picture of the end.)
 #
 # **Predict:** which of the two losses falls first? Which words will the model guess at the
 # beginning?
@@ -331,9 +335,10 @@ await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
 
 # %% [markdown]
 # **Read the curves.** When does each loss fall, and when does it stay the same? The loss of the
-# pairs begins to fall later, probably because the words' vectors must mean something first. A
-# single circle of the pairs means little. (The held-out circles have 15 % chosen tokens, the thick
-# line has 30 %, which is harder. So their distance only hints at how much was learned *by heart*.)
+# pairs begins to fall after half of the run, probably because the words' vectors must mean
+# something first. A single circle of the pairs means little. (The held-out circles have 15 %
+# chosen tokens, the thick line has 30 %, which is harder. So their distance only hints at how much
+# was learned *by heart*.)
 
 # %%
 final = pretraining.evaluate(tiny.model, test_batches, unigrams)

@@ -3,7 +3,7 @@
 #
 # **How does BERT give one answer for a whole text?**
 #
-# *I ought to have given up on this novel.* Is this praise or complaint?
+# *I ought to have given up on this novel.* Is this praise or complaint? (The answer is at the end.)
 # [**Fine-tuning**](../docs/glossary.md#using-it) takes the pretrained model, puts a small new head
 # on it, and trains both further on examples with their answers. The first of the four cases gives
 # **one answer for a whole text**. Its head is only one matrix, so most of this lesson is about
@@ -18,7 +18,7 @@
 #
 # **You need** lessons 01, 05 and 06. No internet connection.
 #
-# **Time** about 60 minutes to work through; about two minutes of CPU time.
+# **Time** about 60 minutes to work through; about a minute and a half of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1 and appendix A.3.
 
@@ -175,9 +175,10 @@ assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 # **Predict** the loss in nats. (The head knows nothing, and there are two classes.)
 
 # %%
-from bertedu.finetuning import FinetuningRecipe, FinetuningRun
+from bertedu.finetuning import FinetuningRecipe, FinetuningRun, finetune
 
-recipe = FinetuningRecipe(epochs=3, learning_rate=3e-4, freeze_layers=1, max_length=40)
+recipe = FinetuningRecipe(
+    epochs=3, batch_size=16, learning_rate=3e-4, freeze_layers=3, max_length=40)  # fmt: skip
 run = FinetuningRun(Classification(), bert, train, dev, recipe=recipe)
 model = run.model.eval()
 example = train[1]
@@ -209,19 +210,18 @@ assert abs(float(loss) - np.log(2)) < 0.35
 # A fresh head gives the classes about equal probabilities, so its loss begins near log K. (If your
 # own run begins at 5, there is a mistake in the program.)
 #
-# ## 4. Train it
+# ## 4. Watch it learn
 #
 # A **recipe** holds all settings of a run. The paper's are batches of 16 or 32, learning rates of
 # 2e-5 to 5e-5, and 2 to 4 epochs. A smaller model takes larger steps: ours is 3e-4. **Do not copy
 # this to BERT-base**: it is six times the largest learning rate of the paper. `freeze_layers`
-# leaves the embeddings and the lowest layer as they are. This saves time, and 420 examples would
-# change little there.
+# leaves the embeddings and the three lowest layers as they are, which saves half of the time.
 
 # %% tags=["nbval-check-output"]
 trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
 print(f"{run.steps} steps of {recipe.batch_size} sentences at most, {recipe.epochs} epochs")
 print(f"{trained:,} of {sum(sizes.values()):,} numbers are trained")
-assert 0.3 < trained / sum(sizes.values()) < 0.6
+assert 0.2 < trained / sum(sizes.values()) < 0.3
 
 # %%
 print(f"on this machine it will take about {run.estimate():.0f} s")
@@ -230,14 +230,20 @@ print(f"on this machine it will take about {run.estimate():.0f} s")
 # **Predict:** in which epoch does the accuracy on *dev* rise most? Does the loss on the training
 # sentences go to 0? Does the accuracy on *dev* reach 100 %?
 
+
 # %%
-reports = []
-for report in run:
-    reports.append(report)
-    if report.metrics:
-        recent = np.mean([r.loss for r in reports if r.epoch == report.epoch])
-        print(f"epoch {report.epoch + 1}: loss {recent:.2f} nats, "
-              f"accuracy on dev {report.metrics['accuracy']:.1%}", flush=True)  # fmt: skip
+def learn(run):
+    reports = []
+    for report in run:
+        reports.append(report)
+        if report.metrics:
+            recent = np.mean([r.loss for r in reports if r.epoch == report.epoch])
+            print(f"epoch {report.epoch + 1}: loss {recent:.2f} nats, "
+                  f"accuracy on dev {report.metrics['accuracy']:.1%}", flush=True)  # fmt: skip
+    return reports
+
+
+reports = learn(run)
 tuned = run.finetuned  # the best state on dev
 print(f"{sum(r.seconds for r in reports):.0f} s")
 
@@ -261,36 +267,20 @@ assert max(scores) == tuned.metrics["accuracy"]
 # The state with the best accuracy on *dev* is kept: a simple form of [**early
 # stopping**](../docs/glossary.md#using-it).
 #
-# ## 5. What pretraining buys
+# ## 5. Why it is still weak
 #
-# Now we use the test sentences, once. A third baseline has the same head and recipe, but **random
-# weights** instead of the pretrained ones (and no frozen layer, since a random layer must be
-# trained).
-#
-# **Predict** the two accuracies.
+# Now we use the test sentences. **How sure is a percentage?** With 120 sentences, each is 0.8
+# points. What would the accuracy be on other sentences of the same kind? We draw 120 of the 120,
+# with repetition, thousands of times, and report where 95 % of the results lie: a [**confidence
+# interval**](../docs/glossary.md#using-it) (by the *bootstrap* of lesson 03).
+
 
 # %%
-from bertedu.finetuning import finetune
-
-scratch_recipe = replace(recipe, freeze_layers=0)  # random layers must not stay random
-scratch = finetune(Classification(), bert.config, train, dev, recipe=scratch_recipe, progress=False)
-
-
 def right_answers(model, examples=test):
     answers = model.predict([example.text for example in examples])
     return np.array([a.label == e.label for a, e in zip(answers, examples, strict=True)])
 
 
-right = baselines | {"random weights": right_answers(scratch), "pretrained": right_answers(tuned)}
-
-# %% [markdown]
-# **How sure is a percentage?** With 120 sentences, each is 0.8 points. What would the accuracy be
-# on other sentences of the same kind? We draw 120 of the 120, with repetition, thousands of times,
-# and report where 95 % of the results lie: a [**confidence
-# interval**](../docs/glossary.md#using-it) (by the *bootstrap* of lesson 03).
-
-
-# %%
 def interval(correct, draws=2000):
     """Where 95 % of the means lie, of numbers [runs, N] drawn again over runs and sentences."""
     correct = np.atleast_2d(correct).astype(float)
@@ -300,56 +290,101 @@ def interval(correct, draws=2000):
     return np.percentile(correct[runs, rows].mean(axis=(1, 2)), [2.5, 97.5])
 
 
-bands = {name: interval(correct) for name, correct in right.items()}
-for name, (low, high) in bands.items():
-    print(f"{name:15} accuracy {right[name].mean():.1%}, 95 % of draws: {low:.1%} to {high:.1%}")
+right = baselines | {"pretrained": right_answers(tuned)}
+low, high = interval(right["pretrained"])
+print(f"accuracy on test {right['pretrained'].mean():.1%}, 95 % of draws: {low:.1%} to {high:.1%}")
+assert right["pretrained"].mean() > 0.55
+
+# %% [markdown]
+# The training loss goes on falling, so the head and the method can learn. Are 420 sentences too
+# few? A *probe* (lesson 07) shows it in seconds: a simple classifier on the frozen outputs of the
+# pretrained model, here on their mean. Each probe is a ridge regression whose penalty is chosen by
+# *dev*. We give it fewer and more sentences.
+#
+# **Predict:** at how many sentences does its curve become flat?
+
+
+# %%
+@torch.inference_mode()
+def pooled_outputs(encoder, examples):
+    batch = bertedu.collate([tokenizer.encode(example.text) for example in examples])
+    output = encoder(**batch)
+    real = batch["attention_mask"][:, :, None]  # [N, S, 1]
+    states = output.last_hidden_state * real  # [N, S, H], zeros at the padding
+    filled = torch.nn.functional.pad(states, (0, 0, 0, 32 - states.shape[1]))
+    return {"[CLS]": states[:, 0], "pooler": output.pooler_output,
+            "mean": states.sum(1) / real.sum(1), "concatenation": filled.flatten(1)}  # fmt: skip
+
+
+def probe(x, y, dev, test):
+    """For which test sentences a ridge regression is correct, bool [M]; dev chooses its penalty."""
+    mean, std = x.mean(0), x.std(0) + 1e-6
+    x, dev, test = ((part - mean) / std for part in (x, dev, test))
+    products, found = x @ x.T, []
+    for penalty in (0.1, 1, 10):
+        ridge = penalty * x.shape[1] * torch.eye(len(x))
+        weights = x.T @ torch.linalg.solve(products + ridge, y)  # [D]
+        right_on_dev = (dev @ weights * y_dev > 0).float().mean()
+        found.append((float(right_on_dev), test @ weights))
+    _, scores = max(found, key=lambda pair: pair[0])
+    return (scores * y_test > 0).numpy()
+
+
+# %%
+parts = (train, dev, test)
+vectors = [pooled_outputs(bert.model.bert, part) for part in parts]
+y_train, y_dev, y_test = (
+    torch.tensor([1.0 if example.label == "positive" else -1.0 for example in part])
+    for part in parts
+)
+x, x_dev, x_test = (part["mean"] for part in vectors)
+sizes_tried, curve = (20, 50, 100, 200, 420), []
+for size in sizes_tried:
+    drawn = np.random.default_rng(0)
+    rows = [torch.from_numpy(drawn.permutation(len(train))[:size]) for _ in range(20)]
+    curve.append(np.mean([probe(x[r], y_train[r], x_dev, x_test).mean() for r in rows]))
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
-heights = np.array([100 * correct.mean() for correct in right.values()])
-spans = np.abs(100 * np.array(list(bands.values())).T - heights)
-bars = axes.barh(list(right), heights, xerr=spans, capsize=4, color=["#BBBBBB"] * 3 + ["#0072B2"])
-axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
-axes.set(xlim=(0, 100), xlabel="accuracy on test, % (dashed: a coin; lines: 95 %)")
-axes.set_title("Two baselines, a random start, a pretrained start")
-axes.invert_yaxis()
-
-# %%
-for name in ("random weights", "bag of words"):
-    gain = right["pretrained"].astype(float) - right[name]
-    low, high = interval(gain)
-    print(f"pretrained minus {name}: {100 * gain.mean():+.1f} points "
-          f"(95 %: {100 * low:+.1f} to {100 * high:+.1f}): "
-          f"{'shown' if low > 0 else 'not shown'} by these sentences")  # fmt: skip
-assert right["pretrained"].mean() > 0.55
-assert high > 0
+axes.plot(sizes_tried, [100 * share for share in curve], "o-")
+axes.axhline(50, color="#333333", linestyle="--", linewidth=1)
+axes.set(xscale="log", ylim=(45, 75), ylabel="accuracy on test, %")
+axes.set_xticks(sizes_tried, [str(size) for size in sizes_tried], minor=False)
+axes.minorticks_off()
+axes.set_xlabel("training sentences (dashed: a coin; each point: the mean of 20 draws)")
+axes.set_title("A probe on frozen outputs: more sentences, more right answers")
+print(*(f"{size}: {share:.1%}" for size, share in zip(sizes_tried, curve, strict=True)))
+assert curve[-1] > curve[1] + 0.02
 
 # %% [markdown]
-# Nobody learns a language from 420 sentences; the pretrained model already knew which words go
-# together. But where the interval of a difference reaches below 0, these 120 sentences do not prove
-# that it is better. (The sentences are hard on purpose, and our BERT is small. In lesson 09 random
-# weights are much further behind.)
-#
-# ## 6. Its mistakes
-#
-# An accuracy does not say which sentences are wrong. Here are the mistakes of which the model was
-# surest:
-
-# %%
-answers = tuned.predict([example.text for example in test])
-trust = np.array([max(a.probabilities.values()) for a in answers])
-wrong = [i for i in np.argsort(-trust) if answers[i].label != test[i].label]
-print(f"The model is wrong on {len(wrong)} of {len(test)} test sentences. The surest mistakes:")
-for i in wrong[:15]:
-    print(f"said {answers[i].label} ({trust[i]:.1%}), it is {test[i].label}: {test[i].text}")
-
-# %% [markdown]
-# It is easy to see a pattern here, such as "it cannot do negation". **Count** before you believe
-# it. Four candidates:
+# The curve still rises at its end. A method at its limit would have a flat curve; this one needs
+# more **data**. What kind of data? Read the mistakes of which the model was surest:
 
 # %%
 import re
 
+answers = tuned.predict([example.text for example in test])
+trust = np.array([max(a.probabilities.values()) for a in answers])
+wrong = [i for i in np.argsort(-trust) if answers[i].label != test[i].label]
+print(f"The model is wrong on {len(wrong)} of {len(test)} test sentences. The surest mistakes:")
+for i in wrong[:8]:
+    print(f"said {answers[i].label} ({trust[i]:.1%}), it is {test[i].label}: {test[i].text}")
+met = {word for e in train for word in re.findall(r"\w+", e.text.lower())}
+words_of_test = [word for e in test for word in re.findall(r"\w+", e.text.lower())]
+new = np.mean([word not in met for word in words_of_test])
+print(f"\n{new:.0%} of the words in the test sentences occur in no training sentence")
+assert new > 0.2
+
+# %% [markdown]
+# To get these right one must know what is good and bad about a perfume, a washing machine, a new
+# screen: things that 420 sentences hardly mention.
+#
+# ### Deeper: a pattern in the mistakes?
+#
+# It is easy to see a pattern here, such as "it cannot do negation". **Count** before you believe
+# it. Four candidates:
+
+# %%
 NEGATION = re.compile(r"\b(not?|never|nobody|nothing|none|neither|nor|hardly|without|n't|cannot)\b")
 CONTRAST = re.compile(r"\b(but|although|though|yet|however|despite|until|while|unless)\b|;")
 text = [example.text.lower() for example in test]
@@ -377,7 +412,7 @@ sure = trust > np.median(trust)
 print(f"wrong answers among the surer half: {errors[sure].mean():.1%}, "
       f"among the less sure half: {errors[~sure].mean():.1%}")  # fmt: skip
 assert errors[sure].mean() < errors[~sure].mean()
-assert trust[errors].max() > 0.9
+assert trust[errors].max() > 0.8
 
 # %% [markdown]
 # *By chance* is the share of random groups of the same size that have at least as large a gap. "Not
@@ -386,27 +421,130 @@ assert trust[errors].max() > 0.9
 # for this model, too. Another pattern holds: where the model is less sure, it is wrong more often.
 # But the list above also shows answers that are sure and wrong.
 #
-# ## 7. Take a word away
+# ## 6. The graduate
 #
-# Which word made the model give its answer? Ask the model again **without** the word. If the
-# probability of the class falls, the word was evidence for the class. The picture below does this
-# for every word. Click a word to see the text without it, or type a sentence of your own. (Without
-# a running kernel you see a picture.)
+# Now the same head on the same checkpoint, but after real data: a hundred times as many sentences
+# and phrases, about films and products and of daily talk. It comes with the course; its card in
+# `bertedu/graduates` names the data, the command and the figures. Only small updates of its
+# matrices were trained and saved (an *adapter*).
 #
-# Try to take *not* out of "not bad", and switch *attention* on to compare. (Removing a word shows
-# what the *model* used, not what the sentence means.)
+# **Predict** its accuracy on the 20 plain sentences below, and that of the first model.
+
+# %%
+graduate = bertedu.finetuning.load("sentiment")
+plain = {
+    "What a lovely film!": "positive", "The film was far too long.": "negative",
+    "The food was delicious.": "positive", "The soup was cold and had no taste.": "negative",
+    "I laughed from the first minute to the last.": "positive",
+    "I fell asleep in the middle of the film.": "negative",
+    "Our room was clean and quiet.": "positive",
+    "Our room was dirty and smelled of smoke.": "negative",
+    "I really like this phone.": "positive", "My new phone broke after two days.": "negative",
+    "I have never had a better pizza.": "positive", "I will never eat here again.": "negative",
+    "We had a great time at the beach.": "positive",
+    "We had an awful time at the airport.": "negative",
+    "I passed my exam!": "positive", "I failed the exam and cried all day.": "negative",
+    "My teacher explains everything so well.": "positive",
+    "The lesson was boring and nobody listened.": "negative",
+    "Thank you for the beautiful flowers.": "positive",
+    "Nobody said thank you for all my work.": "negative",
+}  # fmt: skip
+verdicts = {"first model": tuned.predict(list(plain)), "graduate": graduate.predict(list(plain))}
+
+# %%
+print(f"{'':46}{'first model':>20}{'graduate':>20}")
+for sentence, *both in zip(plain, *verdicts.values(), strict=True):
+    said = [f"{a.label} {a.probabilities[a.label]:.0%}" for a in both]
+    print(f"{sentence:46}{said[0]:>20}{said[1]:>20}")
+for name, found in verdicts.items():
+    share = np.mean([a.label == label for a, label in zip(found, plain.values(), strict=True)])
+    print(f"{name}: {share:.0%} of {len(plain)} are right")
+assert share >= 0.85
+
+# %% [markdown]
+# **Try it with your own words.** The picture asks the graduate. It also asks it again *without*
+# each word: section 7 says what for. (Without a running kernel you see a picture.) For example:
+# *The soup was not bad at all.*, *The soup was not good.*, *It is much too expensive.*, *I am so
+# happy that you are here.* Which sentences does it get wrong, and why these?
 
 # %%
 from bertedu.widgets import TextClassifier
 
-TextClassifier(tuned, "I almost gave up on this novel, and what a mistake that would have been.")
+TextClassifier(graduate, "The food was good, but the waiter was rude.")
 
 # %% [markdown]
+# ### What pretraining buys, and what data buys
+#
+# One more run: the same head, recipe, sentences and steps, but **random weights** instead of the
+# pretrained ones. Two tests: the course's 120 sentences, and the 20 plain ones.
+#
+# **Predict** the accuracy of the random start on the 120, and the graduate's. (The graduate has
+# seen none of the course's sentences.)
+
+# %%
+random_run = FinetuningRun(Classification(), bert.config, train, dev, recipe=recipe)
+learn(random_run)
+models = {"bag of words": bag, "random weights": random_run.finetuned,
+          "pretrained": tuned, "graduate": graduate}  # fmt: skip
+right.update({name: right_answers(model) for name, model in models.items()})
+on_plain = {"majority": 0.5} | {
+    name: np.mean([answer.label == label for answer, label in
+                   zip(model.predict(list(plain)), plain.values(), strict=True)])
+    for name, model in models.items()
+}  # fmt: skip
+
+# %%
+bands = {name: interval(right[name]) for name in on_plain}
+print(f"{'':16}{'test sentences':>15}{'95 % of draws':>18}{'plain sentences':>18}")
+for name, (low, high) in bands.items():
+    print(f"{name:16}{right[name].mean():15.1%}{low:10.1%} to {high:.1%}{on_plain[name]:17.0%}")
+for one, other in (("pretrained", "random weights"), ("pretrained", "bag of words"),
+                   ("graduate", "bag of words"), ("graduate", "pretrained")):  # fmt: skip
+    gain = right[one].astype(float) - right[other]
+    low, high = interval(gain)
+    print(f"{one} minus {other}: {100 * gain.mean():+.1f} points "
+          f"(95 %: {100 * low:+.1f} to {100 * high:+.1f}): "
+          f"{'shown' if low > 0 else 'not shown'} by the test sentences")  # fmt: skip
+assert right["pretrained"].mean() > right["random weights"].mean() + 0.05
+assert right["graduate"].mean() > 0.55
+assert on_plain["graduate"] > on_plain["pretrained"]
+
+# %%
+figure, axes = plt.subplots(figsize=(7.5, 2.8))
+heights = np.array([100 * right[name].mean() for name in bands])
+spans = np.abs(100 * np.array(list(bands.values())).T - heights)
+bars = axes.barh(list(bands), heights, xerr=spans, capsize=4,
+                 color=["#BBBBBB"] * 3 + ["#0072B2", "#D55E00"])  # fmt: skip
+axes.plot([100 * share for share in on_plain.values()], list(bands), "D", color="#333333")
+axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
+axes.set(xlim=(0, 100), xlabel="accuracy, %: bars, test (lines: 95 %); diamonds, plain sentences")
+axes.set_title("Without BERT, from random weights, pretrained, after real data")
+axes.invert_yaxis()
+
+# %% [markdown]
+# Nobody learns a language from 420 sentences: from random weights the run stays near a coin. (So it
+# did, at 50.0 %, when all its layers were trained, in batches of 32.) The pretrained model already
+# knew which words go together. But where the interval of a difference reaches 0, these 120
+# sentences do not prove that it is better.
+#
+# **What did the data buy?** Plain sentences, of all subjects. The course's sentences are hard on
+# purpose: they say *a wet raincoat*, not *bad*. There the graduate, which has met none of their
+# kind, is about as good as the model that learned from 420 of them. A model learns what its data
+# show.
+#
+# ## 7. Take a word away
+#
+# Which word made the model give its answer? Ask the model again **without** the word. If the
+# probability of the class falls, the word was evidence for the class. The picture of section 6 does
+# this for every word. Click a word to see the text without it. Type *The soup was not bad.* and
+# click *not*; switch *attention* on to compare. (Removing a word shows what the *model* used, not
+# what the sentence means.)
+#
 # Can one read the same off the attention: the word that `[CLS]` looks at most in the last layer?
 # Lesson 05 warned against this. Now we can compare.
 #
-# **Predict:** in how many of 60 test sentences is the word that `[CLS]` looks at most also the word
-# whose removal changes the answer most?
+# **Predict:** in how many of 40 test sentences is the word that `[CLS]` looks at most also the word
+# whose removal changes the graduate's answer most?
 
 
 # %%
@@ -414,7 +552,7 @@ def effects(text):
     """What leaving out each word does to the probability of "positive" [W]."""
     words = text.split()
     versions = [text, *(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))]
-    p = np.array([answer.probabilities["positive"] for answer in tuned.predict(versions)])
+    p = np.array([answer.probabilities["positive"] for answer in graduate.predict(versions)])
     return p[0] - p[1:]
 
 
@@ -431,9 +569,9 @@ def seen_from_cls(model, text):
 
 
 # %%
-asked = [example.text for example in test[:60]]
+asked = [example.text for example in test[:40]]
 does = [np.abs(effects(text)) for text in asked]
-looks = [seen_from_cls(tuned.model.bert, text) for text in asked]
+looks = [seen_from_cls(graduate.model.bert, text) for text in asked]
 same = np.array([d.argmax() == s.argmax() for d, s in zip(does, looks, strict=True)])
 chance = np.mean([1 / len(d) for d in does])
 low, high = interval(same)
@@ -460,7 +598,7 @@ assert chance < low < same.mean() < 0.7
 
 # %%
 dominance = {}
-for name, encoder in {"pretrained": bert.model.bert, "fine-tuned": tuned.model.bert}.items():
+for name, encoder in {"pretrained": bert.model.bert, "fine-tuned": graduate.model.bert}.items():
     shares = [seen_from_cls(encoder, text) for text in asked]
     to_words = np.mean([s.sum() for s in shares])
     largest = np.mean([s.max() / s.sum() for s in shares])
@@ -488,50 +626,9 @@ for pooling in ("cls", "mean", "concat"):
 assert counted == {"cls": 2 * H, "mean": 2 * H, "concat": 2 * 32 * H}
 
 # %% [markdown]
-# **Before fine-tuning.** A *probe* (lesson 07) is a simple classifier on frozen outputs. `[CLS]` is
-# tested twice: before and after the pooler.
-
-
-# %%
-@torch.inference_mode()
-def pooled_outputs(encoder, examples):
-    batch = bertedu.collate([tokenizer.encode(example.text) for example in examples])
-    output = encoder(**batch)
-    real = batch["attention_mask"][:, :, None]  # [N, S, 1]
-    states = output.last_hidden_state * real  # [N, S, H], zeros at the padding
-    filled = torch.nn.functional.pad(states, (0, 0, 0, 32 - states.shape[1]))
-    return {"[CLS]": states[:, 0], "pooler": output.pooler_output,
-            "mean": states.sum(1) / real.sum(1), "concatenation": filled.flatten(1)}  # fmt: skip
-
-
-# %%
-parts = (train, dev, test)
-vectors = [pooled_outputs(bert.model.bert, part) for part in parts]
-y_train, y_dev, y_test = (
-    torch.tensor([1.0 if example.label == "positive" else -1.0 for example in part])
-    for part in parts
-)
-
-# %% [markdown]
-# Each probe is a ridge regression whose penalty is chosen by *dev*, for each pooling separately. It
-# is fitted 20 times, each time on 420 training sentences drawn with repetition, to show how much
-# depends on them.
-
-
-# %%
-def probe(x, y, dev, test):
-    """For which test sentences a ridge regression is correct, bool [M]; dev chooses its penalty."""
-    mean, std = x.mean(0), x.std(0) + 1e-6
-    x, dev, test = ((part - mean) / std for part in (x, dev, test))
-    products, found = x @ x.T, []
-    for penalty in (0.1, 1, 10):
-        ridge = penalty * x.shape[1] * torch.eye(len(x))
-        weights = x.T @ torch.linalg.solve(products + ridge, y)  # [D]
-        right_on_dev = (dev @ weights * y_dev > 0).float().mean()
-        found.append((float(right_on_dev), test @ weights))
-    _, scores = max(found, key=lambda pair: pair[0])
-    return (scores * y_test > 0).numpy()
-
+# **Before fine-tuning.** The probe of section 5 on each vector; `[CLS]` is tested twice: before and
+# after the pooler. Each is fitted 20 times, on 420 training sentences drawn with repetition, to
+# show how much depends on them.
 
 # %%
 rng = np.random.default_rng(0)
@@ -545,21 +642,34 @@ frozen = {name: np.array(correct) for name, correct in frozen.items()}  # [20, 1
 # %% [markdown]
 # **After fine-tuning.** The same head for each pooling as in the library, the same short recipe,
 # and two seeds each: six runs. (A *seed* decides the head's first numbers, the order of the
-# sentences, and dropout.) To save time the four lower layers are frozen.
+# sentences, and dropout.) They take two minutes, so they are **stored**: for each run a bit for
+# each test sentence, 1 where the answer is right. `repeat = True` runs them again.
 #
 # **Predict:** are the accuracies of the three poolings further apart than before, or closer
 # together?
 
-
 # %%
+repeat = False
 quick = replace(recipe, epochs=2, freeze_layers=4, learning_rate=5e-4)
-after = {}
-for name, pooling in {"[CLS]": "cls", "mean": "mean", "concatenation": "concat"}.items():
-    task = Classification(pooling=pooling)
-    runs = [finetune(task, bert, train, dev, recipe=replace(quick, seed=seed), progress=False)
-            for seed in range(2)]  # fmt: skip
-    after[name] = np.array([right_answers(one) for one in runs])  # [2, 120]
-    print(f"{name}: fine-tuned twice", flush=True)
+stored = {
+    "[CLS]": ("949bff09bf07e22807b16ddbf99f5b", "f3efdf0f5fd963cf9563ec1b55944b"),
+    "mean": ("f3efff0f7fd9e69bb7af6dfbd39d3f", "f5bfdf0d5fd9e2c9e7fd6dfbf39f5b"),
+    "concatenation": ("dbfffe8fffd9e288a53f2d73d7bf5d", "fff5f76f7fd933dba5df6d37d7152c"),
+}
+
+
+def unpacked(bits):
+    return np.unpackbits(np.frombuffer(bytes.fromhex(bits), np.uint8)).astype(bool)
+
+
+after = {name: np.array([unpacked(bits) for bits in two]) for name, two in stored.items()}
+if repeat:
+    for name, pooling in {"[CLS]": "cls", "mean": "mean", "concatenation": "concat"}.items():
+        task = Classification(pooling=pooling)
+        runs = [finetune(task, bert, train, dev, recipe=replace(quick, seed=seed), progress=False)
+                for seed in range(2)]  # fmt: skip
+        after[name] = np.array([right_answers(one) for one in runs])
+        print(f"{name}: fine-tuned twice", flush=True)
 
 # %% [markdown]
 # **Compare in pairs.** All poolings are tested on the same sentences, and a hard sentence is hard
@@ -613,7 +723,7 @@ bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.v
 # %% [markdown]
 # **What may one conclude?**
 #
-# - The best and the worst pooling are about eight points apart, before fine-tuning and after it;
+# - The best and the worst pooling are eleven points apart before fine-tuning, and twelve after it;
 #   `[CLS]` has the lowest accuracy both times. The intervals say how much of this is sure.
 # - An interval that ends within a few tenths of a point of 0 is hardly a verdict, and of six
 #   comparisons one may look "better" by chance.
@@ -721,16 +831,29 @@ assert ":3" in told
 # %%
 tuned.save(f"{folder.name}/my_classifier")
 asked_for = ["What a lovely film!", "What a waste of time."]
-assert main(["predict", f"{folder.name}/my_classifier", *asked_for]) == 0
+for its_name in (f"{folder.name}/my_classifier", "sentiment"):
+    assert main(["predict", its_name, *asked_for]) == 0
 
 # %% [markdown]
-# Is one of these easy sentences judged wrongly? Near 50 % the model is hardly surer than a coin.
+# The first two answers are those of the model from section 4, the others the graduate's.
+#
+# **And the first sentence of this lesson?**
+
+# %%
+opening = "I ought to have given up on this novel."
+answer = graduate.predict(opening)
+print(f"{answer.label} ({answer.probabilities[answer.label]:.1%}): {opening}")
+assert answer.label == "negative"
+
+# %% [markdown]
+# It is a complaint: who ought to have given up has gone on, and regrets it.
 #
 # ## Recap
 #
 # - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. Only the matrix is new.
 # - Judge on sentences that were used neither to learn nor to choose; beside a majority, a bag of
 #   words and random weights; with an interval.
+# - A curve that still rises asks for more data; and a model learns what its data show.
 # - Remove a word to see what it does. The attention does not show it.
 # - `[CLS]`, mean, concatenation: compare in pairs, over several draws and seeds, and report the
 #   interval.
