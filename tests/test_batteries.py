@@ -10,7 +10,7 @@ import pytest
 
 import bertedu
 from benchmarks import batteries
-from bertedu.finetuning import inference
+from bertedu.finetuning import inference, load
 from bertedu.finetuning.classification import ClassPrediction
 
 TABLES = {"gaps.tsv": 1, "sentiment.tsv": 2, "inference.tsv": 3, "slots.tsv": 1}
@@ -96,3 +96,26 @@ def test_true_against_false_leaves_neutral_out() -> None:
     model.predict.side_effect = lambda chosen: [doubtful] * len(chosen)
     assert batteries.true_against_false(model, pairs) == 0.5
     assert model.predict.call_args.args[0] == pairs[:2]
+
+
+def test_the_embedded_checkpoint_fills_gaps_as_well_as_its_card_says() -> None:
+    scores = batteries.gap_scores(bertedu.load(), batteries.gaps())
+    assert scores["first"] >= 0.5
+    assert scores["five"] >= 0.83
+    assert scores["copied"] <= 0.28
+
+
+@pytest.mark.parametrize(
+    ("case", "measure", "floor"),
+    [
+        ("sentiment", "accuracy", 0.86),
+        ("slots", "f1", 0.94),
+        ("slots", "intent_accuracy", 0.95),
+        ("questions", "exact_match", 0.8),
+    ],
+)
+@pytest.mark.parametrize("half", batteries.HALVES)
+def test_a_graduate_answers_what_a_class_asks(
+    case: str, measure: str, floor: float, half: str
+) -> None:
+    assert batteries.case_scores(load(case), case, half)[measure] >= floor
