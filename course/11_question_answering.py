@@ -120,11 +120,12 @@ def show(predictions):
 
 show(found)
 ranks = [rank(p, example) for p, example in zip(found, notes, strict=True)]
-assert sum(place is not None for place in ranks) >= 2  # among the 20 best
+assert ranks == [1, 1, 1]
 
 # %% [markdown]
-# A tick marks the correct answer. Words in common would not do (section 3). How does BERT get
-# there?
+# A tick marks the correct answer: all three are first. *gravity* is only just ahead of *under
+# gravity*. (Among the questions that it learned from are hundreds of the same kinds on other
+# subjects, section 5: this is a demonstration, not a test.) How does BERT get there?
 #
 # ## 2. The head: two vectors
 #
@@ -439,8 +440,8 @@ for name, model in {"our model of section 5": tuned, "the graduate": graduate}.i
     print(f"{name}: {exact[name]:.0f} of {len(daily)} exact")
 for example, text, mark in zip(daily, given, marks, strict=True):
     print("✓" if mark else "✗", f"{example.question:45} {text}")
-assert exact["the graduate"] >= 9
-assert exact["our model of section 5"] < exact["the graduate"] - 3
+assert exact["the graduate"] >= 12
+assert exact["our model of section 5"] < exact["the graduate"] - 5
 
 # %% [markdown]
 # **Try it with your own words.** Point at a token for its two probabilities, and at a cell of the
@@ -462,13 +463,18 @@ assert torch.isclose(dot.detach(), third.start_logits[place], atol=1e-3)
 
 # %%
 my_document = "The bakery on the corner opens at six. On Mondays it is closed."
-my_question = "When does the bakery open?"
-mine = graduate.predict((my_question, my_document))
-for span in mine.spans[:3]:
-    print(f"{span.probability:6.1%}  {span.text}")
-assert all(my_document[span.start : span.end] == span.text for span in mine.spans)
+my_question = "On which day is the bakery closed?"
+for question in (my_question, "Where is the bakery?", "When does the bakery open?"):
+    mine = graduate.predict((question, my_document))
+    best_two = (f"{span.text} ({span.probability:.0%})" for span in mine.spans[:2])
+    print(f"{question:36}", *best_two, sep="  ")
+    assert all(my_document[span.start : span.end] == span.text for span in mine.spans)
+assert graduate.predict((my_question, my_document)).text == "Mondays"
 
 # %% [markdown]
+# *When ... open?* it takes for a question about a day, here as in the list above. Where a document
+# has two answers of one kind, such a model is easily led to the wrong one.
+#
 # ## 8. What that bought
 #
 # One test, 34 questions that have an answer, and equal arms: the same 480 questions and the same
@@ -520,7 +526,7 @@ for name, (low, high) in zip(mean, bands.tolist(), strict=True):
 # %%
 assert mean["480 questions, random weights"] < mean["overlapping words"] + 10
 assert mean["480 questions, checkpoint"] > mean["480 questions, random weights"] + 5
-assert mean["the graduate"] > mean["480 questions, checkpoint"] + 10
+assert mean["the graduate"] > mean["480 questions, checkpoint"] + 25
 
 # %% [markdown]
 # (The lines are where 95 % of the draws lie.) From random weights the answers are no better than
@@ -628,7 +634,7 @@ for span in third.spans[:3]:
 inside = slice(third.first, S - 1)
 share = float((starts[inside, None] * ends[None, inside]).triu().tril(most - 1).sum())
 print(f"{'all legal spans':25}{share:10.1%}{1 - third.no_answer_probability:14.1%}")
-assert share < 1
+assert share < 0.95
 
 # %%
 for p in predictions + weaker:
@@ -746,18 +752,21 @@ assert len(chosen_window) == D
 # the paragraph alone:
 
 # %%
+kept = 0
 for example, alone in zip(notes, found, strict=True):
     p = graduate.predict((example.question, long_document))
     answer = p.spans[0]
+    kept += answer.text == example.target.text
     assert long_document[answer.start : answer.end] == answer.text
     assert len(p.start_logits) == len(p.tokens) > 512
     print(f"{p.windows} windows, characters {answer.start:,} to {answer.end:,}: {answer.text}")
     print(f"   (in the paragraph alone: {alone.spans[0].text})")
 assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
+assert kept < 3
 
 # %% [markdown]
-# Windows make a long document readable, not easy: the graduate never had to choose among nine of
-# them.
+# Windows make a long document readable, not easy: some of the three answers are lost. The graduate
+# learned from short passages that each have an answer, and never had to choose among nine windows.
 #
 # ## 12. Look at the errors
 #
