@@ -412,10 +412,12 @@ assert coin < 0.7
 # %%
 graduate = load("inference")
 premise = "The cute dog likes playing in the park."
-for hypothesis in ("An animal is outside.", "The dog is asleep at home.", "The dog is brown."):
-    answer = graduate.predict((premise, hypothesis))
+first_three = ["An animal is outside.", "The dog is asleep at home.", "The dog is brown."]
+answered = graduate.predict([(premise, hypothesis) for hypothesis in first_three])
+for hypothesis, answer in zip(first_three, answered, strict=True):
     print(f"{hypothesis:28} {told[answer.label]:8}",
           *(f"{told[x]} {p:.0%};" for x, p in answer.probabilities.items()))  # fmt: skip
+assert [answer.label for answer in answered] == ["entailment", "contradiction", "neutral"]
 
 # %% [markdown]
 # **Plain pairs of daily life.** Each premise has a hypothesis that is true, one that is false, and
@@ -706,7 +708,7 @@ bands = {name: interval(right) for name, right in right_by.items()}
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 shares = [100 * right.mean() for right in right_by.values()]
 reach = np.abs(100 * np.array(list(bands.values())).T - shares)
-colors = ["#6b6b6b"] * 3 + ["#0072B2", "#009E73"]
+colors = ["#6b6b6b"] * 3 + ["#0072B2", "#00704f"]
 bars = axes.barh(list(right_by), shares, xerr=reach, color=colors)
 axes.bar_label(bars, [f"{share:.1f} %" for share in shares], label_type="center", color="white")
 axes.axvline(100 / 3, color="#333333", linestyle="--", linewidth=1)
