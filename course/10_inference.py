@@ -523,6 +523,7 @@ checks.guess(turned_guessed, 100 * share_turned["graduate"], "%", within=10)
 for name, of_model in turned.items():
     print(f"{name:8} rightly called true or false: {len(of_model)} pairs; *not* turned "
           f"{share_turned[name]:.0%} of them round")  # fmt: skip
+assert share_turned["ours"] < 0.2
 assert share_turned["graduate"] > share_turned["ours"] + 0.2
 
 # %% [markdown]
@@ -726,6 +727,9 @@ for name, (better, worse) in steps.items():
     gain[name] = difference.mean()
     print(f"{name:22} {100 * gain[name]:+5.1f} points; 95 % of the draws: {100 * low_end:+.1f} to "
           f"{100 * high_end:+.1f}")  # fmt: skip
+known, decided, count = two_questions(theirs, truth["test"])
+print(f"the graduate: unknown or not {known:.1%}; true or false {decided:.1%} of {count} pairs")
+assert decided > coin + 0.1
 assert abs(right_by["the hypothesis alone"].mean() - 1 / 3) < 1e-9  # section 3 said so
 assert gain["checkpoint - random"] > 0.1
 assert gain["graduate - checkpoint"] > 0.05
