@@ -12,13 +12,14 @@
 # **Afterwards you can**
 # - draw the head, count its numbers, and compute its loss by hand;
 # - find out how far one gets without reading the premise, and say why to do that first;
-# - fine-tune BERT on pairs, and give the result with an honest interval;
-# - test what a model has learned with pairs made for that: negated, turned round, swapped.
+# - fine-tune BERT on pairs, and say why the result is weak: data, or method;
+# - test what a model has learned with pairs made for that: negated, turned round, swapped;
+# - compare models on one test with equal arms and an honest interval.
 #
 # **You need** lessons 03 (pairs), 06 (the pooler) and 08 (fine-tuning, a bag of words). No internet
 # connection.
 #
-# **Time** about 60 minutes to work through; about two minutes of CPU time.
+# **Time** about 60 minutes to work through; the training takes under a minute of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1; the data sets are those of Bowman et
 # al. 2015 (SNLI) and Williams et al. 2018 (MultiNLI).
@@ -277,7 +278,7 @@ token_chips(encoding.tokens, encoding.input_ids.tolist(), segments=encoding.toke
 # **Predict** the loss of this pair, in nats, for a head that knows nothing.
 
 # %%
-recipe = FinetuningRecipe(epochs=7, batch_size=16, learning_rate=3e-4, freeze_layers=2,
+recipe = FinetuningRecipe(epochs=5, batch_size=16, learning_rate=3e-4, freeze_layers=3,
                           max_length=48)  # fmt: skip
 run = FinetuningRun(Inference(), bert, train, dev, recipe=recipe)
 run.model.eval()
@@ -301,12 +302,12 @@ assert abs(loss - math.log(3)) < 0.5
 
 # %% [markdown]
 # The loss is about ln 3: all three answers have about the same probability. This recipe freezes the
-# embeddings and the two lowest layers to save time.
+# embeddings and the three lowest layers to save time.
 #
-# ## 6. Training, before your eyes
+# ## 6. Watch it learn
 #
 # Each line is an epoch: the mean loss, and the accuracy on the development pairs. The state with
-# the best accuracy is kept. (A shorter run from random weights follows, for comparison.)
+# the best accuracy is kept.
 #
 # **Predict** the mean loss of the first epoch. (It begins at about ln 3 = 1.10.)
 
@@ -320,36 +321,21 @@ def trained(run):
         losses[report.epoch].append(report.loss)
         if report.metrics:
             loss, right = np.mean(losses[report.epoch]), report.metrics["accuracy"]
-            print(f"epoch {report.epoch + 1:2}: loss {loss:.2f} nats, accuracy on dev {right:.1%}")
-    return [np.mean(of_epoch) for of_epoch in losses if of_epoch]
+            print(f"epoch {report.epoch + 1}: loss {loss:.2f} nats, accuracy on dev {right:.1%}")
+    return [np.mean(of_epoch) for of_epoch in losses]
 
 
 # %%
-curves = {"pretrained": trained(run)}
+losses = trained(run)
 tuned = run.finetuned
 print(tuned)
+assert abs(losses[0] - math.log(3)) < 0.2
+assert losses[-1] < 0.8 * math.log(3)
 
-# %%
-blank = replace(recipe, epochs=3, batch_size=32, freeze_layers=0)  # nothing worth keeping
-from_nothing = FinetuningRun(Inference(), bert.config, train, dev, recipe=blank)
-print(f"from random weights: {from_nothing.steps} steps of {blank.batch_size} pairs")
-curves["random weights"] = trained(from_nothing)
-nothing = from_nothing.finetuned
-
-# %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 2.8))
-for (name, losses), trial, marker in zip(curves.items(), (run, from_nothing), "^s", strict=True):
-    epochs = range(1, len(losses) + 1)
-    left.plot(epochs, losses, marker=marker, label=name)
-    right.plot(epochs, [100 * m["accuracy"] for _, m in trial.evaluations], marker=marker)
-left.axhline(math.log(3), color="#333333", linestyle="--", linewidth=1)
-right.axhline(100 / 3, color="#333333", linestyle="--", linewidth=1)
-left.set(ylim=(0, 1.3), xlabel="epoch", ylabel="nats", title="loss while training")
-right.set(ylim=(0, 100), xlabel="epoch", ylabel="accuracy, %", title="development pairs")
-left.legend(loc="lower left")
-assert curves["pretrained"][-1] < 0.7 * math.log(3)
-assert abs(curves["pretrained"][0] - math.log(3)) < 0.15
-assert curves["random weights"][-1] > 0.85 * math.log(3)
+# %% [markdown]
+# ## 7. Why is it still weak?
+#
+# **It learns by heart.** How far apart are the pairs it learned from and new ones?
 
 # %%
 at_the_end = FineTuned(run.task, run.model, tokenizer, run.max_length)  # not the state we keep
@@ -358,82 +344,20 @@ print(f"accuracy at the end: {by_heart:.1%} on the training pairs, {new_pairs:.1
 assert by_heart > new_pairs + 0.05
 
 # %% [markdown]
-# The dashed line is a model that knows nothing. The difference between the two accuracies was
-# learned *by heart*: it holds for these 423 pairs only.
-#
-# ## 7. The result, and how sure it is
-#
-# Nothing was chosen by the test pairs. Nine of them share a scene, so they are not independent, and
-# the bootstrap (lesson 03) draws whole scenes.
-
-
-# %%
-def interval(right, draws=2000):
-    scenes = np.asarray(right, dtype=float).reshape(-1, 9).mean(axis=1)
-    drawn = np.random.default_rng(0).integers(len(scenes), size=(draws, len(scenes)))
-    return np.percentile(scenes[drawn].mean(axis=1), [2.5, 97.5])
-
-
-models = {"BERT, random weights": nothing, "BERT, pretrained": tuned}
-answers = {name: np.array([p.label for p in model.predict(test)]) for name, model in models.items()}
-blind = np.array([p.label for p in tuned.predict(inference.hypothesis_only(test))])
-right_by = {"the hypothesis alone": blind == truth["test"], "counting words": counted}
-right_by |= {name: given == truth["test"] for name, given in answers.items()}
-
-# %%
-bands = {name: interval(right) for name, right in right_by.items()}
-figure, axes = plt.subplots(figsize=(7.5, 2.4))
-shares = [100 * right.mean() for right in right_by.values()]
-reach = np.abs(100 * np.array(list(bands.values())).T - shares)
-bars = axes.barh(list(right_by), shares, xerr=reach, color=["#6b6b6b"] * 3 + ["#0072B2"])
-axes.bar_label(bars, [f"{share:.1f} %" for share in shares], label_type="center", color="white")
-axes.axvline(100 / 3, color="#333333", linestyle="--", linewidth=1)
-axes.set(xlim=(0, 100), xlabel="accuracy on test, % (lines: 95 % of the draws)")
-axes.invert_yaxis()
-
-# %%
-score = {name: right.mean() for name, right in right_by.items()}
-better = right_by["BERT, pretrained"].astype(float) - counted
-low_end, high_end = interval(better)
-print(f"accuracy, pretrained minus counting: {100 * better.mean():+.1f} points; "
-      f"95 % of the draws: {100 * low_end:+.1f} to {100 * high_end:+.1f}")  # fmt: skip
-print("These scenes show" if low_end > 0 else "So few scenes do not show",
-      "that BERT is better than counting.")  # fmt: skip
-assert abs(score["the hypothesis alone"] - 1 / 3) < 1e-9  # section 3 said so
-assert score["BERT, pretrained"] > 0.4
-assert score["BERT, pretrained"] > score["BERT, random weights"] + 0.04
-
-# %% [markdown]
-# **What pretraining buys** is the distance between the two lower bars. (The random weights had
-# fewer steps, with larger batches, to save a minute. Would more steps help? Set `epochs=7` and
-# `batch_size=16`, and see.)
-#
-# **What the premise buys** is the distance to the first bar. That bar is the trained model with an
-# empty premise. Its accuracy is exactly a third, as section 3 proved.
-#
-# **What BERT buys over counting** is little, and these scenes may not even show that. Report it
-# with its interval, as the cell does.
-#
-# ## 8. What has it learned?
-#
-# A score says *that* a model has learned something, not *what*. We ask five questions, each with
-# pairs made for it.
-#
 # **Does it only count?** Then it would be correct where counting is correct, and nowhere else.
 
 # %%
-ours = answers["BERT, pretrained"]
-for name, where in {"correct": counted, "wrong": ~counted}.items():
-    share = np.mean((ours == truth["test"])[where])
-    print(f"where counting is {name}: BERT is correct for {share:.0%} of {where.sum()} pairs")
-same = np.mean(ours == by_overlap(test, high, low))
-print(f"BERT and counting give the same answer for {same:.0%} of the pairs")
-assert same < 0.9
+ours = np.array([p.label for p in tuned.predict(test)])
 hits = ours == truth["test"]
-assert hits[counted].mean() > hits[~counted].mean()
+print(f"accuracy on test {hits.mean():.1%}, of counting {counted.mean():.1%}")
+for name, where in {"correct": counted, "wrong": ~counted}.items():
+    print(f"where counting is {name}: BERT is correct for {hits[where].mean():.0%} of "
+          f"{where.sum()} pairs")  # fmt: skip
+assert hits.mean() > 0.45
+assert hits[counted].mean() > hits[~counted].mean() + 0.1
 
 # %% [markdown]
-# It does not only count. But where counting fails, its accuracy is near the third of a blind guess.
+# It does not only count. But where counting fails, it fails much more often, too.
 #
 # **Which answer is hard?** Each row is a true label, each column an answer. Then the same with
 # *two* labels: true, or not?
@@ -441,25 +365,32 @@ assert hits[counted].mean() > hits[~counted].mean()
 # %%
 from bertedu.finetuning.classification import confusion
 
+
+def two_questions(said, truth):
+    """Accuracy of unknown or not, and of true or false where neither is unknown."""
+    known = np.mean((said == "neutral") == (truth == "neutral"))
+    decided = (said != "neutral") & (truth != "neutral")
+    return known, np.mean((said == truth)[decided]), decided.sum()
+
+
 table = confusion(truth["test"].tolist(), ours.tolist(), task.labels)
 print("label \\ said " + "".join(f"{told[label]:>9}" for label in task.labels))
 for label, row in zip(task.labels, table.tolist(), strict=True):
     print(f"{told[label]:12}" + "".join(f"{count:9}" for count in row))
-three = np.mean(ours == truth["test"])
-two = np.mean((ours == "entailment") == (truth["test"] == "entailment"))
-lazy = np.mean(truth["test"] != "entailment")
-print(f"accuracy: three labels {three:.1%}; true or not {two:.1%}; always “not true” {lazy:.1%}")
-known = np.mean((ours == "neutral") == (truth["test"] == "neutral"))
-decided = (ours != "neutral") & (truth["test"] != "neutral")
-print(f"accuracy: unknown or not {known:.1%}; true or false, where neither label nor answer is "
-      f"unknown, {hits[decided].mean():.1%} of {decided.sum()} pairs")  # fmt: skip
 
 # %%
-assert two >= three
+two = np.mean((ours == "entailment") == (truth["test"] == "entailment"))
+lazy = np.mean(truth["test"] != "entailment")
+print(f"accuracy: three labels {hits.mean():.1%}; true or not {two:.1%}; "
+      f"always “not true” {lazy:.1%}")  # fmt: skip
+known, coin, count = two_questions(ours, truth["test"])
+print(f"accuracy: unknown or not {known:.1%}; true or false, where neither label nor answer is "
+      f"unknown, {coin:.1%} of {count} pairs")  # fmt: skip
+assert two >= hits.mean()
 assert abs(lazy - 2 / 3) < 1e-9
-assert hits[decided].mean() < known
+assert coin < known
 assert known > 2 / 3
-assert hits[decided].mean() < 0.65
+assert coin < 0.7
 
 # %% [markdown]
 # "True or not" has a higher accuracy, but it is an easier question: always saying *not true* has
@@ -467,14 +398,98 @@ assert hits[decided].mean() < 0.65
 # for the number of labels, and for the accuracy of a constant answer.
 #
 # The last line tells more. *Unknown or not*: a constant answer has two thirds, and the model has
-# more. *True or false*, where it decides: a coin has 50 %, and the model hardly more, if anything.
-# It has learned whether the two sentences speak of the same thing, not what they say of it.
+# more. *True or false*, where it decides: a coin has 50 %, and the model little more. It has
+# learned whether the two sentences speak of the same thing, not what they say of it. **Is that the
+# fault of the method, or of the data?** 423 pairs show each word only a few times. So we keep the
+# method and change the data.
+#
+# ## 8. The graduate
+#
+# The same head on the same checkpoint, after some 34,000 pairs of SNLI, MultiNLI and other sets.
+# (The course ships it as an adapter of a few MB; its card says how it was made.) None of our pairs
+# was among them.
+
+# %%
+graduate = load("inference")
+premise = "The cute dog likes playing in the park."
+first_three = ["An animal is outside.", "The dog is asleep at home.", "The dog is brown."]
+answered = graduate.predict([(premise, hypothesis) for hypothesis in first_three])
+for hypothesis, answer in zip(first_three, answered, strict=True):
+    print(f"{hypothesis:28} {told[answer.label]:8}",
+          *(f"{told[x]} {p:.0%};" for x, p in answer.probabilities.items()))  # fmt: skip
+assert [answer.label for answer in answered] == ["entailment", "contradiction", "neutral"]
+
+# %% [markdown]
+# **Plain pairs of daily life.** Each premise has a hypothesis that is true, one that is false, and
+# one that is unknown. **Predict** how many of the 15 the graduate has correct, and how many our
+# model of section 6.
+
+# %%
+plain = """A woman is cooking soup in the kitchen. / A woman is preparing food.
+/ The woman is swimming in a lake. / The soup is for her children.
+All the shops are closed today. / No shop is open today.
+/ All the shops are open today. / The shops will be open tomorrow.
+A cat is sleeping on the bed. / A cat is resting.
+/ The cat is chasing a mouse in the garden. / The cat is black.
+A man in a hat is riding a horse. / A man is on a horse.
+/ The man is not wearing a hat. / The man is riding to the next town.
+The bottle is full of water. / There is water in the bottle.
+/ The bottle is empty. / The bottle belongs to a teacher."""
+parts = re.split(r"\s*/ |\n", plain)
+daily = [inference.Example(parts[i], parts[i + 1 + j], label) for i in range(0, len(parts), 4)
+         for j, label in enumerate(("entailment", "contradiction", "neutral"))]  # fmt: skip
+
+# %%
+both = {"graduate": graduate, "ours": tuned}
+said = {name: model.predict(daily) for name, model in both.items()}
+print("label    graduate ours")
+for pair, *found in zip(daily, *said.values(), strict=True):
+    print(f"{told[pair.label]:8}", *(f"{told[p.label]:8}" for p in found),
+          pair.premise, "/", pair.hypothesis)  # fmt: skip
+right = {name: accuracy(found, daily) for name, found in said.items()}
+print(*(f"{name}: {share:.0%};" for name, share in right.items()))
+assert right["graduate"] > 0.75
+
+# %% [markdown]
+# **Try it with your own words.** The three probabilities are a point in a triangle; each corner is
+# an answer. ● is the pair, ◆ is the hypothesis with no premise, the numbers are earlier tries.
+# Change one word, and **predict** how the point moves.
+
+# %%
+from bertedu.widgets import PairExplorer
+
+tries = ["An animal is outside.", "The dog is asleep.", "The cat is in the park.",
+         "The dog is not in the park.", "The dog is brown."]  # fmt: skip
+explorer = PairExplorer(graduate, premise, "The dog is having fun.", [(premise, b) for b in tries])
+explorer
+
+# %%
+assert explorer.labels == ["entailment", "contradiction", "neutral"]
+assert np.allclose(explorer.probabilities.sum(), 1)
+for hypothesis, shares in zip([*tries, explorer.hypothesis],
+                              [*explorer.trail, explorer.probabilities], strict=True):  # fmt: skip
+    print(f"{hypothesis:28}", *(f"{told[name]} {share:.0%};" for name, share in
+                                zip(explorer.labels, shares, strict=True)))  # fmt: skip
+moves = np.abs(np.diff(explorer.trail, axis=0)).sum(axis=1) / 2
+print("probability that moved from one try to the next:", *(f"{move:.0%}" for move in moves))
+assert moves.max() > 0.5
+
+# %%
+your_premise, your_hypothesis = "It rained all night.", "The street is wet."
+answer = graduate.predict((your_premise, your_hypothesis))
+print(f"{told[answer.label]}:", *(f"{told[x]} {p:.0%}" for x, p in answer.probabilities.items()))
+
+# %% [markdown]
+# ## 9. What has it learned, and what not?
+#
+# A score says *that* a model has learned something, not *what*. We ask the graduate with pairs made
+# for one question each.
 #
 # **Does it understand *not*?** Put *not* behind *is*, *was*, *are* or *were* in a hypothesis. Then
 # what was true is false, what was false is true, and what was unknown stays so.
 #
-# **Predict:** take the pairs that it rightly calls *true* or *false*. For what share of them, in
-# percent, does *not* turn its answer round?
+# **Predict:** take the test pairs that it rightly calls *true* or *false*. For what share of them,
+# in percent, does *not* turn its answer round?
 
 
 # %%
@@ -490,42 +505,31 @@ def negated(pair):
 
 
 # %%
-both_ways = [(pair, denied) for pair in test if (denied := negated(pair))]
-plain, denied = ([two[i] for two in both_ways] for i in (0, 1))
-said_plain, said_denied = ([p.label for p in tuned.predict(pairs)] for pairs in (plain, denied))
-print(denied[1].premise, "/", denied[1].hypothesis, "→", told[denied[1].label])
-for name, pairs, said in (("plain", plain, said_plain), ("with not", denied, said_denied)):
-    right = np.mean([pair.label == label for pair, label in zip(pairs, said, strict=True)])
-    print(
-        f"{name:9} accuracy {right:.0%} on {len(pairs)} pairs; said:",
-        dict(Counter(map(told.get, said))),
-    )
-
-# %%
-moved = [(a, b) for pair, a, b in zip(plain, said_plain, said_denied, strict=True)
-         if a == pair.label != "neutral"]  # fmt: skip
-turned = np.mean([b == flipped[a] for a, b in moved])
+said = {name: np.array([p.label for p in model.predict(test)]) for name, model in both.items()}
+theirs, turned = said["graduate"], {}
+for name, model in both.items():
+    pairs = [(label, denied) for label, pair in zip(said[name], test, strict=True)
+             if label == pair.label != "neutral" and (denied := negated(pair))]  # fmt: skip
+    after = [p.label for p in model.predict([denied for _, denied in pairs])]
+    turned[name] = [b == flipped[a] for (a, _), b in zip(pairs, after, strict=True)]
+share_turned = {name: np.mean(of_model) for name, of_model in turned.items()}
 
 # BEGIN SOLUTION
 turned_guessed = 70
 # END SOLUTION
-checks.guess(turned_guessed, 100 * turned, "%", within=10)
+checks.guess(turned_guessed, 100 * share_turned["graduate"], "%", within=10)
 
 # %%
-print(
-    f"{len(moved)} pairs were rightly called true or false; *not* turned {turned:.0%} of them round"
-)
-assert 3 <= len(moved) < len(plain)
+for name, of_model in turned.items():
+    print(f"{name:8} rightly called true or false: {len(of_model)} pairs; *not* turned "
+          f"{share_turned[name]:.0%} of them round")  # fmt: skip
+assert share_turned["ours"] < 0.2
+assert share_turned["graduate"] > share_turned["ours"] + 0.2
 
 # %% [markdown]
-# Whoever understands *not* turns round all of them. A share far below that says that the model
-# hardly uses the word: it judges what the sentences speak *of*, and *not* changes nothing there.
-# The accuracy on test did not show this.
-
-# %%
-assert turned < 0.9
-
-# %% [markdown]
+# For our model *not* changes nothing: it judges what the sentences speak *of*. Its accuracy on test
+# did not show this.
+#
 # **Does it know who did what?** Exchange subject and object. *The cat chased the dog* does not make
 # *the dog chased the cat* true. Counting cannot see the difference, since the words are the same.
 
@@ -545,54 +549,41 @@ for deed in re.split(r"[|\n]", deeds):
 # %%
 true_for = {}
 for name, pairs in probes.items():
-    given = tuned.predict(pairs)
-    true_for[name] = np.mean([p.label == "entailment" for p in given])
-    mean = np.mean([p.probabilities["entailment"] for p in given])
-    print(f"{name:13} “true” for {true_for[name]:4.0%} of {len(pairs)}; mean probability {mean:.0%}"
-          f"   such as: {pairs[1][1]}")  # fmt: skip
-sees = true_for["same"] - true_for["turned round"]
-print(f"exchanging the two changes the share of “true” by {100 * sees:.0f} points")
-assert sees < 0.5
+    for model, of in both.items():
+        given = [p.label == "entailment" for p in of.predict(pairs)]
+        true_for[model, name] = np.mean(given)
+    print(f"{name:13}", *(f"{model}: “true” for {true_for[model, name]:4.0%};" for model in both),
+          f" such as: {pairs[1][1]}")  # fmt: skip
+assert true_for["graduate", "same"] > 0.9
+assert true_for["ours", "turned round"] > 0.5
 
 # %% [markdown]
-# Whoever understands the sentences says *true* for 100 %, 100 % and 0 % of them. This model gives
-# nearly the same answer for all three kinds. The mean probability says how sure it is: near 50 %,
-# with nearly as much for another label, *true* is a narrow choice. A larger BERT can make the same
-# mistake, and be sure of it. McCoy et al. 2019 ("Right for the wrong reasons", HANS) found that
-# BERT-base, trained on all of MultiNLI, says *true* almost wherever the words of the hypothesis
-# stand in the premise.
+# Whoever understands the sentences says *true* for 100 %, 100 % and 0 % of them. McCoy et al. 2019
+# ("Right for the wrong reasons", HANS) found that BERT-base, trained on all of MultiNLI, says
+# *true* almost wherever the words of the hypothesis stand in the premise.
 #
-# **Does the order of the two sentences matter?** Swap premise and hypothesis. A contradiction works
-# in both directions: if A and B cannot both be true, then B and A cannot either. So *false* must
-# stay *false*. Entailment has a direction: *a dog sleeps* makes *an animal sleeps* true, but not
-# the other way round. So *true* may stay or become *unknown*; it cannot become *false*.
+# **Does the order of the two sentences matter?** Swap premise and hypothesis. If A and B cannot
+# both be true, then B and A cannot either: *false* must stay *false*. Entailment has a direction:
+# *a dog sleeps* makes *an animal sleeps* true, but not the other way round. So *true* may stay or
+# become *unknown*; it cannot become *false*.
 #
-# **Predict:** of the pairs that the model calls *false*, which share does it still call *false*
-# after the swap?
+# **Predict:** of the test pairs that the graduate calls *false*, which share does it still call
+# *false* after the swap?
 
 # %%
 turned_pairs = [inference.Example(pair.hypothesis, pair.premise, pair.label) for pair in test]
-said_swapped = np.array([p.label for p in tuned.predict(turned_pairs)])
+said_swapped = np.array([p.label for p in graduate.predict(turned_pairs)])
 after_swap = {}
 for label in ("contradiction", "entailment"):
-    after_swap[label] = Counter(said_swapped[ours == label].tolist())
-    number = after_swap[label].total()
-    print(f"of {number} pairs called {told[label]}, after the swap:",
+    after_swap[label] = Counter(said_swapped[theirs == label].tolist())
+    print(f"of {after_swap[label].total()} pairs called {told[label]}, after the swap:",
           *(f"{n} {told[name]};" for name, n in after_swap[label].most_common()))  # fmt: skip
 
-# %%
-assert after_swap["contradiction"]["contradiction"] < 0.9 * after_swap["contradiction"].total()
-assert after_swap["entailment"]["contradiction"] > 0  # this cannot be, whatever the pairs are
-
 # %% [markdown]
-# A consistent reader would keep every *false*, and would turn no *true* into *false*. The model
-# does not know these two rules.
-#
-# ### Deeper: overlap and negation
+# ### Overlap and negation
 #
 # Sets of test pairs that target one rule are called *challenge sets*. HANS has 30,000 pairs. Ours
-# are small, and written for this page. **The model was not made for them**: 423 training pairs
-# teach neither grammar nor negation. So we do not ask for a high accuracy. We ask which rule it
+# are small, and written for this page; the graduate was not made for them. So we ask which rule it
 # follows.
 #
 # In the first two sets all words of the hypothesis stand in the premise. In the first the
@@ -639,44 +630,40 @@ challenge = {"all words, follows": (follows, "entailment"),
              "negation in the premise": (negated_premise, "contradiction"),
              "no ... narrower": (narrower, "entailment"),
              "no ... wider": (wider, "neutral")}  # fmt: skip
-said_true, correct_in = {}, {}
+correct_in = {}
 for name, (lines, label) in challenge.items():
-    given = [p.label for p in tuned.predict([tuple(x.split(" / ")) for x in lines.splitlines()])]
-    said_true[name], correct_in[name] = given.count("entailment"), given.count(label)
-    print(f"{name:27} is {told[label]:8} correct {correct_in[name]} of {len(given)}; said:",
-          *(f"{count} {told[x]};" for x, count in Counter(given).most_common()))  # fmt: skip
-assert abs(said_true["all words, follows"] - said_true["all words, does not follow"]) <= 3
-assert sum(list(said_true.values())[2:]) > 9  # of 18
-assert correct_in["negation in the premise"] + correct_in["no ... wider"] <= 6  # of 12
+    pairs = [tuple(line.split(" / ")) for line in lines.splitlines()]
+    for model, of in both.items():
+        given = [p.label for p in of.predict(pairs)]
+        correct_in[model, name] = given.count(label)
+        print(f"{name:26} is {told[label]:8} {model:8} correct {given.count(label)} of 6; said:",
+              *(f"{count} {told[x]};" for x, count in Counter(given).most_common()))  # fmt: skip
+assert sum(correct_in["ours", name] for name in list(challenge)[1:3]) <= 3  # of 12
+assert correct_in["graduate", "negation in the premise"] >= 3  # of 6
 
 # %% [markdown]
-# Compare the first two lines: the model says *true* about as often where the hypothesis follows as
-# where it does not. It follows the words in common, not the grammar. In the last three lines it
-# says *true* for most pairs, whatever the negation does. Six pairs a line are few: they show what
-# this model does, and measure nothing precisely.
+# Our model says *true* to nearly all thirty: it follows the words in common, not the grammar. So it
+# is "correct" in the first and the fourth set, for a wrong reason. Judge the graduate in the same
+# way: look at two sets together, the first with the second, the fourth with the fifth. Who answers
+# both sets alike does not know the rule, however many of one set are correct. What *no* says of a
+# whole it says of each part, and not the other way round: pairs that people write for a data set
+# hardly ever need this. (Six pairs a set are few: they show what a model does, and measure nothing
+# precisely.)
 #
-# ## 9. Its mistakes
-#
-# The mistakes of which the model is surest:
+# **Its mistakes.** The mistakes on test of which the graduate is surest:
 
 # %%
-found = tuned.predict(test)
+found = graduate.predict(test)
 wrong = [(p.probabilities[p.label], pair, p.label)
          for p, pair in zip(found, test, strict=True) if p.label != pair.label]  # fmt: skip
 wrong.sort(key=lambda mistake: -mistake[0])
-for sure, pair, said in wrong[:6]:
+for sure, pair, said_label in wrong[:5]:
     print(f"{pair.premise}\n   {pair.hypothesis}")
-    print(f"   said {told[said]} ({sure:.0%}), the label is {told[pair.label]}")
+    print(f"   said {told[said_label]} ({sure:.0%}), the label is {told[pair.label]}")
 
 # %%
-share_of = {name: np.mean([shared(pair) for _, pair, said in wrong if said == name])
-            for name in sorted({said for *_, said in wrong})}  # fmt: skip
-for label, mean in share_of.items():
-    print(
-        f"wrongly called {told[label]:8} {mean:.0%} of the hypothesis's words stand in the premise"
-    )
 sure = np.array([max(p.probabilities.values()) for p in found])
-hit = ours == truth["test"]
+hit = theirs == truth["test"]
 print(f"mean probability of its answer: {sure[hit].mean():.0%} where it is correct, "
       f"{sure[~hit].mean():.0%} where it is wrong")  # fmt: skip
 assert sure[hit].mean() > sure[~hit].mean()
@@ -686,42 +673,77 @@ assert wrong[0][0] > 0.6
 # What must one know in each case? On average the model is less sure where it is wrong. But the list
 # shows that it can be wrong and quite sure: a high probability is no promise.
 #
-# ## 10. Edit one word, and watch
+# ## 10. What that bought
 #
-# The three probabilities are a point in a triangle; each corner is an answer. ● is the pair, ◆ is
-# the hypothesis with no premise, the numbers are earlier tries.
+# One test, and equal arms: the same 423 pairs and the same number of steps from the checkpoint and
+# from random weights (there nothing is frozen, since random layers are not worth keeping). Training
+# from random weights takes about a minute, so its answers are stored; `again = True` repeats it.
+# Below them the graduate on the same pairs.
 #
-# **Predict** how the point moves from try to try. (If it hardly moves where *cat* replaces *dog*,
-# or where *not* is added, you see section 8 again.)
+# The nine pairs of a scene are not independent, so the bootstrap (lesson 03) draws whole scenes.
 
 # %%
-from bertedu.widgets import PairExplorer
+again = False
+from_nothing = np.full(len(test), "neutral")  # stored; mean loss of its last epoch: 1.10 nats
+if again:
+    unfrozen = replace(recipe, freeze_layers=0)
+    blank = FinetuningRun(Inference(), bert.config, train, dev, recipe=unfrozen)
+    trained(blank)
+    from_nothing = np.array([p.label for p in blank.finetuned.predict(test)])
 
-premise = "the cute dog likes playing in the park"
-tries = ["the dog is cute", "the cat is cute", "the dog is not cute", "the dog is asleep"]
-explorer = PairExplorer(tuned, premise, "an animal is outside", [(premise, b) for b in tries])
-explorer
 
 # %%
-assert explorer.labels == ["entailment", "contradiction", "neutral"]
-assert np.allclose(explorer.probabilities.sum(), 1)
-for hypothesis, shares in zip([*tries, explorer.hypothesis],
-                              [*explorer.trail, explorer.probabilities], strict=True):  # fmt: skip
-    print(f"{hypothesis:22}", *(f"{told[name]} {share:.0%}" for name, share in
-                                zip(explorer.labels, shares, strict=True)))  # fmt: skip
-moves = np.abs(np.diff(explorer.trail, axis=0)).sum(axis=1) / 2
-print("probability that moved from one try to the next:", *(f"{move:.0%}" for move in moves))
-assert moves.max() > 0.05
+def interval(right, draws=2000):
+    scenes = np.asarray(right, dtype=float).reshape(-1, 9).mean(axis=1)
+    drawn = np.random.default_rng(0).integers(len(scenes), size=(draws, len(scenes)))
+    return np.percentile(scenes[drawn].mean(axis=1), [2.5, 97.5])
+
+
+blind = np.array([p.label for p in tuned.predict(inference.hypothesis_only(test))])
+right_by = {"the hypothesis alone": blind == truth["test"], "counting words": counted,
+            "423 pairs, random weights": from_nothing == truth["test"],
+            "423 pairs, checkpoint": hits, "the graduate": hit}  # fmt: skip
+
+# %%
+bands = {name: interval(right) for name, right in right_by.items()}
+figure, axes = plt.subplots(figsize=(7.5, 2.8))
+shares = [100 * right.mean() for right in right_by.values()]
+reach = np.abs(100 * np.array(list(bands.values())).T - shares)
+colors = ["#6b6b6b"] * 3 + ["#0072B2", "#00704f"]
+bars = axes.barh(list(right_by), shares, xerr=reach, color=colors)
+axes.bar_label(bars, [f"{share:.1f} %" for share in shares], label_type="center", color="white")
+axes.axvline(100 / 3, color="#333333", linestyle="--", linewidth=1)
+axes.set(xlim=(0, 100), xlabel="accuracy on test, % (lines: 95 % of the draws)")
+axes.invert_yaxis()
+
+# %%
+nothing = right_by["423 pairs, random weights"]
+steps = {"checkpoint - random": (hits, nothing), "checkpoint - counting": (hits, counted),
+         "graduate - checkpoint": (hit, hits)}  # fmt: skip
+gain = {}
+for name, (better, worse) in steps.items():
+    difference = better.astype(float) - worse
+    low_end, high_end = interval(difference)
+    gain[name] = difference.mean()
+    print(f"{name:22} {100 * gain[name]:+5.1f} points; 95 % of the draws: {100 * low_end:+.1f} to "
+          f"{100 * high_end:+.1f}")  # fmt: skip
+known, decided, count = two_questions(theirs, truth["test"])
+print(f"the graduate: unknown or not {known:.1%}; true or false {decided:.1%} of {count} pairs")
+assert decided > coin + 0.1
+assert abs(right_by["the hypothesis alone"].mean() - 1 / 3) < 1e-9  # section 3 said so
+assert gain["checkpoint - random"] > 0.1
+assert gain["graduate - checkpoint"] > 0.05
 
 # %% [markdown]
-# **Your own pair.** Type into the picture, or here; then change one word at a time.
-
-# %%
-your_premise, your_hypothesis = "it rained all night", "the street is wet"
-answer = tuned.predict((your_premise, your_hypothesis))
-print(f"{told[answer.label]}:", *(f"{told[x]} {p:.0%}" for x, p in answer.probabilities.items()))
-
-# %% [markdown]
+# **What pretraining buys** is the distance between the third bar and the fourth. From random
+# weights and 423 pairs nothing is learned: it gives the same answer to every pair.
+#
+# **What the premise buys** is the distance to the first bar. That bar is the trained model with an
+# empty premise. Its accuracy is exactly a third, as section 3 proved.
+#
+# **What BERT buys over counting**, with so few pairs, is the second line of the table, with its
+# interval. **What data buy** is the last bar, and the last line.
+#
 # ## 11. The real thing
 #
 # SNLI has 550,000 training pairs, MultiNLI 390,000; the code is the same. `inference.read` reads
@@ -766,8 +788,9 @@ if your_file:
 # %%
 with tempfile.TemporaryDirectory() as folder:
     tuned.save(folder)
-    again = load(folder)
-assert again.predict((your_premise, your_hypothesis)).label == answer.label
+    once_more = load(folder)
+yours = (your_premise, your_hypothesis)
+assert once_more.predict(yours).label == tuned.predict(yours).label
 
 # %% [markdown]
 # ## Recap
@@ -777,11 +800,14 @@ assert again.predict((your_premise, your_hypothesis)).label == answer.label
 # - First hide the premise. Here that gives exactly a third, by construction; in careless data, as
 #   in SNLI, about twice as much.
 # - Then count common words: that is the number to beat, and the difference has an interval.
-# - Pairs made for one question show what was learned: *not*, who did what, the order of the two.
+# - 423 pairs are too few: such a model sees what two sentences speak of, not what they say. The
+#   same head after some 34,000 pairs is another model: data, not method.
+# - Pairs made for one question show what was learned, and what not: *not*, who did what, the order
+#   of the two, what *no* does to a part.
 # - "True or not" is another question than "true, false or unknown", with another constant answer.
 #
-# **The answer:** It reads both sentences as one row and answers from `[CLS]`; pairs made for one
-# question show that our model mostly judges whether the two speak of the same thing.
+# **The answer:** It reads both sentences as one row and answers from `[CLS]`; how well depends on
+# the pairs it learned from, and pairs made for one question show it.
 
 # %% [markdown]
 # ## Test yourself
@@ -991,7 +1017,7 @@ checks.in_both(in_both)
 # *Why both columns:* who has seen a sentence as a premise knows it also as a hypothesis.
 
 # %% [markdown]
-# **7.** (To write.) Is *unknown* the same as "I am not sure"? Use the picture of section 10. Find a
+# **7.** (To write.) Is *unknown* the same as "I am not sure"? Use the picture of section 8. Find a
 # pair for which *neutral* is correct and the model is sure of it, and one on which it is not sure.
 # What would you have to change in data and model so that it could also say "I am not sure"?
 

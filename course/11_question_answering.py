@@ -12,15 +12,14 @@
 #
 # **Afterwards you can**
 # - find an answer with two dot products and a softmax, and compute the loss by hand;
-# - fine-tune BERT on questions, and see how near it comes to the three answers of the lecture
-#   notes;
+# - fine-tune BERT on questions, and say why the result is weak;
 # - say which spans are illegal, and why two softmaxes are not one;
 # - read a document of any length, give its exact characters, and say "there is no answer";
-# - judge answers by exact match and F1, and show what pretraining buys.
+# - judge answers by exact match and F1, and show what pretraining buys, and what more data buys.
 #
 # **You need** lessons 01 (offsets) and 06. No internet connection.
 #
-# **Time** about 75 minutes to work through; about six minutes of CPU time.
+# **Time** about 75 minutes to work through; the training takes under a minute of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.2 and §4.3; the data set is that of
 # Rajpurkar et al. 2016 (arXiv:1606.05250).
@@ -36,7 +35,7 @@ import bertedu
 from bertedu.classroom import checks
 from bertedu.classroom.figures import STYLE, diagram
 from bertedu.data import QUESTIONS
-from bertedu.finetuning import QuestionAnswering, question_answering
+from bertedu.finetuning import QuestionAnswering, load, question_answering
 from bertedu.finetuning.question_answering import Answer, squad_scores
 from bertedu.widgets.palette import LIGHT
 
@@ -45,12 +44,11 @@ plt.style.use(STYLE)
 START, END = LIGHT["start"], LIGHT["end"]  # orange and blue, as in the lecture notes
 bert = bertedu.load()
 tokenizer = bert.tokenizer
-train, cards, dev, test, notes = (
+cards, dev, test, notes = (
     question_answering.read(QUESTIONS / f"{name}.json")
-    for name in ("train", "cards", "dev", "test", "precipitation")
+    for name in ("cards", "dev", "test", "precipitation")
 )
-learned_from = len(train) + len(cards)
-print(f"{learned_from:,} questions to learn from, {len(dev)} to choose by, {len(test)} to judge by")
+print(f"{len(cards):,} questions to learn from, {len(dev)} to choose by, {len(test)} to judge by")
 
 # %% [markdown]
 # ## 1. An answer is two numbers
@@ -92,6 +90,42 @@ checks.guess(places_guessed, places)
 # %% [markdown]
 # (The notes write s = 77, e = 79 for the third. In this text it is 46 to 48, so their numbers only
 # illustrate the form of an answer.)
+#
+# **Now ask BERT.** This model, *the graduate*, is the course's BERT with the head of section 2,
+# after some 13,000 questions on other texts; it never saw this passage. Its likeliest answers:
+
+# %%
+graduate = load("questions")
+found = graduate.predict(notes)
+
+
+def rank(prediction, example):
+    """The place of the first right answer in the list of the best spans; None = none is there."""
+    right = {(answer.text, answer.start) for answer in example.answers}
+    listed = [(span.text, span.start) in right for span in prediction.spans]
+    return listed.index(True) + 1 if any(listed) else None
+
+
+# %%
+def show(predictions):
+    for example, p in zip(notes, predictions, strict=True):
+        print(example.question)
+        for span in p.spans[:3]:
+            mark = "✓" if span.text == example.target.text else " "
+            where = f"words {span.first_word} to {span.last_word}"
+            print(f"  {mark} {span.probability:6.1%}  {where}: {span.text}")
+    ranks = [rank(p, example) or "beyond 20" for p, example in zip(predictions, notes, strict=True)]
+    print("places of the right answers in the lists:", *ranks, sep="  ")
+
+
+show(found)
+ranks = [rank(p, example) for p, example in zip(found, notes, strict=True)]
+assert ranks == [1, 1, 1]
+
+# %% [markdown]
+# A tick marks the correct answer: all three are first. *gravity* is only just ahead of *under
+# gravity*. (Among the questions that it learned from are hundreds of the same kinds on other
+# subjects, section 5: this is a demonstration, not a test.) How does BERT get there?
 #
 # ## 2. The head: two vectors
 #
@@ -143,23 +177,23 @@ checks.guess(new_guessed, new)
 #
 # ## 3. The data, and how answers are judged
 #
-# The course has 40 paragraphs with questions, and hundreds of short texts, *cards*, with four or
-# five questions each. The test paragraphs have other subjects than the training texts (some are
-# close: the Inca Empire and Machu Picchu), and none is on the weather.
+# The course has hundreds of short texts, *cards*, each on a subject of its own, with four or five
+# questions each, and longer paragraphs to choose and to judge by. (28 more of those, in
+# `train.json`, are for runs of your own.) The test paragraphs have other subjects than the cards
+# (some are close), and none is on the weather.
 
 # %% tags=["nbval-check-output"]
 print("         documents  questions  without an answer")
-splits = {"train": train, "cards": cards, "dev": dev, "test": test, "notes": notes}
-known = {e.document for e in train + cards}
+splits = {"cards": cards, "dev": dev, "test": test, "notes": notes}
+known = {e.document for e in cards}
 for name, part in splits.items():
     documents = {e.document for e in part}
     print(f"{name:6}{len(documents):10}{len(part):12}{sum(e.impossible for e in part):15}")
-    assert name in ("train", "cards") or not documents & known
+    assert name == "cards" or not documents & known
 print()
-print(train[1].document)
-for example in train[1:5]:
+print(cards[0].document)
+for example in cards[:5]:
     print(f"- {example.question} ->", " / ".join(a.text for a in example.answers) or "no answer")
-assert not any("precipitation" in e.question + e.document for e in train)
 
 # %% [markdown]
 # A question has one to three correct answers: the same place, told longer or shorter. SQuAD judges
@@ -269,22 +303,16 @@ print(f"one of {len(tokens)} tokens: log {len(tokens)} = {math.log(len(tokens)):
 assert abs(float(loss) - math.log(len(tokens))) < 1
 
 # %% [markdown]
-# ## 5. Train, in a few minutes
+# ## 5. Watch it learn
 #
-# BERT's authors had 87,599 questions and three epochs. We have far fewer, and a few minutes.
-#
-# **Many short texts.** A model soon knows a few paragraphs by heart. So most questions here are on
-# *cards*: texts of two to four sentences, each on a subject of its own. Hundreds of them ask
-# "where" or "besides", as the notes do, on other subjects. So when section 6 asks the notes' three
-# questions, that is a **demonstration**, not a test. The test is in section 11, on questions of
-# which none begins with "where" or has a "besides".
+# BERT's authors had 87,599 questions and three epochs. We take 480 of our cards' questions, each
+# once. Many ask "where" or "besides", as the notes do, on other subjects. So the notes' three
+# questions are a **demonstration**, not a test. The test is in section 8, on questions of which
+# none begins with "where" or has a "besides".
 
 # %% tags=["nbval-check-output"]
 import re
 
-print(cards[0].document)
-for example in cards[:5]:
-    print(f"   {example.question} -> {example.target.text if example.target else 'no answer'}")
 for kind in ("Where ", "What causes ", "What makes ", " besides | apart from "):
     print(f"{sum(bool(re.search(kind, e.question)) for e in cards):4} of {len(cards):,}: {kind}")
 weather = re.compile(r"precipitation|graupel|\b(rain|snow|hail|drizzle|clouds?)\b", re.IGNORECASE)
@@ -293,117 +321,222 @@ assert sum(bool(re.match("Where ", e.question)) for e in cards) > 300
 assert sum(bool(re.search(" besides | apart from ", e.question)) for e in cards) > 300
 assert not any(re.search("^Where | besides ", e.question) for e in test)
 
-# %% [markdown]
-# **Shorter documents.** Of the 439 questions on paragraphs, every second is asked on the whole
-# paragraph. All are asked twice on a shorter text: the sentence with the answer, and none, one or
-# both of its neighbours. This saves work.
-
 # %%
-import random
 from dataclasses import replace
 
-
-def sentences(document):
-    """Where each sentence begins and ends."""
-    return [m.span() for m in re.finditer(r"[A-Z].*?[.!?](?= [A-Z]|$)", document)]
-
-
-# %%
-def shortened(example, rng):
-    """The same question on the sentence of its answer and at most one neighbour on each side."""
-    spans, target = sentences(example.document), example.target
-    place = target.start if target else rng.randrange(len(example.document))
-    here = max(0, sum(start <= place for start, _ in spans) - 1)
-    start = spans[max(0, here - rng.randint(0, 1))][0]
-    end = spans[min(len(spans) - 1, here + rng.randint(0, 1))][1]
-    answers = tuple(Answer(text, first - start) for text, first in example.answers)
-    return replace(example, document=example.document[start:end], answers=answers)
-
-
-# %% tags=["nbval-check-output"]
-rng = random.Random(0)
-short = [shortened(example, rng) for _ in range(2) for example in train]
-whole = train[::2]
-for name, part in {"cards": cards, "sentences": short, "paragraphs": whole}.items():
-    size = sum(len(tokenizer.encode(e.question, e.document)) for e in part)
-    print(f"{len(part):5,} questions on {name:10} have {size / len(part):4.0f} tokens each")
-assert all(e.target.text == e.document[e.target.start :][: len(e.target.text)]
-           for e in short if e.target)  # fmt: skip
-
-# %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
 
 recipe = FinetuningRecipe(epochs=1, batch_size=8, batch_tokens=1024, learning_rate=4e-4,
-                          max_length=256, dropout=0.0, freeze_layers=2)  # fmt: skip
+                          max_length=256, dropout=0.0, freeze_layers=3)  # fmt: skip
 
 
-# %%
 def learn(start, examples, recipe):
     """Examples, mixed, each once."""
     run = FinetuningRun(task, start, examples, recipe=recipe)
     print(f"{len(run)} steps, about {run.estimate():.0f} seconds on this machine")
-    reports = []
+    losses = []
     for report in run:
-        reports.append(report)
-        if len(reports) % 60 == 0:
-            print(f"step {len(reports)}: {sum(r.loss for r in reports[-60:]) / 60:.2f} nats")
-    return run.finetuned, reports
+        losses.append(report.loss)
+        if len(losses) % 30 == 0:
+            print(f"step {len(losses)}: {sum(losses[-30:]) / 30:.2f} nats")
+    return run.finetuned, torch.tensor(losses)
 
 
 # %% [markdown]
-# The embeddings and the two lowest layers are frozen; this saves time. The learning rate, 4e-4, is
-# for this small model and so few steps. **Do not copy this to BERT-base**: the paper took 5e-5
+# The embeddings and the three lowest layers are frozen; this saves time. The learning rate, 4e-4,
+# is for this small model and so few steps. **Do not copy this to BERT-base**: the paper took 5e-5
 # (§4.2), an eighth of it.
 #
 # **Predict:** with which loss does the run begin? (Section 4 has it for one row.) With which does
 # it end?
 
 # %%
-tuned, reports = learn(bert, cards + short + whole, recipe)
-print(f"{sum(report.seconds for report in reports):.0f} seconds for {len(reports)} steps")
+few = cards[:480]
+tuned, losses = learn(bert, few, recipe)
 
 # %%
-losses = torch.tensor([report.loss for report in reports])
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 axes.plot(losses, color="#0072B2", alpha=0.3, linewidth=1)
-axes.plot(range(39, len(losses)), losses.unfold(0, 40, 1).mean(dim=1), color="#0072B2")
+axes.plot(range(19, len(losses)), losses.unfold(0, 20, 1).mean(dim=1), color="#0072B2")
 axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, None))
-axes.set_title("One pass over the questions (thick: mean of 40)")
-assert losses[-40:].mean() < losses[:20].mean() - 1
+axes.set_title(f"One pass over {len(few)} questions (thick: mean of 20)")
+assert losses[-20:].mean() < losses[:10].mean() - 1
 
 # %% [markdown]
-# ## 6. The three questions of the notes
+# ## 6. Why is it still weak?
 #
-# The model has seen no question about the weather, but many of the same three kinds (section 5).
-# **Predict** how many of the three it answers correctly.
-
-
-# %%
-def rank(prediction, example):
-    """The place of the first right answer in the list of the best spans; None = none is there."""
-    right = {(answer.text, answer.start) for answer in example.answers}
-    listed = [(span.text, span.start) in right for span in prediction.spans]
-    return listed.index(True) + 1 if any(listed) else None
-
+# The notes' three questions, asked of *this* model. **Predict** how many of the three it answers
+# correctly.
 
 # %%
-found = tuned.predict(notes)
-for example, p in zip(notes, found, strict=True):
-    print(example.question)
-    for span in p.spans[:4]:
-        mark = "✓" if span.text == example.target.text else " "
-        where = f"words {span.first_word} to {span.last_word}"
-        print(f"  {mark} {span.probability:6.1%}  {where}: {span.text}")
-    print(f"    {p.no_answer_probability:6.1%}  no answer")
-ranks = [rank(p, example) for p, example in zip(found, notes, strict=True)]
-places_in_list = [place or "beyond 20" for place in ranks]
-print("places of the right answers in the lists:", *places_in_list, sep="  ")
-assert sum(place is not None for place in ranks) >= 2  # among the 20 best
+show(tuned.predict(notes))
 
 # %% [markdown]
-# A tick marks the correct answer; the last line gives its place in each list (which may differ on
-# your machine). The document has many legal spans (section 7 counts them), and most of the three
-# answers are among the first twenty.
+# (The places may differ on your machine.) **New cards, and the test:** the
+# cards' last 60 questions are on texts that it has not seen, but they are asked as those that it
+# learned from. The test questions are of other kinds, on longer texts. **Predict** both F1, for the
+# questions that have an answer.
+
+
+# %%
+def best_spans(model, examples):
+    return [p.spans[0].text for p in model.predict(examples)]
+
+
+new_cards = [example for example in cards[-60:] if not example.impossible]
+f1_on = {}
+for name, part in {"new cards": new_cards, "test": answerable}.items():
+    f1_on[name] = squad_scores(part, best_spans(tuned, part))["f1"]
+    print(f"{name:9} F1 {f1_on[name]:.1%} on {len(part)} questions")
+assert not {e.document for e in new_cards} & {e.document for e in few}
+assert f1_on["new cards"] > f1_on["test"] + 0.1
+
+# %% [markdown]
+# The method works: on questions such as it has learned from. On others it is not far above
+# overlapping words, and more of the same does not help much: after all 1,445 cards the test's F1
+# was 16.7 % (`learn(bert, cards, recipe)[0]` repeats it, in a minute or two). What is missing is
+# *other* questions, asked by many people about many texts. So we keep the method and change the
+# data.
+#
+# ## 7. The graduate
+#
+# The model of section 1: the same head on the same checkpoint, after some 13,000 questions: parts
+# of SQuAD and of other sets, our cards too. (The course ships it as an adapter of a few MB; its
+# card says how it was made.) **Plain questions of daily life:** predict how many of the 14 it
+# answers.
+
+# %%
+plain = {
+    "Anna lives in a small village near the sea. Every morning she walks to the harbour and buys "
+    "fresh fish. Her brother Paul works as a baker in the next town.":
+        "What does Anna buy every morning? fresh fish|fish; What is the name of Anna's brother? "
+        "Paul; What is Paul's job? baker|a baker|as a baker",
+    "The library is open from nine to six, but it is closed on Sundays. You can borrow five books "
+    "at a time. If you bring a book back late, you pay one dollar a week.":
+        "On which day is the library closed? Sundays|on Sundays; How many books can you borrow at "
+        "a time? five|five books; How much do you pay if you are late? one dollar a week|one "
+        "dollar; When is the library open? from nine to six|nine to six",
+    "Penguins are birds that cannot fly. They use their wings to swim. Most penguins live in the "
+    "southern half of the world and eat fish. The father often keeps the egg warm on his feet.":
+        "What do penguins use their wings for? to swim|swim; What do penguins eat? fish; "
+        "Who keeps the egg warm? The father|father",
+    "Maria was born in Lisbon in 1985. At the age of twenty she moved to Berlin to study music. "
+    "Today she plays the violin in a large orchestra.":
+        "Where was Maria born? Lisbon|in Lisbon; When was Maria born? 1985|in 1985; What did "
+        "Maria study? music; Which instrument does she play? the violin|violin",
+}  # fmt: skip
+
+# %%
+daily = [question_answering.Example(f"{question}?", document, tuple(
+             Answer(text, None) for text in right.strip().split("|")))
+         for document, asked in plain.items() for question, right in
+         (one.split("?") for one in asked.split("; "))]  # fmt: skip
+exact = {}
+for name, model in {"our model of section 5": tuned, "the graduate": graduate}.items():
+    given = best_spans(model, daily)
+    marks = [exact_and_f1(text, [answer.text for answer in example.answers])[0]
+             for text, example in zip(given, daily, strict=True)]  # fmt: skip
+    exact[name] = sum(marks)
+    print(f"{name}: {exact[name]:.0f} of {len(daily)} exact")
+for example, text, mark in zip(daily, given, marks, strict=True):
+    print("✓" if mark else "✗", f"{example.question:45} {text}")
+assert exact["the graduate"] >= 12
+assert exact["our model of section 5"] < exact["the graduate"] - 5
+
+# %% [markdown]
+# **Try it with your own words.** Point at a token for its two probabilities, and at a cell of the
+# plane for its dot products. Then type a question of your own, or another document. Ask the same in
+# other words. Ask what the document does not say. (Without a running kernel you see a picture.)
+
+# %%
+from bertedu.widgets import SpanExplorer
+
+explorer = SpanExplorer(graduate, notes[2].question, document)
+explorer
+
+# %%
+head, third = graduate.model.qa_outputs, found[2]
+place = third.spans[0].first_token
+assert [span.text for span in explorer.prediction.spans] == [span.text for span in third.spans]
+dot = explorer.outputs[place] @ head.weight[0] + head.bias[0]
+assert torch.isclose(dot.detach(), third.start_logits[place], atol=1e-3)
+
+# %%
+my_document = "The bakery on the corner opens at six. On Mondays it is closed."
+my_question = "On which day is the bakery closed?"
+for question in (my_question, "Where is the bakery?", "When does the bakery open?"):
+    mine = graduate.predict((question, my_document))
+    best_two = (f"{span.text} ({span.probability:.0%})" for span in mine.spans[:2])
+    print(f"{question:36}", *best_two, sep="  ")
+    assert all(my_document[span.start : span.end] == span.text for span in mine.spans)
+assert graduate.predict((my_question, my_document)).text == "Mondays"
+
+# %% [markdown]
+# *When ... open?* it takes for a question about a day, here as in the list above. Where a document
+# has two answers of one kind, such a model is easily led to the wrong one.
+#
+# ## 8. What that bought
+#
+# One test, 34 questions that have an answer, and equal arms: the same 480 questions and the same
+# number of steps from the checkpoint and from **random** weights of the same sizes. (There no layer
+# is frozen: random layers are not worth keeping. It takes more than half a minute, so its F1 of
+# each question is stored; `again = True` repeats it.) Beside them the graduate.
+
+
+# %%
+def f1_of_each(given):
+    return [exact_and_f1(text, [answer.text for answer in example.answers])[1]
+            for text, example in zip(given, answerable, strict=True)]  # fmt: skip
+
+
+again = False
+stored = {1: 1.0, 8: 0.4, 15: 0.24, 18: 0.52, 19: 0.83, 20: 0.08, 33: 0.1}  # place: F1; others: 0
+from_nothing = [stored.get(place, 0.0) for place in range(len(answerable))]
+each = {"overlapping words": f1_of_each(overlap), "480 questions, random weights": from_nothing,
+        "480 questions, checkpoint": f1_of_each(best_spans(tuned, answerable)),
+        "the graduate": f1_of_each(best_spans(graduate, answerable))}  # fmt: skip
+if again:
+    nothing, _ = learn(bert.config, few, replace(recipe, freeze_layers=0))
+    each["480 questions, random weights"] = f1_of_each(best_spans(nothing, answerable))
+
+# %% [markdown]
+# How much would the F1 change with *other* questions? As in lesson 03 we draw 34 of the 34, with
+# repetition, a thousand times (the **bootstrap**). Some share a paragraph, so the true interval is
+# a little wider; lesson 10 drew whole scenes.
+
+
+# %%
+def interval(each):
+    rng = torch.Generator().manual_seed(0)
+    drawn = torch.tensor(each)[torch.randint(len(each), (1000, len(each)), generator=rng)]
+    return (100 * drawn.mean(dim=1).quantile(torch.tensor([0.025, 0.975]))).tolist()
+
+
+mean = {name: 100 * sum(of_each) / len(of_each) for name, of_each in each.items()}
+figure, axes = plt.subplots(figsize=(7.5, 2.6))
+bands = torch.tensor([interval(of_each) for of_each in each.values()])  # [4, 2]
+reach = (bands.T - torch.tensor(list(mean.values()))).abs()
+colors = ["#999999", "#E69F00", "#0072B2", "#009E73"]
+axes.barh(list(mean), list(mean.values()), xerr=reach.numpy(), color=colors)
+axes.set(xlim=(0, 100), xlabel="F1, % (lines: 95 % of the draws)")
+axes.invert_yaxis()
+for name, (low, high) in zip(mean, bands.tolist(), strict=True):
+    print(f"{name:29} F1 {mean[name]:5.1f} %, 95 % of the draws {low:.0f} to {high:.0f} %")
+
+# %%
+assert mean["480 questions, random weights"] < mean["overlapping words"] + 10
+assert mean["480 questions, checkpoint"] > mean["480 questions, random weights"] + 5
+assert mean["the graduate"] > mean["480 questions, checkpoint"] + 25
+
+# %% [markdown]
+# (The lines are where 95 % of the draws lie.) From random weights the answers are no better than
+# overlapping words. The checkpoint already knows words; it only has to learn what is *asked*. The
+# graduate had some 27 times as many questions: the same method, and more data. BERT-base, with
+# 87,599 questions, reaches an F1 of 88.5 % on SQuAD's dev part (the paper's table 2).
+#
+# ## 9. Two vectors, one span
+#
+# Two separate softmaxes choose start and end. First the graduate's, for the notes' questions:
 
 # %%
 figure, rows = plt.subplots(3, 1, figsize=(7.5, 5.2))
@@ -423,10 +556,8 @@ legend = rows[0].legend(loc="upper right", fontsize=9)
 # Orange, upwards: the softmax of the start vector over the tokens of the document. Blue, downwards:
 # that of the end vector. The label is the best span.
 #
-# ## 7. Two vectors, one span
-#
-# Two separate softmaxes choose start and end. So the likeliest end may stand *before* the likeliest
-# start, and either of them may stand in the question.
+# But the likeliest end may stand *before* the likeliest start, and either of them may stand in the
+# question.
 #
 # **Predict:** of all pairs of positions (start, end) in the row of the third question, of 99
 # tokens, which share is a legal answer, in percent?
@@ -435,7 +566,6 @@ legend = rows[0].legend(loc="upper right", fontsize=9)
 # BEGIN SOLUTION
 legal_guessed = 25
 # END SOLUTION
-third = found[2]
 S, most = len(third.tokens), task.max_answer_tokens
 N = S - third.first - 1  # tokens of the document
 legal = S * S - sum(third.illegal.values())
@@ -481,18 +611,19 @@ def verdict(start, end, p):
 
 
 # %%
-predictions = tuned.predict(test)
-tops = [(int(p.start_logits.argmax()), int(p.end_logits.argmax())) for p in predictions]
-kinds = [verdict(*top, p) for top, p in zip(tops, predictions, strict=True)]
-print(*(f"{kind}: {kinds.count(kind)};" for kind in sorted(set(kinds))))
-for p in predictions:
-    assert all(verdict(q.first_token, q.last_token, p) == "legal" for q in p.spans)
+predictions, weaker = graduate.predict(test), tuned.predict(test)
+for name, given in {"the graduate": predictions, "our model": weaker}.items():
+    tops = [(int(p.start_logits.argmax()), int(p.end_logits.argmax())) for p in given]
+    kinds = [verdict(*top, p) for top, p in zip(tops, given, strict=True)]
+    print(f"{name:12}", *(f"{kind}: {kinds.count(kind)};" for kind in sorted(set(kinds))))
+    for p in given:
+        assert all(verdict(q.first_token, q.last_token, p) == "legal" for q in p.spans)
 
 # %% [markdown]
-# (Most of these are outside the document, and there it may be `[CLS]`, which means "no answer":
-# section 9.) So one takes the best *legal* pair. What is its probability? The product of both
-# softmaxes gives a part of its 100 %, here the larger part, to pairs that are no answer. One
-# softmax over all legal spans and "no answer" does not.
+# (Where it is outside the document it may be `[CLS]`, which our model learned as "no answer":
+# section 10.) So one takes the best *legal* pair. What is its probability? The product of both
+# softmaxes gives a part of its 100 % to pairs that are no answer. One softmax over all legal spans
+# does not.
 
 # %%
 starts, ends = (x.double().softmax(dim=0) for x in (third.start_logits, third.end_logits))
@@ -503,14 +634,13 @@ for span in third.spans[:3]:
 inside = slice(third.first, S - 1)
 share = float((starts[inside, None] * ends[None, inside]).triu().tril(most - 1).sum())
 print(f"{'all legal spans':25}{share:10.1%}{1 - third.no_answer_probability:14.1%}")
-assert share < 0.999
+assert share < 0.95
 
 # %%
-for p in predictions:
+for p in predictions + weaker:
     listed = sum(q.probability for q in p.spans)  # of the 20 best
     assert 0 < listed + p.no_answer_probability < 1 + 1e-6
     assert [q.score for q in p.spans] == sorted((q.score for q in p.spans), reverse=True)
-print(f"the 20 best, and no answer: {listed + p.no_answer_probability:.1%} (the last question)")
 
 # %% [markdown]
 # Two published mistakes: one library gave out the *sum of two logits* where a user expected a
@@ -525,51 +655,28 @@ for n in (20, 3, 1):
 assert float(listed.softmax(dim=0)[0]) == 1
 
 # %% [markdown]
-# ## 8. Touch it
+# ## 10. No answer
 #
-# This explorer runs your model. Point at a token for its two probabilities, and at a cell of the
-# plane for its dot products. Compare *joint* with *product*. Move the threshold until there is no
-# answer. Then type a question of your own. (Without a running kernel you see a picture.)
+# The graduate learned only from questions that have an answer. So it always gives one, also where
+# the document has none:
 
 # %%
-from bertedu.widgets import SpanExplorer
-
-explorer = SpanExplorer(tuned, notes[2].question, document)
-explorer
-
-# %%
-head, place = tuned.model.qa_outputs, best.first_token
-assert [span.text for span in explorer.prediction.spans] == [span.text for span in third.spans]
-dot = explorer.outputs[place] @ head.weight[0] + head.bias[0]
-assert torch.isclose(dot.detach(), third.start_logits[place], atol=1e-3)
-explorer.settings = explorer.settings | {"threshold": -100.0}
-assert explorer.silent  # with so low a threshold there is never an answer
-explorer.settings = explorer.settings | {"threshold": None}
+impossible = torch.tensor([e.impossible for e in test])
+for p, none in zip(predictions, impossible, strict=True):
+    if none:
+        print(f"{p.question}\n   {p.text[:60]} ({p.spans[0].probability:.0%})")
+assert all(p.text for p in predictions)
 
 # %% [markdown]
-# **Your own question**, on a document of your own. Does the model find what you meant? Ask the same
-# in other words. Ask what the document does not say.
-
-# %%
-my_document = "The bakery on the corner opens at six. On Mondays it is closed."
-my_question = "When does the bakery open?"
-mine = tuned.predict((my_question, my_document))
-for span in mine.spans[:3]:
-    print(f"{span.probability:6.1%}  {span.text}")
-assert all(my_document[span.start : span.end] == span.text for span in mine.spans)
-
-# %% [markdown]
-# ## 9. No answer
-#
-# "No answer" has a place, too: `[CLS]`. Its score is start logit + end logit there, the [**null
+# **Our model** also learned from cards' questions without an answer. For it "no answer" has a
+# place, too: `[CLS]`. Its score is start logit + end logit there, the [**null
 # score**](../docs/glossary.md#using-it). The model gives no answer if the null score is ahead of
 # the best span by more than a [**threshold**](../docs/glossary.md#using-it), which is chosen on the
 # *dev* questions.
 
 # %%
 chosen = tuned.task.calibrated(dev, tuned.predict(dev))
-lead = torch.tensor([p.null_score - p.spans[0].score for p in predictions])
-impossible = torch.tensor([e.impossible for e in test])
+lead = torch.tensor([p.null_score - p.spans[0].score for p in weaker])
 figure, axes = plt.subplots(figsize=(7.5, 2))
 axes.set(yticks=[0, 1], yticklabels=["has an answer", "has none"], ylim=(-0.5, 1.5))
 axes.set_xlabel("null score - score of the best span (dashed: the threshold that dev chose)")
@@ -586,18 +693,19 @@ for threshold in (0.0, chosen.null_threshold):
     print(f"threshold {threshold:5.1f}: *no answer* to {int((silent & impossible).sum())} of "
           f"{int(impossible.sum())} without one, and to {int((silent & ~impossible).sum())} "
           f"of {int((~impossible).sum())} with one")  # fmt: skip
-never, always = lead > lead.max(), lead > lead.min() - 1
-assert not never.any()
-assert always.all()
+own = SpanExplorer(tuned, my_question, my_document)
+own.settings = own.settings | {"threshold": -100.0}
+assert own.silent  # with so low a threshold there is never an answer
 
 # %% [markdown]
 # The first line compares each question without an answer with each that has one: how often is *no
 # answer* further ahead for the one without? By chance in 50 %. The two lines below it show what the
 # threshold that dev chose gained over 0, and what it cost. Only three of dev's 20 questions have no
 # answer, so it is chosen almost by chance. In any case more correct refusals cost more wrong ones.
-# SQuAD 2.0 has 5,945 unanswerable questions in its dev part: enough to choose and to judge.
+# SQuAD 2.0 has 5,945 unanswerable questions in its dev part: enough to choose and to judge. (To try
+# it, write `own` into a cell, and move the threshold until there is no answer.)
 #
-# ## 10. A document of any length
+# ## 11. A document of any length
 #
 # BERT reads at most 512 tokens, a long document in [**windows**](../docs/glossary.md#using-it) that
 # overlap, so that every answer stands whole in one of them, with some context. Put the notes'
@@ -644,89 +752,32 @@ assert len(chosen_window) == D
 # the paragraph alone:
 
 # %%
+kept = 0
 for example, alone in zip(notes, found, strict=True):
-    p = tuned.predict((example.question, long_document))
+    p = graduate.predict((example.question, long_document))
     answer = p.spans[0]
+    kept += answer.text == example.target.text
     assert long_document[answer.start : answer.end] == answer.text
     assert len(p.start_logits) == len(p.tokens) > 512
     print(f"{p.windows} windows, characters {answer.start:,} to {answer.end:,}: {answer.text}")
     print(f"   (in the paragraph alone: {alone.spans[0].text})")
 assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
+assert kept < 3
 
 # %% [markdown]
-# This model was trained on short texts and never had to choose among nine of them. Windows make a
-# long document readable, not easy.
-#
-# ## 11. What pretraining buys
-#
-# The same from **random** weights of the same sizes. (No layer is frozen. To save time, the
-# questions are asked in one round only, and not on whole paragraphs.)
-
-# %%
-unfrozen = replace(recipe, freeze_layers=0)
-random_tuned, random_reports = learn(bert.config, cards + short[: len(train)], unfrozen)
-assert sum(report.loss for report in random_reports[-40:]) / 40 < math.log(70)
-
-
-# %%
-def best_spans(model):
-    return [p.spans[0].text for p in model.predict(answerable)]
-
-
-answers = {
-    "overlapping words": overlap,
-    "random weights": best_spans(random_tuned),
-    "pretrained": best_spans(tuned),
-}
-results = {name: squad_scores(answerable, given) for name, given in answers.items()}
-for name, scores in results.items():
-    print(f"{name:24} exact match {scores['exact_match']:6.1%}   F1 {scores['f1']:6.1%}")
-
-# %% [markdown]
-# How much would the F1 change with *other* questions? As in lesson 03 we draw 34 of the 34, with
-# repetition, a thousand times (the **bootstrap**). Some share a paragraph, so the true interval is
-# a little wider; lesson 10 drew whole scenes.
-
-
-# %%
-def interval(given):
-    each = [exact_and_f1(a, [g.text for g in e.answers])[1]
-            for a, e in zip(given, answerable, strict=True)]  # fmt: skip
-    rng = torch.Generator().manual_seed(0)
-    drawn = torch.tensor(each)[torch.randint(len(each), (1000, len(each)), generator=rng)]
-    return (100 * drawn.mean(dim=1).quantile(torch.tensor([0.025, 0.975]))).tolist()
-
-
-# %%
-figure, axes = plt.subplots(figsize=(7.5, 3))
-colors = ["#999999", "#E69F00", "#0072B2"]
-axes.bar(list(results), [100 * scores["f1"] for scores in results.values()], color=colors)
-for x, (name, given) in enumerate(answers.items()):
-    low, high = interval(given)
-    axes.plot([x, x], [low, high], color="#333333", linewidth=2)
-    axes.annotate(f"{results[name]['f1']:.1%}", (x, high), (0, 4), textcoords="offset points",
-                  ha="center")  # fmt: skip
-axes.set(ylabel="F1, %", ylim=(0, 100), title="34 test questions that have an answer")
-assert results["pretrained"]["f1"] > results["random weights"]["f1"] + 0.05
-assert results["overlapping words"]["f1"] < 0.25
-assert results["random weights"]["f1"] < results["overlapping words"]["f1"] + 0.1
-
-# %% [markdown]
-# (The lines are where 95 % of the draws lie.) With random weights the loss did fall below log 70 =
-# 4.2 nats, that of a model that knows nothing of a row of 70 tokens: it has learned something,
-# perhaps that answers are short. But its answers are not better than those of overlapping words.
-# (It also had fewer questions.) The pretrained encoder already knows words; it only has to learn
-# what is *asked*. It is still far from good: BERT-base, with 87,599 questions, reaches an F1 of
-# 88.5 % on SQuAD's dev part (the paper's table 2).
+# Windows make a long document readable, not easy: some of the three answers are lost. The graduate
+# learned from short passages that each have an answer, and never had to choose among nine windows.
 #
 # ## 12. Look at the errors
 #
-# **Predict:** how many of the wrong answers stand at least in the correct *sentence*?
+# **Predict:** how many of the graduate's wrong answers on test stand at least in the correct
+# *sentence*?
 
 
 # %%
 def sentence_of(text, place):
-    return sum(start <= place for start, _ in sentences(text))
+    starts = (m.start() for m in re.finditer(r"[A-Z].*?[.!?](?= [A-Z]|$)", text))
+    return sum(start <= place for start in starts)
 
 
 # %%
@@ -754,7 +805,7 @@ assert among > sum(place == 1 for place in place_of)
 # The lists are better than their first lines: for more questions a correct answer is somewhere in
 # the list than at its first place. (`rank` is stricter than exact match: exactly the same
 # characters at exactly the same place.)
-#
+
 # ## 13. Real data
 #
 # The same code reads SQuAD. Give it your file, v1.1 or v2.0, or the name of a data set of the
@@ -765,7 +816,7 @@ my_file = None  # for example "dev-v2.0.json", or "hub:squad_v2:validation"
 if my_file:
     real = question_answering.read(my_file)
     print(f"{len(real):,} questions; the first: {real[0].question}")
-    print(tuned.evaluate(real[:200]))
+    print(graduate.evaluate(real[:200]))
 else:
     print("no file was named, and nothing was read")
 
@@ -780,10 +831,10 @@ else:
 # bertedu predict my_reader "When does the bakery open?" "The bakery opens at six."
 # ```
 #
-# `--init bertedu` begins with the course's model. Your own questions may stand in a .jsonl file, a
-# line each: `{"question": ..., "document": ..., "answers": [{"text": ..., "start": ...}]}`, where
-# `start` counts characters from 0. An answer that does not stand where the file says is counted and
-# not learned from.
+# `bertedu predict questions` asks the graduate. `--init bertedu` begins with the course's model.
+# Your own questions may stand in a .jsonl file, a line each: `{"question": ..., "document": ...,
+# "answers": [{"text": ..., "start": ...}]}`, where `start` counts characters from 0. An answer that
+# does not stand where the file says is counted and not learned from.
 #
 # ## Recap
 #
@@ -794,7 +845,8 @@ else:
 # - `[CLS]` stands for "no answer"; a threshold, chosen on other questions, decides.
 # - Long documents are read in overlapping windows; each token counts where it has most context.
 # - Offsets lead from tokens back to the exact characters.
-# - Judge by exact match and F1, beside a baseline, with an interval.
+# - Judge by exact match and F1, beside a baseline, with an interval, on questions by others: on
+#   those of the kinds that it learned from, any model looks good.
 #
 # **The answer:** Two vectors score every token as start and as end, and the answer is the legal
 # span with the largest sum.
@@ -1033,7 +1085,7 @@ checks.word_f1(word_f1)
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* First, over what the softmax runs: over a list of one span it is 100 % whatever
-# the logits are, and over any short list it is too high (section 7). Second, whether "no answer" is
+# the logits are, and over any short list it is too high (section 9). Second, whether "no answer" is
 # among the choices at all, and with which threshold. Third, what the training questions were: a
 # model that never saw a question without an answer has no reason to refuse. To measure: take 100
 # questions, ask each of its own document and of another one, and draw the two distributions of null
