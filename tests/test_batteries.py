@@ -111,6 +111,8 @@ def test_the_embedded_checkpoint_fills_gaps_as_well_as_its_card_says() -> None:
         ("sentiment", "accuracy", 0.86),
         ("slots", "f1", 0.94),
         ("slots", "intent_accuracy", 0.95),
+        ("inference", "accuracy", 0.73),
+        ("inference", "true against false", 0.8),
         ("questions", "exact_match", 0.8),
     ],
 )
