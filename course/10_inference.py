@@ -412,7 +412,7 @@ assert coin < 0.7
 # %%
 graduate = load("inference")
 premise = "The cute dog likes playing in the park."
-first_three = ["An animal is outside.", "The dog is asleep at home.", "The dog is brown."]
+first_three = ["An animal is outside.", "The dog is asleep at home.", "The dog is two years old."]
 answered = graduate.predict([(premise, hypothesis) for hypothesis in first_three])
 for hypothesis, answer in zip(first_three, answered, strict=True):
     print(f"{hypothesis:28} {told[answer.label]:8}",
@@ -475,11 +475,15 @@ print("probability that moved from one try to the next:", *(f"{move:.0%}" for mo
 assert moves.max() > 0.5
 
 # %%
-your_premise, your_hypothesis = "It rained all night.", "The street is wet."
+your_premise, your_hypothesis = "It rained all night.", "There was rain in the night."
 answer = graduate.predict((your_premise, your_hypothesis))
 print(f"{told[answer.label]}:", *(f"{told[x]} {p:.0%}" for x, p in answer.probabilities.items()))
+assert answer.label == "entailment"
 
 # %% [markdown]
+# Ask it, too, whether *the street is wet*, or *it was dry all night*. What one has to know of the
+# world, and opposites, it has hardly learned.
+#
 # ## 9. What has it learned, and what not?
 #
 # A score says *that* a model has learned something, not *what*. We ask the graduate with pairs made
@@ -524,11 +528,12 @@ for name, of_model in turned.items():
     print(f"{name:8} rightly called true or false: {len(of_model)} pairs; *not* turned "
           f"{share_turned[name]:.0%} of them round")  # fmt: skip
 assert share_turned["ours"] < 0.2
-assert share_turned["graduate"] > share_turned["ours"] + 0.2
+assert share_turned["ours"] + 0.2 < share_turned["graduate"] < 0.75
 
 # %% [markdown]
 # For our model *not* changes nothing: it judges what the sentences speak *of*. Its accuracy on test
-# did not show this.
+# did not show this. The graduate has learned what *not* does, and still forgets it in a third of
+# the pairs and more.
 #
 # **Does it know who did what?** Exchange subject and object. *The cat chased the dog* does not make
 # *the dog chased the cat* true. Counting cannot see the difference, since the words are the same.
@@ -556,9 +561,11 @@ for name, pairs in probes.items():
           f" such as: {pairs[1][1]}")  # fmt: skip
 assert true_for["graduate", "same"] > 0.9
 assert true_for["ours", "turned round"] > 0.5
+assert true_for["graduate", "turned round"] > 0.5
 
 # %% [markdown]
-# Whoever understands the sentences says *true* for 100 %, 100 % and 0 % of them. McCoy et al. 2019
+# Whoever understands the sentences says *true* for 100 %, 100 % and 0 % of them. The graduate does
+# not see who did what either, and more pairs of the same kind would not teach it: McCoy et al. 2019
 # ("Right for the wrong reasons", HANS) found that BERT-base, trained on all of MultiNLI, says
 # *true* almost wherever the words of the hypothesis stand in the premise.
 #
@@ -578,8 +585,14 @@ for label in ("contradiction", "entailment"):
     after_swap[label] = Counter(said_swapped[theirs == label].tolist())
     print(f"of {after_swap[label].total()} pairs called {told[label]}, after the swap:",
           *(f"{n} {told[name]};" for name, n in after_swap[label].most_common()))  # fmt: skip
+kept = after_swap["contradiction"]
+assert kept["contradiction"] > kept.total() / 2
+assert after_swap["entailment"]["neutral"] > after_swap["entailment"].total() / 2
 
 # %% [markdown]
+# Most answers move as they should: *false* stays, *true* becomes *unknown*. The few that go from
+# *true* to *false* contradict themselves.
+#
 # ### Overlap and negation
 #
 # Sets of test pairs that target one rule are called *challenge sets*. HANS has 30,000 pairs. Ours
@@ -639,7 +652,9 @@ for name, (lines, label) in challenge.items():
         print(f"{name:26} is {told[label]:8} {model:8} correct {given.count(label)} of 6; said:",
               *(f"{count} {told[x]};" for x, count in Counter(given).most_common()))  # fmt: skip
 assert sum(correct_in["ours", name] for name in list(challenge)[1:3]) <= 3  # of 12
-assert correct_in["graduate", "negation in the premise"] >= 3  # of 6
+assert correct_in["graduate", "negation in the premise"] >= 5  # of 6
+assert correct_in["graduate", "all words, does not follow"] <= 1
+assert correct_in["graduate", "no ... wider"] <= 1
 
 # %% [markdown]
 # Our model says *true* to nearly all thirty: it follows the words in common, not the grammar. So it
@@ -647,8 +662,9 @@ assert correct_in["graduate", "negation in the premise"] >= 3  # of 6
 # way: look at two sets together, the first with the second, the fourth with the fifth. Who answers
 # both sets alike does not know the rule, however many of one set are correct. What *no* says of a
 # whole it says of each part, and not the other way round: pairs that people write for a data set
-# hardly ever need this. (Six pairs a set are few: they show what a model does, and measure nothing
-# precisely.)
+# hardly ever need this. So the graduate has learned one of the three rules, the negation in the
+# premise; for the other two it, too, counts the words in common. (Six pairs a set are few: they
+# show what a model does, and measure nothing precisely.)
 #
 # **Its mistakes.** The mistakes on test of which the graduate is surest:
 
@@ -729,10 +745,11 @@ for name, (better, worse) in steps.items():
           f"{100 * high_end:+.1f}")  # fmt: skip
 known, decided, count = two_questions(theirs, truth["test"])
 print(f"the graduate: unknown or not {known:.1%}; true or false {decided:.1%} of {count} pairs")
-assert decided > coin + 0.1
+assert decided > coin + 0.05
 assert abs(right_by["the hypothesis alone"].mean() - 1 / 3) < 1e-9  # section 3 said so
 assert gain["checkpoint - random"] > 0.1
-assert gain["graduate - checkpoint"] > 0.05
+assert abs(gain["graduate - checkpoint"]) < 0.12
+assert right["graduate"] > right["ours"] + 0.1  # on the plain pairs of section 8
 
 # %% [markdown]
 # **What pretraining buys** is the distance between the third bar and the fourth. From random
@@ -742,7 +759,13 @@ assert gain["graduate - checkpoint"] > 0.05
 # empty premise. Its accuracy is exactly a third, as section 3 proved.
 #
 # **What BERT buys over counting**, with so few pairs, is the second line of the table, with its
-# interval. **What data buy** is the last bar, and the last line.
+# interval.
+#
+# **What other data buy** depends on what is asked. On this test the graduate is not better than our
+# model: the interval of the last row holds 0. Our model learned 423 pairs of just this kind, from
+# the same hand; the graduate never saw one. But it decides better between *true* and *false* (the
+# last line), and on the plain pairs of section 8, which neither was made for, it is far ahead. Ask
+# a model for what you need it for.
 #
 # ## 11. The real thing
 #
