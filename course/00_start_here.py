@@ -10,6 +10,7 @@
 
 # %% tags=["nbval-check-output"]
 import bertedu
+from bertedu.classroom import checks
 from bertedu.widgets import TryIt
 
 bert = bertedu.load()  # a small BERT; it is a part of this repository
@@ -52,7 +53,6 @@ for preset in PRESETS:
 # Each place is a link. The circle in its corner fills as you solve the lesson's exercises.
 
 # %%
-from bertedu.classroom import checks
 from bertedu.classroom.lessons import CourseMap, lesson_links
 
 CourseMap(lesson_links(), checks.board().done)

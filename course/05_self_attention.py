@@ -956,9 +956,9 @@ checks.steadiest_head(steadiest_head)
 one, other = (bert.attention(f"the small cat sat on the {word}") for word in ("mat", "roof"))
 layer_of, head_of = steadiest_head(one, other)
 print(f"layer {layer_of + 1}, head {head_of + 1}; the largest share of each token:")
-tokens = tokenizer.encode("the small cat sat on the mat").tokens
-for token, row in zip(tokens, one[layer_of, head_of], strict=True):
-    print(f"{token:6} → {tokens[row.argmax()]:6} {row.max():.0%}")
+of_cat = tokenizer.encode("the small cat sat on the mat").tokens
+for token, row in zip(of_cat, one[layer_of, head_of], strict=True):
+    print(f"{token:6} → {of_cat[row.argmax()]:6} {row.max():.0%}")
 
 # %% [markdown] tags=["solution"]
 # *What you see:* the head that changes least attends to a position, not to a word: here to the

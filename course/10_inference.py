@@ -103,10 +103,10 @@ for name, pairs in {"train": train, "dev": dev, "test": test}.items():
 
 # %% tags=["nbval-check-output"]
 scene = train[:9]
-for premise in dict.fromkeys(pair.premise for pair in scene):
-    print(premise)
+for sentence in dict.fromkeys(pair.premise for pair in scene):
+    print(sentence)
     for pair in scene:
-        if pair.premise == premise:
+        if pair.premise == sentence:
             print(f"    {pair.hypothesis:20} {told[pair.label]:8} ({pair.label})")
 
 # %% [markdown]
@@ -214,8 +214,8 @@ assert leaked > 0.55
 # %% tags=["nbval-check-output"]
 texts, labels = [(pair.premise, pair.hypothesis) for pair in train], [pair.label for pair in train]
 bag = BagOfWords.fit(texts, labels, tokenizer)
-both = accuracy(bag.predict([(pair.premise, pair.hypothesis) for pair in test]), test)
-print(f"accuracy of two bags of words: {both:.1%}")
+two_bags = accuracy(bag.predict([(pair.premise, pair.hypothesis) for pair in test]), test)
+print(f"accuracy of two bags of words: {two_bags:.1%}")
 print(f"largest weight that they learned: {bag.weight.abs().max():.4f}")
 assert bag.weight.abs().max() < 1e-3
 
@@ -293,9 +293,9 @@ for label, logit, share in zip(run.task.labels, logits.tolist(), shares.tolist()
 print(f"the label is {told[first_pair.label]}: loss {loss:.2f} nats; ln 3 = {math.log(3):.2f}")
 
 # %%
-right = torch.tensor([run.task.labels.index(first_pair.label)])
+right_label = torch.tensor([run.task.labels.index(first_pair.label)])
 with torch.inference_mode():
-    output = run.model(**bertedu.collate([encoding]), labels=right)
+    output = run.model(**bertedu.collate([encoding]), labels=right_label)
 assert torch.allclose(output.logits[0], logits, atol=1e-4), "trained since: make `run` again first"
 assert abs(float(output.loss) - loss) < 1e-4
 assert abs(loss - math.log(3)) < 0.5
@@ -443,8 +443,8 @@ daily = [inference.Example(parts[i], parts[i + 1 + j], label) for i in range(0, 
 both = {"graduate": graduate, "ours": tuned}
 said = {name: model.predict(daily) for name, model in both.items()}
 print("label    graduate ours")
-for pair, *found in zip(daily, *said.values(), strict=True):
-    print(f"{told[pair.label]:8}", *(f"{told[p.label]:8}" for p in found),
+for pair, *verdicts in zip(daily, *said.values(), strict=True):
+    print(f"{told[pair.label]:8}", *(f"{told[p.label]:8}" for p in verdicts),
           pair.premise, "/", pair.hypothesis)  # fmt: skip
 right = {name: accuracy(found, daily) for name, found in said.items()}
 print(*(f"{name}: {share:.0%};" for name, share in right.items()))
