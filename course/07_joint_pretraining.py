@@ -219,7 +219,7 @@ print(f"train: {train}\nheld out: {held_out}")
 # - a batch has as many rows as fit into 2,048 tokens, not a fixed number of them;
 # - the learning rate is larger, and there is no dropout;
 # - 30 % of the tokens are chosen instead of 15, so each row asks twice as many questions (the
-#   course's own model was mostly trained with 25);
+#   course's own model was mostly trained with 20);
 # - half of the pairs are cut to a random shorter length, not a tenth, so a batch has more of them;
 # - the weights are pulled more strongly towards 0 (`weight_decay`), against learning by heart.
 #

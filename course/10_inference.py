@@ -19,7 +19,7 @@
 # **You need** lessons 03 (pairs), 06 (the pooler) and 08 (fine-tuning, a bag of words). No internet
 # connection.
 #
-# **Time** about 60 minutes to work through; the training takes under a minute of CPU time.
+# **Time** about 60 minutes to work through; the training takes about a minute.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.1; the data sets are those of Bowman et
 # al. 2015 (SNLI) and Williams et al. 2018 (MultiNLI).
@@ -590,8 +590,8 @@ assert kept["contradiction"] > kept.total() / 2
 assert after_swap["entailment"]["neutral"] > after_swap["entailment"].total() / 2
 
 # %% [markdown]
-# Most answers move as they should: *false* stays, *true* becomes *unknown*. The few that go from
-# *true* to *false* contradict themselves.
+# Most answers move as they should: *false* stays, *true* becomes *unknown*. Those that go from
+# *true* to *false*, nearly a quarter, contradict themselves.
 #
 # ### Overlap and negation
 #

@@ -19,7 +19,7 @@
 #
 # **You need** lessons 01 (offsets) and 06. No internet connection.
 #
-# **Time** about 75 minutes to work through; the training takes under a minute of CPU time.
+# **Time** about 75 minutes to work through; the training takes about a minute.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §4.2 and §4.3; the data set is that of
 # Rajpurkar et al. 2016 (arXiv:1606.05250).
