@@ -94,7 +94,7 @@ def sentiment(data: Path, out: Path) -> None:
     learned += rng.sample(phrases, PHRASES)
     uci = [(label, text) for label, _, text in rows(data / "uci_sentences_3k/uci_sentences_3k.tsv")]
     rng.shuffle(uci)
-    held, learned = uci[:500], learned + 2 * uci[500:]
+    held, learned = uci[:500], learned + uci[500:]
     learned += [
         (row[0], row[5])
         for row in rows(data / "emobank/emobank.tsv")
@@ -117,7 +117,7 @@ def sentiment(data: Path, out: Path) -> None:
 
 
 def inference(data: Path, out: Path) -> None:
-    """Pairs of SNLI, MultiNLI, WANLI and new protocols; counterfactual pairs twice."""
+    """Pairs of SNLI, MultiNLI, WANLI and new protocols; all counterfactual pairs."""
     rng = random.Random(SEED)
     sources: dict[str, list[tuple[str, str, str]]] = {name: [] for name in PAIRS}
     for path in ("nli_train/nli_combined.tsv.xz", "nli_more/nli_more.tsv.xz"):
