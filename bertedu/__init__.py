@@ -79,7 +79,12 @@ _HOMES = {
 }
 
 
+_PARTS = ("finetuning", "pretraining", "widgets")  # `bertedu.finetuning.load(...)` without a line more
+
+
 def __getattr__(name: str) -> object:
+    if name in _PARTS:
+        return import_module(f"{__name__}.{name}")
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)

@@ -790,7 +790,7 @@ for name, correct in after.items():
 
 # %%
 my_file = None  # such as "SST-2/train.tsv", or "hub:stanfordnlp/sst2:train" with a network
-my_start = "bertedu"  # or "bert-base-uncased", where it can be had (lesson 13)
+my_start = "bertedu"  # or "bert-base-uncased", where it can be had (lesson 14)
 if my_file is not None:
     mine = read(my_file)
     held_out, learned = mine[::10], [e for i, e in enumerate(mine) if i % 10]

@@ -224,7 +224,7 @@ print(f"{begun} slots would become {copied}")
 assert copied > 1.05 * begun
 
 # %% [markdown]
-# B- means that a slot *begins here*, so one clock time would become three. (Exhibit 22 of lesson 12
+# B- means that a slot *begins here*, so one clock time would become three. (Exhibit 22 of lesson 13
 # is a program that did this.) With one label for each word there are as many slots after the split
 # as before.
 #
@@ -754,7 +754,7 @@ assert slot_filling.read(own)[0].slots[0].text == "Cape Town"
 
 # %% [markdown]
 # Name a folder with the parts *train*, *valid* and *test* here, and run the cell.
-# (`bert-base-uncased` is downloaded once, some 440 MB: lesson 13.) SNIPS has 13,084 training
+# (`bert-base-uncased` is downloaded once, some 440 MB: lesson 14.) SNIPS has 13,084 training
 # requests. Chen, Zhuo and Wang report an F1 of 97.0 % and an intent accuracy of 98.6 % there, with
 # BERT-base.
 

@@ -822,7 +822,7 @@ else:
 
 # %% [markdown]
 # To train on 130,319 questions takes BERT-base days or weeks on a laptop's processor, and well
-# under an hour on a large GPU (lesson 13 has the formula). From the command line, with 384 tokens a
+# under an hour on a large GPU (lesson 14 has the formula). From the command line, with 384 tokens a
 # window as in the paper's code:
 #
 # ```

@@ -98,12 +98,12 @@ def test_a_known_mistake_is_told_in_its_own_words(check, mistake):
 
 @pytest.mark.parametrize(("ill", "name"), EXHIBITS.items())
 def test_an_exhibit_of_the_museum_is_known_as_it_hangs_there(ill, name):
-    verdict = CHECKS[name].judge(course_functions("12")[ill])
+    verdict = CHECKS[name].judge(course_functions("13")[ill])
     assert verdict.message in {mistake.message for mistake in CHECKS[name].mistakes.values()}
 
 
 def test_every_exhibit_has_a_check_and_a_source():
-    text = next(COURSE.glob("12_*.py")).read_text("utf-8")
+    text = next(COURSE.glob("13_*.py")).read_text("utf-8")
     exhibits = text.split("### Exhibit ")[1:]
     assert len(exhibits) >= 20
     for number, exhibit in enumerate(exhibits, 1):

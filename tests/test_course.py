@@ -91,7 +91,7 @@ def test_the_strip_leads_everywhere_but_here():
     first, middle, last = (lesson_strip(COURSE[i].name) for i in (0, 7, -1))
     assert middle.startswith("[← 06 the whole model](06_the_whole_model.ipynb) · [00](")
     assert middle.endswith(
-        "[14](14_gallery.ipynb) · [08 classification →](08_classification.ipynb)"
+        "[15](15_gallery.ipynb) · [08 classification →](08_classification.ipynb)"
     )
     assert " **07** " in middle
     assert "←" not in first

@@ -54,11 +54,14 @@ COURSE = (
            "inference", (4.72, 0.11, 1.22, 0.55, "heads")),
     Lesson("11_question_answering", "How does BERT find an answer in a document?",
            "answers", (6.06, 0.11, 1.22, 0.55, "heads")),
-    Lesson("12_bug_museum", "Which mistakes did others make, and would you have found them?",
+    Lesson("12_fine_tuning_in_practice",
+           "Which settings decide whether fine-tuning works, and how sure may one be of its answers?",
+           "fine-tuning in practice", (0.1, 0.85, 2.0, 0.55, "heads")),
+    Lesson("13_bug_museum", "Which mistakes did others make, and would you have found them?",
            "museum of bugs", (0.1, 0.1, 1.5, 0.55, "text")),
-    Lesson("13_beyond", "What does a large BERT cost, and what came after BERT?",
+    Lesson("14_beyond", "What does a large BERT cost, and what came after BERT?",
            "beyond the laptop", (1.75, 0.1, 1.65, 0.55, "text")),
-    Lesson("14_gallery", "Which picture answers which question?",
+    Lesson("15_gallery", "Which picture answers which question?",
            "gallery", (3.5, 0.1, 0.95, 0.55, "text")),
 )  # fmt: skip
 LESSONS = {lesson.name: lesson.question for lesson in COURSE if lesson.box}

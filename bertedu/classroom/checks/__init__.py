@@ -19,7 +19,7 @@ from bertedu.classroom.checks.guessing import (
     guess as guess,  # for the course: checks.guess(mine, truth)
 )
 
-_LESSONS = range(13)  # whose checks are in lesson_00, lesson_01, ...
+_LESSONS = range(14)  # whose checks are in lesson_00, lesson_01, ...
 
 
 def every_check() -> dict[str, Check]:

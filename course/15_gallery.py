@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 14 · Gallery
+# # 15 · Gallery
 #
 # **Which picture answers which question?**
 #

@@ -28,7 +28,7 @@ def _any_span(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_span_cases,
     hints=(
         "two softmaxes give two probabilities; both must come true",
@@ -92,7 +92,7 @@ def _any_text(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_qa_cases,
     hints=(
         "judge all pairs start <= end in the context by the sum of their logits; take the best",
@@ -160,7 +160,7 @@ best_span.wrong(
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [
         ([3.0, 9.0, 8.0], 7.0),
         ([3.0], 7.0),
@@ -213,7 +213,7 @@ def _any_windows(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [
         (157, 114, 14),
         (10, 10, 2),

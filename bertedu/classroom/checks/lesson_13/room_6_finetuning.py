@@ -24,7 +24,7 @@ _NAMES = [
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [
         (_NAMES, ["bias", "LayerNorm"]),
         (_NAMES[3:], ["bias"]),
@@ -113,7 +113,7 @@ def _measured(answer: Callable[..., Any], ids: Tensor, training: bool) -> Any:
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [(torch.tensor([[1, 5, 2, 8]]), True), (torch.tensor([[3, 3], [4, 0]]), False)],
     through=_measured,
     hints=(
@@ -218,7 +218,7 @@ def _any_words(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_words,
     hints=(
         "a label stands at a word's first piece only; where is a piece the first?",
@@ -287,7 +287,7 @@ def _any_padded(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_padded,
     hints=(
         "padding must neither be added nor counted",

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 12 · The museum of bugs
+# # 13 · The museum of bugs
 #
 # **Which mistakes did others make, and would you have found them?**
 #

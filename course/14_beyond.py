@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 13 · Beyond
+# # 14 · Beyond
 #
 # **What does a large BERT cost, and what came after BERT?**
 #

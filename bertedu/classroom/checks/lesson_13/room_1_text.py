@@ -31,7 +31,7 @@ def _any_splits(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_splits,
     hints=(
         "count(ab) / (count(a) · count(b)) for every pair; Fractions are never equal by rounding",
@@ -85,7 +85,7 @@ best_pairs.wrong(
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [
         (arguments.split(),)
         for arguments in (
@@ -162,7 +162,7 @@ def _any_text(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_texts,
     hints=(
         "lower-case one character at a time, and note for each result where it came from",

@@ -35,7 +35,7 @@ def _others(draw: Callable[..., Any], follows: int, count: int) -> Any:
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [(3, 5), (1, 2), (0, 9), (8, 9)],
     through=_others,
     hints=(
@@ -85,7 +85,7 @@ def _pair_logits() -> list[tuple[Any, ...]]:
 
 
 @check(
-    "12",
+    "13",
     cases=_pair_logits,
     hints=(
         "which column is 'B follows A'? bertedu.heads.IS_NEXT is its number",
@@ -120,7 +120,7 @@ probability_of_next.wrong(
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [
         ([["A dog.", "It barks."], ["A sum.", "It is odd.", "So what?"]],),
         ([["One.", "Two."]],),

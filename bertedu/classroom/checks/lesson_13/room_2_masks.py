@@ -14,7 +14,7 @@ RATE = 0.15
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [
         (d,)
         for d in (0.0, 0.05, 0.1199, 0.1201, 0.13, 0.1349, 0.1351, 0.149, 0.15, 0.151, 0.5, 0.9)
@@ -62,7 +62,7 @@ fate_of_token.wrong(
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [(a, b) for a in (0.0, 0.79, 0.81, 0.99) for b in (0.05, 0.15, 0.45, 0.55, 0.95)],
     hints=(
         "10 % of all are to be random; how large a part of the remaining 20 % is that?",
@@ -129,7 +129,7 @@ def _any_batch(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_batches,
     hints=(
         "a position may be chosen if its token is an ordinary one",
@@ -190,7 +190,7 @@ def _drawn(draw: Any, vocab_size: int, special_ids: set[int]) -> Any:
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [(33, {0, 1, 2, 3}), (60, {0, 30, 31, 32, 33}), (20, {17, 18, 19})],
     through=_drawn,
     hints=(

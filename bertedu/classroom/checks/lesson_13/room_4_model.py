@@ -31,7 +31,7 @@ def _any_norm(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_norm_cases,
     hints=(
         "two slips: by what is the sum of squares divided, and where does eps stand?",
@@ -75,7 +75,7 @@ bert_layer_norm.wrong(
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [(["my", "dog"], ["yes"]), (["good"], []), (["a", "b", "c"], ["d", "e"])],
     hints=(
         "0 for [CLS] A [SEP], 1 for B [SEP]",
@@ -119,7 +119,7 @@ token_types.wrong(
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [
         ([101, *range(2000, 2000 + n), 102], limit)
         for n, limit in ((3, 8), (9, 8), (6, 8), (7, 8), (30, 5))
@@ -165,7 +165,7 @@ def _masks() -> list[tuple[Any, ...]]:
 
 
 @check(
-    "12",
+    "13",
     cases=_masks,
     through=lambda answer, attention_mask: _added(answer(attention_mask), attention_mask),
     hints=(
@@ -224,7 +224,7 @@ def _any_scores(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_score_cases,
     hints=(
         "the shares must sum to 1 over the tokens that are there: mask first, then softmax",
@@ -305,7 +305,7 @@ class _Output(nn.Module):
 
 
 @check(
-    "12",
+    "13",
     cases=lambda: [(4,), (6,)],
     through=_built,
     hints=(

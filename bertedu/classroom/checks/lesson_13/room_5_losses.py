@@ -29,7 +29,7 @@ def _any_slots(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_slots,
     hints=(
         "a mean cannot be taken apart again: ask for one loss each, `reduction='none'`",
@@ -91,7 +91,7 @@ def _any_pairs(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_pairs,
     hints=(
         "which of the two classes is never counted?",
@@ -140,7 +140,7 @@ def _any_classifier(rng: random.Random) -> tuple[Any, ...]:
 
 
 @check(
-    "12",
+    "13",
     cases=_classifiers,
     through=lambda answer, states, weight, bias: _through_loss(answer(states, weight, bias)),
     hints=(
