@@ -79,7 +79,7 @@ _HOMES = {
 }
 
 
-_PARTS = ("finetuning", "pretraining", "widgets")  # `bertedu.finetuning.load(...)` without a line more
+_PARTS = ("finetuning", "pretraining", "widgets")  # after `import bertedu` alone, too
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 12 · Fine-tuning in practice
 #
-# **Which settings decide whether fine-tuning works, and how sure may one be of its answers?**
+# **Which settings make fine-tuning work, and how sure may one be of its answers?**
 #
 # Lessons 08 to 11 trained with settings that somebody had chosen for you. With your own data you
 # choose them yourself. This lesson shows what each setting does, what a run that fails looks like,
@@ -68,8 +68,8 @@ assert all(sum(e.label == label for e in dev) == len(dev) / 5 for label in label
 #
 # ## 2. Watch a run that works, and one that fails
 #
-# A **recipe** holds the settings. In this one the [**learning rate**](../docs/glossary.md#using-it)
-# is 3e-4, as in lesson 08. **Do not copy this to BERT-base**: the paper's are 2e-5 to 5e-5.
+# A recipe holds the settings. In this one the learning rate is 3e-4, as in lesson 08. **Do not
+# copy this to BERT-base**: the paper's are 2e-5 to 5e-5.
 #
 # **Predict** the accuracy on *dev* after 6 epochs, in percent, with the learning rate 3e-4, and
 # with ten times that.
@@ -113,7 +113,8 @@ figure, axes = plt.subplots(figsize=(7.5, 2.8))
 axes.plot(works_losses, label="learning rate 3e-4")
 axes.plot(fails_losses, "--", label="learning rate 3e-3")
 axes.axhline(np.log(5), color="#333333", linestyle=":", linewidth=1, label="log 5: knows nothing")
-axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, 2.2), title="A run that works, one that fails")
+axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, 2.2))
+axes.set_title("A run that works, and one that fails")
 axes.legend(loc="lower left")
 
 # %% [markdown]
@@ -142,7 +143,11 @@ axes.legend(loc="lower left")
 # %%
 repeat = False
 stored = {  # learning rate: for each seed, right answers of 60 after each epoch
-STORED
+    3e-5: [[12, 23, 25, 27, 30, 30], [12, 12, 11, 13, 16, 16], [17, 19, 21, 23, 27, 27]],
+    1e-4: [[16, 33, 33, 39, 46, 46], [16, 23, 26, 34, 39, 39], [23, 33, 39, 44, 46, 46]],
+    3e-4: [[17, 43, 48, 48, 49, 51], [26, 34, 45, 46, 46, 46], [41, 48, 49, 46, 47, 49]],
+    1e-3: [[21, 39, 42, 45, 52, 51], [22, 32, 36, 42, 46, 45], [30, 45, 39, 44, 46, 48]],
+    3e-3: [[12, 12, 12, 12, 12, 12], [12, 12, 12, 12, 12, 12], [12, 12, 12, 12, 12, 12]],
 }
 
 # %%
@@ -178,7 +183,10 @@ for rate, scores in zip(rates, 100 * grid[:, :, -1], strict=True):
     print(f"{rate:>7}: {scores.mean():.1f} % (seeds: {', '.join(f'{s:.0f}' for s in scores)})")
 best = grid[:, :, -1].mean(1).argmax()
 print(f"best: {rates[best]}; its seeds are {100 * np.ptp(grid[best, :, -1]):.0f} points apart")
-FINDINGS
+assert rates[best] == "0.0003"
+assert grid[-1, :, -1].max() == 0.2  # the highest rate: every seed is lost
+assert grid[0, :, -1].mean() < 0.5  # the lowest: six epochs are not enough
+assert np.ptp(grid[best, :, -1]) > abs(grid[2, :, -1].mean() - grid[3, :, -1].mean())
 
 # %% [markdown]
 # Read the picture in three ways:
@@ -214,9 +222,10 @@ seconds = {}
 for frozen in (0, 2, 4, 6):
     one = FinetuningRun(Classification(), bert, train, recipe=recipe(freeze_layers=frozen))
     seconds[frozen] = min(one.estimate() for _ in range(2))
-faster = {frozen: seconds[0] / time for frozen, time in seconds.items()}
-print({f"{frozen} frozen": f"{times:.1f} times as fast" for frozen, times in faster.items()})
-assert 1 < faster[4]
+faster = {frozen: seconds[0] / needed for frozen, needed in seconds.items()}
+for frozen, times in faster.items():
+    print(f"{frozen} layers frozen: {times:.1f} times as fast")
+assert faster[4] > 1
 assert 1.5 < faster[6] < 6
 
 # %% [markdown]
@@ -224,16 +233,24 @@ assert 1.5 < faster[6] < 6
 
 # %%
 frozen_runs = {  # layers frozen, learning rate: right answers of 60
-FROZEN
+    (0, 3e-4): [51, 46, 49],
+    (2, 3e-4): [50, 46, 51],
+    (4, 3e-4): [47, 46, 49],
+    (6, 3e-4): [27, 31, 29],
+    (6, 3e-3): [44, 42, 47],
 }
 for (frozen, rate), found in frozen_runs.items():
     print(f"{frozen} layers frozen, rate {rate:g}: {100 * np.mean(found) / 60:.1f} % on dev "
           f"(seeds: {', '.join(f'{100 * n / 60:.0f}' for n in found)})")  # fmt: skip
-FROZEN_FINDINGS
+assert sum(frozen_runs[2, 3e-4]) > sum(frozen_runs[0, 3e-4]) - 6
+assert sum(frozen_runs[6, 3e-4]) < sum(frozen_runs[4, 3e-4]) - 45
+assert sum(frozen_runs[6, 3e-3]) > sum(frozen_runs[6, 3e-4]) + 30
 
 # %% [markdown]
-# The lower layers read the language, and pretraining has taught them that. The upper layers must
-# turn towards the task. And now the quick way: one pass over all texts, then only vectors.
+# Two frozen layers cost nothing that one could see, four cost little. With all six frozen, the rate
+# of section 2 is far **too low**: only the pooler and the head learn, nothing can be destroyed, and
+# ten times the rate is better. So the best rate depends on what learns. And now the quick way: one
+# pass over all texts, then only vectors.
 
 
 # %%
@@ -276,9 +293,9 @@ assert head_only > 0.6
 # ## 5. LoRA in 20 lines
 #
 # Fine-tuning changes all numbers of the model, so every task needs a copy of the model. **LoRA**
-# (Hu et al. 2021, arXiv:2106.09685) leaves each matrix W as it is and learns an **update of low
-# rank** beside it: W + (α / r) B A, where A has only r rows and B only r columns. At first B is
-# zero, so the model begins as what it was.
+# (Hu et al. 2021, arXiv:2106.09685) leaves each matrix W as it is and learns a [**low-rank
+# update**](../docs/glossary.md#using-it) beside it: W + (α / r) B A, where A has only r rows and B
+# only r columns. At first B is zero, so the model begins as what it was.
 
 
 # %%
@@ -338,12 +355,14 @@ assert updates == 6 * sum(8 * sum(shape) * count for shape, count in sides.items
 
 # %%
 lora_runs = {  # learning rate: right answers of 60 on dev after six epochs, rank 8, three seeds
-LORA
+    1e-3: [45, 45, 49],
+    3e-3: [44, 50, 53],
 }
 for rate, found in lora_runs.items():
     print(f"rank 8, rate {rate:g}: {100 * np.mean(found) / 60:.1f} % on dev "
           f"(seeds: {', '.join(f'{100 * n / 60:.0f}' for n in found)})")  # fmt: skip
-LORA_FINDINGS
+assert sum(lora_runs[3e-3]) > sum(frozen_runs[0, 3e-4]) - 6  # as good as all numbers
+assert sum(lora_runs[3e-3]) > sum(lora_runs[1e-3])
 
 # %% [markdown]
 # So an update of 1.5 % of the numbers does the work of all of them. It wants a **higher** learning
@@ -352,10 +371,10 @@ LORA_FINDINGS
 #
 # ## 6. Texts that are too long
 #
-# BERT has 512 positions, and attention over 512 tokens is expensive. What does not fit is **cut**,
-# and most programs cut the end without a word. To see what this does we hide one clear sentence
-# among six that say nothing good or bad: first, in the middle, or last. The limit is 34 tokens; the
-# texts have about 80.
+# BERT has 512 positions, and attention over 512 tokens is expensive. What does not fit is cut
+# ([**truncation**](../docs/glossary.md#using-it)), and most programs cut the end without a word. To
+# see what this does we hide one clear sentence among six that say nothing good or bad: first, in
+# the middle, or last. The limit is 34 tokens; the texts have about 80.
 
 # %%
 judge = load("sentiment")
@@ -369,8 +388,8 @@ clear = {"What a lovely film!": 1, "The film was far too long.": 0, "The food wa
          "The lesson was boring and nobody listened.": 0,
          "Thank you for the beautiful flowers.": 1,
          "Nobody said thank you for all my work.": 0}  # fmt: skip
-calm = [sentence.strip() for name in ("weather", "night_sky", "sea", "mathematics")
-        for sentence in re.findall(r"[^.!?]+[.!?]", (HELD_OUT / f"{name}.txt").read_text("utf-8"))]  # fmt: skip
+documents = [(HELD_OUT / f"{name}.txt").read_text("utf-8") for name in ("weather", "sea")]
+calm = [sentence.strip() for text in documents for sentence in re.findall(r"[^.!?]+[.!?]", text)]
 rng = np.random.default_rng(0)
 PLACES = {"first": 0, "middle": 3, "last": 6}
 texts = {place: [] for place in PLACES}
@@ -420,8 +439,8 @@ found_at = {way: {place: np.mean((logits(texts[place], cut) > 0) == truth) for p
 print(f"{'the sentence stands':20}" + "".join(f"{place:>9}" for place in PLACES))
 for way, shares in found_at.items():
     print(f"{way:20}" + "".join(f"{share:9.0%}" for share in shares.values()))
-assert found_at["head"]["first"] > 0.7 > 0.6 > found_at["head"]["last"]
-assert found_at["tail"]["last"] > 0.7 > 0.6 > found_at["tail"]["first"]
+assert found_at["head"]["first"] > found_at["head"]["last"] + 0.15
+assert found_at["tail"]["last"] > found_at["tail"]["first"] + 0.15
 assert min(found_at["windows"].values()) > 0.65
 
 # %% [markdown]
@@ -433,7 +452,8 @@ assert min(found_at["windows"].values()) > 0.65
 #
 # ## 7. Is it as often right as it says?
 #
-# A model that says "90 %" should be right in nine of ten such cases. Then it is **calibrated**.
+# A model that says "90 %" should be right in nine of ten such cases
+# ([**calibration**](../docs/glossary.md#using-it)).
 # The graduate of lesson 08 has never seen the 600 sentences of the course, which say *a wet
 # raincoat*, not *bad*. How sure is it, and how often is it right?
 #
@@ -448,8 +468,9 @@ print(f"on average it is sure to {confidence.mean():.1%}, and right in {correct.
 assert confidence.mean() > correct.mean() + 0.1
 
 # %% [markdown]
-# It is **overconfident**. The remedy with one number is **temperature scaling** (Guo et al. 2017,
-# arXiv:1706.04599): divide all logits by T before the softmax. No answer changes, only how sure it
+# It is **overconfident**. The remedy with one number is a
+# [**temperature**](../docs/glossary.md#using-it) (Guo et al. 2017, arXiv:1706.04599): divide all
+# logits by T before the softmax. No answer changes, only how sure it
 # is. We choose T on half of the sentences, and look at the other half.
 
 
@@ -516,7 +537,8 @@ for name, encoder in {"pretrained": bert.model.bert, "graduate": judge.model.ber
     curves[name] = [float((fit(a, y_learn, b) == y_judge).float().mean())
                     for a, b in zip(x_learn, x_judge, strict=True)]  # fmt: skip
     print(f"{name:10} " + " ".join(f"{share:.0%}" for share in curves[name]))
-assert curves["pretrained"][0] == curves["graduate"][0]
+assert curves["pretrained"][0] == curves["graduate"][0]  # the same embeddings
+assert np.mean(curves["graduate"][2:]) > np.mean(curves["pretrained"][2:]) + 0.03
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
@@ -528,7 +550,10 @@ axes.set(ylim=(40, 90), ylabel="accuracy on test, %", title="A probe on the outp
 axes.legend(loc="upper left")
 
 # %% [markdown]
-PROBE_PROSE
+# The pretrained encoder's curve is nearly flat: the mean of the embeddings, a bag of words, is about
+# as good as any layer. The graduate's curve rises in the lower layers: fine-tuning has made
+# *positive or negative* readable there, and it stays so to the top. With 120 test sentences,
+# differences of a few points mean nothing (lesson 08). Look at the distance of the two curves.
 #
 # ## Recap
 #
@@ -581,7 +606,9 @@ PROBE_PROSE
 #
 # </details>
 #
-# <details class="option"><summary>B. Time when the model answers: its matrices are smaller.</summary>
+# <details class="option"><summary>
+# B. Time when the model answers: its matrices are smaller.
+# </summary>
 #
 # **No.** W is still there, whole. The product B A is added to it.
 #
@@ -650,7 +677,8 @@ in_update = 61440
 checks.numbers_in_update(in_update)
 
 # %% [markdown] tags=["solution"]
-# *Why:* A has 16 rows of 768, B 3,072 rows of 16: 16 · (768 + 3,072), which is 2.6 % of the matrix.
+# *Why:* A has 16 rows of 768, B 3,072 rows of 16: 16 · (768 + 3,072). The matrix has 38 times as
+# many.
 
 # %% [markdown]
 # ### Complete

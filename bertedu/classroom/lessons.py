@@ -55,7 +55,7 @@ COURSE = (
     Lesson("11_question_answering", "How does BERT find an answer in a document?",
            "answers", (6.06, 0.11, 1.22, 0.55, "heads")),
     Lesson("12_fine_tuning_in_practice",
-           "Which settings decide whether fine-tuning works, and how sure may one be of its answers?",
+           "Which settings make fine-tuning work, and how sure may one be of its answers?",
            "fine-tuning in practice", (0.1, 0.85, 2.0, 0.55, "heads")),
     Lesson("13_bug_museum", "Which mistakes did others make, and would you have found them?",
            "museum of bugs", (0.1, 0.1, 1.5, 0.55, "text")),

@@ -190,9 +190,7 @@ window_places.wrong(
 )
 window_places.wrong(
     "past the end",
-    lambda count, size, step: [
-        (s, s + size) for s in range(0, max(1, count - size + step), step)
-    ],
+    lambda count, size, step: [(s, s + size) for s in range(0, max(1, count - size + step), step)],
     "your last window reaches past the end of the text: it ends at `count`",
 )
 window_places.wrong(
