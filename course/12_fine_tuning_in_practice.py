@@ -550,8 +550,8 @@ axes.set(ylim=(40, 90), ylabel="accuracy on test, %", title="A probe on the outp
 axes.legend(loc="upper left")
 
 # %% [markdown]
-# The pretrained encoder's curve is nearly flat: the mean of the embeddings, a bag of words, is about
-# as good as any layer. The graduate's curve rises in the lower layers: fine-tuning has made
+# The pretrained encoder's curve is nearly flat: the mean of the embeddings (a bag of words) is
+# about as good as any layer. The graduate's rises in the lower layers: fine-tuning has made
 # *positive or negative* readable there, and it stays so to the top. With 120 test sentences,
 # differences of a few points mean nothing (lesson 08). Look at the distance of the two curves.
 #
