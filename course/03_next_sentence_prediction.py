@@ -28,7 +28,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE, token_chips
+from bertedu.classroom.figures import COLORS, STYLE, token_chips
 from bertedu.heads import IS_NEXT, NOT_NEXT
 
 plt.style.use(STYLE)
@@ -378,7 +378,7 @@ figure, axes = plt.subplots(figsize=(7.5, 2.6))
 heights = 100 * np.array(list(accuracy.values()))
 spans = 100 * np.array(list(bands.values())).T
 axes.errorbar(heights, list(accuracy), xerr=np.abs(spans - heights), fmt="o", capsize=4)
-axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
+axes.axvline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xlim=(40, 100), ylim=(3.5, -0.5))
 axes.set_xlabel("accuracy on held-out pairs, % (dashed: chance; lines: 95 % of the draws)")
 axes.set_title("How much of the task needs no reading?")

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from matplotlib import style
+from matplotlib import rc_context, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
@@ -18,15 +18,19 @@ from matplotlib.patches import FancyBboxPatch
 
 from bertedu.errors import InputError
 from bertedu.widgets.palette import LIGHT
-from bertedu.widgets.training_monitor import TrainingMonitor
+from bertedu.widgets.training_monitor import SMOOTHED_OVER, TrainingMonitor
 
 STYLE = "bertedu.classroom.bertedu"  # for matplotlib.pyplot.style.use
+COLORS = LIGHT  # by what they mean, as in the widgets: "own" and "other", "right" and "wrong", ...
+SIGNED = "RdBu_r"  # the widgets' colours of signed numbers: blue is negative, red positive
+PAPER = "#f6f8fa"  # the card that a figure stands on, on a light page and on a dark one
 SEGMENTS = (LIGHT["segment-a"], LIGHT["segment-b"])
 INK, DIMMED, OUTLINE, CHIP = (LIGHT[name] for name in ("ink", "dim", "outline", "chip"))
 
 _PIECE, _ID = 12.0, 9.0  # points
 _ADVANCE = 0.602  # of DejaVu Sans Mono, in font sizes
 _HEIGHT, _LINE, _GAP, _INSET = 22.0, 52.0, 7.0, 6.0
+_MARGIN = 0.12  # inches, around a diagram
 
 
 class ChipFigure(Figure):
@@ -43,7 +47,8 @@ class ChipFigure(Figure):
 
     def _repr_png_(self) -> bytes:
         picture = BytesIO()
-        self.savefig(picture, format="png")
+        with rc_context({"savefig.bbox": None}):  # its size is chosen
+            self.savefig(picture, format="png")
         return picture.getvalue()
 
 
@@ -132,7 +137,7 @@ def _draw_chip(axes: Axes, token: str, left: float, top: float, width: float) ->
     )
     marks, piece = ("##", token[2:]) if token.startswith("##") else ("", token)
     start = left + (width - len(_drawable(token)) * _ADVANCE * _PIECE) / 2
-    for text, color in ((marks, OUTLINE), (_drawable(piece), DIMMED if special else INK)):
+    for text, color in ((marks, DIMMED), (_drawable(piece), DIMMED if special else INK)):
         if text:
             axes.text(start, top + _HEIGHT / 2, text, va="center_baseline",
                       family="monospace", size=_PIECE, color=color)  # fmt: skip
@@ -148,8 +153,6 @@ def _drawable(text: str) -> str:
 def draw_losses(monitor: TrainingMonitor, picture: Path) -> None:
     """Writes what a training monitor shows as an SVG: both losses beside their baselines.
 
-    Thin: each batch. Thick: the mean of the last batches. Circles: held-out documents.
-
     Args:
         monitor: with one step or more.
         picture: the file.
@@ -161,16 +164,20 @@ def draw_losses(monitor: TrainingMonitor, picture: Path) -> None:
         for column, curve in enumerate(monitor.curves()):
             axes = figure.add_subplot(2, 1, column + 1, xlim=(0, monitor.steps), xlabel="step",
                                       ylabel="nats", title=curve.name)  # fmt: skip
-            axes.plot(at, smooth[:, column], color=LIGHT["end"])
+            mean = f"mean of the last {SMOOTHED_OVER}"
+            axes.plot(at, smooth[:, column], color=COLORS["own"], label=mean)
             steps, losses = ([point[i] for point in curve.held_out] for i in (0, 1))
-            axes.plot(steps, losses, "o", color=LIGHT["start"], mfc="white")
+            if steps:
+                axes.plot(steps, losses, "o", color=COLORS["other"], mfc=PAPER,
+                          clip_on=False, label="held-out documents")  # fmt: skip
             axes.axhline(curve.baseline, color=INK, lw=1.5, ls="--")
             axes.autoscale(axis="x", enable=False)
             limits = axes.get_ylim()
-            axes.plot(at, raw[:, column], color=OUTLINE, lw=0.7, zorder=1)
+            axes.plot(at, raw[:, column], color=OUTLINE, lw=0.7, zorder=1, label="each batch")
             axes.set_ylim(limits)
             label = f" {curve.baseline_name} {curve.baseline:.2f}"
             axes.text(monitor.steps, curve.baseline, label, va="center", color=DIMMED)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         said = {"Title": monitor.summary(), "Date": None}
         figure.savefig(picture, format="svg", metadata=said)
 
@@ -182,7 +189,7 @@ PARTS = {  # one colour a part of BERT, light enough for dark letters on it
     "feed-forward": "#b9e6d3",
     "norm": "#e3e6ea",
     "heads": "#f2cfe0",
-    "group": "#f7f8fa",
+    "group": "#eef1f4",
 }
 
 Box = tuple[float, float, float, float, str]
@@ -211,7 +218,7 @@ def diagram(
         arrows: pairs of boxes, each named by the first line of its label. (from, to) goes
             straight, through the middle of what the two share in height or in width;
             (from, to, x) leaves and enters at the side facing x and goes round by way of x.
-        size: width and height of the figure in inches.
+        size: width and height in inches, without the figure's margin.
 
     Raises:
         InputError: an arrow from or to a box that is not there, or between boxes that share
@@ -224,10 +231,10 @@ def diagram(
     """
     named = {label.partition("\n")[0]: box for label, box in boxes.items()}
     with style.context([STYLE, {"figure.constrained_layout.use": False}]):
-        figure = Diagram(figsize=size)
+        figure = Diagram(figsize=[side + 2 * _MARGIN for side in size])
         figure.words = "; ".join(f"{arrow[0].strip()} → {arrow[1].strip()}" for arrow in arrows)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        axes.set(xlim=(0, size[0]), ylim=(0, size[1]))  # one unit is one inch
+        axes.set(xlim=(-_MARGIN, size[0] + _MARGIN), ylim=(-_MARGIN, size[1] + _MARGIN))  # inches
         axes.axis("off")
         for label, box in boxes.items():
             _draw_box(axes, label, box)
