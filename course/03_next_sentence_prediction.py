@@ -28,7 +28,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import COLORS, STYLE, token_chips
+from bertedu.classroom.figures import COLORS, STYLE, token_chips, two_pairs
 from bertedu.heads import IS_NEXT, NOT_NEXT
 
 plt.style.use(STYLE)
@@ -64,7 +64,11 @@ token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.t
 # The pairs come from any text that consists of documents. In half of them B is what really comes
 # after A; in the others B is from elsewhere. Nobody has to write labels. A "sentence" here is a
 # stretch of text of one or more sentences, so that the pair fills the row.
-#
+
+# %%
+two_pairs()
+
+# %% [markdown]
 # ## 2. Build them yourself
 #
 # The builder below has the course's 36 held-out documents, on 12 topics. Choose a sentence for A

@@ -20,13 +20,17 @@ from bertedu.classroom.figures import (
     COLORS,
     PAPER,
     PARTS,
+    PROOFS,
     SEGMENTS,
     SIGNED,
     STYLE,
     draw_losses,
     four_cases,
+    proven,
     token_chips,
+    two_pairs,
 )  # fmt: skip
+from bertedu.classroom.museum import floor_plan_figure
 from bertedu.errors import InputError
 from bertedu.pretraining.run import Evaluation, PretrainingStep
 from bertedu.widgets.palette import DARK, LIGHT, STATIC
@@ -201,6 +205,34 @@ assert repr(figure) == "tokens: play ##ing"
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_what_is_proven_is_green_and_ticked_and_nothing_else_is():
+    for count, until in enumerate(PROOFS, 1):
+        figure = proven(until)
+        done, _, waiting = repr(figure).removeprefix("proven equal: ").partition("; not yet: ")
+        assert done == ", ".join(PROOFS[:count])
+        assert waiting == (", ".join(PROOFS[count:]) or "nothing")
+        green = [box for box in chips(figure) if to_hex(box.get_edgecolor()) == COLORS["right"]]
+        ticks = [t for t in figure.axes[0].texts if t.get_text().startswith("✓")]
+        assert len(green) == len(ticks) == (1, 2, 3, 5, 6, 7, 9)[count - 1]
+        assert [box.get_linewidth() > 2 for box in green].count(True) in {1, 2}
+    with pytest.raises(InputError, match="it must be one of embeddings, self-attention"):
+        proven("softmax")
+
+
+@pytest.mark.parametrize("figure", [proven("heads"), two_pairs(), floor_plan_figure()])
+def test_no_label_leaves_its_box(figure):
+    figure.canvas.draw()
+    boxes = [box.get_window_extent() for box in chips(figure)]
+    for text in figure.axes[0].texts:
+        place = text.get_window_extent()
+        if not text.get_text():
+            continue
+        x, y = (place.x0 + place.x1) / 2, (place.y0 + place.y1) / 2
+        box = min((b for b in boxes if b.contains(x, y)), key=lambda b: b.width * b.height)
+        assert box.x0 < place.x0, text
+        assert place.x1 < box.x1, text
 
 
 def test_the_four_cases_stand_side_by_side_each_with_what_it_reads():

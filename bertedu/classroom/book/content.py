@@ -15,6 +15,7 @@ from bertedu.errors import InputError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LESSON = re.compile(r' href="(?P<stem>\d\d_\w+)\.ipynb"')
+_WITHIN = re.compile(r' href="#(?P<title>[^"]+)"')  # a heading, as JupyterLab names it
 _TAG = re.compile(r"<[^>]+>")
 _FOLD = re.compile(r'(<details(?: class="option")?>)\s*<summary>(.+?)</summary>', re.DOTALL)
 _RIGHT = re.compile(r'<details class="option">(?=<summary>.*\n<p><strong>Yes)')
@@ -113,7 +114,10 @@ class Content:
             page = self.pages.get(link["stem"])
             return f' href="{page}"' if page else ""
 
-        page = _LESSON.sub(lead, text)
+        def lead_within(link: re.Match[str]) -> str:
+            return f' href="#{_slug(link["title"])}"'
+
+        page = _WITHIN.sub(lead_within, _LESSON.sub(lead, text))
         self.add_html(f'<div class="book-wide" tabindex="0">{page}</div>')
 
     def add_png(self, picture: bytes, alt: str) -> None:
@@ -179,7 +183,7 @@ class Content:
 
     def _anchor(self, title: str) -> str:
         """An id as GitHub makes it from a heading."""
-        name = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") or "section"
+        name = _slug(title) or "section"
         anchor, number = name, 0
         while anchor in self._anchors:
             number += 1
@@ -210,6 +214,10 @@ class Content:
     def _found(self, text: str) -> None:
         if self.sections:
             self.sections[-1].text.append(text)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 @cache
