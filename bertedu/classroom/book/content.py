@@ -15,6 +15,7 @@ from bertedu.errors import InputError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LESSON = re.compile(r' href="(?P<stem>\d\d_\w+)\.ipynb"')
+_PICTURE = re.compile(r"<picture>.*?</picture>\n?|<!--.*?-->", re.DOTALL)
 _WITHIN = re.compile(r' href="#(?P<title>[^"]+)"')  # a heading, as JupyterLab names it
 _TAG = re.compile(r"<[^>]+>")
 _FOLD = re.compile(r'(<details(?: class="option")?>)\s*<summary>(.+?)</summary>', re.DOTALL)
@@ -71,6 +72,8 @@ class Content:
     def add_markdown(self, text: str) -> None:
         """Adds a text; HTML in it is shown, not obeyed, but for what folds a part of it.
 
+        A <picture> is left out, like every picture that is a file, and so are comments.
+
         Args:
             text: in Markdown, with tables and $formulas$.
 
@@ -78,7 +81,7 @@ class Content:
             InputError: a formula that cannot be set.
         """
         parser = _parser()
-        tokens = parser.parse(text)
+        tokens = parser.parse(_PICTURE.sub("", text))
         for token, following in zip(tokens, [*tokens[1:], None], strict=True):
             if token.type == "heading_open" and following is not None:
                 title = _plain(parser.renderer.render([following], parser.options, {}))
