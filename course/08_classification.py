@@ -318,6 +318,7 @@ def pooled_outputs(encoder, examples):
             "mean": states.sum(1) / real.sum(1), "concatenation": filled.flatten(1)}  # fmt: skip
 
 
+# %%
 def probe(x, y, dev, test):
     """For which test sentences a ridge regression is correct, bool [M]; dev chooses its penalty."""
     mean, std = x.mean(0), x.std(0) + 1e-6
