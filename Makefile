@@ -19,7 +19,7 @@ export npm_config_cache := $(CURDIR)/.npm_cache
 export BERTEDU_PROGRESS := $(CURDIR)/.progress.json
 unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER
 
-.PHONY: help lab test lint types unit parity javascript browser notebooks site slides grading offline fuzz benchmarks lock clean FORCE
+.PHONY: help lab test lint types unit parity javascript browser notebooks site slides grading offline fuzz benchmarks picture screenshots lock clean FORCE
 
 help:  ## list all targets
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -63,6 +63,12 @@ fuzz: $(VENV)/ready  ## damaged checkpoints and files, odd texts, killed runs: a
 
 benchmarks: $(VENV)/ready  ## measure bertedu beside transformers
 	@for script in benchmarks/*.py; do echo "$$script"; $(RUN) "$$script" || exit 1; done
+
+picture: $(VENV)/ready  ## take the README's moving picture anew, from the widget itself
+	@$(RUN) -m tests.readme_picture
+
+screenshots: $(VENV)/ready  ## every widget and every lesson, light and dark, wide and narrow: test-artefacts/screenshots
+	@$(RUN) -m tests.screenshots
 
 lock: $(VENV)/ready  ## choose the newest versions for requirements.lock
 	@$(PIP) install --quiet 'uv>=0.8'

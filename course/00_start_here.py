@@ -235,7 +235,7 @@ assert not torch.equal(table["embeddings"], table["layer 1: states"])  # same sh
 # ### One token on its way
 #
 # The picture follows the token at place `place`. There is one row for each stage, and one column
-# for each of the first 64 numbers of its vector. Orange is negative, purple positive, white zero.
+# for each of the first 64 numbers of its vector. Blue is negative, red positive, white zero.
 #
 # **Predict:** does a row resemble the row above it, or does each layer make a new vector?
 
@@ -247,12 +247,12 @@ vectors = ways[:, 0, place]  # [L + 1, H]
 # %%
 import matplotlib.pyplot as plt
 
-from bertedu.classroom.figures import STYLE
+from bertedu.classroom.figures import SIGNED, STYLE
 
 plt.style.use(STYLE)
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
 limit = vectors[:, :64].abs().max()
-image = axes.imshow(vectors[:, :64], cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
+image = axes.imshow(vectors[:, :64], cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
 names = ["embeddings", *(f"layer {n}" for n in range(1, len(vectors)))]
 axes.set(title=f"“{seen.tokens[place]}” from stage to stage", xlabel="component of the vector")
 axes.set_yticks(range(len(vectors)), names)

@@ -160,7 +160,7 @@ import re
 
 import matplotlib.pyplot as plt
 
-from bertedu.classroom.figures import STYLE
+from bertedu.classroom.figures import COLORS, STYLE
 from bertedu.data import HELD_OUT
 
 documents = [path.read_text("utf-8") for path in sorted(HELD_OUT.glob("*.txt"))]
@@ -217,8 +217,8 @@ per_roll = int(expected.sum())
 shares = (fates == MASKED).sum(dim=(1, 2)) / per_roll  # [100]
 low, high = band(0.8, per_roll)
 figure, axes = plt.subplots()
-axes.axhspan(low, high, color="#E69F00", alpha=0.25, label="95 % band")
-axes.axhline(0.8, color="#57606a", linewidth=1)
+axes.axhspan(low, high, color=COLORS["other"], alpha=0.25, label="95 % band")
+axes.axhline(0.8, color=COLORS["dim"], linewidth=1)
 axes.plot(range(1, 101), shares, "o", markersize=4, label=f"one masking, {per_roll:,} tokens")
 axes.set(title="The share that became [MASK]", xlabel="masking", ylabel="of the chosen tokens")
 axes.legend(loc="lower right", frameon=True)
@@ -744,8 +744,8 @@ for order in (0, 1):
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 3.2))
 for i, (first, second) in enumerate(reversed(ratios.values())):
-    axes.plot((first * second).sqrt(), [i] * len(templates), "o", color="#0072B2", alpha=0.7)
-axes.axvline(1, color="#333333", linestyle="--", linewidth=1)
+    axes.plot((first * second).sqrt(), [i] * len(templates), "o", color=COLORS["own"], alpha=0.7)
+axes.axvline(1, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set_yticks(range(len(jobs)), reversed(jobs))
 axes.set(xscale="log", xlabel="p(he) / p(she); one dot for each template (dashed: equal)")
 axes.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])

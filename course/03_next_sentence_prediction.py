@@ -28,7 +28,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE, token_chips
+from bertedu.classroom.figures import COLORS, STYLE, token_chips, two_pairs
 from bertedu.heads import IS_NEXT, NOT_NEXT
 
 plt.style.use(STYLE)
@@ -64,7 +64,11 @@ token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.t
 # The pairs come from any text that consists of documents. In half of them B is what really comes
 # after A; in the others B is from elsewhere. Nobody has to write labels. A "sentence" here is a
 # stretch of text of one or more sentences, so that the pair fills the row.
-#
+
+# %%
+two_pairs()
+
+# %% [markdown]
 # ## 2. Build them yourself
 #
 # The builder below has the course's 36 held-out documents, on 12 topics. Choose a sentence for A
@@ -378,7 +382,7 @@ figure, axes = plt.subplots(figsize=(7.5, 2.6))
 heights = 100 * np.array(list(accuracy.values()))
 spans = 100 * np.array(list(bands.values())).T
 axes.errorbar(heights, list(accuracy), xerr=np.abs(spans - heights), fmt="o", capsize=4)
-axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
+axes.axvline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xlim=(40, 100), ylim=(3.5, -0.5))
 axes.set_xlabel("accuracy on held-out pairs, % (dashed: chance; lines: 95 % of the draws)")
 axes.set_title("How much of the task needs no reading?")

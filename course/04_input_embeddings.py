@@ -25,7 +25,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE, token_chips
+from bertedu.classroom.figures import SIGNED, STYLE, token_chips
 
 plt.style.use(STYLE)
 bert = bertedu.load()
@@ -265,7 +265,7 @@ waves = cosines(sinusoids(shown, H))
 # %%
 figure, both = plt.subplots(1, 2, figsize=(7.5, 3.6))
 for axes, matrix, title in zip(both, (learned, waves), ("learned", "sinusoidal"), strict=True):
-    image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+    image = axes.imshow(matrix, cmap=SIGNED, vmin=-1, vmax=1)
     axes.set(title=title, xlabel="position", ylabel="position")
     axes.grid(visible=False)
 bar = figure.colorbar(image, ax=both, label="cosine", shrink=0.8)

@@ -32,7 +32,7 @@ import torch
 import bertedu
 from bertedu.attention import attend, attention_probs, attention_scores
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE
+from bertedu.classroom.figures import COLORS, STYLE
 
 plt.style.use(STYLE)
 bert = bertedu.load()
@@ -523,7 +523,7 @@ change = (cut / whole).log()
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 3))
 axes.scatter(100 * shares.flatten(), change.flatten(), s=24)
-axes.axhline(0, color="#333333", linewidth=1)
+axes.axhline(0, color=COLORS["ink"], linewidth=1)
 axes.set(xlabel="share of [MASK]'s attention to 'cup', %", ylabel="change of log p, in nats")
 axes.set_title(f"Removing each of 72 heads: the change of p({before[0].token})")
 rank = torch.stack(

@@ -30,6 +30,7 @@
 
 # %%
 from bertedu.classroom import checks
+from bertedu.classroom.figures import proven
 from bertedu.classroom.lessons import architecture
 
 architecture()
@@ -143,7 +144,12 @@ assert gap(states, theirs) <= 1e-5
 assert 0.5 < states.std() < 2  # numbers about as large as 1
 assert isinstance(library.bert.embeddings.position_embeddings.weight, nn.Parameter)
 
+# %%
+proven("embeddings")
+
 # %% [markdown]
+# Green, with a tick: the parts whose numbers are the library's; a thick frame: the latest one.
+#
 # **No row, no position.** A text with more tokens than the table has rows cannot be read:
 
 # %% tags=["nbval-check-output"]
@@ -193,6 +199,9 @@ show("self-attention", gap(context, theirs))
 assert gap(context, theirs) <= 1e-5
 assert torch.all(probs[1, :, :, 6:] == 0)  # nobody looks at the padding
 
+# %%
+proven("self-attention")
+
 # %% [markdown]
 # Heads *divide* the width; they do not add to it. So their number changes no parameter:
 
@@ -241,6 +250,9 @@ show("LayerNorm after the sum", gap(after, theirs))
 show("LayerNorm before the part", gap(before, theirs))
 assert gap(after, theirs) <= 1e-5
 assert gap(before, theirs) > 0.1
+
+# %%
+proven("add, then LayerNorm")
 
 # %% [markdown]
 # It does: the weights of one are useless in the other. BERT is a **post-LN** Transformer: without
@@ -307,6 +319,9 @@ assert gap(new_states, theirs) <= 1e-5
 assert new_states.shape == states.shape  # so layers can be stacked
 numbers = torch.linspace(-6, 6, 1001)
 assert torch.allclose(gelu(numbers), numbers * torch.distributions.Normal(0, 1).cdf(numbers))
+
+# %%
+proven("feed-forward")
 
 # %% [markdown]
 # **Predict:** in the feed-forward network, does the vector of *dog* depend on that of *cute*?
@@ -380,6 +395,9 @@ assert gap(my_pooled, theirs.pooler_output) <= 1e-5
 queries = [layer.attention.self.query.weight for layer in mine.encoder["layer"]]
 assert not any(torch.equal(queries[0], other) for other in queries[1:])
 
+# %%
+proven("pooler")
+
 # %% [markdown]
 # **That is BERT, and you wrote it.** Every layer has weights of its own. (ALBERT, a later model,
 # shares them: exercise 5.)
@@ -407,6 +425,9 @@ show("next-sentence scores", gap(pair_scores, theirs.seq_relationship_logits))
 assert gap(word_scores, theirs.prediction_logits) <= 1e-4  # sums of 384 products: larger numbers
 assert gap(pair_scores, theirs.seq_relationship_logits) <= 1e-5
 assert head.decoder.weight is table
+
+# %%
+proven("heads")
 
 # %% [markdown]
 # The matrix costs nothing: it **is** the token table of the embeddings, the same object (`is`), so

@@ -29,7 +29,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE, token_chips
+from bertedu.classroom.figures import COLORS, STYLE, token_chips
 from bertedu.heads import IS_NEXT
 
 plt.style.use(STYLE)
@@ -93,9 +93,10 @@ for guesses in (first, second):
 # %%
 figure, both = plt.subplots(1, 2, figsize=(7.5, 3))
 for axes, guesses, truth in zip(both, (first, second), ("branch", "was"), strict=True):
-    colors = ["#D55E00" if guess.token == truth else "#0072B2" for guess in guesses]
+    colors = [COLORS["right" if guess.token == truth else "own"] for guess in guesses]
     bars = axes.barh([g.token for g in guesses], [g.probability for g in guesses], color=colors)
-    axes.bar_label(bars, [f"{g.probability:.1%}" for g in guesses], padding=3, fontsize=9)
+    marked = [f"{g.probability:.1%}{' ✓' * (g.token == truth)}" for g in guesses]
+    axes.bar_label(bars, marked, padding=3, fontsize=9)
     axes.set(xlim=(0, 1.3 * guesses[0].probability), xticks=[], title=f"the true word: {truth}")
     axes.invert_yaxis()
 assert [guess.token for guess in second[:2]] == ["was", "is"]
@@ -455,12 +456,13 @@ for name, shares in learned.items():
     print(f"{name:9}", *(f"{size}: {share:.0%}" for size, share in zip(sizes, shares, strict=True)))
 figure, axes = plt.subplots(figsize=(7.5, 3.2))
 axes.set_title("The same probe on three encoders")
-axes.axhline(100 / 12, color="#333333", linestyle="--", linewidth=1)
+axes.axhline(100 / 12, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xscale="log", ylim=(0, 100), ylabel="accuracy, %")
 axes.set_xlabel("sentences of each topic that the probe has seen (dashed: guessing)")
 axes.set_xticks(sizes, [str(size) for size in sizes])
-for (name, shares), marker in zip(learned.items(), "so^", strict=True):
-    axes.plot(sizes, [100 * share for share in shares], marker=marker, label=name)
+for (name, shares), of in zip(learned.items(), ("baseline", "other", "own"), strict=True):
+    marker = {"baseline": "s", "other": "o", "own": "^"}[of]
+    axes.plot(sizes, [100 * share for share in shares], marker=marker, color=COLORS[of], label=name)
 legend = axes.legend(loc="upper left")
 
 # %%

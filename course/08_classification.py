@@ -32,7 +32,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE, diagram, four_cases
+from bertedu.classroom.figures import COLORS, STYLE, diagram, four_cases
 from bertedu.data import SENTIMENT
 from bertedu.finetuning.classification import Classification, read
 
@@ -250,11 +250,13 @@ print(f"{sum(r.seconds for r in reports):.0f} s")
 # %%
 figure, (left, right_side) = plt.subplots(1, 2, figsize=(7.5, 2.9))
 left.plot([r.loss for r in reports])
-left.axhline(np.log(2), color="#333333", linestyle="--", linewidth=1)
+left.axhline(np.log(2), color=COLORS["ink"], linestyle="--", linewidth=1)
 left.set(xlabel="step (dashed: a coin)", ylabel="nats", title="Loss on training batches")
 looked = [report for report in reports if report.metrics]
 scores = [report.metrics["accuracy"] for report in looked]
-right_side.plot([r.step + 1 for r in looked], [100 * s for s in scores], "o-", color="#E69F00")
+right_side.plot(
+    [r.step + 1 for r in looked], [100 * s for s in scores], "o-", color=COLORS["other"]
+)
 right_side.set(xlabel="step", ylabel="accuracy, %", ylim=(40, 100), title="Accuracy on dev")
 epoch_loss = [np.mean([r.loss for r in reports if r.epoch == e]) for e in range(recipe.epochs)]
 assert epoch_loss[-1] < epoch_loss[0] - 0.1
@@ -316,6 +318,7 @@ def pooled_outputs(encoder, examples):
             "mean": states.sum(1) / real.sum(1), "concatenation": filled.flatten(1)}  # fmt: skip
 
 
+# %%
 def probe(x, y, dev, test):
     """For which test sentences a ridge regression is correct, bool [M]; dev chooses its penalty."""
     mean, std = x.mean(0), x.std(0) + 1e-6
@@ -347,7 +350,7 @@ for size in sizes_tried:
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
 axes.plot(sizes_tried, [100 * share for share in curve], "o-")
-axes.axhline(50, color="#333333", linestyle="--", linewidth=1)
+axes.axhline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xscale="log", ylim=(45, 75), ylabel="accuracy on test, %")
 axes.set_xticks(sizes_tried, [str(size) for size in sizes_tried], minor=False)
 axes.minorticks_off()
@@ -513,10 +516,11 @@ assert on_plain["graduate"] > on_plain["pretrained"]
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 heights = np.array([100 * right[name].mean() for name in bands])
 spans = np.abs(100 * np.array(list(bands.values())).T - heights)
+kinds = ["baseline"] * 3 + ["own", "graduate"]
 bars = axes.barh(list(bands), heights, xerr=spans, capsize=4,
-                 color=["#BBBBBB"] * 3 + ["#0072B2", "#D55E00"])  # fmt: skip
-axes.plot([100 * share for share in on_plain.values()], list(bands), "D", color="#333333")
-axes.axvline(50, color="#333333", linestyle="--", linewidth=1)
+                 color=[COLORS[kind] for kind in kinds])  # fmt: skip
+axes.plot([100 * share for share in on_plain.values()], list(bands), "D", color=COLORS["other"])
+axes.axvline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xlim=(0, 100), xlabel="accuracy, %: bars, test (lines: 95 %); diamonds, plain sentences")
 axes.set_title("Without BERT, from random weights, pretrained, after real data")
 axes.invert_yaxis()
@@ -685,10 +689,8 @@ for when, correct in {"probe": frozen, "fine-tuned": after}.items():
     for one, other in compared[when]:
         differences[one, other, when] = correct[one].astype(float) - correct[other]
 
+
 # %%
-BLUE, ORANGE = "#0072B2", "#D55E00"
-
-
 def dots(axes, rows):
     """For each (name, numbers [runs, N], color): its runs small, their mean large, its interval."""
     for place, (_, numbers, color) in enumerate(rows):
@@ -701,9 +703,10 @@ def dots(axes, rows):
 
 
 # %%
-accuracy_rows = [(f"{name}, probe", correct, BLUE) for name, correct in frozen.items()]
-accuracy_rows += [(f"{name}, fine-tuned", correct, ORANGE) for name, correct in after.items()]
-difference_rows = [(f"{one}\n- {other}", numbers, BLUE if when == "probe" else ORANGE)
+accuracy_rows = [(f"{name}, probe", correct, COLORS["own"]) for name, correct in frozen.items()]
+accuracy_rows += [(f"{name}, fine-tuned", correct, COLORS["other"])
+                  for name, correct in after.items()]  # fmt: skip
+difference_rows = [(f"{one}\n- {other}", numbers, COLORS["own" if when == "probe" else "other"])
                    for (one, other, when), numbers in differences.items()]  # fmt: skip
 
 # %%
@@ -713,12 +716,12 @@ dots(panels["all"], accuracy_rows)
 panels["all"].set(xlim=(40, 100), xlabel="accuracy on test, % (small: one run; line: 95 %)")
 panels["all"].set_title("Which vector for a sentence?")
 dots(panels["pairs"], difference_rows)
-panels["pairs"].axvline(0, color="#333333", linestyle="--", linewidth=1)
+panels["pairs"].axvline(0, color=COLORS["ink"], linestyle="--", linewidth=1)
 panels["pairs"].set(xlabel="points", title="Differences in accuracy")
 panels["attention"].set(ylabel="% (dashed: even share)", title="[CLS]'s attention:\nlargest share")
-panels["attention"].axhline(100 * dominance["pretrained"][2], color="#333333", linestyle="--")
+panels["attention"].axhline(100 * dominance["pretrained"][2], color=COLORS["ink"], linestyle="--")
 bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.values()],
-                               color=["#BBBBBB", ORANGE])  # fmt: skip
+                               color=[COLORS["own"], COLORS["other"]])  # fmt: skip
 
 # %% [markdown]
 # **What may one conclude?**

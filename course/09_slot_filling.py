@@ -28,7 +28,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE, diagram
+from bertedu.classroom.figures import COLORS, STYLE, diagram
 from bertedu.data import SLOTS
 from bertedu.finetuning import SlotFilling, slot_filling
 
@@ -391,8 +391,8 @@ print(f"{sum(report.seconds for report in reports):.0f} seconds for {len(reports
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 2.8))
 losses = torch.tensor([report.loss for report in reports])
-left.plot(losses, color="#0072B2", alpha=0.35, linewidth=1)
-left.plot(range(9, len(losses)), losses.unfold(0, 10, 1).mean(dim=1), color="#0072B2")
+left.plot(losses, color=COLORS["own"], alpha=0.35, linewidth=1)
+left.plot(range(9, len(losses)), losses.unfold(0, 10, 1).mean(dim=1), color=COLORS["own"])
 left.set(xlabel="step", ylabel="loss, nats", ylim=(0, None), title="train (thick: mean of 10)")
 epochs = range(1, len(run.evaluations) + 1)
 for (name, label), marker in zip(
@@ -640,7 +640,7 @@ def interval(found):
 # %%
 bands = {name: interval(found) for name, found in arms.items()}
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 2.8), sharey=True)
-colors = ["#999999", "#E69F00", "#0072B2"]
+colors = [COLORS[kind] for kind in ("outline", "baseline", "own")]
 for axes, shares, title in ((left, slot_f1s, "F1 of slots"), (right, intents, "accuracy, intents")):
     bars = axes.bar(list(shares), [100 * x for x in shares.values()], color=colors)
     axes.bar_label(bars, [f"{x:.1%}" for x in shares.values()], label_type="center", fontsize=10,
@@ -648,7 +648,7 @@ for axes, shares, title in ((left, slot_f1s, "F1 of slots"), (right, intents, "a
     axes.set(title=title, ylim=(0, 100))
 left.set_ylabel("%")
 for x, (low, high) in enumerate(bands.values()):
-    left.plot([x, x], [low, high], color="#333333", linewidth=2)
+    left.plot([x, x], [low, high], color=COLORS["ink"], linewidth=2)
 
 # %%
 recall["random"] = recall_of(arms["random"])

@@ -36,7 +36,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE, diagram, token_chips
+from bertedu.classroom.figures import COLORS, STYLE, diagram, token_chips
 from bertedu.finetuning import Inference, inference
 
 # %% tags=["nbval-check-output"]
@@ -725,10 +725,10 @@ bands = {name: interval(right) for name, right in right_by.items()}
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 shares = [100 * right.mean() for right in right_by.values()]
 reach = np.abs(100 * np.array(list(bands.values())).T - shares)
-colors = ["#6b6b6b"] * 3 + ["#0072B2", "#00704f"]
+colors = [COLORS[kind] for kind in (*["baseline"] * 3, "own", "graduate")]
 bars = axes.barh(list(right_by), shares, xerr=reach, color=colors)
 axes.bar_label(bars, [f"{share:.1f} %" for share in shares], label_type="center", color="white")
-axes.axvline(100 / 3, color="#333333", linestyle="--", linewidth=1)
+axes.axvline(100 / 3, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xlim=(0, 100), xlabel="accuracy on test, % (lines: 95 % of the draws)")
 axes.invert_yaxis()
 

@@ -33,15 +33,14 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE, diagram
+from bertedu.classroom.figures import COLORS, STYLE, diagram
 from bertedu.data import QUESTIONS
 from bertedu.finetuning import QuestionAnswering, load, question_answering
 from bertedu.finetuning.question_answering import Answer, squad_scores
-from bertedu.widgets.palette import LIGHT
 
 # %% tags=["nbval-check-output"]
 plt.style.use(STYLE)
-START, END = LIGHT["start"], LIGHT["end"]  # orange and blue, as in the lecture notes
+START, END = COLORS["start"], COLORS["end"]  # orange and blue, as in the lecture notes
 bert = bertedu.load()
 tokenizer = bert.tokenizer
 cards, dev, test, notes = (
@@ -356,8 +355,8 @@ tuned, losses = learn(bert, few, recipe)
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
-axes.plot(losses, color="#0072B2", alpha=0.3, linewidth=1)
-axes.plot(range(19, len(losses)), losses.unfold(0, 20, 1).mean(dim=1), color="#0072B2")
+axes.plot(losses, color=COLORS["own"], alpha=0.3, linewidth=1)
+axes.plot(range(19, len(losses)), losses.unfold(0, 20, 1).mean(dim=1), color=COLORS["own"])
 axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, None))
 axes.set_title(f"One pass over {len(few)} questions (thick: mean of 20)")
 assert losses[-20:].mean() < losses[:10].mean() - 1
@@ -516,7 +515,7 @@ mean = {name: 100 * sum(of_each) / len(of_each) for name, of_each in each.items(
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
 bands = torch.tensor([interval(of_each) for of_each in each.values()])  # [4, 2]
 reach = (bands.T - torch.tensor(list(mean.values()))).abs()
-colors = ["#999999", "#E69F00", "#0072B2", "#009E73"]
+colors = [COLORS[kind] for kind in ("outline", "baseline", "own", "graduate")]
 axes.barh(list(mean), list(mean.values()), xerr=reach.numpy(), color=colors)
 axes.set(xlim=(0, 100), xlabel="F1, % (lines: 95 % of the draws)")
 axes.invert_yaxis()
@@ -545,7 +544,7 @@ for axes, example, p in zip(rows, notes, found, strict=True):
     starts, ends = (x.softmax(dim=0)[inside] for x in (p.start_logits, p.end_logits))
     axes.bar(range(len(starts)), 100 * starts, color=START, label="start")
     axes.bar(range(len(ends)), -100 * ends, color=END, label="end")
-    axes.axhline(0, color="#5f6368", linewidth=0.8)
+    axes.axhline(0, color=COLORS["dim"], linewidth=0.8)
     top = p.spans[0]
     axes.set_xticks([top.first_token - p.first], [top.text[:40]], fontsize=9)
     axes.set_title(example.question, fontsize=9)
@@ -584,7 +583,7 @@ low, high = max(third.first, best.first_token - 9), min(S - 1, best.last_token +
 scores = third.start_logits[low:high, None] + third.end_logits[None, low:high]
 plane = best.probability * (scores - best.score).exp()
 figure, axes = plt.subplots(figsize=(6.2, 5.4))
-axes.set_facecolor("#c9cdd2")
+axes.set_facecolor(COLORS["outline"])
 legal_here = torch.ones_like(plane).triu().bool()
 image = axes.imshow((100 * plane).masked_fill(~legal_here, torch.nan), vmin=0)
 axes.set_xticks(range(high - low), third.tokens[low:high], rotation=90, fontsize=8, color=END)
@@ -680,9 +679,9 @@ lead = torch.tensor([p.null_score - p.spans[0].score for p in weaker])
 figure, axes = plt.subplots(figsize=(7.5, 2))
 axes.set(yticks=[0, 1], yticklabels=["has an answer", "has none"], ylim=(-0.5, 1.5))
 axes.set_xlabel("null score - score of the best span (dashed: the threshold that dev chose)")
-axes.axvline(chosen.null_threshold, color="#333333", linestyle="--", linewidth=1)
-for y, (rows, color) in enumerate(((~impossible, START), (impossible, END))):
-    axes.plot(lead[rows], [y] * int(rows.sum()), "o", color=color, alpha=0.6)
+axes.axvline(chosen.null_threshold, color=COLORS["ink"], linestyle="--", linewidth=1)
+for y, (rows, kind) in enumerate(((~impossible, "own"), (impossible, "other"))):
+    axes.plot(lead[rows], [y] * int(rows.sum()), "os"[y], color=COLORS[kind], alpha=0.6)
 
 # %%
 pairs = [(a, b) for a in lead[impossible] for b in lead[~impossible]]
@@ -735,9 +734,9 @@ windows = windows_of(encodings, 128)
 chosen_window = best_window(windows)  # [D] for each token, the window that counts
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
 for i, (start, stop) in enumerate(zip(windows.starts, windows.stops, strict=True)):
-    axes.barh(i, stop - start, left=start, color="#c9cdd2")
+    axes.barh(i, stop - start, left=start, color=COLORS["outline"])
     mine = (chosen_window == i).nonzero()[:, 0]
-    axes.barh(i, len(mine), left=int(mine[0]), color="#0072B2")
+    axes.barh(i, len(mine), left=int(mine[0]), color=COLORS["own"])
     assert torch.equal(mine, torch.arange(int(mine[0]), int(mine[-1]) + 1))
 axes.set(xlabel="token of the document", ylabel="window", yticks=range(len(encodings)))
 axes.invert_yaxis()

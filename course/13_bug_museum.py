@@ -62,11 +62,20 @@ print(bert)
 # | 7 answers | 24 to 27 | how its numbers are read |
 # | 8 false alarms | | claims about bugs that were wrong |
 #
+# The floor plan: each number and each room is a link to its section. A star and a pink ground mark
+# the exhibits for class; the circles (● right, ◐ tried, ○ not yet) fill as your mends pass.
+
+# %%
+from bertedu.classroom.museum import FloorPlan
+
+FloorPlan(checks.board().states)
+
+# %% [markdown]
 # The check of each exhibit has two hints: `checks.best_pairs.hint()`.
 #
 # ## Room 1: text
 #
-# ### Exhibit 1 · Deeper: two best pairs
+# ### Exhibit 1. Deeper: two best pairs
 #
 # **Symptom.** A course trains a WordPiece vocabulary by hand. A program gives *another* vocabulary.
 # At the third merge, the page finds two pairs with the best score.
@@ -125,7 +134,7 @@ assert best_pairs(splits, counts) == [("hu", "##gs")]
 # **Published:** huggingface/course, pull request #547 (lesson 01 tells more). **Remember:** a
 # worked example is code. Run it.
 #
-# ### Exhibit 2 · Deeper: a switch that is always on
+# ### Exhibit 2. Deeper: a switch that is always on
 #
 # **Symptom.** With a *cased* vocabulary all names become `[UNK]`, although the reader has switched
 # lower-casing off: `--lower_case False`.
@@ -183,7 +192,7 @@ checks.wants_lower_case(wants_lower_case)
 # **Published:** huggingface/transformers #131 (a switch that was always on); `type=bool` stands in
 # codertimo/BERT-pytorch, `__main__.py`. **Remember:** test both positions of every switch.
 #
-# ### Exhibit 3 · Deeper: marks at the wrong place
+# ### Exhibit 3. Deeper: marks at the wrong place
 #
 # **Symptom.** A program highlights the answer in a text. In a text about *İstanbul* every mark
 # stands a little too far to the right.
@@ -235,7 +244,7 @@ checks.where_in_original(where_in_original)
 #
 # ## Room 2: masks
 #
-# ### Exhibit 4 · Deeper: nothing to guess
+# ### Exhibit 4. Deeper: nothing to guess
 #
 # **Symptom.** The masked-LM loss falls faster than in the paper. The finished model fills gaps with
 # nonsense.
@@ -293,7 +302,7 @@ checks.fate_of_token(fate_of_token)
 # **Published:** codertimo/BERT-pytorch #29, mended in October 2018. **Remember:** a falling loss
 # does not prove that the task is the intended one. Count the inputs.
 #
-# ### Exhibit 5 · Deeper: too few random tokens
+# ### Exhibit 5. Deeper: too few random tokens
 #
 # **Symptom.** Two versions of a library, for two frameworks, mask the same text. The shares of
 # `[MASK]` agree. Yet one has five times as many random tokens as the other.
@@ -342,7 +351,7 @@ checks.fate_of_two_draws(fate_of_two_draws)
 # **Published:** huggingface/transformers #32329. **Remember:** ask of every percentage: of what?
 # (In #1927 and #2858 of the same project, readers report the *correct* 0.5 as a bug.)
 #
-# ### Exhibit 6 · Deeper: the answer is [PAD]
+# ### Exhibit 6. Deeper: the answer is [PAD]
 #
 # **Symptom.** After a change of the code the loss is very low: most answers are correct with near
 # certainty. Asked for a missing word, the model answers `[PAD]`.
@@ -393,7 +402,7 @@ checks.may_be_chosen(may_be_chosen)
 # **Published:** huggingface/transformers #11155. **Remember:** test what must *never* be asked: no
 # label is a special id.
 #
-# ### Exhibit 7 · Deeper: a [SEP] in the middle
+# ### Exhibit 7. Deeper: a [SEP] in the middle
 #
 # **Symptom.** In a tutorial's training batches, a sentence sometimes has a `[SEP]` in its middle
 # that nobody put there.
@@ -445,7 +454,7 @@ checks.random_ids(random_ids)
 #
 # ## Room 3: pairs
 #
-# ### Exhibit 8 · Deeper: an accuracy that stops at 90 %
+# ### Exhibit 8. Deeper: an accuracy that stops at 90 %
 #
 # **Symptom.** The accuracy of next sentence prediction does not rise above 90 %, whatever the
 # model's size. The corpus of this experiment has five lines.
@@ -496,7 +505,7 @@ checks.other_sentence(other_sentence)
 # **Published:** codertimo/BERT-pytorch #110; NVIDIA/DeepLearningExamples #421 saw the same with a
 # corpus of one document. **Remember:** no example may occur with both labels. Assert it.
 #
-# ### Exhibit 9 · The lower, the better
+# ### Exhibit 9. The lower, the better
 #
 # **Symptom.** A published method asks BERT whether a topic "follows" a text. This baseline does no
 # better than chance.
@@ -557,7 +566,7 @@ checks.probability_of_next(probability_of_next)
 # is open). **Remember:** a constant with a name (`IS_NEXT = 0`) avoids this. An accuracy *far
 # below* chance, on many examples, suggests that the labels are reversed.
 #
-# ### Exhibit 10 · Deeper: one sentence, one document
+# ### Exhibit 10. Deeper: one sentence, one document
 #
 # **Symptom.** The accuracy of next sentence prediction is 100 % after a minute. The file has one
 # sentence a line, separated by blank lines.
@@ -611,7 +620,7 @@ checks.corpus_text(corpus_text)
 #
 # ## Room 4: the model
 #
-# ### Exhibit 11 · Deeper: nearly LayerNorm
+# ### Exhibit 11. Deeper: nearly LayerNorm
 #
 # **Symptom.** A model written from a well-known page trains well. With the *published* weights its
 # outputs agree with the original only to the second or third digit.
@@ -674,7 +683,7 @@ checks.bert_layer_norm(bert_layer_norm)
 # #30. **Remember:** compare each part with a reference on random input, not only the whole by its
 # score.
 #
-# ### Exhibit 12 · Deeper: one text instead of two
+# ### Exhibit 12. Deeper: one text instead of two
 #
 # **Symptom.** Features are extracted for pairs of sentences. They look plausible, but they are not
 # those of the original.
@@ -725,7 +734,7 @@ checks.token_types(token_types)
 # john-hewitt/structural-probes #13. **Remember:** a default hides that something was forgotten.
 # Test: the number of ones is the length of B plus one.
 #
-# ### Exhibit 13 · Deeper: five hundred and ten words
+# ### Exhibit 13. Deeper: five hundred and ten words
 #
 # **Symptom.** An author cuts every text to 510 words, leaving room for `[CLS]` and `[SEP]`. Some
 # texts stop with an index error deep in the model.
@@ -773,7 +782,7 @@ checks.shortened(shortened)
 # **Published:** texts of more than 512 tokens broke alexandrainst/danlp #54 and
 # huggingface/transformers #5611. **Remember:** test at the border: 511, 512 and 513 tokens.
 #
-# ### Exhibit 14 · Looking at nothing
+# ### Exhibit 14. Looking at nothing
 #
 # **Symptom.** The code runs, trains, and predicts the most frequent class.
 #
@@ -826,7 +835,7 @@ checks.additive_mask(additive_mask)
 # hyunwoongko/transformer, pull request #40. **Remember:** put random numbers behind the padding. If
 # any real token's state changes, the mask is wrong.
 #
-# ### Exhibit 15 · Deeper: shorter vectors beside padding
+# ### Exhibit 15. Deeper: shorter vectors beside padding
 #
 # **Symptom.** Padding gets exactly zero attention. Still, the same sentence has shorter vectors the
 # more padding stands beside it.
@@ -869,7 +878,7 @@ checks.attention_shares(attention_shares)
 # **Published:** huggingface/pytorch-image-models, pull request #2236. **Remember:** after every
 # softmax, assert that rows sum to 1.
 #
-# ### Exhibit 16 · Deeper: another output at every call
+# ### Exhibit 16. Deeper: another output at every call
 #
 # **Symptom.** A tutorial's BERT, in evaluation mode, gives another output at each call for the same
 # input. And its saved weights take less space than they should.
@@ -931,7 +940,7 @@ checks.attention_output(AttentionOutput)
 #
 # ## Room 5: losses
 #
-# ### Exhibit 17 · A mask that does nothing
+# ### Exhibit 17. A mask that does nothing
 #
 # **Symptom.** Rows have room for ten guesses. Most need fewer, and the empty slots have the weight
 # 0. A reader sets *all* weights to 1, and the loss does not change.
@@ -990,7 +999,7 @@ assert real_slot_loss(logits, labels, weights) > 1.2 * masked
 # sum is divided by all slots. **Remember:** change a logit that must not count; the loss must not
 # move.
 #
-# ### Exhibit 18 · A low loss at fifty per cent
+# ### Exhibit 18. A low loss at fifty per cent
 #
 # **Symptom.** "My loss of next sentence is very low, but the acc … is always near 50%", a reader
 # writes. Each number is computed correctly, but not over the same pairs.
@@ -1061,7 +1070,7 @@ checks.next_sentence_loss(next_sentence_loss)
 # of the same pairs, a loss near 0 and an accuracy near chance cannot both be true. Test: a batch of
 # one class alone has a finite, positive loss.
 #
-# ### Exhibit 19 · Deeper: a loss that stops at 0.55
+# ### Exhibit 19. Deeper: a loss that stops at 0.55
 #
 # **Symptom.** A classifier with three classes has an accuracy near 100 %, and its loss stops at
 # 0.55.
@@ -1114,7 +1123,7 @@ checks.classifier_logits(classifier_logits)
 #
 # ## Room 6: fine-tuning
 #
-# ### Exhibit 20 · Deeper: no parameter without decay
+# ### Exhibit 20. Deeper: no parameter without decay
 #
 # **Symptom.** The optimiser has two groups, with weight decay and without. Nobody has counted the
 # parameters of the second.
@@ -1166,7 +1175,7 @@ assert len(without_decay(names, ["bias", "LayerNorm"])) == L * (6 + 4) + 2 + 1
 # **Published:** huggingface/transformers #33, mended in November 2018; copies still have the line.
 # **Remember:** a group, a filter, a mask: print how many are in it.
 #
-# ### Exhibit 21 · Deeper: two evaluations, two results
+# ### Exhibit 21. Deeper: two evaluations, two results
 #
 # **Symptom.** Two evaluations of one model on one file give two results. "I used `no_grad`", the
 # author says.
@@ -1225,7 +1234,7 @@ checks.sentence_states(sentence_states)
 # is claimed that `no_grad` is enough. **Remember:** evaluate twice. If the results differ,
 # something is still random.
 #
-# ### Exhibit 22 · Deeper: two persons become nine
+# ### Exhibit 22. Deeper: two persons become nine
 #
 # **Symptom.** A tagger for names is good on familiar names and bad on rare ones, where it finds
 # *too many*.
@@ -1277,7 +1286,7 @@ checks.piece_labels(piece_labels)
 # tokens in google-research/bert #560 and #646. **Remember:** count the entities before and after
 # tokenising.
 #
-# ### Exhibit 23 · A vector that depends on the batch
+# ### Exhibit 23. A vector that depends on the batch
 #
 # **Symptom.** A sentence has one vector when it is alone, and another when it shares a batch with a
 # long sentence. The attention mask is correct.
@@ -1339,7 +1348,7 @@ checks.mean_vector(mean_vector)
 #
 # ## Room 7: answers
 #
-# ### Exhibit 24 · Deeper: a probability of 8.5
+# ### Exhibit 24. Deeper: a probability of 8.5
 #
 # **Symptom.** A program for questions shows how sure it is of its answer: 8.5.
 #
@@ -1385,7 +1394,7 @@ checks.span_probability(span_probability)
 # **Published:** allenai/allennlp #4465 and its repair, allennlp-models pull request #244.
 # **Remember:** whatever you call a probability: sum it over everything that can happen.
 #
-# ### Exhibit 25 · Deeper: an empty answer
+# ### Exhibit 25. Deeper: an empty answer
 #
 # **Symptom.** For some questions a tutorial prints an empty answer.
 #
@@ -1441,7 +1450,7 @@ checks.best_span(best_span)
 # answers of one token in huggingface/course, pull request #613. **Remember:** an answer is never
 # empty, and is a part of the text. Assert both.
 #
-# ### Exhibit 26 · Deeper: more text, fewer answers
+# ### Exhibit 26. Deeper: more text, fewer answers
 #
 # **Symptom.** The longer the text, the more often the program says "no answer".
 #
@@ -1489,7 +1498,7 @@ checks.has_answer(has_answer)
 # **Published:** huggingface/notebooks #8. **Remember:** adding text that has nothing to do with the
 # question must not take an answer away.
 #
-# ### Exhibit 27 · Deeper: a question without an answer
+# ### Exhibit 27. Deeper: a question without an answer
 #
 # **Symptom.** One question is never answered, whichever model is used, although its answer stands
 # in the text.

@@ -110,7 +110,7 @@ def test_layers_and_heads_are_chosen_from_1() -> None:
         (head_view, {"heads": []}, "There is no head chosen: this model has heads 1 to 4."),
         (head_view, {"layer": 1, "include_layers": [2]}, "There is no layer 1 here: choose one"),
         (model_view, {"include_heads": [9]}, "There is no head 9: this model has heads 1 to 4."),
-        (model_view, {"display_mode": "grey"}, "it must be 'light' or 'dark'"),
+        (model_view, {"display_mode": "grey"}, "it must be 'auto', 'light' or 'dark'"),
         (neuron_view, {"head": 5}, "There is no head 5 here: choose one of [1, 2, 3, 4]."),
     ],
 )
@@ -183,7 +183,7 @@ def test_no_token_leaves_its_place(view, token: str, monkeypatch) -> None:
     shown = view(BERT, "dog")
     assert content(shown)["tokens"] == ["[CLS]", token, "[SEP]"]
     for markup, tags in (
-        (shown.html, ["div", "iframe"]),
+        (shown.html, ["div", "style", "iframe"]),
         (document(shown), ["meta", "meta", "title", "style", "body", "script"]),
     ):
         parser = Tags()

@@ -1,6 +1,7 @@
 """The list of lessons and the course's drawings: nothing promised, hidden or cut off."""
 
 import re
+from html import unescape
 from itertools import combinations
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from bertedu.classroom.lessons import (
     lesson_table,
     map_figure,
 )
+from bertedu.classroom.museum import EXHIBITS, FOR_CLASS, FloorPlan
 from bertedu.errors import InputError
 
 SOURCES = Path(__file__).parents[1] / "course"
@@ -76,10 +78,29 @@ def test_the_map_leads_to_every_lesson_and_shows_what_is_done():
 def test_a_links_place_on_the_map_is_its_box():
     html = CourseMap({"08": "08.ipynb"})._repr_html_()
     place = [float(x) for x in re.findall(r"(?:left|top|width|height):([\d.]+)%", html)[1:5]]
-    assert place == pytest.approx([62.93, 58.39, 16.27, 17.74])  # of 7.5 by 3.1 inches
+    assert place == pytest.approx([62.53, 57.78, 15.76, 16.47], abs=0.01)  # of 7.74 by 3.34 inches
     # Frames first: what stands in one is drawn over it, and can be clicked.
     numbers = re.findall(r'href="(\d\d)"', CourseMap({n[:2]: n[:2] for n in LESSONS})._repr_html_())
     assert numbers[:2] == ["06", "07"]
+
+
+def test_the_floor_plan_leads_to_every_room_and_exhibit_of_the_museum():
+    lesson = (SOURCES / "12_bug_museum.py").read_text("utf-8")
+    headings = {
+        name.replace(" ", "-") for name in re.findall(r"^# ##+ (.+)$", lesson, re.MULTILINE)
+    }
+    html = FloorPlan({"best_pairs": "right", "windows": ""})._repr_html_()
+    links = [unescape(link) for link in re.findall(r'href="#([^"]+)"', html)]
+    assert len(links) == len(set(links)) == 8 + 27
+    assert set(links) == {name for name in headings if re.match(r"(Room|Exhibit)-\d", name)}
+    assert all(link.isascii() for link in links)  # JupyterLab would not find another
+    marks = re.findall(r'title="([^"]*)"[^>]*>Exhibit (\d+) <span style="[^"]*">(.?)</span>', html)
+    assert {int(n): mark for _, n, mark in marks if mark} == {1: "●", 27: "○"}
+    assert marks[0][0] == "two best pairs (right)"
+    checks_used = re.findall(r"^checks\.(\w+)\(", lesson, re.MULTILINE)
+    assert [check for *_, check in EXHIBITS.values()] == checks_used[: len(EXHIBITS)]
+    table = lesson[lesson.index("| room |") : lesson.index("| 8 false alarms")]
+    assert sorted(map(int, re.findall(r"\*\*(\d+)\*\*", table))) == sorted(FOR_CLASS)
 
 
 def test_circles_fill_and_only_a_whole_one_is_full():

@@ -333,3 +333,16 @@ def test_the_section_that_a_link_names_is_the_one_it_leads_to() -> None:
 def test_readers_find_the_page_of_the_notes() -> None:
     for page in (ROOT / "README.md", TEACHING, SOURCES["00"]):
         assert any(target.endswith("notes.md") for target in links(page)), page.name
+
+
+def test_the_readme_moves_only_for_those_who_want_it() -> None:
+    from PIL import Image
+
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (still,) = re.findall(r'media="\(prefers-reduced-motion: reduce\)" srcset="([^"]+)"', readme)
+    (moving,) = re.findall(r'<img src="([^"]+)" alt="[^"]{40,}"', readme)
+    assert (ROOT / moving).stat().st_size <= 1_500_000
+    with Image.open(ROOT / moving) as picture, Image.open(ROOT / still) as first:
+        assert picture.n_frames >= 10
+        assert getattr(first, "n_frames", 1) == 1
+        assert picture.width == first.width

@@ -7,10 +7,11 @@ token is a grey outline.
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from matplotlib import style
+from matplotlib import rc_context, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
@@ -18,15 +19,19 @@ from matplotlib.patches import FancyBboxPatch
 
 from bertedu.errors import InputError
 from bertedu.widgets.palette import LIGHT
-from bertedu.widgets.training_monitor import TrainingMonitor
+from bertedu.widgets.training_monitor import SMOOTHED_OVER, TrainingMonitor
 
 STYLE = "bertedu.classroom.bertedu"  # for matplotlib.pyplot.style.use
+COLORS = LIGHT  # by what they mean, as in the widgets: "own" and "other", "right" and "wrong", ...
+SIGNED = "RdBu_r"  # the widgets' colours of signed numbers: blue is negative, red positive
+PAPER = "#f6f8fa"  # the card that a figure stands on, on a light page and on a dark one
 SEGMENTS = (LIGHT["segment-a"], LIGHT["segment-b"])
 INK, DIMMED, OUTLINE, CHIP = (LIGHT[name] for name in ("ink", "dim", "outline", "chip"))
 
 _PIECE, _ID = 12.0, 9.0  # points
 _ADVANCE = 0.602  # of DejaVu Sans Mono, in font sizes
 _HEIGHT, _LINE, _GAP, _INSET = 22.0, 52.0, 7.0, 6.0
+MARGIN = 0.12  # inches, around a diagram
 
 
 class ChipFigure(Figure):
@@ -43,7 +48,8 @@ class ChipFigure(Figure):
 
     def _repr_png_(self) -> bytes:
         picture = BytesIO()
-        self.savefig(picture, format="png")
+        with rc_context({"savefig.bbox": None}):  # its size is chosen
+            self.savefig(picture, format="png")
         return picture.getvalue()
 
 
@@ -132,7 +138,7 @@ def _draw_chip(axes: Axes, token: str, left: float, top: float, width: float) ->
     )
     marks, piece = ("##", token[2:]) if token.startswith("##") else ("", token)
     start = left + (width - len(_drawable(token)) * _ADVANCE * _PIECE) / 2
-    for text, color in ((marks, OUTLINE), (_drawable(piece), DIMMED if special else INK)):
+    for text, color in ((marks, DIMMED), (_drawable(piece), DIMMED if special else INK)):
         if text:
             axes.text(start, top + _HEIGHT / 2, text, va="center_baseline",
                       family="monospace", size=_PIECE, color=color)  # fmt: skip
@@ -148,8 +154,6 @@ def _drawable(text: str) -> str:
 def draw_losses(monitor: TrainingMonitor, picture: Path) -> None:
     """Writes what a training monitor shows as an SVG: both losses beside their baselines.
 
-    Thin: each batch. Thick: the mean of the last batches. Circles: held-out documents.
-
     Args:
         monitor: with one step or more.
         picture: the file.
@@ -161,16 +165,20 @@ def draw_losses(monitor: TrainingMonitor, picture: Path) -> None:
         for column, curve in enumerate(monitor.curves()):
             axes = figure.add_subplot(2, 1, column + 1, xlim=(0, monitor.steps), xlabel="step",
                                       ylabel="nats", title=curve.name)  # fmt: skip
-            axes.plot(at, smooth[:, column], color=LIGHT["end"])
+            mean = f"mean of the last {SMOOTHED_OVER}"
+            axes.plot(at, smooth[:, column], color=COLORS["own"], label=mean)
             steps, losses = ([point[i] for point in curve.held_out] for i in (0, 1))
-            axes.plot(steps, losses, "o", color=LIGHT["start"], mfc="white")
+            if steps:
+                axes.plot(steps, losses, "o", color=COLORS["other"], mfc=PAPER,
+                          clip_on=False, label="held-out documents")  # fmt: skip
             axes.axhline(curve.baseline, color=INK, lw=1.5, ls="--")
             axes.autoscale(axis="x", enable=False)
             limits = axes.get_ylim()
-            axes.plot(at, raw[:, column], color=OUTLINE, lw=0.7, zorder=1)
+            axes.plot(at, raw[:, column], color=OUTLINE, lw=0.7, zorder=1, label="each batch")
             axes.set_ylim(limits)
             label = f" {curve.baseline_name} {curve.baseline:.2f}"
             axes.text(monitor.steps, curve.baseline, label, va="center", color=DIMMED)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         said = {"Title": monitor.summary(), "Date": None}
         figure.savefig(picture, format="svg", metadata=said)
 
@@ -182,7 +190,13 @@ PARTS = {  # one colour a part of BERT, light enough for dark letters on it
     "feed-forward": "#b9e6d3",
     "norm": "#e3e6ea",
     "heads": "#f2cfe0",
-    "group": "#f7f8fa",
+    "group": "#eef1f4",
+    "segment-a": "#cdeae7",
+    "segment-b": "#e2d8f5",
+    "proven": "#c3e6cb",
+    "just proven": "#c3e6cb",
+    "proven group": "#e6f4e9",
+    "just proven group": "#e6f4e9",
 }
 
 Box = tuple[float, float, float, float, str]
@@ -192,9 +206,11 @@ Arrow = tuple[str, str] | tuple[str, str, float]
 class Diagram(ChipFigure):
     """A figure of boxes and arrows, which a screen reader can read."""
 
+    said = ""
+
     def __repr__(self) -> str:
-        """The arrows in a line."""
-        return f"diagram: {self.words}"
+        """What it says in a line, or else its arrows."""
+        return self.said or f"diagram: {self.words}"
 
 
 def diagram(
@@ -211,7 +227,7 @@ def diagram(
         arrows: pairs of boxes, each named by the first line of its label. (from, to) goes
             straight, through the middle of what the two share in height or in width;
             (from, to, x) leaves and enters at the side facing x and goes round by way of x.
-        size: width and height of the figure in inches.
+        size: width and height in inches, without the figure's margin.
 
     Raises:
         InputError: an arrow from or to a box that is not there, or between boxes that share
@@ -224,10 +240,10 @@ def diagram(
     """
     named = {label.partition("\n")[0]: box for label, box in boxes.items()}
     with style.context([STYLE, {"figure.constrained_layout.use": False}]):
-        figure = Diagram(figsize=size)
+        figure = Diagram(figsize=[side + 2 * MARGIN for side in size])
         figure.words = "; ".join(f"{arrow[0].strip()} → {arrow[1].strip()}" for arrow in arrows)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        axes.set(xlim=(0, size[0]), ylim=(0, size[1]))  # one unit is one inch
+        axes.set(xlim=(-MARGIN, size[0] + MARGIN), ylim=(-MARGIN, size[1] + MARGIN))  # inches
         axes.axis("off")
         for label, box in boxes.items():
             _draw_box(axes, label, box)
@@ -239,6 +255,87 @@ def diagram(
             xs, ys = zip(*path, strict=True)
             axes.plot(xs[:-1], ys[:-1], color=DIMMED, lw=1.3, solid_capstyle="butt")
             axes.annotate("", path[-1], path[-2], arrowprops=_HEAD)
+    return figure
+
+
+PROOFS = (  # what lesson 06 proves equal to the library's, in its order
+    "embeddings", "self-attention", "add, then LayerNorm", "feed-forward", "all layers", "pooler",
+    "heads",
+)  # fmt: skip
+
+
+def proven(until: str) -> Diagram:
+    """Returns BERT with the parts that are proven equal in green, with a tick each.
+
+    Args:
+        until: the part that was proven last, one of `PROOFS`; it has a thick frame.
+
+    Raises:
+        InputError: there is no such part.
+
+    Example:
+        >>> proven("self-attention")
+        proven equal: embeddings, self-attention; not yet: add, then LayerNorm, feed-forward, all \
+    layers, pooler, heads
+    """
+    if until not in PROOFS:
+        raise InputError(f"until is {until!r}: it must be one of {', '.join(PROOFS)}")
+    done = PROOFS.index(until)
+
+    def part(name: str) -> str:
+        place = PROOFS.index(name)
+        return "text" if place > done else "just proven" if place == done else "proven"
+
+    boxes: dict[str, Box] = {
+        "L layers": (1.35, 0.0, 4.2, 1.5, f"{part('all layers')} group".replace("text ", "")),
+        "embeddings": (0.0, 0.45, 1.2, 0.6, part("embeddings")),
+        "self-\nattention": (1.46, 0.45, 0.86, 0.6, part("self-attention")),
+        "add,\nLayerNorm": (2.47, 0.45, 0.93, 0.6, part("add, then LayerNorm")),
+        "feed-\nforward": (3.55, 0.45, 0.82, 0.6, part("feed-forward")),
+        "add,\u200a\nLayerNorm": (4.52, 0.45, 0.93, 0.6, part("feed-forward")),
+        "masked-LM head": (5.85, 0.95, 1.65, 0.45, part("heads")),
+        "pooler": (5.85, 0.12, 0.72, 0.45, part("pooler")),
+        "NSP\nhead": (6.74, 0.12, 0.76, 0.45, part("heads")),
+    }
+    inside = ("embeddings", "self-", "add,", "feed-", "add,\u200a")
+    ways = [("L layers", "masked-LM head"), ("L layers", "pooler"), ("pooler", "NSP")]
+    figure = diagram(boxes, [*pairwise(inside), *ways], size=(7.5, 1.5))
+    figure.said = (
+        f"proven equal: {', '.join(PROOFS[: done + 1])}; "
+        f"not yet: {', '.join(PROOFS[done + 1 :]) or 'nothing'}"
+    )
+    return figure
+
+
+def two_pairs() -> Diagram:
+    """Returns the idea of next sentence prediction: one A, what follows it, and what does not.
+
+    Example:
+        >>> two_pairs()
+        half of the pairs: B follows A, label 0; the other half: B is from elsewhere, label 1
+    """
+    boxes: dict[str, Box] = {
+        "one document": (0, 0.95, 3.6, 1.8, "group"),
+        "another document": (3.9, 0.95, 3.6, 1.8, "group"),
+        "A: The rain fell all night.": (0.25, 1.85, 3.1, 0.5, "segment-a"),
+        "B: In the morning the streets\nwere wet.": (0.25, 1.1, 3.1, 0.55, "segment-b"),
+        "A bank lends money.": (4.15, 1.85, 3.1, 0.5, "text"),
+        "B: Interest is what a bank\npays for savings.": (4.15, 1.1, 3.1, 0.55, "segment-b"),
+        "half of the pairs: B follows A\nlabel 0, IsNext": (0.25, 0, 3.1, 0.6, "heads"),
+        "half of the pairs: B from elsewhere\nlabel 1, NotNext": (4.15, 0, 3.1, 0.6, "heads"),
+    }
+    a, follows, elsewhere = (
+        "A: The rain fell all night.", "half of the pairs: B follows A",
+        "half of the pairs: B from elsewhere",
+    )  # fmt: skip
+    arrows: list[Arrow] = [
+        ("B: In the morning the streets", follows), ("B: Interest is what a bank", elsewhere),
+        (a, follows, 0.1), (a, elsewhere, 3.75),
+    ]  # fmt: skip
+    figure = diagram(boxes, arrows, size=(7.5, 2.75))
+    figure.said = (
+        "half of the pairs: B follows A, label 0; the other half: B is from elsewhere, label 1"
+    )
     return figure
 
 
@@ -303,7 +400,7 @@ _Place = tuple[float, float, float, float]
 
 def _draw_box(axes: Axes, label: str, box: Box) -> None:
     left, bottom, width, height, part = box
-    group = part == "group"
+    group, is_proven = part.endswith("group"), "proven" in part
     axes.add_patch(
         FancyBboxPatch(
             (left, bottom),
@@ -311,12 +408,13 @@ def _draw_box(axes: Axes, label: str, box: Box) -> None:
             height,
             boxstyle="round,pad=0,rounding_size=0.06",
             facecolor=PARTS[part],
-            edgecolor=OUTLINE,
-            linewidth=1,
+            edgecolor=COLORS["right"] if is_proven else OUTLINE,
+            linewidth=2.6 if part.startswith("just") else 1,
             linestyle=(0, (4, 3)) if group else "-",
         )
     )
     middle = bottom + height - 0.08 if group else bottom + height / 2
+    label = f"✓ {label}" if is_proven else label
     axes.text(left + width / 2, middle, label, ha="center", va="top" if group else "center",
               size=10, color=DIMMED if group else INK, linespacing=1.3)  # fmt: skip
 

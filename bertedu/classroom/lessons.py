@@ -4,12 +4,12 @@ The drawings are in the colours of `bertedu.classroom.figures.PARTS`.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from bertedu.classroom.figures import Arrow, Box, Diagram, diagram
+from bertedu.classroom.figures import MARGIN, Arrow, Box, Diagram, diagram
 
 
 class Lesson(NamedTuple):
@@ -139,8 +139,6 @@ CIRCLES = "○◔◑◕●"  # none, some, half, most, all
 class CourseMap:
     """BERT from a text to its answers, with each lesson at its place, as a link.
 
-    A front end that takes away the places of the links (GitHub) shows them below the drawing.
-
     Args:
         links: a lesson's number ("01"), and where its link leads.
         done: a lesson's number, and how many of how many exercises are right.
@@ -161,31 +159,71 @@ class CourseMap:
         return f"map: {'; '.join([self.figure.words, *done])}"
 
     def _repr_html_(self) -> str:
-        wide, high = self.figure.get_size_inches()
-        places = []
+        spots = []
         for name, question, sign, box in sorted(COURSE, key=lambda lesson: not _is_frame(lesson)):
             if box is None or name[:2] not in self.links:
                 continue
-            left, bottom, width, height, _ = box
-            percents = (left / wide, 1 - (bottom + height) / high, width / wide, height / high)
-            place = ";".join(
-                f"{side}:{100 * share:.2f}%"
-                for side, share in zip(("left", "top", "width", "height"), percents, strict=True)
-            )
             right, of = self.done.get(name[:2], (0, 0))
             said = f"{right} of {of} exercises are right" if of else question
-            places.append(
-                f'<a href="{self.links[name[:2]]}" title="{said}" style="position:absolute;{place};'
-                f'font-size:0;text-decoration:none">{name[:2]} {sign} '
-                f'<span data-lesson="{name[:2]}" style="{_CIRCLE}">'
-                f"{circle(right, of) if of else ''}</span></a>"
+            mark = circle(right, of) if of else ""
+            lesson = f' data-lesson="{name[:2]}"'
+            spots.append(
+                Spot(self.links[name[:2]], box[:4], said, f"{name[:2]} {sign}", mark, lesson)
             )
-        drawing = base64.b64encode(self.figure._repr_png_()).decode()
-        return (
-            f'<div style="position:relative;min-width:560px;max-width:{120 * wide:.0f}px">'
-            f'<img alt="{self.figure.words}" style="display:block;width:100%" '
-            f'src="data:image/png;base64,{drawing}">{"".join(places)}</div>'
+        return linked_drawing(self.figure, spots, self.figure.words)
+
+
+class Spot(NamedTuple):
+    """A part of a drawing that is a link.
+
+    Attributes:
+        href: where it leads.
+        place: left, bottom, width and height, in inches.
+        title: what is said when it is pointed at.
+        text: what it is called.
+        mark: a character in its corner.
+        attribute: of the mark's element.
+    """
+
+    href: str
+    place: tuple[float, float, float, float]
+    title: str
+    text: str
+    mark: str = ""
+    attribute: str = ""
+
+
+def linked_drawing(figure: Diagram, spots: Sequence[Spot], alt: str) -> str:
+    """Returns a drawing as HTML, with links over it.
+
+    A front end that takes away the places of the links (GitHub) shows them below the drawing.
+
+    Args:
+        figure: the drawing.
+        spots: its links; of two that overlap the later one is above.
+        alt: what it shows, in words.
+    """
+    wide, high = figure.get_size_inches()
+    links = []
+    for spot in spots:
+        left, bottom, width, height = spot.place
+        left, bottom = left + MARGIN, bottom + MARGIN
+        percents = (left / wide, 1 - (bottom + height) / high, width / wide, height / high)
+        place = ";".join(
+            f"{side}:{100 * share:.2f}%"
+            for side, share in zip(("left", "top", "width", "height"), percents, strict=True)
         )
+        links.append(
+            f'<a href="{spot.href}" title="{spot.title}" style="position:absolute;{place};'
+            f'font-size:0;text-decoration:none">{spot.text} '
+            f'<span{spot.attribute} style="{_CIRCLE}">{spot.mark}</span></a>'
+        )
+    drawing = base64.b64encode(figure._repr_png_()).decode()
+    return (
+        f'<div style="position:relative;min-width:560px;max-width:{120 * wide:.0f}px">'
+        f'<img alt="{alt}" style="display:block;width:100%" '
+        f'src="data:image/png;base64,{drawing}">{"".join(links)}</div>'
+    )
 
 
 _CIRCLE = "position:absolute;right:4px;top:0;font-size:13px;color:#1f2328"

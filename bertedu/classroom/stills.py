@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import bertedu.widgets
 from bertedu.widgets.base import HTML, Widget
+from bertedu.widgets.bertviz import FRAME
 from bertedu.widgets.static_page import fragment, host_script
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDTH = 1080  # CSS pixels: the narrowest at which no table of a widget has to be scrolled
@@ -70,7 +71,8 @@ def put_stills(
 ) -> str:
     """Puts pictures in the place of the widgets' views in an executed notebook.
 
-    Other packages' widgets only lose their views, which mean nothing without a kernel.
+    Also in the place of bertviz's frames, which a notebook shows only to those who trust it. Other
+    packages' widgets only lose their views, which mean nothing without a kernel.
 
     Args:
         notebook: as `executed` gives it.
@@ -88,15 +90,19 @@ def put_stills(
     shown = [
         (output, widgets[key]) for output, key in zip(outputs, ids, strict=True) if key in widgets
     ]
-    if not shown:
+    framed = [each for each in outputs if f'class="{FRAME}"' in each["data"].get(HTML, "")]
+    if not shown and not framed:
         return ""
     try:
         with nullcontext(browser) if browser else a_browser() as opened:
             stills = taken(opened, [widget for _, widget in shown])
+            frames = taken_frames(opened, [output["data"][HTML] for output in framed])
     except NoBrowserError as error:
         return str(error)
     for (output, widget), still in zip(shown, stills, strict=True):
         output["data"][HTML] = as_image(still, "webp", widget["alt"], WIDTH)
+    for output, still in zip(framed, frames, strict=True):
+        output["data"][HTML] = as_image(still, "webp", output["data"]["text/plain"], WIDTH)
     return ""
 
 
@@ -137,13 +143,7 @@ def taken(browser: "Browser", widgets: Sequence[Stored]) -> list[bytes]:
     """
     from playwright.sync_api import Error
 
-    context = browser.new_context(
-        viewport={"width": WIDTH, "height": 600},
-        device_scale_factor=SHARPNESS,
-        color_scheme="light",
-        reduced_motion="reduce",
-        offline=True,
-    )
+    context = _closed_context(browser)
     pictures = []
     for widget in widgets:
         page = context.new_page()
@@ -164,6 +164,36 @@ def taken(browser: "Browser", widgets: Sequence[Stored]) -> list[bytes]:
         page.close()
     context.close()
     return pictures
+
+
+def taken_frames(browser: "Browser", frames: Sequence[str]) -> list[bytes]:
+    """Returns a picture (WebP) of each of bertviz's frames, light, WIDTH wide.
+
+    Args:
+        browser: reaches nothing but what it is given.
+        frames: as `BertvizView` shows itself, in HTML.
+    """
+    context = _closed_context(browser)
+    pictures = []
+    for each in frames:
+        page = context.new_page()
+        page.set_content(f"<!DOCTYPE html><style>{_STYLE}</style><body>{each}</body>")
+        page.frame_locator(f".{FRAME}").locator("#vis svg").wait_for(timeout=20_000)
+        page.evaluate(_PAINTED)
+        pictures.append(reduced(page.locator(f".{FRAME}").screenshot(animations="disabled")))
+        page.close()
+    context.close()
+    return pictures
+
+
+def _closed_context(browser: "Browser") -> "BrowserContext":
+    return browser.new_context(
+        viewport={"width": WIDTH, "height": 600},
+        device_scale_factor=SHARPNESS,
+        color_scheme="light",
+        reduced_motion="reduce",
+        offline=True,
+    )
 
 
 def page_of(widget: Stored) -> str:

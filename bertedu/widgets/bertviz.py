@@ -20,16 +20,34 @@ from bertedu.bert import Bert
 from bertedu.config import BertConfig
 from bertedu.errors import InputError
 from bertedu.widgets.base import javascript_module, pack
-from bertedu.widgets.palette import STATIC
+from bertedu.widgets.palette import DARK, LIGHT, STATIC
 
 MOST_MARKS = 130_000  # lines and boxes drawn at once: 12 layers x 12 heads at 30 tokens
 MOST_NUMBERS = 2_000_000  # sent, two bytes each
-_D3 = ("mpld3", "js/d3.v5.min.js", "v5.7.0", 1)
-_CONTENT = {  # text of each script that must be there, and how often
-    "head_view": ("PYTHON_PARAMS", 2),
-    "model_view": ("PYTHON_PARAMS", 2),
-    "neuron_view": ("window.bertviz_params", 1),
+_D3 = ("mpld3", "js/d3.v5.min.js", [("v5.7.0", 1)])
+_PARAMS = ("PYTHON_PARAMS", "window.bertviz_params", 2)
+_SIGNS = [f"'neg': '{each['negative']}', 'pos': '{each['positive']}'" for each in (LIGHT, DARK)]
+_CHANGES = {  # in each script: a text, what stands for it here, and how often it must be there
+    "head_view": [
+        _PARAMS,
+        # A line is as opaque as the root of its share: of many small shares something is seen.
+        ("return d / activeHeads()", "return Math.sqrt(d / activeHeads())", 1),
+    ],
+    "model_view": [_PARAMS, ("return d;\n                });", "return Math.sqrt(d);\n});", 2)],
+    "neuron_view": [
+        ("window.bertviz_params", "window.bertviz_params", 1),
+        ("return d;\n                });", "return Math.sqrt(d);\n});", 1),
+        # The course's colours of signed numbers.
+        ("'neg': '#ff6318',\n                'pos': '#2090dd'", _SIGNS[1], 1),
+        ("'neg': '#ff6318',\n                'pos': '#0c36d8'", _SIGNS[0], 1),
+    ],
 }
+FRAME = "be-bertviz"
+_AUTO = (  # as `isDark` in shared.js: what JupyterLab or the book says, or else the system
+    f".{FRAME}{{color-scheme:light dark}}"
+    f'[data-jp-theme-light="true"] .{FRAME},[data-theme="light"] .{FRAME}{{color-scheme:light}}'
+    f'[data-jp-theme-light="false"] .{FRAME},[data-theme="dark"] .{FRAME}{{color-scheme:dark}}'
+)
 # Nothing may be loaded, whatever a script asks for.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 
@@ -71,6 +89,7 @@ def head_view(
     text: str,
     pair: str | None = None,
     *,
+    display_mode: str = "auto",
     layer: int | None = None,
     heads: Sequence[int] | None = None,
     include_layers: Sequence[int] | None = None,
@@ -81,12 +100,13 @@ def head_view(
         bert: any model with its tokenizer.
         text: segment A.
         pair: segment B; then a menu chooses between A and B, too.
+        display_mode: "light", "dark", or "auto", as the page around it is.
         layer: the one shown first, from 1; None means the first that is included.
         heads: those switched on at first, from 1; None means all.
         include_layers: those to choose from, from 1; None means all.
 
     Raises:
-        InputError: there is no such layer or head, or the text is too long to be drawn.
+        InputError: there is no such layer, head or mode, or the text is too long to be drawn.
         ImportError: bertviz or mpld3 is not installed, or has changed.
 
     Source: Vig 2019, https://aclanthology.org/P19-3007.
@@ -102,7 +122,11 @@ def head_view(
     layers = _chosen("layer", include_layers, config.num_hidden_layers)
     on = _chosen("head", heads, config.num_attention_heads)
     first = _first("layer", layer, layers)
-    settings = {"layer": first, "heads": [head - 1 for head in on]}
+    settings = {
+        "display_mode": _mode(display_mode),
+        "layer": first,
+        "heads": [head - 1 for head in on],
+    }
     every = _chosen("head", None, config.num_attention_heads)
     return _view("head_view", bert, text, pair, layers, every, settings)
 
@@ -112,7 +136,7 @@ def model_view(
     text: str,
     pair: str | None = None,
     *,
-    display_mode: str = "light",
+    display_mode: str = "auto",
     include_layers: Sequence[int] | None = None,
     include_heads: Sequence[int] | None = None,
 ) -> BertvizView:
@@ -122,7 +146,7 @@ def model_view(
         bert: any model with its tokenizer.
         text: segment A.
         pair: segment B; then a menu chooses between A and B, too.
-        display_mode: "light" or "dark".
+        display_mode: "light", "dark", or "auto", as the page around it is.
         include_layers: those that are shown, from 1; None means all.
         include_heads: those that are shown, from 1; None means all.
 
@@ -154,7 +178,7 @@ def neuron_view(
     text: str,
     pair: str | None = None,
     *,
-    display_mode: str = "light",
+    display_mode: str = "auto",
     layer: int | None = None,
     head: int | None = None,
     include_layers: Sequence[int] | None = None,
@@ -165,7 +189,7 @@ def neuron_view(
         bert: any model with its tokenizer.
         text: segment A.
         pair: segment B; then a menu chooses between A and B, too.
-        display_mode: "light" or "dark".
+        display_mode: "light", "dark", or "auto", as the page around it is.
         layer: the one shown first, from 1; None means the first that is included.
         head: the one shown first, from 1; None means the first.
         include_layers: those to choose from, from 1; None means all.
@@ -225,7 +249,7 @@ def _view(
     packed = base64.b64encode(gzip.compress(pack(header, **arrays), mtime=0)).decode()
     label = f"bertviz: {view} of {size} tokens"
     height = _height(view, size, len(layers), bert.config.num_attention_heads)
-    framed = _frame(packed, label, height)
+    framed = _frame(packed, label, height, settings["display_mode"])
     return BertvizView(view, tuple(encoding.tokens), tuple(layers), tuple(heads), framed)
 
 
@@ -290,25 +314,27 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _mode(display_mode: str) -> str:
-    if display_mode not in {"light", "dark"}:
-        raise InputError(f"display_mode is {display_mode!r}: it must be 'light' or 'dark'.")
+    if display_mode not in {"auto", "light", "dark"}:
+        raise InputError(f"display_mode is {display_mode!r}: it must be 'auto', 'light' or 'dark'.")
     return display_mode
 
 
 def _drawing(view: str) -> str:
     """Returns bertviz's script, made to read what ours prepares."""
-    source = _script("bertviz", f"{view}.js", *_CONTENT[view])
-    return source.replace("PYTHON_PARAMS", "window.bertviz_params")
+    source = _script("bertviz", f"{view}.js", [(text, n) for text, _, n in _CHANGES[view]])
+    for text, ours, _ in _CHANGES[view]:
+        source = source.replace(text, ours)
+    return source
 
 
-def _script(package: str, file: str, text: str, count: int) -> str:
-    """Returns a script of an installed package, in which a text stands so many times."""
+def _script(package: str, file: str, texts: Sequence[tuple[str, int]]) -> str:
+    """Returns a script of an installed package, in which each text stands so many times."""
     spec = find_spec(package)  # finds it without importing it
     if spec is None or spec.origin is None:
         raise ImportError(f"{package} is not installed: pip install 'bertedu[lab]'")
     path = Path(spec.origin).parent / file
     source = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if source.count(text) != count:
+    if any(source.count(text) != count for text, count in texts):
         raise ImportError(
             f"the installed {package} has another {file} than this module knows: install the "
             "version that requirements.lock names"
@@ -316,8 +342,15 @@ def _script(package: str, file: str, text: str, count: int) -> str:
     return source
 
 
-def _frame(packed: str, label: str, height: float) -> str:
-    """Returns a frame that reaches neither the page around it nor the network."""
+def _frame(packed: str, label: str, height: float, mode: str) -> str:
+    """Returns a frame that reaches neither the page around it nor the network.
+
+    What is in a frame learns from its `color-scheme` whether it is to be light or dark.
+    """
+    if mode == "auto":
+        style, look = f"<style>{_AUTO}</style>", f'class="{FRAME}" style="border: 0"'
+    else:
+        style, look = "", f'class="{FRAME}" style="border: 0; color-scheme: {mode}"'
     document = (
         '<!doctype html><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -326,7 +359,7 @@ def _frame(packed: str, label: str, height: float) -> str:
         f'<script type="module">{javascript_module("bertviz")}\ndraw("{packed}");</script>'
     )
     return (
-        f'<div><iframe title="{label}" sandbox="allow-scripts" width="100%" '
-        f'height="{round(height) + 100}" style="border: 0; color-scheme: light" '
+        f'<div>{style}<iframe title="{label}" sandbox="allow-scripts" width="100%" '
+        f'height="{round(height) + 100}" {look} '
         f'srcdoc="{html.escape(document)}"></iframe></div>'
     )

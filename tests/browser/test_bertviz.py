@@ -54,6 +54,11 @@ def cut(section: str, size: int, second: int) -> tuple[slice, slice]:
     return parts[section[0]], parts[section[-1]]
 
 
+def squares(lines) -> list[float]:
+    """The shares that lines stand for: each is as opaque as the root of its share."""
+    return lines.evaluate_all("lines => lines.map(l => l.getAttribute('stroke-opacity') ** 2)")
+
+
 def close(found: object, expected: object) -> None:
     """Fails where two lists of lists differ by more than half precision does."""
     found, expected = np.array(found), np.array(expected)
@@ -119,8 +124,7 @@ def test_head_view_draws_the_chosen_layer_and_sentences(page) -> None:
     heads = CONFIG.num_attention_heads
 
     def opacities() -> list[float]:
-        lines = frame.locator("#attention line")
-        return lines.evaluate_all("lines => lines.map(l => +l.getAttribute('stroke-opacity'))")
+        return squares(frame.locator("#attention line"))
 
     assert frame.locator("#layer").input_value() == "2"
     close(opacities(), (attention[1] / heads).flatten().tolist())
@@ -141,10 +145,9 @@ def test_model_view_opens_the_head_that_is_clicked(page) -> None:
     frame = shown(page, model_view(BERT, TEXT, PAIR, include_layers=[2]))
     frame.locator("#attn_background_0_2 ~ rect").click()
     assert "Layer 2, Head 3" in frame.locator(".detail").all_text_contents()
-    lines = frame.locator(".detail line").evaluate_all(
-        "lines => lines.map(l => +l.getAttribute('stroke-opacity'))"
+    close(
+        squares(frame.locator(".detail line")), BERT.attention(TEXT, PAIR)[1, 2].flatten().tolist()
     )
-    close(lines, BERT.attention(TEXT, PAIR)[1, 2].flatten().tolist())
 
 
 def test_neuron_view_multiplies_our_queries_and_keys(page) -> None:
@@ -169,11 +172,13 @@ def test_neuron_view_multiplies_our_queries_and_keys(page) -> None:
 def test_they_look_as_they_should(mode: str, new_page, artefacts) -> None:
     page = new_page(theme=mode, height=1000)
     for view in VIEWS:
-        options = {} if view is head_view else {"display_mode": mode}
-        frame = shown(page, view(BERT, TEXT, PAIR, **options))
+        frame = shown(page, view(BERT, TEXT, PAIR))
+        assert frame.locator(f"body.{mode}").count() == 1
         for width in (1280, 800, 640):
             page.set_viewport_size({"width": width, "height": 1000})
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            if view is model_view and width >= 800:  # whole, in a notebook beside its files, too
+                assert frame.evaluate("document.documentElement.scrollWidth <= innerWidth")
             # Bertviz may be wider than the frame, but nothing is lost below it.
             assert frame.evaluate("document.documentElement.scrollHeight <= innerHeight")
             sizes = frame.locator("text, p, label, select").evaluate_all(
@@ -182,6 +187,25 @@ def test_they_look_as_they_should(mode: str, new_page, artefacts) -> None:
             assert min(sizes) >= 12
             if width > 640:
                 page.screenshot(path=artefacts / f"bertviz-{view.__name__}-{width}-{mode}.png")
+
+
+def test_a_view_follows_the_theme_of_the_page_around_it(new_page) -> None:
+    page = new_page(theme="null")  # a forced system theme would hold in the frame, too
+    frame = shown(page, neuron_view(BERT, TEXT))
+    assert frame.locator("body.light").count() == 1
+    for name, value, mode in (
+        ("jp-theme-light", "false", "dark"),
+        ("jp-theme-light", "true", "light"),
+        ("theme", "dark", "dark"),
+    ):
+        page.evaluate(
+            "([name, value]) => { delete document.body.dataset.jpThemeLight;"
+            " document.body.setAttribute(`data-${name}`, value) }",
+            [name, value],
+        )
+        frame.locator(f"body.{mode} #vis svg").wait_for()
+    asked = shown(page, neuron_view(BERT, TEXT, display_mode="dark"))
+    assert asked.locator("body.dark").count() == 1
 
 
 def test_a_notebook_shows_all_three_without_the_network(lab, open_notebook, artefacts) -> None:

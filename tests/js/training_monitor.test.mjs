@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import widget, {
-  describe, duration, progress, range, thinOut,
+  describe, drawn, duration, meanings, progress, range, thinOut,
 } from "../../bertedu/widgets/static/training_monitor.js";
 import { Model, openPage, pack } from "./page.mjs";
 
@@ -46,6 +46,21 @@ test("the time left is told while it runs only", () => {
   const run = { state: "running", done: 2, steps: 10, seconds_left: 75 };
   assert.equal(progress(run), "2 of 10 steps, running, about 1 min 15 s left");
   assert.equal(progress({ ...run, state: "stopped" }), "2 of 10 steps, stopped");
+});
+
+test("the key names what is there, and a run that was stopped fills its picture", () => {
+  const curves = [{ held_out: [] }, { held_out: [] }];
+  const names = (change) => meanings({ at: { values: [1] }, curves, smoothed_over: 20, ...change }).map(([, name]) => name);
+  assert.deepEqual(names({}), ["each batch", "the mean of the last 20", "the baseline"]);
+  assert.deepEqual(names({ at: { values: [] } }), ["the baseline"]);
+  assert.ok(names({ curves: [{ held_out: [[2, 6]] }, { held_out: [] }] }).includes("held-out documents"));
+  const run = { done: 20, steps: 1500 };
+  assert.deepEqual(["running", "stopped"].map((state) => drawn({ ...run, state })), [1500, 20]);
+  const { el, end } = shown({ state: "stopped" });
+  const [place] = [...el.querySelectorAll("circle")].map((node) => Number(node.getAttribute("cx")));
+  assert.equal(place, 440 - 112); // the last step stands at the right end
+  assert.match(el.textContent, /2 steps/);
+  end();
 });
 
 test("a step is described by both losses", () => {

@@ -15,6 +15,8 @@ from bertedu.errors import InputError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LESSON = re.compile(r' href="(?P<stem>\d\d_\w+)\.ipynb"')
+_PICTURE = re.compile(r"<picture>.*?</picture>\n?|<!--.*?-->", re.DOTALL)
+_WITHIN = re.compile(r' href="#(?P<title>[^"]+)"')  # a heading, as JupyterLab names it
 _TAG = re.compile(r"<[^>]+>")
 _FOLD = re.compile(r'(<details(?: class="option")?>)\s*<summary>(.+?)</summary>', re.DOTALL)
 _RIGHT = re.compile(r'<details class="option">(?=<summary>.*\n<p><strong>Yes)')
@@ -70,6 +72,8 @@ class Content:
     def add_markdown(self, text: str) -> None:
         """Adds a text; HTML in it is shown, not obeyed, but for what folds a part of it.
 
+        A <picture> is left out, like every picture that is a file, and so are comments.
+
         Args:
             text: in Markdown, with tables and $formulas$.
 
@@ -77,7 +81,7 @@ class Content:
             InputError: a formula that cannot be set.
         """
         parser = _parser()
-        tokens = parser.parse(text)
+        tokens = parser.parse(_PICTURE.sub("", text))
         for token, following in zip(tokens, [*tokens[1:], None], strict=True):
             if token.type == "heading_open" and following is not None:
                 title = _plain(parser.renderer.render([following], parser.options, {}))
@@ -113,7 +117,10 @@ class Content:
             page = self.pages.get(link["stem"])
             return f' href="{page}"' if page else ""
 
-        page = _LESSON.sub(lead, text)
+        def lead_within(link: re.Match[str]) -> str:
+            return f' href="#{_slug(link["title"])}"'
+
+        page = _WITHIN.sub(lead_within, _LESSON.sub(lead, text))
         self.add_html(f'<div class="book-wide" tabindex="0">{page}</div>')
 
     def add_png(self, picture: bytes, alt: str) -> None:
@@ -179,7 +186,7 @@ class Content:
 
     def _anchor(self, title: str) -> str:
         """An id as GitHub makes it from a heading."""
-        name = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") or "section"
+        name = _slug(title) or "section"
         anchor, number = name, 0
         while anchor in self._anchors:
             number += 1
@@ -210,6 +217,10 @@ class Content:
     def _found(self, text: str) -> None:
         if self.sections:
             self.sections[-1].text.append(text)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 @cache

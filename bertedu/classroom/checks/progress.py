@@ -120,6 +120,11 @@ class Board:
         """A lesson's number ("01"), and how many of how many are right, as the map takes it."""
         return {each.title[:2]: (each.done, len(each.checks)) for each in self.lessons}
 
+    @property
+    def states(self) -> dict[str, str]:
+        """A check's name, and "right", "tried" or "", of all lessons."""
+        return {name: state for each in self.lessons for name, state in each.checks.items()}
+
     def __repr__(self) -> str:
         width = max((len(lesson.title) for lesson in self.lessons), default=0)
         lines = [

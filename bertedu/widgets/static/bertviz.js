@@ -2,12 +2,14 @@
 
 import { element, unpack } from "./shared.js";
 
+const STRONGER = "A line is as strong as the root of its share, so that small ones are seen.";
+
 const HINTS = {
   head_view: "Left asks, right answers. The squares are the heads, head 1 first: click one to " +
-    "switch its lines off or on, double-click to see it alone. Point at a token for its lines only.",
-  model_view: "A row is a layer, a column a head. Click one to see it large, with its tokens.",
+    "switch its lines off or on, double-click to see it alone. Point at a token for its lines only. " + STRONGER,
+  model_view: `A row is a layer, a column a head. Click one to see it large, with its tokens. ${STRONGER}`,
   neuron_view: "Point at a token on the left, then click its plus: query, key, their product, " +
-    "component by component, and the sum. Blue is positive, orange negative.",
+    "component by component, and the sum. Red is positive, blue negative.",
 };
 
 /** The bytes that Python compressed and wrote as base64. */
@@ -70,40 +72,62 @@ export function jquery(what) {
   return wrapped;
 }
 
-/** Shows what Python packed, in a document of its own. */
+/** Shows what Python packed, in a document of its own, light or dark as the page around it is. */
 export async function draw(packed) {
   const { scripts, view, ...content } = unpack(await unzip(packed));
   const params = parameters(content);
-  const chooser = (name, id, ...options) =>
-    element("label", {}, `${name} `, element("select", { id }, ...options));
-  const choosers = [];
-  if (view !== "model_view") choosers.push(chooser("Layer", "layer"));
-  if (view === "neuron_view") choosers.push(chooser("Head", "att_head"));
-  if (params.attention.length > 1) {
-    choosers.push(chooser("Attention", "filter", ...params.attention.map(
-      ({ name }, value) => element("option", { value }, name),
-    )));
-  }
-  document.body.classList.add(view, params.display_mode);
-  document.body.append(
-    element("p", {}, HINTS[view]),
-    element("div", { id: "view" }, element("div", {}, ...choosers), element("div", { id: "vis" })),
-  );
-
-  window.bertviz_params = params;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
   run(scripts.d3);
   const modules = { jquery, d3: window.d3 };
   window.require = { config() {} };
   window.requirejs = (names, start) => start(...names.map((name) => modules[name]));
-  run(scripts.view);
-  if (view === "neuron_view") { // which numbers what it was given from 0 on
-    rename("#layer", params.include_layers);
-    rename("#att_head", params.include_heads);
+
+  function paint() {
+    const asked = params.display_mode;
+    const mode = asked !== "auto" ? asked : dark.matches ? "dark" : "light";
+    window.bertviz_params = { ...params, display_mode: mode };
+    document.body.className = `${view} ${mode}`;
+    document.body.replaceChildren(
+      element("p", {}, HINTS[view]),
+      element("div", { id: "view" }, element("div", {}, choosers(view, params)), element("div", { id: "vis" })),
+    );
+    run(scripts.view);
+    if (view === "neuron_view") { // which numbers what it was given from 0 on
+      rename("#layer", params.include_layers);
+      rename("#att_head", params.include_heads);
+    }
+    if (view === "model_view") {
+      fit();
+      document.querySelector("#filter")?.addEventListener("change", fit);
+    }
   }
+
+  paint();
+  dark.addEventListener("change", paint);
+}
+
+function choosers(view, params) {
+  const chooser = (name, id, ...options) =>
+    element("label", {}, `${name} `, element("select", { id }, ...options));
+  return [
+    view !== "model_view" && chooser("Layer", "layer"),
+    view === "neuron_view" && chooser("Head", "att_head"),
+    params.attention.length > 1 && chooser("Attention", "filter", ...params.attention.map(
+      ({ name }, value) => element("option", { value }, name),
+    )),
+  ];
+}
+
+/** Makes the drawing, which bertviz gives a fixed width, as wide as there is room. */
+function fit() {
+  const svg = document.querySelector("#vis svg");
+  svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
 }
 
 function run(code) {
-  document.head.append(element("script", {}, code));
+  const script = element("script", {}, code);
+  document.head.append(script);
+  script.remove();
 }
 
 function rename(select, names) {

@@ -40,9 +40,25 @@ export function progress({ state, done, steps, seconds_left }) {
   return `${count}, ${state}${going && seconds_left != null ? `, about ${duration(seconds_left)} left` : ""}`;
 }
 
+/** The steps that are drawn: all while it runs, and those that were taken once it has ended. */
+export const drawn = ({ state, done, steps }) => (state === "stopped" ? Math.max(done, 1) : steps);
+
+/** What the lines and marks of the curves mean: those that are there. */
+export const meanings = ({ at, curves, smoothed_over }) => [
+  at.values.length && ["be-raw", "each batch"],
+  at.values.length && ["be-smooth", `the mean of the last ${smoothed_over}`],
+  curves.some(({ held_out }) => held_out.length) && ["circle", "held-out documents"],
+  ["be-baseline", "the baseline"],
+].filter(Boolean);
+
+const sample = (kind) => svgElement("svg", { viewBox: "0 0 26 12", class: "be-curve be-sample" }, kind === "circle"
+  ? svgElement("circle", { cx: 13, cy: 6, r: 4 }) : svgElement("path", { d: "M1 6H25", class: kind }));
+
 const across = (step, steps) => LEFT + ((WIDTH - LEFT - RIGHT) * step) / steps;
 
-function curvePicture({ at, raw, smooth, steps, curves }, column) {
+function curvePicture(data, column) {
+  const { at, raw, smooth, curves } = data;
+  const steps = drawn(data);
   const { name, baseline, baseline_name, held_out } = curves[column];
   const own = ({ values }) => Array.from(at.values, (_, i) => values[2 * i + column]);
   const thick = own(smooth);
@@ -115,12 +131,11 @@ function build({ model, root, data, live, button, signal, line, say, foot }) {
   const state = element("span", { role: "status" });
   line.removeAttribute("role"); // a status is what changes by itself: here the progress
   const curves = element("div", { class: "be-curves" });
+  const key = element("p", { class: "be-key be-meanings" });
   const table = element("div", { class: "be-answers" });
   root.append(
     element("div", { class: "be-controls" }, pause, stop, bar, state), curves,
-    element("p", { class: "be-line" },
-      "Thin: each batch. Thick: the mean of the last batches. ○ held-out documents. Dashed: the baseline."),
-    table, foot(),
+    key, table, foot(),
   );
 
   let pinned = null; // a step
@@ -147,6 +162,8 @@ function build({ model, root, data, live, button, signal, line, say, foot }) {
         picture.replaceChildren(...next.childNodes);
       });
     } else curves.append(...fresh);
+    const meant = meanings(data); // there are only ever more
+    if (key.children.length !== meant.length) key.replaceChildren(...meant.map(([kind, text]) => element("span", {}, sample(kind), text)));
     table.replaceChildren(answers(data.predictions));
     point(hovered ?? pinned);
   }
@@ -162,7 +179,7 @@ function build({ model, root, data, live, button, signal, line, say, foot }) {
     const known = step !== null && data.at.values.length > 0;
     const place = known ? nearest(step) : null;
     for (const cursor of curves.querySelectorAll(".be-cursor")) {
-      const left = known ? across(data.at.values[place], data.steps) : 0;
+      const left = known ? across(data.at.values[place], drawn(data)) : 0;
       cursor.setAttribute("d", known ? `M${left} ${TOP}V${HEIGHT - BOTTOM}` : "");
     }
     say(known ? `${step === pinned ? "Pinned: " : ""}${describe(data, place)}` : null, known && step === pinned);
@@ -173,7 +190,7 @@ function build({ model, root, data, live, button, signal, line, say, foot }) {
     if (!picture) return null;
     const { left, width } = picture.getBoundingClientRect();
     const place = ((event.clientX - left) / width) * WIDTH;
-    return ((place - LEFT) / (WIDTH - LEFT - RIGHT)) * data.steps;
+    return ((place - LEFT) / (WIDTH - LEFT - RIGHT)) * drawn(data);
   };
   for (const [type, listener] of Object.entries({
     pointermove: (event) => point((hovered = stepAt(event)) ?? pinned),
