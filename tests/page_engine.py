@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,21 @@ SCRIPT = Path(__file__).parent / "js" / "ask_engine.mjs"
 Numbers = dict[str, np.ndarray]
 
 
-def ask(folder: Path, *packs: bytes, simd: bool = True, **asked: Any) -> dict[str, Any]:
-    """Returns what the engine says of `texts` and `traces`; a trace has its `numbers` by name."""
+def ask(
+    folder: Path, *packs: bytes, more: Sequence[bytes] = (), simd: bool = True, **asked: Any
+) -> dict[str, Any]:
+    """Returns what the engine says of `texts`, `traces` and `widgets`, as ask_engine.mjs says.
+
+    A trace has its `numbers` by name.
+    """
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
-    files = [folder / f"{place}.pack" for place in range(len(packs))]
-    for file, pack in zip(files, packs, strict=True):
+    files = [folder / f"{place}.pack" for place in range(len(packs) + len(more))]
+    for file, pack in zip(files, [*packs, *more], strict=True):
         file.write_bytes(pack)
+    own, others = ([*map(str, some)] for some in (files[: len(packs)], files[len(packs) :]))
     questions, numbers = folder / "questions.json", folder / "numbers"
-    questions.write_text(json.dumps({"packs": [*map(str, files)], "simd": simd, **asked}))
+    questions.write_text(json.dumps({"packs": own, "more": others, "simd": simd, **asked}))
     command = ["node", "--no-warnings", str(SCRIPT), str(questions), str(numbers)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

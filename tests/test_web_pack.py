@@ -25,7 +25,6 @@ from bertedu.tokenizer import SPECIAL_TOKENS, BertTokenizer
 from bertedu.widgets import (
     AttentionExplorer,
     AttentionStep,
-    MaskExplorer,
     TryIt,
     WordPieceExplorer,
 )
@@ -439,7 +438,6 @@ def test_only_what_the_pack_can_stand_in_for_is_marked() -> None:
     assert AttentionExplorer("a", bert=bert()).checksum() == model_checksum(bert())
     assert AttentionExplorer("a", bert=bert(hidden_act="relu")).checksum() != model_checksum(bert())
     assert AttentionExplorer("a", bert=page_model(bert())).checksum() != model_checksum(bert())
-    assert MaskExplorer("a").checksum() is None
 
 
 # ---------------------------------------------------------------- the certificate

@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    certified = write_page(_loaded(args.model, args.task), args.out)
-    for file in sorted(args.out.glob("*.pack*")):
+    certified, packs = write_page(_loaded(args.model, args.task), args.out)
+    for file in packs:
         print(f"{file.name}  {file.stat().st_size / 1e6:.2f} MB")
     if "loss" in certified:
         loss, loss_int8 = certified["loss"], certified["loss_int8"]

@@ -21,7 +21,7 @@ from bertedu.widgets.words import in_words
 
 HTML = "text/html"
 _ROOT = re.compile(r'\bname: "(?P<name>be-[\w-]+)"')
-_IMPORT = re.compile(r'^import [^;]+ from "\./(?P<file>[\w./]+)"[^;]*;\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import [^;]+ from "(?P<file>\.[\w./]+)"[^;]*;\n', re.MULTILINE)
 
 
 class Widget(anywidget.AnyWidget):
@@ -75,8 +75,8 @@ class AskingWidget(Widget):
     """A widget that is asked about texts, and asked again when one of them changes.
 
     A subclass gives its texts, traits of its own, and the settings as they stand at first to
-    `__init__`, and has `_look` and `_packed`; `_check` where some settings mean nothing; and in
-    PINS the settings that a new text lets go.
+    `__init__`, and has `_look` and `_packed`; `_check` where some settings mean nothing; in PINS
+    the settings that a new text lets go; and in BESIDE other traits that an answer depends on.
 
     The browser sends all that changed in one message. `data` comes back with what was asked, so
     that it knows which answer it has, and the problem, where the answer is still the last one.
@@ -87,6 +87,7 @@ class AskingWidget(Widget):
     """
 
     PINS: ClassVar[Sequence[str]] = ()
+    BESIDE: ClassVar[Sequence[str]] = ()
 
     settings = traitlets.Dict().tag(sync=True)
 
@@ -120,6 +121,11 @@ class AskingWidget(Widget):
         None where only Python can.
         """
         return None
+
+    def checksums(self) -> list[str]:
+        """Returns those of all that answers, where there is more than one; none as `checksum`."""
+        checksum = self.checksum()
+        return [checksum] if checksum else []
 
     def _ask_again(self, change: Any) -> None:  # noqa: ARG002  # which of them does not matter
         asked = {name: getattr(self, name) for name in self._asked}
@@ -230,7 +236,7 @@ def javascript_module(name: str) -> str:
 
     def whole(file: Path) -> str:
         def inline(match: re.Match[str]) -> str:
-            imported = file.parent / match["file"]
+            imported = (file.parent / match["file"]).resolve()
             if imported in joined:
                 return ""
             joined.add(imported)

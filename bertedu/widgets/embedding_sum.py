@@ -13,6 +13,7 @@ from bertedu.bert import Bert, load
 from bertedu.model import BertEmbeddings, BertLayer
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import AskingWidget, check_length, described
+from bertedu.widgets.web_pack import model_checksum
 
 LONGEST = 64  # tokens: rows that a screen can show
 POSITIONS = 64  # rows of the position tables that are compared
@@ -113,6 +114,10 @@ class EmbeddingSum(AskingWidget):
         norm = ", LayerNorm" if self.settings["layer_norm"] else ""
         size = f"{len(self.ids)} tokens x {self.terms.shape[-1]}"
         return f"{size}: {terms}{norm}; {self.moved:.1%} moved"
+
+    def checksum(self) -> str:
+        """Returns the model's checksum."""
+        return model_checksum(self.bert)
 
     @property
     def scales(self) -> list[float]:

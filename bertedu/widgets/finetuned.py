@@ -10,6 +10,7 @@ from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned, opened
 from bertedu.model import BertOutput
 from bertedu.widgets.base import AskingWidget
+from bertedu.widgets.web_pack import finetuned_checksum
 
 
 class FineTunedWidget(AskingWidget):
@@ -29,6 +30,10 @@ class FineTunedWidget(AskingWidget):
             raise InputError(sentence.replace("_", " "))
         self.finetuned = finetuned
         super().__init__(first, **asked)
+
+    def checksum(self) -> str | None:
+        """Returns the adapter's checksum; None for a model that was fine-tuned whole."""
+        return finetuned_checksum(self.finetuned)
 
     def encoder_output(self, encoding: Encoding, **options: bool) -> BertOutput:
         """Returns what the model's encoder gives for one input."""

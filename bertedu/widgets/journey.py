@@ -19,6 +19,7 @@ from bertedu.pretraining.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_
 from bertedu.utils.validation import IGNORED
 from bertedu.widgets.base import AskingWidget, described, encode_short
 from bertedu.widgets.embedding_sum import embedding_terms
+from bertedu.widgets.web_pack import model_checksum
 
 LONGEST = 48  # tokens: columns that a reader can follow, scrolling sideways
 ROLLS = 8  # that the reader can look through
@@ -127,6 +128,10 @@ class Journey(AskingWidget):
         follows = self.stages.follows
         judged = "no pair" if follows is None else f"B follows A {follows:.1%}"
         return f"{len(encoding)} tokens, {sizes}{cases}; {said}, {judged}"
+
+    def checksum(self) -> str | None:
+        """Returns the model's checksum; None with cases, which may be a reader's own functions."""
+        return None if self.cases else model_checksum(self.bert)
 
     def _check(self, settings: dict[str, Any]) -> None:
         config = self.bert.config

@@ -23,6 +23,7 @@ from bertedu.pretraining.masking import (
 )
 from bertedu.tokenizer import BertTokenizer
 from bertedu.widgets.base import AskingWidget, described, encode_short
+from bertedu.widgets.web_pack import tokenizer_checksum
 
 LONGEST = 256  # tokens, so that a position fits into a byte
 ROLLS = 2_000
@@ -99,6 +100,10 @@ class MaskExplorer(AskingWidget):
         counts = torch.bincount(self.fates[self.settings["roll"]].long(), minlength=4).tolist()
         named = ", ".join(f"{counts[fate]} {name}" for fate, name in _NAMES.items())
         return f"{len(self._encoding)} tokens: {sum(counts[1:])} chosen, {named}"
+
+    def checksum(self) -> str:
+        """Returns the tokenizer's checksum."""
+        return tokenizer_checksum(self.tokenizer)
 
     def _look(self, text: str, pair: str | None, seed: int) -> None:
         """Draws what all rules decide by."""

@@ -60,6 +60,7 @@ class PairExplorer(FineTunedWidget):
 
     CASE: ClassVar[str] = "inference"
     PINS: ClassVar[Sequence[str]] = ("pinned",)
+    BESIDE: ClassVar[Sequence[str]] = ("tries",)
 
     premise = traitlets.Unicode().tag(sync=True)
     hypothesis = traitlets.Unicode().tag(sync=True)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -42,8 +42,9 @@ def fragment(widget: Widget) -> str:
     state |= {name: {"value": value} for name, value in widget.carried().items()}
     name = escape(type(widget).__name__)
     asking = ""
-    if isinstance(widget, AskingWidget) and (checksum := widget.checksum()):
-        asks = json.dumps({"asked": [*widget._asked], "model": checksum})
+    if isinstance(widget, AskingWidget) and (models := widget.checksums()):
+        told = {"asked": [*widget._asked], "beside": [*widget.BESIDE], "models": models}
+        asks = json.dumps(told)
         asking = f' data-asks="{escape(asks)}"'
     return (
         f'<div class="bertedu-still" data-widget="{name}"{asking}>'
@@ -52,19 +53,20 @@ def fragment(widget: Widget) -> str:
     )
 
 
-def engine_note(packs: Sequence[str], models: Sequence[str]) -> str:
+def engine_note(packs: Sequence[str], models: Mapping[str, str]) -> str:
     """Returns what a page says of its engine, for `host_script`; bert.js stands beside the page.
 
     Args:
-        packs: their names, see `web_page.write_page`.
-        models: the checksums of what they can stand in for, see `AskingWidget.checksum`.
+        packs: the names of those that it wakes with, see `web_page.write_page`.
+        models: by the checksum of what it can stand in for, see `AskingWidget.checksums`, the
+            name of the pack; one that it does not wake with is loaded when a widget needs it.
 
     Example:
-        >>> engine_note(["bert"], ["ab"])
+        >>> engine_note(["bert"], {"ab": "bert"})
         '<script type="application/json" id="bertedu-engine">{"packs": ["bert"], "models":
-        ["ab"]}</script><script src="bert.js"></script>'
+        {"ab": "bert"}}</script><script src="bert.js"></script>'
     """
-    note = _json({"packs": [*packs], "models": [*models]})
+    note = _json({"packs": [*packs], "models": {**models}})
     return (
         f'<script type="application/json" id="bertedu-engine">{note}</script>'
         '<script src="bert.js"></script>'

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bertedu.bert import Bert, Guess, load
 from bertedu.encoding import Encoding, collate
+from bertedu.finetuning.model import FineTuned
 from bertedu.heads import IS_NEXT
 from bertedu.widgets.base import AskingWidget, described, encode_short
 from bertedu.widgets.web_pack import model_checksum
@@ -297,7 +298,7 @@ def _numbers(ranked: Ranked | None) -> list[Any] | None:
 
 
 @contextmanager
-def without_heads(bert: Bert, off: Sequence[Sequence[int]]) -> Iterator[None]:
+def without_heads(bert: Bert | FineTuned[Any, Any], off: Sequence[Sequence[int]]) -> Iterator[None]:
     """Lets some heads of a model say nothing: what they mixed is replaced by zeros.
 
     Args:

@@ -98,6 +98,16 @@ def model_checksum(bert: Bert) -> str:
     return tokens and hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
+def finetuned_checksum(tuned: FineTuned[Any, Any]) -> str | None:
+    """Returns what tells adapters apart: their packs. None for what is no adapter.
+
+    A whole fine-tuned model has a page of its own; a book has adapters beside its checkpoint.
+    """
+    if tuned.base is None or not tuned.tokenizer.usual:
+        return None
+    return hashlib.sha256(web_pack(tuned)).hexdigest()
+
+
 def web_pack(model: Bert | FineTuned[Any, Any], extra: Mapping[str, Any] | None = None) -> bytes:
     """Returns a model as the bytes that a page's engine reads.
 

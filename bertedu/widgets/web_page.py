@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bertedu.bert import Bert
 from bertedu.bert import load as load_bert
@@ -58,19 +58,26 @@ def pack_script(name: str, pack: bytes) -> str:
     return f'bertedu.receive({json.dumps(name)}, "{base64.b64encode(pack).decode()}");\n'
 
 
-def write_page(
-    model: Bert | FineTuned[Any, Any], out: Path, page: str = "index.html"
-) -> dict[str, Any]:
-    """Writes a page, bert.js and the packs, each as bytes and as a script.
+class Written(NamedTuple):
+    """What `write_page` wrote.
+
+    Attributes:
+        certificate: what the page says of its numbers, see `certificate`.
+        packs: the files of the packs, each as bytes and as a script.
+    """
+
+    certificate: dict[str, Any]
+    packs: list[Path]
+
+
+def write_page(model: Bert | FineTuned[Any, Any], out: Path, page: str = "index.html") -> Written:
+    """Writes a page, bert.js and the packs.
 
     Args:
         model: a pretrained or a fine-tuned one; with an adapter its checkpoint is written, too.
         out: the folder, made when missing; other files in it stay, and none is replaced that was
             not written here.
         page: the name of the page's file.
-
-    Returns:
-        What the page says of its numbers, see `certificate`.
 
     Raises:
         InputError: a model whose tokenizer a page has not, or files of other pages in the folder.
@@ -85,16 +92,21 @@ def write_page(
     packs = {BASE: web_pack(model, own)}
     if isinstance(model, FineTuned) and model.base:
         packs = {BASE: web_pack(load_bert(model.base.name)), model.task.name: packs[BASE]}
-    for name, pack in packs.items():
-        with replacing(out / f"{name}.pack") as temporary:
-            temporary.write_bytes(pack)
-        with replacing(out / f"{name}.pack.js") as temporary:
-            temporary.write_text(pack_script(name, pack), encoding="ascii")
+    files = [file for name, pack in packs.items() for file in write_pack(name, pack, out)]
     with replacing(out / "bert.js") as temporary:
         temporary.write_text(engine_script(), encoding="utf-8")
     with replacing(out / page) as temporary:
         temporary.write_text(_page(model, list(packs)), encoding="utf-8")
-    return certified
+    return Written(certified, files)
+
+
+def write_pack(name: str, pack: bytes, out: Path) -> list[Path]:
+    """Writes a pack, as bytes for pages of a server and as a script for those of a disk."""
+    files = [out / f"{name}.pack", out / f"{name}.pack.js"]
+    for file, content in zip(files, (pack, pack_script(name, pack).encode()), strict=True):
+        with replacing(file) as temporary:
+            temporary.write_bytes(content)
+    return files
 
 
 def _refuse_others(out: Path, marks: Mapping[str, str]) -> None:

@@ -7,18 +7,28 @@ import pytest
 
 from bertedu import Bert
 from bertedu.classroom.book.site import _POLICY, write
+from bertedu.finetuning.model import FineTuned
 from bertedu.widgets import (
     AttentionExplorer,
     AttentionStep,
+    EmbeddingSum,
+    Journey,
     MaskExplorer,
+    TextClassifier,
     TryIt,
     WordPieceExplorer,
 )
 from bertedu.widgets.static_page import engine_note, fragment, host_script
 from bertedu.widgets.web_certificate import page_model
-from bertedu.widgets.web_pack import model_checksum, tokenizer_checksum
-from bertedu.widgets.web_page import write_page
-from tests.test_web_pack import TOKENIZER, bert
+from bertedu.widgets.web_pack import (
+    finetuned_checksum,
+    model_checksum,
+    tokenizer_checksum,
+    web_pack,
+)
+from bertedu.widgets.web_page import write_pack, write_page
+from tests.finetuned_models import finetuned
+from tests.test_web_pack import TOKENIZER, adapter, bert
 
 LESSON = """# %% [markdown]
 # # 01 · A lesson
@@ -33,10 +43,14 @@ WordPieceExplorer("my dog")
 def opened(new_page, tmp_path: Path) -> Callable[..., object]:
     """Opens a page of widgets beside the small model's engine and pack."""
 
-    def open_page(*widgets: object, model: Bert | None = None):
+    def open_page(*widgets: object, model: Bert | None = None, **adapters: FineTuned):
         model = model or bert()
         write_page(model, tmp_path)
-        note = engine_note(["bert"], [tokenizer_checksum(TOKENIZER), model_checksum(model)])
+        models = {tokenizer_checksum(TOKENIZER): "bert", model_checksum(model): "bert"}
+        for name, tuned in adapters.items():
+            write_pack(name, web_pack(tuned), tmp_path)
+            models[finetuned_checksum(tuned)] = name
+        note = engine_note(["bert"], models)
         (tmp_path / "widgets.html").write_text(
             '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>widgets</title>'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -127,9 +141,59 @@ def test_guesses_of_what_is_typed_and_clicked(opened) -> None:
     assert told == f"{100 * expected.places[0].first[0].probability:.1f} %"
 
 
+def test_masks_sums_and_the_journey_of_what_is_typed(opened) -> None:
+    page = opened(
+        MaskExplorer("my dog"),
+        EmbeddingSum("my dog", None, bert()),
+        Journey("my dog", None, bert()),
+    )
+    masks, sums, journey = page.locator(".bertedu").all()
+    for widget in (masks, sums, journey):
+        widget.get_by_label("Text Segment A").fill("the cat likes my garden")
+        widget.get_by_text("garden").first.wait_for()
+    idle(page)
+    masks.get_by_label("Seed of all rolls").fill("5")
+    idle(page)
+    assert page.locator(".be-problem").count() == 0
+    assert page.locator(".bertedu-int8").count() == 3
+    expected = MaskExplorer("the cat likes my garden", seed=5)
+    seen = [chip.get_attribute("class") for chip in masks.locator(".be-chips .be-chip").all()]
+    fates = expected.fates[0].tolist()
+    assert ["be-masked" in each for each in seen[: len(fates)]] == [fate == 1 for fate in fates]
+
+
+def test_a_fine_tuned_model_comes_when_it_is_needed(opened, new_page, tmp_path: Path) -> None:
+    tuned, _ = adapter()
+    page = opened(MaskExplorer("my dog"), TextClassifier(tuned, "my dog"), likes=tuned)
+    masks, classified = page.locator(".bertedu").all()
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url.rpartition("/")[2]))
+    masks.get_by_label("Text Segment A").fill("a cat")
+    masks.locator(".be-chip", has_text="cat").first.wait_for()
+    idle(page)
+    assert loaded.count("likes.pack.js") == 0
+    (tmp_path / "likes.pack.js").rename(tmp_path / "away")
+    box = classified.locator("textarea")
+    box.fill("the cat likes my garden")
+    page.locator(".be-problem").wait_for()
+    said = classified.locator(".be-status").inner_text()
+    assert said == "likes.pack.js is missing: put it beside this page again."
+    (tmp_path / "away").rename(tmp_path / "likes.pack.js")
+    box.fill("the cat likes a garden")
+    classified.get_by_text("garden").first.wait_for()
+    idle(page)
+    expected = page_model(tuned).predict("the cat likes a garden")
+    assert f"{100 * expected.probabilities[expected.label]:.1f} %" in classified.inner_text()
+    box.fill("the cat likes the garden")
+    idle(page)
+    assert loaded.count("likes.pack.js") == 2  # it failed once, and was loaded once
+    new_page.complaints[:] = [text for text in new_page.complaints if "ERR_FILE" not in text]
+
+
 def test_what_the_engine_cannot_answer_stays_fixed_and_says_so(opened) -> None:
     other = AttentionExplorer("my dog", bert=bert(hidden_act="relu"))
-    page = opened(MaskExplorer("my dog"), other)
+    tuned = TextClassifier(finetuned("classification"), "my dog")
+    page = opened(tuned, other)
     for widget in page.locator(".bertedu").all():
         assert widget.locator("textarea").first.get_attribute("readonly") is not None
         assert "no Python behind it" in widget.inner_text()

@@ -3,18 +3,20 @@
 // QUESTIONS.json: { packs, simd, texts, traces, widgets }. Printed as JSON: for each of `texts` the
 // tokens and offsets, for each of `traces` ([text, pair]) what the page would show, and where each of
 // its quantities stands in the file NUMBERS, which is float32 after float32; for each of `widgets`
-// ([name, asked, first]) its traits' bytes in base64, or the problem.
+// ([name, asked, first, beside]) its traits' bytes in base64, or the problem. The packs are a model, and
+// where there is one more, what stands on it, which then answers; those of `more` only widgets ask.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
 import { answer } from "../../bertedu/widgets/static/bert/answers.js";
-import { wake } from "../../bertedu/widgets/static/bert/bert.js";
+import { add, wake } from "../../bertedu/widgets/static/bert/bert.js";
 import { widget } from "../../bertedu/widgets/static/bert/widgets.js";
 
 const [questions, file] = process.argv.slice(2);
-const { packs, simd, texts = [], traces = [], widgets = [] } = JSON.parse(readFileSync(questions, "utf8"));
+const { packs, more = [], simd, texts = [], traces = [], widgets = [] } = JSON.parse(readFileSync(questions, "utf8"));
 const bytes = packs.map((pack) => new Uint8Array(readFileSync(pack)));
 const bert = await wake(bytes[0], bytes[1], { simd });
+const others = await Promise.all(more.map((pack) => add(bert, new Uint8Array(readFileSync(pack)), { simd })));
 const numbers = [];
 let count = 0;
 
@@ -52,9 +54,9 @@ const told = {
     return { tokens, input_ids, offsets };
   }),
   traces: traces.map(([text, pair]) => ({ places: quantities(text, pair), answer: answer(bert, text, pair) })),
-  widgets: widgets.map(([name, asked, first]) => {
+  widgets: widgets.map(([name, asked, first, beside]) => {
     try {
-      const traits = Object.entries(widget(bert, name, asked, first));
+      const traits = Object.entries(widget(bert, name, asked, first, beside, others));
       return Object.fromEntries(traits.map(([trait, bytes]) => [trait, Buffer.from(bytes).toString("base64")]));
     } catch ({ message }) {
       return { problem: message };

@@ -11,23 +11,33 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import bertedu.widgets
+from bertedu import finetuning
 from bertedu.bert import Bert, load
 from bertedu.classroom.book.content import Content
 from bertedu.classroom.lessons import COURSE, CourseMap
 from bertedu.classroom.notebooks import CellError, Edition, editions, executed, unexecuted
 from bertedu.errors import InputError
+from bertedu.finetuning import graduates
+from bertedu.finetuning.adapters import base_checksum
 from bertedu.utils.files import replacing
 from bertedu.widgets.palette import DARK, LIGHT
 from bertedu.widgets.static_page import engine_note, fragment, host_script
-from bertedu.widgets.web_pack import model_checksum, tokenizer_checksum
-from bertedu.widgets.web_page import BASE, write_page
+from bertedu.widgets.time_machine import the_film
+from bertedu.widgets.web_pack import (
+    finetuned_checksum,
+    model_checksum,
+    tokenizer_checksum,
+    web_pack,
+)
+from bertedu.widgets.web_page import BASE, write_pack, write_page
 
 _STATIC = Path(__file__).with_name("static")
 _TEXTS = {  # file of the repository: (page, its title)
@@ -39,6 +49,7 @@ _TEXTS = {  # file of the repository: (page, its title)
 }
 TRY_IT = "try_it.html"
 MOST_BYTES = 25_000_000
+_NO_MODELS: Mapping[str, str] = MappingProxyType({})
 PACKAGE = Path(__file__).parents[2]
 # Nothing from elsewhere, whatever a page asks for; `file:` is a page's neighbour on a disk.
 _POLICY = (
@@ -123,12 +134,11 @@ def _write(pages: Sequence[Page], out: Path, bert: Bert | None) -> None:
     with tempfile.TemporaryDirectory(dir=out.parent) as temporary:
         book = Path(temporary) / "book"
         book.mkdir()
-        checksums = []
-        if bert is not None:
-            write_page(bert, book, TRY_IT)
-            checksums = [tokenizer_checksum(bert.tokenizer), model_checksum(bert)]
+        models = {} if bert is None else _write_models(bert, book)
+        if models and any("TimeMachine" in page.content.classes for page in pages):
+            models |= _write_film(book)
         for page in pages:
-            (book / page.file).write_text(to_html(page, pages, checksums), encoding="utf-8")
+            (book / page.file).write_text(to_html(page, pages, models), encoding="utf-8")
         css = style() + (_STATIC / "book.css").read_text(encoding="utf-8")
         (book / "book.css").write_text(css, encoding="utf-8")
         for script in ("book.js", "deck.js"):
@@ -138,15 +148,44 @@ def _write(pages: Sequence[Page], out: Path, bert: Bert | None) -> None:
         book.replace(out)
 
 
+def _write_models(bert: Bert, book: Path) -> dict[str, str]:
+    """Writes a model's page and pack, and the packs of the graduates that stand on it.
+
+    Returns:
+        The name of the pack that stands in for a checksum, as `engine_note` takes them.
+    """
+    write_page(bert, book, TRY_IT)
+    models = {tokenizer_checksum(bert.tokenizer): BASE, model_checksum(bert): BASE}
+    encoder = base_checksum(bert.model.state_dict())
+    for name in graduates.names():
+        tuned = finetuning.load(name)
+        if tuned.base and tuned.base.sha256 == encoder and (own := finetuned_checksum(tuned)):
+            write_pack(name, web_pack(tuned), book)
+            models[own] = name
+    return models
+
+
+def _write_film(book: Path) -> dict[str, str]:
+    """Writes the packs of the time machine's checkpoints; returns their names by checksum."""
+    film = the_film()
+    models = {}
+    for place, moment in enumerate(film.moments):
+        name = f"film-{moment.steps:07}"
+        write_pack(name, web_pack(film[place]), book)
+        models[model_checksum(film[place])] = name
+    return models
+
+
 def _index(links: dict[str, str], bert: Bert | None) -> Content:
     content = Content(links)
     typing = (
         "What would need Python, such as a text of your own, is off here, and says so; the "
         "notebooks have it."
         if bert is None
-        else f"A BERT is in them: type a sentence of your own here, or a text into a picture of "
-        f"pieces or of attention; [another page]({TRY_IT}) compares its numbers with PyTorch's. "
-        "What only Python can answer is off here, and says so; the notebooks have it."
+        else "A BERT is in them: type a sentence of your own here, or a text into any picture that "
+        f"takes one; [another page]({TRY_IT}) compares its numbers with PyTorch's. "
+        "What only Python can answer, as of a model that a lesson trains, is off here and says so; "
+        "the notebooks have it."
     )
     content.add_markdown(
         "# Where BERT is learned\n\n"
@@ -256,18 +295,18 @@ def style() -> str:
     )
 
 
-def to_html(page: Page, pages: Sequence[Page], checksums: Sequence[str] = ()) -> str:
+def to_html(page: Page, pages: Sequence[Page], models: Mapping[str, str] = _NO_MODELS) -> str:
     """Returns a page as HTML.
 
     Args:
         page: the one.
         pages: all of the book, in the order in which it is read.
-        checksums: of what the engine beside the page can stand in for; none where there is none.
+        models: what the engine beside the page can stand in for, see `engine_note`.
     """
     widgets = [getattr(bertedu.widgets, name) for name in sorted(page.content.classes)]
     host = host_script(widgets) if widgets else ""
-    if checksums:
-        host = engine_note([BASE], checksums) + host
+    if models:
+        host = engine_note([BASE], models) + host
     title = escape(page.title)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'

@@ -5,7 +5,7 @@
   const decode = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
   const own = document.getElementById("bertedu-engine");
-  const { packs, models } = own ? JSON.parse(own.textContent) : { packs: [], models: [] };
+  const { packs, models } = own ? JSON.parse(own.textContent) : { packs: [], models: {} };
   let waking = null;
 
   /** The page's engine, which the first question wakes; one that failed is tried again. */
@@ -45,16 +45,24 @@
     #listeners = new Map();
     #asks;
     #asked;
+    #beside; // what else the last answer depends on
     widget_manager = { kernel: document.body.dataset.kernel ?? null }; // a still shows one as if it had
     slow = "BERT is waking in this page: a moment. The picture is still the last one.";
 
-    /** `asks`: the widget's class, which of its values the engine answers, and `told`, called then. */
+    /**
+     * `asks`: the widget's class, which of its values the engine answers, which others that depends
+     * on, the packs that it needs, and `told`, called then.
+     */
     constructor(stored, asks = null) {
       this.#asks = asks;
       if (asks) this.widget_manager.kernel = {};
       for (const [name, { bytes, value }] of Object.entries(stored)) {
         this.#values.set(name, bytes === undefined ? value : new DataView(decode(bytes).buffer));
       }
+      if (asks) this.#beside = JSON.stringify(this.#valuesOf(asks.beside));
+    }
+    #valuesOf(names) {
+      return Object.fromEntries(names.map((name) => [name, this.get(name)]));
     }
     get(name) {
       return this.#values.get(name);
@@ -76,17 +84,21 @@
     }
     async save_changes() {
       if (!this.#asks) return; // nobody to tell
-      const asked = Object.fromEntries(this.#asks.asked.map((name) => [name, this.get(name)]));
-      const question = JSON.stringify(asked);
+      const [asked, beside] = [this.#asks.asked, this.#asks.beside].map((names) => this.#valuesOf(names));
+      const question = JSON.stringify([asked, beside]);
       const { asked: before, first } = opened(this.get("data")).header;
       if (question === this.#asked) return;
-      const isAnswered = JSON.stringify(Object.values(asked)) === JSON.stringify(before);
+      const isAnswered = JSON.stringify(Object.values(asked)) === JSON.stringify(before)
+        && JSON.stringify(beside) === this.#beside;
       this.#asked = isAnswered ? null : question; // an answer to the last question is not wanted any more
       if (isAnswered) return;
       let traits;
       try {
-        const answer = await (await engine()).ask("widget", this.#asks.name, asked, first);
+        const awake = await engine();
+        for (const pack of this.#asks.packs) await awake.add(pack);
+        const answer = await awake.ask("widget", this.#asks.name, asked, first, beside, this.#asks.packs);
         traits = Object.entries(answer).map(([name, bytes]) => [name, new DataView(bytes.buffer)]);
+        this.#beside = JSON.stringify(beside);
       } catch ({ message: problem }) {
         traits = [["data", changed(this.get("data"), { asked: Object.values(asked), problem })]];
       }
@@ -120,12 +132,13 @@
   async function enliven(place) {
     const words = place.querySelector(":scope > .bertedu-words");
     const stored = JSON.parse(place.querySelector(":scope > script").textContent);
-    const { asks } = place.dataset;
-    const { asked, model: theirs } = asks ? JSON.parse(asks) : {};
+    const { models: needed = [], ...asks } = JSON.parse(place.dataset.asks ?? "{}");
+    const isAnswered = needed.length > 0 && needed.every((each) => each in models);
+    const own = needed.map((each) => models[each]).filter((pack) => !packs.includes(pack));
     const note = document.createElement("small");
     Object.assign(note, { className: "bertedu-int8", textContent: "Computed in this page, with the model's weights in int8." });
     const told = () => place.append(note);
-    const model = new StoredModel(stored, models.includes(theirs) ? { name: place.dataset.widget, asked, told } : null);
+    const model = new StoredModel(stored, isAnswered ? { name: place.dataset.widget, ...asks, packs: own, told } : null);
     const widget = await load(place.dataset.widget);
     const el = document.createElement("div");
     place.append(el);

@@ -125,5 +125,12 @@ export class Bert {
 
 /** A Bert of a pack's bytes, and of an adapter's that stands on it. */
 export async function wake(bytes, adapter = null, options = {}) {
-  return new Bert(await Weights.open(bytes, options), adapter && await Weights.open(adapter, options));
+  const bert = new Bert(await Weights.open(bytes, options));
+  return adapter ? add(bert, adapter, options) : bert;
+}
+
+/** A Bert of another pack's bytes, which may be an adapter on the first one's weights. */
+export async function add(bert, bytes, options = {}) {
+  const weights = await Weights.open(bytes, options);
+  return weights.header.kind === "adapter" ? new Bert(bert.weights, weights) : new Bert(weights);
 }

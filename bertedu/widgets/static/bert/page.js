@@ -49,8 +49,12 @@
     return bytes;
   }
 
+  const loaded = (name, tell = () => {}) => (fromDisk ? fromScript(name) : fromServer(name, tell));
+  const transferred = (packs) => packs.filter((pack) => typeof pack !== "string").map(({ buffer }) => buffer);
+
   /** The engine, from the page's side: each question is answered by a promise. */
   class Engine {
+    #added = {};
     #waiting = new Map();
     #last = 0;
     #broken = false;
@@ -92,12 +96,19 @@
     /** Loads the packs, of which the second may be an adapter, and returns what the model is. */
     async wake(names, tell = () => {}, options = {}) {
       const packs = [];
-      for (const name of names) {
-        packs.push(await (fromDisk ? fromScript(name) : fromServer(name, (share) => tell(share / 2))));
-      }
+      for (const name of names) packs.push(await loaded(name, (share) => tell(share / 2)));
       tell(0.5);
-      const transfer = packs.filter((pack) => typeof pack !== "string").map(({ buffer }) => buffer);
-      return this.#ask("wake", [packs, options], { tell: (share) => tell((1 + share) / 2), transfer });
+      return this.#ask("wake", [packs, options], { tell: (share) => tell((1 + share) / 2), transfer: transferred(packs) });
+    }
+
+    /** Loads one pack more, once: an adapter, or another model. */
+    add(name) {
+      this.#added[name] ??= loaded(name).then((pack) => this.#ask("add", [name, pack], { transfer: transferred([pack]) }))
+        .catch((error) => {
+          delete this.#added[name];
+          throw error;
+        });
+      return this.#added[name];
     }
 
     end() {

@@ -84,10 +84,29 @@ export class BertTokenizer {
 
   /** `[CLS] text [SEP]`, or `[CLS] text [SEP] pair [SEP]`, with the fields of Python's Encoding. */
   encode(text, pair = null) {
+    return this.assemble(text, this.pieces(text), pair, pair === null ? null : this.pieces(pair));
+  }
+
+  /** `[CLS] question [SEP] window [SEP]` for windows that cover the document. */
+  encodeWindows(question, document, max_length, overlap) {
+    const [first, second] = [this.pieces(question), this.pieces(document)];
+    const room = max_length - first.length - 3;
+    if (room <= overlap && second.length > room) {
+      throw new InputError(`the question's ${first.length} tokens leave ${room} of ${max_length} for the document, and ` +
+        `windows overlap by ${overlap}: shorten the question, raise max_length or lower overlap`);
+    }
+    const windows = [];
+    for (let start = 0; start === 0 || start + overlap < second.length; start += Math.max(1, room - overlap)) {
+      windows.push(this.assemble(question, first, document, second.slice(start, start + room)));
+    }
+    return windows;
+  }
+
+  assemble(text, pieces, pair, others) {
     const added = (token) => [{ token, start: 0, end: 0, added: 1 }];
     const [cls, sep] = [added("[CLS]"), added("[SEP]")];
-    const first = [cls, this.pieces(text), sep].flat();
-    const second = pair === null ? [] : [this.pieces(pair), sep].flat();
+    const first = [cls, pieces, sep].flat();
+    const second = others === null ? [] : [others, sep].flat();
     const all = [...first, ...second];
     return {
       text,

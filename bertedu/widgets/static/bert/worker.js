@@ -3,12 +3,13 @@
 // and at last { id, result }, or { id, problem }: one sentence.
 
 import { answer } from "./answers.js";
-import { wake } from "./bert.js";
+import { add, wake } from "./bert.js";
 import { InputError } from "./errors.js";
 import { fromBase64 } from "./weights.js";
 import { widget } from "./widgets.js";
 
 let bert = null;
+const others = {}; // by name, the models that came later
 
 const METHODS = {
   /** Packs as bytes, or as base64 of a script; the second is an adapter that stands on the first. */
@@ -19,10 +20,15 @@ const METHODS = {
     const { certificate = null, kind, task = null, max_length } = bert.header;
     return { certificate, kind, max_length, task, labels: bert.config.id2label };
   },
+  /** One pack more, for the widgets that need it. */
+  async add(tell, name, pack) {
+    others[name] ??= await add(bert, typeof pack === "string" ? decoded(pack, tell) : pack);
+  },
   answer: (tell, text, pair) => answer(bert, text, pair),
   trace: (tell, text, pair) => bert.trace(text, pair),
   compare: () => bert.compare(),
-  widget: (tell, name, asked, first) => widget(bert, name, asked, first),
+  widget: (tell, name, asked, first, beside, names) =>
+    widget(bert, name, asked, first, beside, names.map((each) => others[each])),
 };
 
 /** Base64 as bytes, slice by slice, so that progress can be told. */
