@@ -356,6 +356,19 @@ export const textFields = () => [
   textField("pair", "Second text", "Segment B", { placeholder: "optional: makes it a pair", optional: true }),
 ];
 
+/** What is asked by clicks; `put` sets it, and asks where `box` is told. */
+export function hiddenField(name, value) {
+  const field = {
+    name, box: element("span"), read: () => value,
+    write: (other) => { value = other; },
+    put: (other) => {
+      value = other;
+      field.box.dispatchEvent(new Event("input"));
+    },
+  };
+  return field;
+}
+
 /** A box under its name. */
 export const labelBox = (name, note, box) => element("label", {},
   element("span", { class: "be-label" }, name, " ", element("span", { class: "be-dim" }, note)), box);

@@ -1,5 +1,5 @@
 import {
-  chip, clean, defineWidget, element, labelBox, percent, plural, readable, roving, same,
+  chip, clean, defineWidget, element, hiddenField, labelBox, percent, plural, readable, roving, same,
   sequential, stage, textField,
 } from "./shared.js";
 
@@ -95,19 +95,6 @@ export default defineWidget({
     ...["masks", "guesses", "off"].map((name) => hiddenField(name, model.get(name))),
   ],
 });
-
-/** What is asked by clicks; `put` sets it, and asks where `box` is told. */
-function hiddenField(name, value) {
-  const field = {
-    name, box: element("span"), read: () => value,
-    write: (other) => { value = other; },
-    put: (other) => {
-      value = other;
-      field.box.dispatchEvent(new Event("input"));
-    },
-  };
-  return field;
-}
 
 function build(view) {
   const { root, signal, data, settings, change, tip, model, live } = view;
