@@ -333,7 +333,32 @@ assert [guess.token for guess in place.first] == [guess.token for guess in guess
 assert place.hidden.rank == 1
 
 # %% [markdown]
-# ## 14. Take one along
+# ## 14. Patch: what is where inside?
+#
+# **Look for** the answer that changes, and for the three that stay. A vector of another sentence,
+# put in a token's place, carries its word along.
+#
+# **Try** to copy it after a later layer: when is it too late? Then cut the segments: *calculus* now
+# follows the dog.
+#
+# *(Lesson 06.)*
+
+# %% tags=["nbval-check-output"]
+from bertedu.widgets.patch import PRESETS
+
+patch = widgets.Patch(bert=bert)
+patch.ask(PRESETS[0])  # tokyo's vector in the place of paris
+patch
+
+# %%
+assert [answers.gap[0].token for answers in (patch.before, patch.after)] == ["france", "japan"]
+patched_pair = widgets.Patch(bert=bert)
+patched_pair.ask(PRESETS[3])
+assert patched_pair.before.follows < 0.1
+assert patched_pair.after.follows > 0.5
+
+# %% [markdown]
+# ## 15. Take one along
 #
 # *Save picture* in each of them gives a still picture. `to_html` gives a page that needs neither
 # Python nor a network: its data stands in the file. Only typing does not work there.

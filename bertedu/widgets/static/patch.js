@@ -17,8 +17,8 @@ export function told({ gap, follows, label, span }) {
   return [
     ["The gap [MASK]", best ? [quoted(best[0]), best[1]] : null],
     ["The second text", judged || null],
-    ["The first text is", [readable(name), share]],
-    ["Answer to the first in the second", span && [span[0] ? quoted(span[0]) : "no answer", span[1]]],
+    ["Label of the first text", [readable(name), share]],
+    ["Its answer in the second", span && [span[0] ? quoted(span[0]) : "no answer", span[1]]],
   ];
 }
 
@@ -65,7 +65,7 @@ function build(view) {
   const row = (name) => element("div", { class: "be-chips", role: "toolbar", "aria-label": name });
   const [chips, others] = [row("Tokens: where the vector goes"), row("Tokens of the other sentence")];
   const layerName = element("output", { class: "be-layer" });
-  const layer = element("input", { type: "range", min: 0, step: 1, disabled: !live, "aria-label": "After which layer" });
+  const layer = element("input", { type: "range", min: 0, step: 1, value: 2, disabled: !live, "aria-label": "After which layer" });
   const segment = view.check("without the segment embedding", (on) => ask({ segment: on }), { disabled: !live });
   const grid = element("div", { class: "be-cuts", role: "toolbar", "aria-label": "Layers and heads" });
   const rows = element("tbody", {});
@@ -95,6 +95,7 @@ function build(view) {
     for (const [name, value] of Object.entries(some)) fields[name].write(value);
     [position, source] = [null, null];
     fields.off.put(fields.off.read());
+    paint();
   }
 
   function choose(some) {
@@ -131,8 +132,9 @@ function build(view) {
     [chips, others, grid].forEach((part, i) => part.querySelectorAll("button")[focused[i]]?.focus());
     const [before, after] = [data.before, data.after].map(told);
     rows.replaceChildren(...before.map(([name, was], i) => line(name, was, after[i][1])));
-    const done = describe({ tokens: data.tokens, others: data.others.tokens, ...changes });
-    back.disabled = !live || !done;
+    const [, , , off, layers, without, copy] = data.asked; // of these are the answers
+    const done = describe({ tokens: data.tokens, others: data.others.tokens, off, layers, segment: without, copy });
+    back.disabled = !live || same(changes, NONE);
     view.say(done && `${done}: ${before.map(([name, was], i) => summary(name, was, after[i][1])).filter(Boolean).join("; ")}.`);
   }
 
