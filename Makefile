@@ -19,7 +19,7 @@ export npm_config_cache := $(CURDIR)/.npm_cache
 export BERTEDU_PROGRESS := $(CURDIR)/.progress.json
 unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER
 
-.PHONY: help lab test lint types unit parity javascript browser notebooks site slides grading offline fuzz benchmarks picture screenshots lock clean FORCE
+.PHONY: help lab test lint types unit parity javascript browser notebooks site slides grading offline firefox fuzz benchmarks picture screenshots lock clean FORCE
 
 help:  ## list all targets
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -57,6 +57,9 @@ grading: $(VENV)/ready  ## release, submit and autograde a lesson with nbgrader 
 	    $(RUN) -c "$$site" > "$$(build/nbgrader/bin/python -c "$$site")/lab.pth"; \
 	    build/nbgrader/bin/python -m pip install --quiet nbgrader && touch build/nbgrader/ready; }
 	@JUPYTER_PATH=$(CURDIR)/$(VENV)/share/jupyter build/nbgrader/bin/python tests/grading.py
+
+firefox: $(VENV)/ready  ## the page's certificate in Firefox (Debian's firefox-esr)
+	@$(RUN) tests/firefox.py
 
 fuzz: $(VENV)/ready  ## damaged checkpoints and files, odd texts, killed runs: a sentence, or the same numbers
 	@$(RUN) tests/fuzz_checkpoints.py && $(RUN) tests/fuzz_adapters.py && $(RUN) -m tests.fuzz_files && $(RUN) -m tests.fuzz_texts && $(RUN) -m tests.fuzz_kills

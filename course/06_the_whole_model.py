@@ -509,7 +509,7 @@ assert gap(fused, readable) <= 1e-5
 assert list(fused[~real].shape) == [4, 384]
 
 # %% [markdown]
-# ## 9. Two more things that are easy to believe
+# ## 9. Three more things that are easy to believe
 #
 # **"BERT reads from left to right."** Only the position table gives an order. Set it to zero, and
 # *dog bites man* and *man bites dog* are the same to BERT.
@@ -543,6 +543,32 @@ with torch.inference_mode():
 # %% [markdown]
 # `from_pretrained` and `load` return models in evaluation mode. A model that you build yourself
 # begins in training mode.
+#
+# **"After the first layers, a vector is no word any more."** Put another word's vector in its place
+# and see. The question is *who was born in rome?*, and the model that answers questions gets the
+# vector of *when*, from another question, in the place of *who*: after layer 0 (the embeddings), 1,
+# and so on. **Predict:** after which layer is it too late to change the answer?
+
+# %% tags=["nbval-check-output"]
+from bertedu.widgets import Patch
+
+patch = Patch()  # its first texts are these
+found = {}
+for number in range(7):
+    patch.copy = [number, 1, 1]  # after which layer, from which position, to which
+    found[number] = patch.after.span[0]
+    print(f"after layer {number}: {found[number]}")
+assert patch.before.span[0] == "anna"
+assert [found[number] for number in range(7)] == ["1950"] * 5 + ["anna"] * 2
+
+# %% tags=["nbval-check-output"]
+patch.copy = [2, 1, 1]
+patch
+
+# %% [markdown]
+# After four of six layers the vector still says *when*, and the whole answer follows it. After five
+# it is too late: the other tokens have read the question word. The three answers beside it, which
+# ask for other things, stay. Try the buttons, and cut a layer or the segments.
 #
 # ## 10. Count it
 #

@@ -352,8 +352,32 @@ assert len(machine.frames) == 10
 assert machine.frames[0].moment.tokens == 0
 assert machine.frames[-1].places[0][0].probability > 10 * machine.frames[0].places[0][0].probability
 
+# ## 15. Patch: what is where inside?
+#
+# **Look for** the answer that changes, and for the three that stay. A vector of another sentence,
+# put in a token's place, carries its word along.
+#
+# **Try** to copy it after a later layer: when is it too late? Then cut the segments: *calculus* now
+# follows the dog.
+#
+# *(Lesson 06.)*
+
+# %% tags=["nbval-check-output"]
+from bertedu.widgets.patch import PRESETS
+
+patch = widgets.Patch(bert=bert)
+patch.ask(PRESETS[0])  # tokyo's vector in the place of paris
+patch
+
+# %%
+assert [answers.gap[0].token for answers in (patch.before, patch.after)] == ["france", "japan"]
+patched_pair = widgets.Patch(bert=bert)
+patched_pair.ask(PRESETS[3])
+assert patched_pair.before.follows < 0.1
+assert patched_pair.after.follows > 0.5
+
 # %% [markdown]
-# ## 15. Take one along
+# ## 16. Take one along
 #
 # *Save picture* in each of them gives a still picture. `to_html` gives a page that needs neither
 # Python nor a network: its data stands in the file. Only typing does not work there.

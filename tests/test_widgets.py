@@ -20,6 +20,7 @@ from bertedu.widgets import (
     Journey,
     MaskExplorer,
     PairExplorer,
+    Patch,
     SpanExplorer,
     TextClassifier,
     TimeMachine,
@@ -141,7 +142,15 @@ def test_the_first_text_has_a_word_that_splits() -> None:
     assert any(token.startswith("##") for token in unpacked(WordPieceExplorer().data)["tokens"])
 
 
-CHOSEN = ("seed", "masks", "guesses", "off")  # what is asked and no text
+CHOSEN = (
+    "seed",
+    "masks",
+    "guesses",
+    "off",
+    "layers",
+    "segment",
+    "copy",
+)  # what is asked and no text
 
 
 def asking_widgets() -> list[AskingWidget]:
@@ -157,6 +166,7 @@ def asking_widgets() -> list[AskingWidget]:
         Journey(bert=bert),
         TryIt(bert=bert),
         TimeMachine(),
+        Patch("who?", "a dog", "", bert, *map(finetuned, ("classification", "question_answering"))),
         TextClassifier(finetuned("classification")),
         TokenTagger(finetuned("slot_filling")),
         PairExplorer(finetuned("inference")),

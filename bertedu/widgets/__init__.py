@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bertedu.widgets.journey import Journey as Journey
     from bertedu.widgets.mask_explorer import MaskExplorer as MaskExplorer
     from bertedu.widgets.pair_explorer import PairExplorer as PairExplorer
+    from bertedu.widgets.patch import Patch as Patch
     from bertedu.widgets.sentence_pair_builder import SentencePairBuilder as SentencePairBuilder
     from bertedu.widgets.span_explorer import SpanExplorer as SpanExplorer
     from bertedu.widgets.text_classifier import TextClassifier as TextClassifier
@@ -29,6 +30,7 @@ _HOMES = {
     "Journey": "journey",
     "MaskExplorer": "mask_explorer",
     "PairExplorer": "pair_explorer",
+    "Patch": "patch",
     "SentencePairBuilder": "sentence_pair_builder",
     "SpanExplorer": "span_explorer",
     "TextClassifier": "text_classifier",

@@ -22,6 +22,7 @@ from tests.finetuned_models import finetuned
 torch.manual_seed(0)
 config = BertConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=3)
 bert = Bert(BertForPreTraining(config), load_tokenizer())
+CASES = "classification", "question_answering"
 MAKE = {
     "AttentionExplorer": lambda: AttentionExplorer("my dog", "is cute", bert=bert),
     "AttentionStep": lambda: AttentionStep("my dog is cute", bert),
@@ -29,6 +30,7 @@ MAKE = {
     "Journey": lambda: Journey("my dog", "is [MASK]", bert),
     "MaskExplorer": lambda: MaskExplorer("my dog is cute"),
     "PairExplorer": lambda: PairExplorer(finetuned("inference"), "my dog is cute", "he likes it"),
+    "Patch": lambda: Patch("my dog", "is [MASK]", "a cat", bert, *map(finetuned, CASES)),
     "SentencePairBuilder": lambda: SentencePairBuilder({"a": "One. Two.", "b": "Three. Four."}),
     "SpanExplorer": lambda: SpanExplorer(finetuned("question_answering"), "who?", "my dog"),
     "TextClassifier": lambda: TextClassifier(finetuned("classification"), "a good film"),

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import {
   PALETTE, chip, contrast, debounce, defineWidget, diverging, element, hasKernel, inkOn, isDark, placeByKey,
-  percent, pictureOf, roving, sequential, textFields, unpack, visible,
+  percent, pictureOf, roving, sequential, textFields, unpack, visible, whySilent,
 } from "../../bertedu/widgets/static/shared.js";
 import { Model, openPage, pack } from "./page.mjs";
 
@@ -274,6 +274,16 @@ test("the theme is JupyterLab's, else the page's, else the system's", () => {
   assert.equal(isDark(page({}, { theme: "dark" }), false), true);
   assert.equal(isDark(page({}, { theme: "light" }), true), false);
   assert.equal(isDark(page({}), true), true);
+});
+
+test("a kernel that does not answer is told by what it is", () => {
+  const why = (kernel) => whySilent({ widget_manager: { kernel } });
+  assert.match(why({ status: "dead", connectionStatus: "disconnected" }), /^The kernel has stopped/);
+  assert.match(why({ status: "busy", connectionStatus: "disconnected" }), /^The connection/);
+  assert.match(why({ status: "busy", connectionStatus: "connected" }), /^Python is busy/);
+  assert.match(why({ status: "idle", connectionStatus: "connected" }), /was the kernel restarted/);
+  assert.match(why({}), /busy or stopped/);
+  assert.match(whySilent({}), /busy or stopped/);
 });
 
 test("a page that was written out has no kernel", () => {

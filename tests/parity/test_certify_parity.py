@@ -1,9 +1,17 @@
 """`bertedu certify` itself: everything equal here, and a broken model found out."""
 
+import pytest
+
 from bertedu import model
 from bertedu.commands.certify import SMALL, certify
 from bertedu.commands.cli import main
 from bertedu.config import BertConfig
+
+
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch) -> None:
+    """What int8 changes takes long, and is in tests/test_web_pack.py."""
+    monkeypatch.setattr("bertedu.commands.certify.certify_page", lambda bert: [])
 
 
 def test_all_certificates_hold_for_several_seeds_and_sizes() -> None:

@@ -47,7 +47,7 @@
     #asked;
     #beside; // what else the last answer depends on
     widget_manager = { kernel: document.body.dataset.kernel ?? null }; // a still shows one as if it had
-    slow = "BERT is waking in this page: a moment. The picture is still the last one.";
+    slow = "BERT is waking in this page: a moment.";
 
     /**
      * `asks`: the widget's class, which of its values the engine answers, which others that depends

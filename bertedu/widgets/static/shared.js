@@ -349,6 +349,18 @@ export function hasKernel(model) {
 
 const PATIENCE = 3000; // ms without an answer until the reader is told
 
+/** Why Python does not answer, as far as the front end knows of its kernel. */
+export function whySilent({ widget_manager: manager }) {
+  const { status, connectionStatus } = manager?.kernel ?? {};
+  if (["dead", "terminating"].includes(status)) {
+    return "The kernel has stopped, so Python cannot answer: restart it, and run this cell again.";
+  }
+  if (connectionStatus === "disconnected") return "The connection to the kernel is lost, so Python cannot answer.";
+  if (status === "busy") return "Python is busy with another cell: it answers after that.";
+  if (status === "idle") return "Python has not answered: was the kernel restarted? Then run this cell again.";
+  return "Python has not answered yet: is the kernel busy or stopped?";
+}
+
 /** A field of a text for `askPython`; an optional one that is empty is null. */
 export function textField(name, title, note, { placeholder = "type a text", optional = false } = {}) {
   const segment = note.match(/^Segment ([AB])$/)?.[1];
@@ -368,6 +380,19 @@ export const textFields = () => [
   textField("text", "Text", "Segment A"),
   textField("pair", "Second text", "Segment B", { placeholder: "optional: makes it a pair", optional: true }),
 ];
+
+/** What is asked by clicks; `put` sets it, and asks where `box` is told. */
+export function hiddenField(name, value) {
+  const field = {
+    name, box: element("span"), read: () => value,
+    write: (other) => { value = other; },
+    put: (other) => {
+      value = other;
+      field.box.dispatchEvent(new Event("input"));
+    },
+  };
+  return field;
+}
 
 /** A box under its name. */
 export const labelBox = (name, note, box) => element("label", {},
@@ -397,8 +422,7 @@ function askPython({ model, root, status, fields, fixed = "the text is", signal 
     root.setAttribute("aria-busy", "true");
     clearTimeout(waiting);
     waiting = setTimeout(() => {
-      status.textContent = model.slow ??
-        "Python has not answered yet: is the kernel busy or stopped? The picture is still the last one.";
+      status.textContent = `${model.slow ?? whySilent(model)} The picture is still the last one.`;
     }, PATIENCE);
     ask();
   }

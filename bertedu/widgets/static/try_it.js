@@ -1,6 +1,6 @@
 import {
-  chip, clean, defineWidget, element, judged, labelBox, plural, readable, roving, same, scaleOf,
-  sequential, stage, textField, told,
+  chip, clean, defineWidget, element, hiddenField, judged, labelBox, plural, readable, roving, same,
+  scaleOf, sequential, stage, textField, told,
 } from "./shared.js";
 
 const HINT = "A click on a word hides it from BERT, another click gives it back; Escape gives all back.";
@@ -82,19 +82,6 @@ export default defineWidget({
     ...["masks", "guesses", "off"].map((name) => hiddenField(name, model.get(name))),
   ],
 });
-
-/** What is asked by clicks; `put` sets it, and asks where `box` is told. */
-function hiddenField(name, value) {
-  const field = {
-    name, box: element("span"), read: () => value,
-    write: (other) => { value = other; },
-    put: (other) => {
-      value = other;
-      field.box.dispatchEvent(new Event("input"));
-    },
-  };
-  return field;
-}
 
 function build(view) {
   const { root, signal, data, settings, change, tip, model, live } = view;

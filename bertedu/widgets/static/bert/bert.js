@@ -50,9 +50,9 @@ export class Bert {
     return this.read(this.encode(text, pair));
   }
 
-  /** The same of an encoding, without the heads in `off`. */
-  read(encoding, off = []) {
-    const output = this.model.forward(encoding.input_ids, encoding.token_type_ids, off);
+  /** The same of an encoding, with changes inside the model, as `BertModel.forward` takes them. */
+  read(encoding, changes = {}) {
+    const output = this.model.forward(encoding.input_ids, encoding.token_type_ids, changes);
     const judged = output.pooler_output && this.seq_relationship?.forward(output.pooler_output);
     return { encoding, ...output, seq_relationship_logits: judged ?? null };
   }

@@ -8,7 +8,8 @@ import { BLANK, bisectRight, fromText, slice, wordStarts } from "./words.js";
 // ---- classification.py, inference.py ------------------------------------------------------------
 
 /** The probability of each of the task's labels. */
-export const classShares = (tuned, text, pair = null) => softmax(tuned.logits(tuned.trace(text, pair)));
+export const classShares = (tuned, text, pair = null, changes = {}) =>
+  softmax(tuned.logits(tuned.read(tuned.encode(text, pair), changes)));
 
 // ---- slot_filling.py ----------------------------------------------------------------------------
 
@@ -48,14 +49,14 @@ function piecesOf(offsets, encoding) {
 const quotedText = (text) => (text.includes("'") && !text.includes('"') ? `"${text}"` : `'${text.replaceAll("'", "\\'")}'`);
 
 /** The document put together again, with what the model gives of each position: logits and states. */
-export function answerPrediction(tuned, question, document) {
+export function answerPrediction(tuned, question, document, changes = {}) {
   const { overlap, max_answer_tokens: most, n_best, no_answer, null_threshold } = tuned.header.task.settings;
   const whose = () => quotedText(Array.from(question).slice(0, 60).join(""));
   if (!Array.from(document).some((c) => !BLANK.test(c))) throw new InputError(`the document of ${whose()} is empty: give its text`);
   const encodings = tuned.tokenizer.encodeWindows(question, document, tuned.header.max_length, overlap);
   const windows = windowsOf(encodings, overlap);
   if (!windows.stops.at(-1)) throw new InputError(`the document of ${whose()} has no token to answer`);
-  const states = encodings.map((encoding) => rowsOfStates(tuned.read(encoding).last_hidden_state, tuned.config.hidden_size));
+  const states = encodings.map((encoding) => rowsOfStates(tuned.read(encoding, changes).last_hidden_state, tuned.config.hidden_size));
   const outputs = merged(windows, states, tuned);
   const logits = outputs.map((row) => tuned.qa_outputs.forward(row));
   const null_score = logits[0][0] + logits[0][1];

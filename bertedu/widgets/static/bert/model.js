@@ -132,14 +132,14 @@ export class BertEmbeddings {
     this.hidden_size = config.hidden_size;
   }
 
-  forward(input_ids, token_type_ids) {
+  forward(input_ids, token_type_ids, segment = true) {
     const H = this.hidden_size;
     const summed = new Float32Array(input_ids.length * H);
     for (let position = 0; position < input_ids.length; position++) {
       const word = this.word_embeddings.row(input_ids[position]);
       const type = this.token_type_embeddings.row(token_type_ids[position]);
       const place = this.position_embeddings.row(position);
-      for (let i = 0; i < H; i++) summed[position * H + i] = word[i] + type[i] + place[i];
+      for (let i = 0; i < H; i++) summed[position * H + i] = word[i] + (segment ? type[i] : 0) + place[i];
     }
     return this.LayerNorm.forward(summed);
   }
@@ -236,16 +236,24 @@ export class BertModel {
   }
 
   /**
-   * All that a forward pass computes; the lists have an entry for each layer. `off`: the heads that
-   * say nothing, as [layer, head], from 1.
+   * All that a forward pass computes; the lists have an entry for each layer. What is to be changed,
+   * as `Changes` in widgets/patch.py: `off`, the [layer, head], from 1, that say nothing; `layers`,
+   * from 1, that are left out; `segment`, whether the segment embedding is; and `copy`, the vector
+   * that stands at a position after a layer, 0 = the embeddings.
    */
-  forward(input_ids, token_type_ids, off = []) {
-    let states = this.embeddings.forward(input_ids, token_type_ids);
+  forward(input_ids, token_type_ids, { off = [], layers = [], segment = false, copy = null } = {}) {
+    const put = (vectors, number) => {
+      if (copy?.layer !== number || copy.position >= input_ids.length) return vectors;
+      const changed = vectors.slice();
+      changed.set(copy.vector, copy.position * this.config.hidden_size);
+      return changed;
+    };
+    let states = put(this.embeddings.forward(input_ids, token_type_ids, !segment), 0);
     const output = { hidden_states: [states], query: [], key: [], value: [], attention_probs: [] };
     for (const [place, layer] of this.layer.entries()) {
       const silent = off.filter(([number]) => number === place + 1).map(([, head]) => head - 1);
       const { query, key, value, probs, ...next } = layer.forward(states, silent);
-      states = next.states;
+      states = put(layers.includes(place + 1) ? states : next.states, place + 1);
       output.hidden_states.push(states);
       output.query.push(query); // [A, S, D]
       output.key.push(key);

@@ -8,13 +8,14 @@ import { EmbeddingSum } from "./widgets/embedding_sum.js";
 import { PairExplorer, SpanExplorer, TextClassifier, TokenTagger } from "./widgets/finetuned.js";
 import { Journey } from "./widgets/journey.js";
 import { MaskExplorer } from "./widgets/mask_explorer.js";
+import { Patch } from "./widgets/patch.js";
 import { TimeMachine } from "./widgets/time_machine.js";
 import { TryIt } from "./widgets/try_it.js";
 import { WordPieceExplorer } from "./widgets/wordpiece_explorer.js";
 
 const TWINS = {
-  AttentionExplorer, AttentionStep, EmbeddingSum, Journey, MaskExplorer, PairExplorer, SpanExplorer,
-  TextClassifier, TimeMachine, TokenTagger, TryIt, WordPieceExplorer,
+  AttentionExplorer, AttentionStep, EmbeddingSum, Journey, MaskExplorer, PairExplorer, Patch,
+  SpanExplorer, TextClassifier, TimeMachine, TokenTagger, TryIt, WordPieceExplorer,
 };
 
 /**

@@ -24,7 +24,7 @@ export function Journey(bert, { text, pair }) {
   const sums = [...terms, summed(terms)];
   const first = (states) => rows(states).flatMap((row) => [...row.subarray(0, DIMENSIONS)]);
   const strips = [sums.flatMap(first), first(hidden_states[0])];
-  const best = bert.predictions ? rows(last_hidden_state).map((row) => guessed(bert, row)) : shown.tokens.map(() => []);
+  const best = bert.predictions ? rows(last_hidden_state).map((row) => guessed(bert, row, BEST)) : shown.tokens.map(() => []);
   const vectors = hidden_states.map(rows);
   const alike = (ones, others) => ones.map((one, i) => cosines([one], [others[i]])[0][0]);
   return { data: {
@@ -50,9 +50,10 @@ export function Journey(bert, { text, pair }) {
 /** What the masked-LM head says of one vector, over the whole vocabulary. */
 const chances = (bert, row) => softmax(bert.predictions.forward(row)).subarray(0, bert.tokenizer.tokens.length);
 
-function guessed(bert, row) {
+/** The likeliest tokens for one vector. */
+export function guessed(bert, row, most) {
   const probs = chances(bert, row);
-  return topK(probs, BEST).map((id) => ({ token: bert.tokenizer.tokens[id], probability: probs[id] }));
+  return topK(probs, most).map((id) => ({ token: bert.tokenizer.tokens[id], probability: probs[id] }));
 }
 
 /** For each roll what befell the chosen places, and what the model says there. */

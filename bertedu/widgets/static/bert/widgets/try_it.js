@@ -12,7 +12,7 @@ export function TryIt(bert, { text, pair, masks, guesses, off }) {
   const { special, ids, ...shown } = described(tokenizer, encoding);
   const hidden = ids.map((_, position) => position).filter((position) => masks.includes(position) && !special[position]);
   const input_ids = ids.map((id, position) => (hidden.includes(position) ? tokenizer.mask_token_id : id));
-  const trace = bert.read({ ...encoding, input_ids }, off);
+  const trace = bert.read({ ...encoding, input_ids }, { off });
   const logits = bert.predictions ? bert.masked_logits(trace) : [];
   const places = input_ids.flatMap((id, position) => (id === tokenizer.mask_token_id ? [position] : []));
   return { data: {
