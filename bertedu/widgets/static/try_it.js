@@ -1,6 +1,6 @@
 import {
-  chip, clean, defineWidget, element, labelBox, percent, plural, readable, roving, same,
-  sequential, stage, textField,
+  chip, clean, defineWidget, element, labelBox, numberFrom, ofSettings, onOff, percent, placeIn, plural, readable,
+  roving, same, sequential, stage, textField,
 } from "./shared.js";
 
 const HINT = "A click on a word hides it from BERT, another click gives it back; Escape gives all back.";
@@ -87,7 +87,7 @@ export function judged(follows) {
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-try-it", label: "Try it", picture: "try_it", hint: HINT, build,
+  kind: "TryIt", name: "be-try-it", label: "Try it", picture: "try_it", hint: HINT, build,
   fixed: "the sentences are",
   fields: ({ model }) => [
     textField("text", "Sentence", "Segment A", { placeholder: "type a sentence" }),
@@ -333,6 +333,23 @@ function build(view) {
     hide: () => {},
     pin: toggle,
   });
-  return { receive, paint, release: () => data.hidden.length && ask({}) };
+  const place = placeIn(() => data.tokens);
+  const several = ({ parse, format }) => ({
+    parse: (text) => text.split(",").map((part) => parse(part)), format: (all) => all.map(format).join(","),
+  });
+  const aHead = {
+    parse: (text) => text.split(".").map((part, i) => numberFrom(1, data.heads[i] ?? 0).parse(part)),
+    format: (one) => one.join("."),
+  };
+  const orNull = (list) => (list.length ? list : null);
+  const state = {
+    ...ofSettings(view, { guess_first: onOff }),
+    off: { ...several(aHead), read: () => orNull(off.read()), set: (all) => off.write(all ?? []) },
+    hide: {
+      ...several(place), isPlace: true, read: () => orNull(masks.read()),
+      set: (all) => ask({ masks: all ?? [] }), // with the heads, after them
+    },
+  };
+  return { receive, paint, state, ask, release: () => data.hidden.length && ask({}) };
 }
 
