@@ -277,7 +277,8 @@ assert without > 0.1
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import AttentionExplorer
 
-AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.", bert=bert)
+AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.", bert=bert,
+                  complete=True)  # fmt: skip
 
 # %% [markdown]
 # ## 7. A claim, put to the test

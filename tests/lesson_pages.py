@@ -25,13 +25,13 @@ TRAININGS = {"FinetuningRun", "pretrain", "learn", "train_and_watch"}
 STATIC = Path(__file__).resolve().parents[1] / "bertedu" / "classroom" / "book" / "static"
 
 
-def made_up_run() -> TrainingMonitor:
-    """Returns a monitor of 250 steps whose losses fall."""
-    monitor = TrainingMonitor(250, 6.5)
+def made_up_run(steps: int) -> TrainingMonitor:
+    """Returns a monitor of a run whose losses fall."""
+    monitor = TrainingMonitor(steps, 6.5)
 
     def losses() -> Iterator[PretrainingStep]:
-        for step in range(250):
-            yield PretrainingStep(step, 6.5 - step / 100, 0.7 - step / 1000, 1e-3, 900, 0.01)
+        for step in range(steps):
+            yield PretrainingStep(step, 6.5 - step / steps, 0.7 - step / steps / 10, 1e-3, 900, 0.01)
 
     with ThreadPoolExecutor() as apart:  # from a browser's loop, which may run in this thread
         apart.submit(asyncio.run, monitor.run(losses(), lambda step: None)).result()
@@ -70,7 +70,7 @@ def widget_of(cell: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> Widget | 
     """Returns what a cell shows, where that is a widget that needs no training."""
     own = _called(cell)
     if "TrainingMonitor" in own:
-        return made_up_run()
+        return made_up_run(30 if "steps = 30" in "".join(map(ast.unparse, before)) else 1500)
     if not own & set(KINDS) or not isinstance(cell[-1], ast.Expr):
         return None
     statements = needed_for(cell, before)

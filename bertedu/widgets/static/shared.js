@@ -344,7 +344,7 @@ export function textField(name, title, note, { placeholder = "type a text", opti
     class: `be-input${segment ? ` be-segment-${segment.toLowerCase()}` : ""}`,
   });
   return {
-    name, box, label: labelBox(title, note, box),
+    name, box, optional, label: labelBox(title, note, box),
     read: () => box.value.toWellFormed() || (optional ? null : ""),
     write: (text) => { box.value = text ?? ""; },
   };
@@ -517,7 +517,7 @@ export const oneOf = (names) => ({
   parse(text) {
     const all = typeof names === "function" ? names() : names;
     if (all.includes(text)) return text;
-    throw new Error(`it can be ${all.join(", ")}`);
+    throw new Error(`it can be ${all.slice(0, 6).join(", ")}${all.length > 6 ? " and so on" : ""}`);
   },
   format: String,
 });
@@ -595,9 +595,13 @@ function sharing({ kind, view, parts }) {
     if (!live && !parts().ask) throw new Error("this page has no Python behind it, so what is typed stays as it is");
     waiting = { typed, settle, before: now() };
     const asked = Object.fromEntries(texts.map(({ name }, i) => [name, typed[i]]));
-    if (parts().ask) return parts().ask(asked);
+    if (parts().ask) {
+      if (parts().ask(asked)) return undefined;
+      waiting = null;
+      throw new Error("this page does not have that answer, and no Python behind it");
+    }
     for (const { name, write } of texts) write(asked[name]);
-    texts[0].box.dispatchEvent(new page.Event("input"));
+    return texts[0].box.dispatchEvent(new page.Event("input"));
   }
 
   function heard({ asked, problem }) {
@@ -624,8 +628,9 @@ function sharing({ kind, view, parts }) {
     const known = [...texts.map(({ name }) => name), ...Object.keys(table())];
     for (const [name, value] of view_) {
       if (!known.includes(name)) throw new Error(`this picture has no “${name}”; it has ${known.join(", ")}`);
-      if (!texts.some((field) => field.name === name)) continue;
-      wanted[name] = typeof first[name] === "number" ? Number(value) : value;
+      const field = texts.find((each) => each.name === name);
+      if (!field) continue;
+      wanted[name] = typeof first[name] === "number" ? Number(value) : value || (field.optional ? null : "");
       if (Number.isNaN(wanted[name])) throw new Error(`${name} is a number, and not “${value}”`);
     }
     const values = () => {

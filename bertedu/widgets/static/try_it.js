@@ -145,7 +145,7 @@ function build(view) {
     const answer = answerAmong(answers, Object.values(asked), live);
     if (!live && !answer) {
       view.say("This page has answers for its examples only, with one word hidden; the notebook answers everything.", true);
-      return;
+      return false;
     }
     for (const { name, write } of view.fields) write(asked[name]);
     if (answer) {
@@ -154,6 +154,7 @@ function build(view) {
     } else {
       masks.put(asked.masks);
     }
+    return true;
   }
 
   /** Hides a token, or gives it back; the others stay as they are, where all can be asked. */
