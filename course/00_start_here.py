@@ -31,10 +31,10 @@ for preset in PRESETS:
 # [rather sure of *france*, 67.6 %](#TryIt?text=paris+is+the+capital+of+[MASK].
 # "“france” 67.6 %"), and
 # [less sure of *hungry*, 6.8 %](#TryIt?text=my+dog+is+[MASK].
-# "“hungry” 6.8 %"). Of two sentences it says
-# [that the second one follows, 99.7 %](#TryIt?text=she+is+hungry.&pair=she+wants+to+[MASK]+something.
+# "“hungry” 6.8 %"). Of a second sentence it says
+# [it follows, 99.7 %](#TryIt?text=she+is+hungry.&pair=she+wants+to+[MASK]+something.
 # "second sentence follows: 99.7 %"), or
-# [that it is a random one, 99.7 %](#TryIt?text=my+dog+is+cute.&pair=calculus+was+developed+by+[MASK].
+# [it is random, 99.7 %](#TryIt?text=my+dog+is+cute.&pair=calculus+was+developed+by+[MASK].
 # "is a random one: 99.7 %").
 #
 # This course takes BERT apart and puts it together again, after a student's lecture notes. Every
@@ -336,8 +336,8 @@ Journey("my dog is hungry.", "he wants to [MASK].", bert)
 # %% [markdown]
 # In attention only; the panels after it show the effect. Pieces, places and segments are looked up
 # for each token by itself, and so is their sum. Change one word: the sum of `[MASK]` stays exactly
-# the same, but its vector after one layer is another one, and so is the guess. In the picture above:
-# [in layer 1 the mask takes 14.8 % of what it takes in from *to*](#Journey?token=[MASK]&open=5&layer=1
+# the same, but its vector after one layer is another one, and so is the guess. In the picture,
+# [in layer 1 it gives *to* 14.8 % of its attention](#Journey?token=[MASK]&open=5&layer=1
 # "to 14.8 %"), and
 # [its first guess is *eat*, 51.1 %](#Journey?token=[MASK]&open=7
 # "eat 51.1 %").

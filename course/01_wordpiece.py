@@ -321,8 +321,8 @@ assert not differing
 #
 # ### Now you
 #
-# The explorer below shows the same steps for any text that you type. (A link with ▸ sets it, and one
-# more click on it sets it back.) In its sentence
+# The explorer below shows the same steps for any text that you type. (A link with ▸ sets it, and
+# one more click on it sets it back.) In its sentence
 # [*dog* is found at once, in try 1 of 1](#WordPieceExplorer?word=dog
 # "Try 1 of 1: dog is in the vocabulary"),
 # [*dislikes* takes 3 tries](#WordPieceExplorer?word=dislikes

@@ -81,7 +81,7 @@ token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.t
 # "3 cut off to fit");
 # [any random B, label 1](#SentencePairBuilder?label=random
 # "next_sentence_label 1: B is random");
-# [a B from the second document, and 1 token is cut off](#SentencePairBuilder?a=1.2&label=random&b=2.1
+# [B from the second document, 1 cut off](#SentencePairBuilder?a=1.2&label=random&b=2.1
 # "1 cut off to fit"); and
 # [what the faulty rule can give](#SentencePairBuilder?a=1.2&label=random&b=1.3&from=all
 # "Wrong label: this “random” B is what really follows A").

@@ -111,12 +111,14 @@ print("the library gives the same scores, shares and contexts")
 # - [5, weigh](#AttentionStep?stage=5
 #   "Each token's value is multiplied by its share"): each token's value is multiplied by its share;
 # - [6, add up](#AttentionStep?stage=6&target=dog
-#   "“playing” asks “dog” (position 2): score 23.23, divided 4.11, share 62.1 %"): the sum is what the
-#   head gives to *playing*; the line at the foot has the numbers of *dog* (position 2): 23.23, 4.11,
-#   62.1 %.
+#   "“playing” asks “dog” (position 2): score 23.23, divided 4.11, share 62.1 %"): the sum is what
+#   the head gives to *playing*; the line at the foot has the numbers of *dog* (position 2): 23.23,
+#   4.11, 62.1 %.
 #
-# Any other token may ask: [*likes* looks at *dog*, too, with 34.7 %](#AttentionStep?stage=4&token=likes
-# "“dog” gets 34.7 %"), and [*he* mostly at `[CLS]`, with 53.5 %](#AttentionStep?stage=4&token=he
+# Any other token may ask:
+# [*likes* looks at *dog*, too, with 34.7 %](#AttentionStep?stage=4&token=likes
+# "“dog” gets 34.7 %"), and
+# [*he* mostly at `[CLS]`, with 53.5 %](#AttentionStep?stage=4&token=he
 # "“[CLS]” gets 53.5 %").
 
 # %% tags=["nbval-check-output"]
@@ -138,8 +140,8 @@ assert tops[1] < tops[0] < tops[2]
 # In the picture above, [at temperature 2](#AttentionStep?stage=4&temperature=2
 # "the largest share (“dog”) falls from 62.1 % to 32.0 %") the largest share falls from 62.1 % to
 # 32.0 %, and [without the division](#AttentionStep?stage=4&scaled=off
-# "the largest share (“dog”) rises from 62.1 % to 100.0 %") it rises from 62.1 % to 100.0 %: the head
-# reads *dog* and nothing else.
+# "the largest share (“dog”) rises from 62.1 % to 100.0 %") it rises from 62.1 % to 100.0 %: the
+# head reads *dog* and nothing else.
 #
 # A dot product of D numbers is a sum of D terms, so it grows with D: for random vectors its
 # standard deviation is √D.
@@ -329,10 +331,13 @@ AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.
 #   "neighbour 21.1 %, cat 12.9 %, he 9.3 %; entropy 2.57 nats"): broad; *playing* gives *neighbour*
 #   21.1 %, *cat* 12.9 % and *he* 9.3 % (entropy 2.57 nats).
 #
-# **Why that much?** [*playing* asks *cat*](#AttentionExplorer?layer=2&head=8&token=playing&target=cat
-# "asks “cat” (position 15): 51.5 %, score 5.98"): query times key, component by component, adds up to
-# the score 5.98, and the softmax makes 51.5 % of it (*cat* stands at position 15). **Without the
-# special tokens**, [what *dog* gives to words](#AttentionExplorer?layer=5&head=12&token=dog&special=off
+# **Why that much?**
+# [*playing* asks *cat*](#AttentionExplorer?layer=2&head=8&token=playing&target=cat
+# "asks “cat” (position 15): 51.5 %, score 5.98"): query times key, component by component, adds up
+# to the score 5.98, and the softmax makes 51.5 % of it (*cat* stands at position 15).
+#
+# **Without the special tokens**,
+# [what *dog* gives to words](#AttentionExplorer?layer=5&head=12&token=dog&special=off
 # "dog 4.0 %, cute 3.8 %") in layer 5, head 12 is little: 4.0 % to itself and 3.8 % to *cute*.
 # [Made to sum to 100 %](#AttentionExplorer?layer=5&head=12&token=dog&special=off&renormalise=on
 # "dog 26.0 %, cute 24.6 %"), the same looks like much: 26.0 % and 24.6 %.
@@ -519,7 +524,8 @@ assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 # **Partly right.** In the middle layers `[CLS]` attends mostly to *itself*
 # ([95.7 % in layer 4, head 7](#AttentionExplorer?layer=4&head=7&token=[CLS]
 # "“[CLS]” (position 0) asks: [CLS] 95.7 %"), its position is 0), and takes in little else. (Some
-# heads of the last layer [read one word: 81.3 % for *he*](#AttentionExplorer?layer=6&head=2&token=[CLS]
+# heads of the last layer
+# [read one word: 81.3 % for *he*](#AttentionExplorer?layer=6&head=2&token=[CLS]
 # "asks: he 81.3 %").) Only in the last layer, whose `[CLS]` is used for next sentence prediction, does it attend
 # broadly to the words; Clark et al. found the same in BERT-base. So over all heads its attention is
 # spread, though a single head may prefer one word. But the reason is not that `[CLS]` "has no

@@ -452,8 +452,9 @@ assert exact["our model of section 5"] < exact["the graduate"] - 5
 # [the best answer](#SpanExplorer?start=within&end=cloud
 # "Pinned: “within” to “cloud” (46, 48)") goes from word 46 to word 48;
 # [a shorter one](#SpanExplorer?start=a&end=cloud
-# "joint 9.3 %") has 9.3 %, and [*gravity*](#SpanExplorer?start=gravity&end=gravity
-# "joint 0.2 %") 0.2 %.
+# "Pinned: “a” to “cloud” (47, 48)"), from word 47 on, has 9.3 %; and
+# [*gravity*](#SpanExplorer?start=gravity&end=gravity
+# "Pinned: “gravity” to “gravity” (17, 17)"), word 17, has 0.2 %.
 # [The same two places exchanged](#SpanExplorer?start=cloud&end=within
 # "no answer: end before start") are no answer, because the end stands before the start. In
 # [the product of two softmaxes](#SpanExplorer?view=product

@@ -31,7 +31,9 @@ def made_up_run(steps: int) -> TrainingMonitor:
 
     def losses() -> Iterator[PretrainingStep]:
         for step in range(steps):
-            yield PretrainingStep(step, 6.5 - step / steps, 0.7 - step / steps / 10, 1e-3, 900, 0.01)
+            yield PretrainingStep(
+                step, 6.5 - step / steps, 0.7 - step / steps / 10, 1e-3, 900, 0.01
+            )
 
     with ThreadPoolExecutor() as apart:  # from a browser's loop, which may run in this thread
         apart.submit(asyncio.run, monitor.run(losses(), lambda step: None)).result()
@@ -47,7 +49,9 @@ def _defined(node: ast.stmt) -> set[str]:
         return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return {
+        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
 
 
 def _called(nodes: Sequence[ast.AST]) -> set[str]:

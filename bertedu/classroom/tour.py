@@ -1,9 +1,9 @@
 """Links in a lesson's prose that set a widget, and what is wrong with them.
 
 `[head 7 of layer 3](#AttentionExplorer?layer=3&head=7&token=dog "cute 41.0 %")` sets the next
-AttentionExplorer, or else the one before, and its title is what the widget then says. What such a
-link can name is known by the widget's own JavaScript (`state`; see "what is set, as a short text" in
-widgets/static/shared.js). Here is as much of it as a source can be held against without a browser.
+AttentionExplorer, or else the one before, and its title is what the widget then says. What such
+a link can name is known by the widget's own JavaScript (`state`; see "what is set, as a short
+text" in widgets/static/shared.js). Here is as much of it as a source can be held against without a browser.
 """
 
 import ast
@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from bertedu.errors import InputError
 
 LINK = re.compile(
-    r"\[(?P<words>[^\]]+)\]\((?P<href>#(?P<kind>[A-Z]\w*)\?(?P<parts>[^\s)]*))"
+    r"\[(?P<words>(?:[^\[\]]|\[[^\]]*\])+)\]\((?P<href>#(?P<kind>[A-Z]\w*)\?(?P<parts>[^\s)]*))"
     r'(?:\s+"(?P<title>[^"]*)")?\)'
 )
 """A link that sets a widget, in Markdown; the title may stand on the next line."""
@@ -150,13 +150,13 @@ KINDS: Mapping[str, Mapping[str, Value]] = {
 
 
 def links(source: str) -> Iterator[Link]:
-    """Yields the links of a lesson that set a widget.
+    r"""Yields the links of a lesson that set a widget.
 
     Args:
         source: a lesson, in py:percent.
 
     Example:
-        >>> [link] = links('# %% [markdown]\\n# See [it](#TryIt?hide=dog "dog").')
+        >>> [link] = links('# %% [markdown]\n# See [it](#TryIt?hide=dog "dog").')
         >>> link.kind, link.parts, link.title, link.line, link.paragraph
         ('TryIt', {'hide': 'dog'}, 'dog', 2, 'See it.')
     """
@@ -267,7 +267,7 @@ def _texts_of(kind: str, call: ast.Call, named: Mapping[str, ast.expr]) -> list[
 def _pieces_of(texts: Sequence[str]) -> list[str]:
     """All pieces and words that a widget with these texts may show."""
     pieces = [piece for text in texts for piece in _tokens(text)]
-    words = [word for text in texts for word in re.findall(r"\w+|[^\w\s]", text)]
+    words = re.findall(r"\w+|[^\w\s]", " ".join([*texts, *(text.lower() for text in texts)]))
     return ["[CLS]", *pieces, *(word for word in words if word not in pieces), *["[SEP]"] * 2]
 
 
