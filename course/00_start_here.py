@@ -27,6 +27,16 @@ for preset in PRESETS:
 # The buttons hold what BERT answers well; the assertions make sure of it. You will soon find what
 # it answers badly: it is a small model. Turn on *guess first*, and see how close you are to it.
 #
+# A link with ▸ sets the picture above, and one more click on it sets that back. BERT is
+# [rather sure of *france*, 67.6 %](#TryIt?text=paris+is+the+capital+of+[MASK].
+# "“france” 67.6 %"), and
+# [less sure of *hungry*, 6.8 %](#TryIt?text=my+dog+is+[MASK].
+# "“hungry” 6.8 %"). Of a second sentence it says
+# [it follows, 99.7 %](#TryIt?text=she+is+hungry.&pair=she+wants+to+[MASK]+something.
+# "second sentence follows: 99.7 %"), or
+# [it is random, 99.7 %](#TryIt?text=my+dog+is+cute.&pair=calculus+was+developed+by+[MASK].
+# "is a random one: 99.7 %").
+#
 # This course takes BERT apart and puts it together again, after a student's lecture notes. Every
 # number is computed here or has its source, and nearly every example can be replaced by your own.
 #
@@ -105,11 +115,14 @@ assert all(found.remedy for found in findings if found.ok is False)
 # | press **Escape** | lets go |
 # | press **Tab**, the **arrow keys**, **Enter** | move and pin without a mouse |
 # | **type** in a text field | computes everything anew for your text |
+# | click a **link with ▸** | sets the picture as the text says; once more, sets it back |
 #
 # Only typing needs Python to be running. On GitHub, in print and in a notebook that was only
 # opened, a still picture stands in the same place. Run the cell to make it interactive.
 #
-# Try it: which words does BERT know whole? Type your own name.
+# Try it: which words does BERT know whole? Type your own name. In the sentence below,
+# [*cute* is whole, with the id 10140](#WordPieceExplorer?token=cute
+# "token cute, id 10140").
 
 # %%
 from bertedu.widgets import WordPieceExplorer
@@ -323,7 +336,11 @@ Journey("my dog is hungry.", "he wants to [MASK].", bert)
 # %% [markdown]
 # In attention only; the panels after it show the effect. Pieces, places and segments are looked up
 # for each token by itself, and so is their sum. Change one word: the sum of `[MASK]` stays exactly
-# the same, but its vector after one layer is another one, and so is the guess.
+# the same, but its vector after one layer is another one, and so is the guess. In the picture,
+# [in layer 1 it gives *to* 14.8 % of its attention](#Journey?token=[MASK]&open=5&layer=1
+# "to 14.8 %"), and
+# [its first guess is *eat*, 51.1 %](#Journey?token=[MASK]&open=7
+# "eat 51.1 %").
 
 # %% tags=["nbval-check-output"]
 pairs = [(f"my dog is {word}.", "he wants to [MASK].") for word in ("hungry", "tired")]

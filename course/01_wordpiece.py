@@ -321,7 +321,20 @@ assert not differing
 #
 # ### Now you
 #
-# The explorer below shows the same steps for any text that you type.
+# The explorer below shows the same steps for any text that you type. (A link with ▸ sets it, and
+# one more click on it sets it back.) In its sentence
+# [*dog* is found at once, in try 1 of 1](#WordPieceExplorer?word=dog
+# "Try 1 of 1: dog is in the vocabulary"),
+# [*dislikes* takes 3 tries](#WordPieceExplorer?word=dislikes
+# "Try 3 of 3"),
+# [*hairballs* takes 7](#WordPieceExplorer?word=hairballs
+# "Try 7 of 7"), and
+# [*Jupyter* takes 11](#WordPieceExplorer?word=jupyter
+# "Try 11 of 11").
+# [The piece `##balls` has the id 18510](#WordPieceExplorer?word=hairballs&token=%23%23balls
+# "token ##balls, id 18510"),
+# and [the apostrophe is a word of its own, id 1005](#WordPieceExplorer?token=%27
+# "token ', id 1005").
 #
 # Things to try: your own name; a word of your language; `antidisestablishmentarianism`; a telephone
 # number; an emoji that is joined to a word.

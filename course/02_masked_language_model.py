@@ -77,6 +77,18 @@ assert torch.equal(inputs["kept"], encoding.input_ids)
 # Things to try: press *Reroll* until all chosen tokens are masked. Move *chosen, of all tokens* to
 # 100 %: which tokens are still not chosen? Move the three shares; how do the three histograms
 # change? Type a text with a long rare word, and tick *whole words*.
+#
+# Some of it with a click (a link with ▸ sets the picture, and one more click sets it back):
+# [choose 100 %](#MaskExplorer?rate=100
+# "18 chosen; there are no more ordinary tokens"), and 18 tokens are chosen;
+# [choose 50 %](#MaskExplorer?rate=50
+# "= 10.50, rounded 10 (a half to the even neighbour)"), and 10.50 is rounded to 10;
+# [choose 1 %](#MaskExplorer?rate=1
+# "at least 1: 1 chosen"), and still 1 is chosen.
+# [`[CLS]` has the label -100 in every roll](#MaskExplorer?token=[CLS]
+# "a special token, never chosen; label -100"). And
+# [without random and kept tokens](#MaskExplorer?mask=100&random=0
+# "chosen tokens: 100.0 %") 100.0 % of the chosen tokens become `[MASK]`.
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import MaskExplorer

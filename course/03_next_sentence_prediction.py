@@ -77,6 +77,18 @@ two_pairs()
 #
 # Things to try: choose as B the sentence that really follows, but call it random. Make pairs by the
 # thousand with each of the rules, and watch the count: which rules are wrong?
+#
+# Some pairs with a click (a link with ▸ sets the picture, and one more click sets it back):
+# [a longer A, and 6 tokens are cut off](#SentencePairBuilder?a=1.2
+# "6 cut off to fit");
+# [an A from the third document, and 3 are cut off](#SentencePairBuilder?a=3.2
+# "3 cut off to fit");
+# [any random B, label 1](#SentencePairBuilder?label=random
+# "next_sentence_label 1: B is random");
+# [B from the second document, 1 cut off](#SentencePairBuilder?a=1.2&label=random&b=2.1
+# "1 cut off to fit"); and
+# [what the faulty rule can give](#SentencePairBuilder?a=1.2&label=random&b=1.3&from=all
+# "Wrong label: this “random” B is what really follows A").
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import SentencePairBuilder

@@ -96,6 +96,30 @@ print("the library gives the same scores, shares and contexts")
 #
 # **Predict:** the scores can also be divided by a *temperature*; at 1 it is the model. At 2, does
 # the largest share rise or fall? And without the division by √D? Then try both.
+#
+# **Step by step.** A link with ▸ sets the picture below, and one more click on it sets that back:
+#
+# - [1, query and keys](#AttentionStep?stage=1
+#   "“playing” asks with its query, 32 numbers"): *playing* asks with 32 numbers;
+# - [2, scores](#AttentionStep?stage=2
+#   "“dog” has the largest, 23.23"): query times key, and *dog* has the largest, 23.23;
+# - [3, divide](#AttentionStep?stage=3
+#   "Each score is divided by 5.66: “dog” has the largest, 4.11"): by √32, about 5.66, which leaves
+#   4.11;
+# - [4, softmax](#AttentionStep?stage=4
+#   "“dog” gets 62.1 %"): *dog* gets 62.1 %;
+# - [5, weigh](#AttentionStep?stage=5
+#   "Each token's value is multiplied by its share"): each token's value is multiplied by its share;
+# - [6, add up](#AttentionStep?stage=6&target=dog
+#   "“playing” asks “dog” (position 2): score 23.23, divided 4.11, share 62.1 %"): the sum is what
+#   the head gives to *playing*; the line at the foot has the numbers of *dog* (position 2): 23.23,
+#   4.11, 62.1 %.
+#
+# Any other token may ask:
+# [*likes* looks at *dog*, too, with 34.7 %](#AttentionStep?stage=4&token=likes
+# "“dog” gets 34.7 %"), and
+# [*he* mostly at `[CLS]`, with 53.5 %](#AttentionStep?stage=4&token=he
+# "“[CLS]” gets 53.5 %").
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import AttentionStep
@@ -112,6 +136,12 @@ assert tops[1] < tops[0] < tops[2]
 
 # %% [markdown]
 # ## 2. Why divide by √D?
+#
+# In the picture above, [at temperature 2](#AttentionStep?stage=4&temperature=2
+# "the largest share (“dog”) falls from 62.1 % to 32.0 %") the largest share falls from 62.1 % to
+# 32.0 %, and [without the division](#AttentionStep?stage=4&scaled=off
+# "the largest share (“dog”) rises from 62.1 % to 100.0 %") it rises from 62.1 % to 100.0 %: the
+# head reads *dog* and nothing else.
 #
 # A dot product of D numbers is a sum of D terms, so it grows with D: for random vectors its
 # standard deviation is √D.
@@ -204,7 +234,12 @@ joined = contexts.transpose(0, 1).reshape(S, H)  # the heads' contexts, side by 
 # %% [markdown]
 # **Why several heads?** A head gives one set of shares for each token, so it can look for one thing
 # at a time. Twelve can look for twelve. They cost nothing: the matrices are as large as those of
-# one head with D = 384.
+# one head with D = 384. Two of the 72 in the picture of section 6, on a longer text:
+# [one of the first layer](#AttentionExplorer?layer=1&head=1&token=dog
+# "“dog” (position 2) asks: [CLS] 27.7 %, likes 7.6 %") in which *dog* (position 2) gives 27.7 % to
+# `[CLS]` and 7.6 % to *likes*, and
+# [head 7 of layer 3](#AttentionExplorer?layer=3&head=7&token=dog
+# "cute 12.3 %, my 5.9 %") in which it gives 12.3 % to *cute* and 5.9 % to *my*.
 #
 # ## 4. The rest of the layer
 #
@@ -277,7 +312,35 @@ assert without > 0.1
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import AttentionExplorer
 
-AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.", bert=bert)
+AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.", bert=bert,
+                  complete=True)  # fmt: skip
+
+# %% [markdown]
+# **Five heads to look at** (each link sets the picture above):
+#
+# - [layer 1, head 3](#AttentionExplorer?layer=1&head=3&token=cute
+#   "“cute” (position 4) asks: is 100.0 %"): the **previous** token; *cute* (position 4) gives *is*
+#   100.0 %;
+# - [layer 2, head 9](#AttentionExplorer?layer=2&head=9&token=my
+#   "“my” (position 1) asks: dog 98.3 %"): the **next** token; *my* (position 1) gives *dog* 98.3 %;
+# - [layer 5, head 12](#AttentionExplorer?layer=5&head=12
+#   "on average?most: [CLS] 79.4 %"): all look at `[CLS]`, with 79.4 % on average;
+# - [layer 2, head 8](#AttentionExplorer?layer=2&head=8&token=playing
+#   "asks: cat 51.5 %"): a word far away; *playing* gives *cat* 51.5 %;
+# - [layer 6, head 1](#AttentionExplorer?layer=6&head=1&token=playing
+#   "neighbour 21.1 %, cat 12.9 %, he 9.3 %; entropy 2.57 nats"): broad; *playing* gives *neighbour*
+#   21.1 %, *cat* 12.9 % and *he* 9.3 % (entropy 2.57 nats).
+#
+# **Why that much?**
+# [*playing* asks *cat*](#AttentionExplorer?layer=2&head=8&token=playing&target=cat
+# "asks “cat” (position 15): 51.5 %, score 5.98"): query times key, component by component, adds up
+# to the score 5.98, and the softmax makes 51.5 % of it (*cat* stands at position 15).
+#
+# **Without the special tokens**,
+# [what *dog* gives to words](#AttentionExplorer?layer=5&head=12&token=dog&special=off
+# "dog 4.0 %, cute 3.8 %") in layer 5, head 12 is little: 4.0 % to itself and 3.8 % to *cute*.
+# [Made to sum to 100 %](#AttentionExplorer?layer=5&head=12&token=dog&special=off&renormalise=on
+# "dog 26.0 %, cute 24.6 %"), the same looks like much: 26.0 % and 24.6 %.
 
 # %% [markdown]
 # ## 7. A claim, put to the test
@@ -430,7 +493,11 @@ for i, name in ((4, "previous"), (5, "next"), (2, "[CLS]"), (0, "itself")):
           f" (95 %: {least:.1%} to {greatest:.1%})")  # fmt: skip
 
 # %% [markdown]
-# There are: one head attends almost only to the previous token, another to the next. Clark et al.
+# There are: one head attends almost only to
+# [the previous token](#AttentionExplorer?layer=1&head=3&token=playing
+# "asks: likes 100.0 %") (*playing* gives *likes* 100.0 %), another to
+# [the next](#AttentionExplorer?layer=2&head=9&token=he
+# "“he” (position 7) asks: likes") (*he*, position 7, looks at *likes*). Clark et al.
 # found such heads in BERT-base: four give more than half of their attention to the previous token,
 # and five to the next. (They also found heads for grammar, for example from an object to its verb;
 # we do not claim that for our small model.)
@@ -454,8 +521,12 @@ assert from_cls[3, -1] > from_cls[3, 1:5].max()
 assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 
 # %% [markdown]
-# **Partly right.** In the middle layers `[CLS]` attends mostly to *itself*, and takes in little
-# else. Only in the last layer, whose `[CLS]` is used for next sentence prediction, does it attend
+# **Partly right.** In the middle layers `[CLS]` attends mostly to *itself*
+# ([95.7 % in layer 4, head 7](#AttentionExplorer?layer=4&head=7&token=[CLS]
+# "“[CLS]” (position 0) asks: [CLS] 95.7 %"), its position is 0), and takes in little else. (Some
+# heads of the last layer
+# [read one word: 81.3 % for *he*](#AttentionExplorer?layer=6&head=2&token=[CLS]
+# "asks: he 81.3 %").) Only in the last layer, whose `[CLS]` is used for next sentence prediction, does it attend
 # broadly to the words; Clark et al. found the same in BERT-base. So over all heads its attention is
 # spread, though a single head may prefer one word. But the reason is not that `[CLS]` "has no
 # meaning of its own": *training* decides what its vector holds. Lesson 08 compares it with the mean

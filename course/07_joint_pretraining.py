@@ -340,6 +340,14 @@ await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
 # something first. A single circle of the pairs means little. (The held-out circles have 15 %
 # chosen tokens, the thick line has 30 %, which is harder. So their distance only hints at how much
 # was learned *by heart*.)
+#
+# A link with ▸ marks a step in both curves, with the loss of its batch and the mean of the last 20
+# (or fewer) batches; one more click takes the mark away: [step 1](#TrainingMonitor?step=1
+# "Step 1:"), [step 100](#TrainingMonitor?step=100
+# "mean of the last 20"), [step 400](#TrainingMonitor?step=400
+# "mean of the last 20"), [step 750, half of the run](#TrainingMonitor?step=750
+# "mean of the last 20"), and [step 1500, its end](#TrainingMonitor?step=1500
+# "Step 1500:").
 
 # %%
 final = pretraining.evaluate(tiny.model, test_batches, unigrams)

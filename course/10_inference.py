@@ -454,6 +454,19 @@ assert right["graduate"] > 0.75
 # **Try it with your own words.** The three probabilities are a point in a triangle; each corner is
 # an answer. ● is the pair, ◆ is the hypothesis with no premise, the numbers are earlier tries.
 # Change one word, and **predict** how the point moves.
+#
+# The earlier tries with a click (a link with ▸ sets the picture, and one more click sets it back):
+# [an animal is outside](#PairExplorer?pinned=1
+# "“An animal is outside.”: entailment 82.9 %"): true, 82.9 %;
+# [the dog is asleep](#PairExplorer?pinned=2
+# "“The dog is asleep.”: entailment 2.3 %, contradiction 91.5 %"): true only with 2.3 %, false with
+# 91.5 %; [the cat is in the park](#PairExplorer?pinned=3
+# "contradiction 77.3 %"): false, 77.3 %, though nobody said so;
+# [the dog is not in the park](#PairExplorer?pinned=4
+# "contradiction 84.8 %"): false, 84.8 %; [the dog is brown](#PairExplorer?pinned=5
+# "contradiction 71.8 %, neutral 25.8 %"): false with 71.8 %, and unknown, which is right, with 25.8 %.
+# [The hypothesis alone](#PairExplorer?pinned=alone
+# "neutral 73.7 %") is unknown to it, 73.7 %.
 
 # %%
 from bertedu.widgets import PairExplorer

@@ -446,6 +446,18 @@ assert exact["our model of section 5"] < exact["the graduate"] - 5
 # **Try it with your own words.** Point at a token for its two probabilities, and at a cell of the
 # plane for its dot products. Then type a question of your own, or another document. Ask the same in
 # other words. Ask what the document does not say. (Without a running kernel you see a picture.)
+#
+# With a click (a link with ▸ sets the picture, and one more click sets it back):
+# [the best answer](#SpanExplorer?start=within&end=cloud
+# "Pinned: “within” to “cloud” (46, 48)") goes from word 46 to word 48;
+# [a shorter one](#SpanExplorer?start=a&end=cloud
+# "Pinned: “a” to “cloud” (47, 48)"), from word 47 on, has 9.3 %; and
+# [*gravity*](#SpanExplorer?start=gravity&end=gravity
+# "Pinned: “gravity” to “gravity” (17, 17)"), word 17, has 0.2 %.
+# [The same two places exchanged](#SpanExplorer?start=cloud&end=within
+# "no answer: end before start") are no answer, because the end stands before the start. In
+# [the product of two softmaxes](#SpanExplorer?view=product
+# "has a share, but is no answer") such pairs have a share, but are no answer.
 
 # %%
 from bertedu.widgets import SpanExplorer

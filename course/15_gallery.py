@@ -43,6 +43,10 @@ bert = bertedu.load()
 # vector most similar after the last layer? Then type *math*, the lecture notes' word, in place of
 # *mathematics*: *branch* is still among the first five guesses, but no longer the first.
 #
+# A link with ▸ sets the picture, and one more click sets it back:
+# [*branch* is its guess with 23.3 %](#Journey?token=[MASK]&open=7
+# "branch 23.3 %").
+#
 # *(All lessons; a panel each.)*
 
 # %% tags=["nbval-check-output"]
@@ -70,7 +74,9 @@ assert torch.allclose(journey.attention.sum(dim=-1), torch.ones(len(journey.atte
 # **Look for** the longest match: a word that is not in the vocabulary loses letters from its end
 # until the rest is in it.
 #
-# **Try** your own name, an emoji, a word with an accent. Which of them become `[UNK]`?
+# **Try** your own name, an emoji, a word with an accent. Which of them become `[UNK]`? And see where
+# [`##play`, id 13068](#WordPieceExplorer?token=%23%23play
+# "token ##play, id 13068"), stands.
 #
 # *(Lesson 01.)*
 
@@ -87,7 +93,9 @@ assert bert.encode("Résumé").tokens == bert.encode("resume").tokens  # cleaned
 # **Look for** the difference between one roll and two thousand: one roll of a short text rarely has
 # all three fates, and thousands have them in the shares of the rule.
 #
-# **Try** to switch *whole words* on, with a long word that falls into pieces.
+# **Try** to switch *whole words* on, with a long word that falls into pieces, or
+# [to choose 50 %: 7 tokens](#MaskExplorer?rate=50
+# "rounded 7: 7 chosen").
 #
 # *(Lesson 02.)*
 
@@ -109,7 +117,8 @@ assert len(set((masks.fates > 0).sum(dim=1).tolist())) == 1  # the same number i
 # "is B random?" false.
 #
 # **Try** *Make 1,000* with B from all sentences, as some published code does: how many “random”
-# pairs really follow?
+# pairs really follow? [Here is one](#SentencePairBuilder?a=1.2&label=random&b=1.3&from=all
+# "Wrong label: this “random” B is what really follows A").
 #
 # *(Lesson 03.)*
 
@@ -128,7 +137,9 @@ assert starts[-1] == deal.corpus.num_sentences == len(deal.sentences)
 # **Look for** what the first layer loses when a term is switched off: the picture of its attention
 # changes at once.
 #
-# **Try** to switch *position* off and to find two tokens that the model can no longer tell apart.
+# **Try** to switch *position* off and to find two tokens that the model can no longer tell apart;
+# [18.8 % of the attention then goes elsewhere](#EmbeddingSum?position=off
+# "18.8 % of a token's attention goes elsewhere").
 #
 # *(Lesson 04.)*
 
@@ -149,7 +160,8 @@ sums.settings = sums.settings | {"position": True}
 #
 # **Look for** the token with the longest bar: its value is nearly all of the output.
 #
-# **Try** *temperature* 4, and then switch the division by √D off: what becomes of the largest
+# **Try** [*temperature* 4: from 62.1 % to 19.1 %](#AttentionStep?stage=4&temperature=4
+# "falls from 62.1 % to 19.1 %"), and then switch the division by √D off: what becomes of the largest
 # share?
 #
 # *(Lesson 05.)*
@@ -169,7 +181,9 @@ assert bert.encode(step.text).tokens[int(shares.argmax())] == "dog"
 # **Look for** stripes beside the diagonal: such a head looks at the next or the previous token.
 #
 # **Try** to find the head that looks most at `[SEP]`. The bottom row shows why: query times key,
-# component by component.
+# component by component. In the head that is shown first,
+# [*cute* looks at the full stop after it with 99.3 %](#AttentionExplorer?layer=2&head=9&token=cute
+# "“cute” (position 4) asks: . 99.3 %") (position 4).
 #
 # *(Lesson 05, which also shows bertviz.)*
 
@@ -188,7 +202,9 @@ assert to_next.max() > 3 / len(tokens)  # three times as much as looking everywh
 # %% [markdown]
 # ## 8. TrainingMonitor: a loss falls
 #
-# **Look for** the dashed line, the baseline: a loss means something only beside it.
+# **Look for** the dashed line, the baseline: a loss means something only beside it. (At
+# [the last step, 30](#TrainingMonitor?step=30
+# "Step 30:"), for example.)
 #
 # **Try** *Pause* and *Stop*; then give it more steps. (Thirty are far too few to learn a language;
 # lesson 07 takes more time.)
@@ -223,7 +239,8 @@ assert monitor.state in ("finished", "stopped")
 # **Look for** the word that changes the answer most when it is left out. Then switch *attention*
 # on: is it the word that `[CLS]` looks at most?
 #
-# **Try** to take *not* out, and to write what you thought of your last meal. (This picture and the
+# **Try** to take *not* out ([0.5 % negative instead of 98.7 %](#TextClassifier?word=not
+# "negative 0.5 % instead of 98.7 %")), and to write what you thought of your last meal. (This picture and the
 # next three show the course's graduates: the embedded model, fine-tuned on real data. In Python
 # `bertedu.finetuning.load("sentiment")` gives the same model.)
 #
@@ -246,8 +263,9 @@ assert abs(words.effects.sum(axis=1)).max() < 1e-6  # what one class wins, the o
 #
 # **Look for** the pieces that carry -100: they have no label. A word answers at its first piece.
 #
-# **Try** to flip the first word of a slot to O: the I- after it continues nothing, and decoding
-# reads it as B-. Then type a request of your own: for music, a table, a film, a book, the weather.
+# **Try** to flip the first word of a slot to O ([here *cape*](#TokenTagger?flips=5.O
+# "I-city after O continues nothing, so it is read as B-city")): the I- after it continues nothing,
+# and decoding reads it as B-. Then type a request of your own: for music, a table, a film, a book, the weather.
 #
 # *(Lesson 09.)*
 
@@ -267,7 +285,8 @@ assert ("city", "town") in [(slot.label, slot.text) for slot in flipped.slots]
 # ## 11. PairExplorer: true, false or unknown?
 #
 # **Look for** ◆, the hypothesis with no premise: if it stands where ● stands, the model does not
-# use the premise.
+# use the premise. [Here it is true with 39.8 %](#PairExplorer?pinned=alone
+# "the hypothesis alone: entailment 39.8 %").
 #
 # **Try** to put *not* into the hypothesis, or to change one word, and see how far the point moves.
 #
@@ -290,6 +309,8 @@ assert abs(triangle.probabilities - triangle.alone).max() > 0.05  # the premise 
 #
 # **Look for** the grey half of the plane: pairs of start and end that are no answer. Compare
 # *joint* with *product*: how much probability do two softmaxes give to that half?
+# [That there is no answer](#SpanExplorer?start=[CLS]&end=[CLS]
+# "no answer: outside the document") would be a pair of `[CLS]`.
 #
 # **Try** another question about the text, and one that it does not answer: what does the model say?
 #
@@ -316,8 +337,9 @@ assert spans.legal_share < 1  # of the product of the two softmaxes
 # **Look for** the word that you hid: is it among BERT's five first guesses, and if not, which rank
 # does it have?
 #
-# **Try** *guess first* with somebody who knows nothing of BERT, and switch heads off until the
-# first guess is another one.
+# **Try** [*guess first*](#TryIt?guess_first=on&hide=eat
+# "[MASK] waits for your guess") with somebody who knows nothing of BERT, and switch heads off until
+# the first guess is another one.
 #
 # *(Lessons 00, 02 and 03.)*
 

@@ -1,7 +1,7 @@
 import {
   PALETTE, chip, clean, contextOf, defineWidget, diverging, element, heading, inkOn, legend, placeByKey,
-  percent, plain, plural, productBars, roving, sequential, stage, textField, textFields, unpack,
-  withSign,
+  numberFrom, ofSettings, onOff, oneOf, percent, placeIn, plain, plural, productBars, roving, sequential, stage,
+  textField, textFields, unpack, withSign,
 } from "./shared.js";
 
 const KEPT_HEADS = 24; // exact heads that came on demand and are not thrown away
@@ -109,7 +109,7 @@ function shorten(context, text, room) {
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-attention-explorer", label: "Attention explorer", picture: "attention", hint: HINT, build,
+  kind: "AttentionExplorer", name: "be-attention-explorer", label: "Attention explorer", picture: "attention", hint: HINT, build,
   fixed: "the texts are",
   fields: () => [...textFields(), textField("other", "Compare with", "another text", {
     placeholder: "optional: shown beside", optional: true,
@@ -755,7 +755,17 @@ function build(view) {
     absorb();
     paint();
   };
+  const token = placeIn(() => data.texts[0].tokens);
+  const [aLayer, aHead] = [numberFrom(1, layers), numberFrom(1, heads)];
+  const state = ofSettings(view, {
+    layer: aLayer, head: aHead, token, target: token, view: oneOf(views.map(({ name }) => name)),
+    beside: {
+      parse: (text) => text.split(".").map((part, i) => [aLayer, aHead][Math.min(i, 1)].parse(part)),
+      format: (place) => place.join("."),
+    },
+    special: onOff, renormalise: onOff, difference: onOff,
+  });
   return {
-    receive, paint, release: () => pin(NOTHING), recolor: draw, on: { "change:heads": arrive },
+    receive, paint, state, release: () => pin(NOTHING), recolor: draw, on: { "change:heads": arrive },
   };
 }

@@ -1,6 +1,6 @@
 import {
-  PALETTE, chip, clean, defineWidget, diverging, element, legend, percent, plain, plural, roving,
-  sequential, stage, svgElement, textField, withSign,
+  PALETTE, chip, clean, defineWidget, diverging, element, legend, numberFrom, ofSettings, onOff, percent, placeIn,
+  plain, plural, roving, sequential, stage, svgElement, textField, withSign,
 } from "./shared.js";
 
 const HINT = "Hover shows a token's numbers at every stage, a click pins them, Escape lets go.";
@@ -128,7 +128,7 @@ const COLORS = Uint32Array.from({ length: 2 * STEPS + 1 }, (_, i) => {
 const places = ({ tokens }) => tokens.length;
 
 export default defineWidget({
-  name: "be-attention-step", label: "Attention, step by step", picture: "attention_step", hint: HINT, build,
+  kind: "AttentionStep", name: "be-attention-step", label: "Attention, step by step", picture: "attention_step", hint: HINT, build,
   fields: () => [textField("text", "Text", "one sentence")],
   pins: { token: places, target: places },
 });
@@ -424,5 +424,14 @@ function build(view) {
     hover = null;
     view.change({ target: null });
   };
-  return { receive, paint, release, end: stop };
+  const token = placeIn(() => data.tokens);
+  const count = (side) => () => data.query.shape[side];
+  const state = {
+    ...ofSettings(view, {
+      layer: numberFrom(1, count(0)), head: numberFrom(1, count(1)), token, target: token,
+      temperature: numberFrom(COLDEST, HOTTEST, false), scaled: onOff,
+    }),
+    stage: { ...numberFrom(1, STAGES.length), read: () => settings.stage, set: (to) => change({ stage: to }) },
+  };
+  return { receive, paint, state, release, end: stop };
 }

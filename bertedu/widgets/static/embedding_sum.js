@@ -1,6 +1,6 @@
 import {
-  PALETTE, SEGMENTS, clean, defineWidget, diverging, element, heading, percent, same, sequential,
-  textFields,
+  PALETTE, SEGMENTS, clean, defineWidget, diverging, element, heading, numberFrom, ofSettings, onOff, oneOf, percent,
+  same, sequential, textFields,
 } from "./shared.js";
 
 const HINT = "Hover shows the numbers of a cell, a click pins them, Escape lets go.";
@@ -125,7 +125,7 @@ const headName = ({ attention: { shape: [, A] } }, { head }) =>
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-embedding-sum", label: "Embedding sum", picture: "embeddings", hint: HINT, build,
+  kind: "EmbeddingSum", name: "be-embedding-sum", label: "Embedding sum", picture: "embeddings", hint: HINT, build,
   fields: () => textFields(),
 });
 
@@ -403,5 +403,30 @@ function build(view) {
     if (event.key !== "Escape" && event.target.matches("select, .be-heat")) event.stopPropagation();
   }, { signal });
 
-  return { receive, paint, release: () => pin(null) };
+  /** What is pinned, as "pair.1.3": of which pictures, its row and column. */
+  const cell = {
+    parse(text) {
+      const [group, ...places] = text.split(".");
+      oneOf(["cell", "pair", "place"]).parse(group);
+      const [, S, H] = data.terms.shape;
+      const P = data.positions.shape[2];
+      const [row, column] = { cell: [S, H], pair: [S, S], place: [P, P] }[group]
+        .map((size, i) => numberFrom(0, size - 1).parse(places[i]));
+      return { group, row, column };
+    },
+    format: ({ group, row, column }) => `${group}.${row}.${column}`,
+    isPlace: true, read: () => pinned, set: pin,
+  };
+  const state = {
+    ...ofSettings(view, {
+      ...Object.fromEntries([...SWITCHES, "centred"].map((name) => [name, onOff])),
+      head: numberFrom(0, () => data.attention.shape[1]),
+      dimensions: {
+        parse: (text) => oneOf([...dimensions.box.options].map(({ value }) => value.replace(" ", "-"))).parse(text).split("-").map(Number),
+        format: (ends) => ends.join("-"),
+      },
+    }),
+    cell,
+  };
+  return { receive, paint, state, release: () => pin(null) };
 }

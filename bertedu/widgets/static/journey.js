@@ -1,6 +1,6 @@
 import {
-  FATES, PALETTE, SEGMENTS, chip, clean, contextOf, defineWidget, diverging, element, inkOn, legend,
-  percent, plain, plural, readable, roving, sequential, textFields,
+  FATES, PALETTE, SEGMENTS, chip, clean, contextOf, defineWidget, diverging, element, inkOn, legend, nthOf, numberFrom,
+  ofSettings, oneOf, percent, placeIn, plain, plural, readable, roving, sequential, textFields,
 } from "./shared.js";
 import { MASKED, RANDOM } from "./rules/masking.js";
 
@@ -138,7 +138,7 @@ const shade = (table, share) => table[Math.round(STEPS * Math.min(Math.max(share
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-journey", label: "Journey", picture: "journey", hint: HINT, build,
+  kind: "Journey", name: "be-journey", label: "Journey", picture: "journey", hint: HINT, build,
   fields: () => textFields(),
   pins: { token: ({ tokens }) => tokens.length },
 });
@@ -568,5 +568,10 @@ function build(view) {
     lay();
     paint();
   });
-  return { receive, paint, release, recolor: point };
+  const state = ofSettings(view, {
+    token: placeIn(() => data.tokens), open: numberFrom(1, panels.length), roll: nthOf(() => data.rolls.length),
+    layer: numberFrom(1, () => data.attention.shape[0]), head: numberFrom(0, () => data.attention.shape[1]),
+    compare: oneOf(Object.keys(COMPARISONS)),
+  });
+  return { receive, paint, state, release, recolor: point };
 }

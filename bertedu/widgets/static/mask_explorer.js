@@ -1,6 +1,6 @@
 import {
-  FATES, SEGMENTS, chip, clean, defineWidget, element, labelBox, percent, plural, roving,
-  stage, textFields,
+  FATES, SEGMENTS, chip, clean, defineWidget, element, labelBox, nthOf, numberFrom, ofSettings, onOff, percent, placeIn,
+  plural, roving, stage, textFields,
 } from "./shared.js";
 import { KEPT, MASKED, NOT_CHOSEN, RANDOM, countToChoose, fatesFromDraws } from "./rules/masking.js";
 
@@ -112,7 +112,7 @@ export function describeCount(data, settings, chosen) {
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-mask-explorer", label: "Mask explorer", picture: "masks", hint: HINT, build,
+  kind: "MaskExplorer", name: "be-mask-explorer", label: "Mask explorer", picture: "masks", hint: HINT, build,
   fixed: "text and seed are", first: ({ paper }) => paper,
   fields: ({ data, model }) => {
     const seed = element("input", { type: "number", value: model.get("seed"), min: 0, max: 2 ** 31 - 1, step: 1, class: "be-number" });
@@ -274,5 +274,13 @@ function build(view) {
     hide: () => light(pinned),
     pin: (position) => pin(position === pinned ? null : position),
   });
-  return { receive, paint, release: () => pin(null) };
+  const share = numberFrom(0, 100);
+  const state = {
+    ...ofSettings(view, { rate: numberFrom(1, 100), mask: share, random: share, roll: nthOf(rolls), whole_words: onOff }),
+    token: { ...placeIn(() => data.tokens), read: () => pinned, set: pin },
+  };
+  const check = ({ mask, random }) => {
+    if (mask + random > 100) throw new Error("mask and random are more than 100 % together");
+  };
+  return { receive, paint, state, check, release: () => pin(null) };
 }

@@ -1,5 +1,5 @@
 import {
-  defineWidget, element, heading, percent, probabilityRow, readable, roving, svgElement, textField,
+  defineWidget, element, heading, nthOf, ofSettings, percent, probabilityRow, readable, roving, svgElement, textField,
 } from "./shared.js";
 
 const REST = 1500; // ms without typing after which a pair counts as a try
@@ -52,7 +52,7 @@ const likeliest = (shares) => shares.indexOf(Math.max(...shares));
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-pair-explorer", label: "Pair explorer", picture: "pair", hint: HINT, build,
+  kind: "PairExplorer", name: "be-pair-explorer", label: "Pair explorer", picture: "pair", hint: HINT, build,
   fields: () => [
     textField("premise", "Premise", "Segment A"), textField("hypothesis", "Hypothesis", "Segment B"),
   ],
@@ -294,5 +294,11 @@ function build(view) {
       if (place !== null) choose(place === settings.pinned ? null : place);
     },
   });
-  return { receive, paint, follow: point, release: () => choose(null) };
+  const aTry = nthOf(() => data.tries.length);
+  const state = ofSettings(view, { pinned: {
+    parse: (text) => (text === "alone" ? ALONE : aTry.parse(text)),
+    format: (place) => (place === ALONE ? "alone" : aTry.format(place)),
+    isPlace: true,
+  } });
+  return { receive, paint, state, follow: point, release: () => choose(null) };
 }

@@ -1,8 +1,8 @@
 import {
-  SEGMENTS, chip, defineWidget, element, placeByKey, percent, plural, readable, roving, stage,
+  SEGMENTS, chip, defineWidget, element, numberFrom, oneOf, placeByKey, percent, plural, readable, roving, stage,
 } from "./shared.js";
 import {
-  FOLLOWS, RANDOM, continues, count, documentOf, endOf, gather, generator, input, nextLabel,
+  FOLLOWS, RANDOM, candidates, continues, count, documentOf, endOf, gather, generator, input, nextLabel,
   nothingMade, placeOf, randomPair, spans, textOf, tokensIn, withB,
 } from "./rules/pairs.js";
 
@@ -18,7 +18,7 @@ const HINT = "Hover shows which tokens a sentence became, a click on a token pin
 let widgets = 0; // names of radio groups must differ between widgets of one page
 
 export default defineWidget({
-  name: "be-pairs", label: "Sentence pair builder", picture: "sentence_pair", hint: HINT, build,
+  kind: "SentencePairBuilder", name: "be-pairs", label: "Sentence pair builder", picture: "sentence_pair", hint: HINT, build,
 });
 
 function build(view) {
@@ -287,5 +287,46 @@ function build(view) {
     report();
   }
 
-  return { paint, release: () => pin(null) };
+  /** A sentence as "2.5": the number of its document, and its own in there. */
+  const aSentence = {
+    parse(name) {
+      const [d, s] = name.split(".");
+      const { documents } = text;
+      const start = documents[numberFrom(1, rules.pool).parse(d ?? "") - 1];
+      return start + numberFrom(1, endOf(text, start) - start).parse(s ?? "") - 1;
+    },
+    format(sentence) {
+      const d = documentOf(text, sentence);
+      return `${d + 1}.${sentence - text.documents[d] + 1}`;
+    },
+  };
+  const LABELS = ["follows", "random"];
+  const chosen = {}; // A's last sentence and the label, until B is
+  const rule = (name, kind) => ({
+    ...kind, read: () => rules[name], set: (value) => value !== rules[name] && change({ [name]: value }),
+  });
+  const between = (names, isLast) => ({ parse: (name) => oneOf(names).parse(name) === names[1], format: (yes) => names[yes ? 1 : 0], isSwitch: isLast });
+  const state = {
+    documents: rule("pool", { parse: (size) => Number(oneOf(sizes.map(String)).parse(size)), format: String }),
+    from: rule("everywhere", between(["others", "all"], true)),
+    labels: rule("coin", between(["even", "coin"], true)),
+    a: { ...aSentence, read: () => pair.split - 1, set: (sentence) => { chosen.split = sentence + 1; } },
+    label: {
+      parse: (name) => LABELS.indexOf(oneOf(LABELS).parse(name)), format: (which) => LABELS[which],
+      read: () => pair.label, set: (which) => { chosen.label = which; },
+    },
+    b: {
+      ...aSentence, read: () => pair.b,
+      set(sentence) {
+        pickSplit(chosen.split);
+        const own = { ...pair, label: chosen.label };
+        const fits = chosen.label === RANDOM && candidates(text, own, rules).includes(sentence);
+        show(fits ? { ...own, b: sentence } : withB(text, own, rules, rng));
+      },
+    },
+  };
+  const check = ({ a, label: which }) => {
+    if (which === FOLLOWS && a + 1 >= endOf(text, a)) throw new Error("nothing follows the last sentence of a document");
+  };
+  return { paint, state, check, release: () => pin(null) };
 }

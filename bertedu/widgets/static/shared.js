@@ -369,7 +369,7 @@ export function textField(name, title, note, { placeholder = "type a text", opti
     class: `be-input${segment ? ` be-segment-${segment.toLowerCase()}` : ""}`,
   });
   return {
-    name, box, label: labelBox(title, note, box),
+    name, box, optional, label: labelBox(title, note, box),
     read: () => box.value.toWellFormed() || (optional ? null : ""),
     write: (text) => { box.value = text ?? ""; },
   };
@@ -513,6 +513,286 @@ function save(text, filename) {
   setTimeout(() => URL.revokeObjectURL(url), 0);
 }
 
+// ---- what is set, as a short text ---------------------------------------------------------------
+//
+// `#AttentionExplorer?layer=3&head=7&token=dog` is a view: the kind of widget, and what is set in it.
+// A link of that form in a lesson's prose sets the next such widget, or else the one before it; one
+// more click sets that back. A view can be copied, and pasted into another reader's widget.
+// bertedu/classroom/tour.py knows the names, too, and refuses a lesson with a link that sets nothing.
+
+const A_VIEW = /^(?:\S*#)?(?:([A-Z]\w*)\?)?((?:\w+=[^\s&]*)(?:&\w+=[^\s&]*)*)$/;
+const MARKED = 1500; // ms that a widget is outlined for
+
+/** "#TryIt?hide=dog" -> { kind: "TryIt", parts: [["hide", "dog"]] }; null where it is no view. */
+export function viewIn(text) {
+  const [, kind = null, parts] = A_VIEW.exec(text.trim()) ?? [];
+  return parts === undefined ? null : { kind, parts: [...new URLSearchParams(parts)] };
+}
+
+// What can be set is of a kind: `parse` makes a value of a text or throws one sentence, `format` the
+// text of a value. `isSwitch`: it is told only where it differs; `isPlace`: it means nothing elsewhere.
+
+/** A number; where its ends depend on the data, they are functions. */
+export const numberFrom = (least, most, whole = true) => ({
+  parse(text) {
+    const [low, high] = [least, most].map((end) => (typeof end === "function" ? end() : end));
+    const value = Number(text);
+    if (text && value >= low && value <= high && (!whole || Number.isInteger(value))) return value;
+    throw new Error(`it can be ${low} to ${high} here`);
+  },
+  format: String,
+});
+
+/** A number that is counted from 0 inside and from 1 outside. */
+export const nthOf = (count) => {
+  const { parse } = numberFrom(1, count);
+  return { parse: (text) => parse(text) - 1, format: (place) => String(place + 1) };
+};
+
+/** One of some names; `names` may be a function. */
+export const oneOf = (names) => ({
+  parse(text) {
+    const all = typeof names === "function" ? names() : names;
+    if (all.includes(text)) return text;
+    throw new Error(`it can be ${all.slice(0, 6).join(", ")}${all.length > 6 ? " and so on" : ""}`);
+  },
+  format: String,
+});
+
+export const onOff = {
+  parse: (text) => oneOf(["on", "off"]).parse(text) === "on", format: (on) => (on ? "on" : "off"), isSwitch: true,
+};
+
+/** A place among pieces, by its piece: "dog", and "dog.2" where it is the second one. */
+export const placeIn = (pieces) => ({
+  parse(text) {
+    const all = pieces();
+    const places = (piece) => [...all.keys()].filter((i) => all[i] === piece);
+    const [, piece, nth] = text.match(/^(.+)\.(\d+)$/u) ?? [];
+    const found = places(text)[0] ?? places(piece)[nth - 1];
+    if (found === undefined) throw new Error("it is not in what is shown");
+    return found;
+  },
+  format(place) {
+    const all = pieces();
+    const nth = all.slice(0, place + 1).filter((piece) => piece === all[place]).length;
+    return nth > 1 ? `${all[place]}.${nth}` : all[place];
+  },
+  isPlace: true,
+});
+
+/** What can be set of a view's settings, each of its kind, for `state` (see `defineWidget`). */
+export const ofSettings = ({ settings }, kinds) => Object.fromEntries(Object.entries(kinds).map(
+  ([name, kind]) => [name, { ...kind, setting: name, read: () => settings[name] ?? null }]));
+
+/**
+ * Lets a widget's view be copied, pasted and linked to. `parts()` is what the widget does. Call `heard`
+ * when an answer has come, and `begin` when all is shown for the first time.
+ */
+function sharing({ kind, view, parts }) {
+  const { root, signal, fields, live } = view;
+  const page = root.ownerDocument.defaultView;
+  const texts = fields.filter(({ box }) => box.matches("input, textarea"));
+  const told = element("p", { class: "be-told be-save", role: "status" });
+  const table = () => parts().state ?? {};
+  let [first, waiting, linked, timer] = [{}, null, null, undefined];
+  root.dataset.tour = kind;
+
+  const now = () => Object.fromEntries([...texts.map((field) => [field.name, field]), ...Object.entries(table())]
+    .map(([name, { read }]) => [name, read()]));
+
+  function text() {
+    const all = now();
+    const differs = (name) => !same(all[name], first[name]);
+    const set = texts.filter(({ name }) => differs(name)).map(({ name }) => [name, all[name] ?? ""]);
+    for (const [name, { format, isSwitch }] of Object.entries(table())) {
+      if (all[name] !== null && (!isSwitch || differs(name))) set.push([name, format(all[name])]);
+    }
+    return `#${kind}?${new URLSearchParams(set)}`;
+  }
+
+  function tell(sentence, isProblem = false) {
+    told.textContent = sentence;
+    told.classList.toggle("be-problem", isProblem);
+  }
+
+  /** Sets everything: the texts first, where they differ, as if they had been typed. */
+  function put(wanted, values, then) {
+    tell("");
+    const typed = texts.map(({ name }) => wanted[name]);
+    const settle = () => {
+      const all = values();
+      const entries = Object.entries(table());
+      view.set(Object.fromEntries(entries.filter(([, { setting }]) => setting).map(([name, { setting }]) => [setting, all[name]])));
+      parts().paint();
+      for (const [name, { set }] of entries) set?.(all[name]);
+      then();
+    };
+    if (texts.every(({ read }, i) => same(read(), typed[i]))) return settle();
+    if (!live && !parts().ask) throw new Error("this page has no Python behind it, so what is typed stays as it is");
+    waiting = { typed, settle, before: now() };
+    const asked = Object.fromEntries(texts.map(({ name }, i) => [name, typed[i]]));
+    if (parts().ask) {
+      if (parts().ask(asked)) return undefined;
+      waiting = null;
+      throw new Error("this page does not have that answer, and no Python behind it");
+    }
+    for (const { name, write } of texts) write(asked[name]);
+    return texts[0].box.dispatchEvent(new page.Event("input"));
+  }
+
+  function heard({ asked, problem }) {
+    if (!waiting || !texts.every(({ name }, i) => same(asked[fields.findIndex((field) => field.name === name)], waiting.typed[i]))) return;
+    const { settle, before } = waiting;
+    waiting = null;
+    // Once Python's own settings, which come with its answer, are taken.
+    if (!problem) queueMicrotask(() => trying(settle, () => put(before, () => before, () => {})));
+  }
+
+  function trying(action, otherwise = () => {}) {
+    if (signal.aborted) return;
+    try {
+      action();
+    } catch ({ message }) {
+      otherwise();
+      tell(`Nothing was set: ${message}.`, true);
+    }
+  }
+
+  /** What parts of a view ask for, with all else as it was at first: texts, and how to learn the rest. */
+  function meant(view_) {
+    const wanted = { ...first };
+    const known = [...texts.map(({ name }) => name), ...Object.keys(table())];
+    for (const [name, value] of view_) {
+      if (!known.includes(name)) throw new Error(`this picture has no “${name}”; it has ${known.join(", ")}`);
+      const field = texts.find((each) => each.name === name);
+      if (!field) continue;
+      wanted[name] = typeof first[name] === "number" ? Number(value) : value || (field.optional ? null : "");
+      if (Number.isNaN(wanted[name])) throw new Error(`${name} is a number, and not “${value}”`);
+    }
+    const values = () => {
+      const elsewhere = texts.some(({ name }) => !same(wanted[name], first[name]));
+      const all = Object.fromEntries(Object.entries(table()).map(([name, { isPlace }]) => [name, elsewhere && isPlace ? null : first[name]]));
+      for (const [name, value] of view_) {
+        if (!(name in table())) continue;
+        try {
+          all[name] = table()[name].parse(value);
+        } catch ({ message }) {
+          throw new Error(`${name} cannot be “${value}”: ${message}`);
+        }
+      }
+      parts().check?.(all);
+      return all;
+    };
+    if (texts.every(({ name, read }) => same(wanted[name], read()))) values(); // refused before anything is set
+    return [wanted, values];
+  }
+
+  function show(node = root) {
+    node.dispatchEvent(new page.CustomEvent("bertedu-show", { bubbles: true })); // slides turn to it
+    const still = page.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    node.scrollIntoView?.({ block: "nearest", behavior: still ? "auto" : "smooth" });
+    if (node !== root) return;
+    root.classList.add("be-marked");
+    clearTimeout(timer);
+    timer = setTimeout(() => root.classList.remove("be-marked"), MARKED);
+  }
+
+  /** Follows a link, or takes it back when it was the last one and nothing has changed since. */
+  function follow(link, href, { parts: asked }) {
+    const scope = scopeOf(link);
+    const isBack = linked?.href === href && same(linked.after, now());
+    const before = isBack ? linked.before : now();
+    for (const other of scope.querySelectorAll("a[aria-current]")) {
+      if (other === link || widgetOf(other) === root) other.removeAttribute("aria-current");
+    }
+    if (isBack) {
+      trying(() => put(before, () => before, () => tell("As it was before the link.")));
+      linked = null;
+      show(link);
+      return;
+    }
+    linked = null;
+    show();
+    trying(() => put(...meant(asked), () => {
+      linked = { href, before, after: now() };
+      link?.setAttribute("aria-current", "true");
+      tell("As the link says; the same link again sets it back.");
+    }));
+  }
+
+  const scopeOf = (link) => link?.closest(".jp-NotebookPanel") ?? document;
+  /** Of such things in a page the next after a link, or else the last one before it. */
+  const nearest = (link, selector) => {
+    const all = [...scopeOf(link).querySelectorAll(selector)];
+    return all.find((node) => link.compareDocumentPosition(node) & 4) ?? all.at(-1); // 4: it follows
+  };
+  const kindOf = (link) => viewIn(link.getAttribute("href"))?.kind;
+  const widgetOf = (link) => nearest(link, `[data-tour="${kindOf(link)}"]`);
+
+  /** The link of an event, where it is a view's and this widget has to answer. */
+  function mine(event) {
+    const link = event.target.closest?.('a[href^="#"][href*="?"]');
+    if (!link || !kindOf(link)) return null;
+    // Where no such widget lives, the first of all brings its still picture into sight.
+    return (widgetOf(link) ?? scopeOf(link).querySelector("[data-tour]")) === root ? link : null;
+  }
+
+  // Before JupyterLab, which would open the Markdown cell, and before the page's own leap.
+  page.addEventListener("click", (event) => {
+    const link = mine(event);
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const href = link.getAttribute("href");
+    if (widgetOf(link) === root) follow(link, href, viewIn(href));
+    else nearest(link, `img[alt^="${kindOf(link)}("]`)?.scrollIntoView();
+  }, { capture: true, signal });
+  const keep = (event) => {
+    if ((event.type === "dblclick" || event.key === "Enter") && mine(event)) event.stopPropagation();
+  };
+  for (const type of ["dblclick", "keydown"]) page.addEventListener(type, keep, { capture: true, signal });
+
+  root.addEventListener("paste", (event) => {
+    const found = viewIn(event.clipboardData?.getData("text") ?? "");
+    const typing = event.target.matches("input, textarea");
+    if (!found || (typing && !found.kind)) return; // a text like any other
+    event.preventDefault();
+    event.stopPropagation();
+    if (found.kind && found.kind !== kind) tell(`Nothing was set: this is a view of ${found.kind}, and here is ${kind}.`, true);
+    else trying(() => put(...meant(found.parts), () => tell("As the pasted text says.")));
+  }, { signal });
+  root.addEventListener("input", ({ isTrusted }) => { // the reader goes on
+    if (!isTrusted) return;
+    waiting = null;
+    tell("");
+  }, { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
+
+  async function copy() {
+    const copied = text();
+    try {
+      await page.navigator.clipboard.writeText(copied);
+      tell(`Copied: ${copied}`);
+    } catch {
+      tell(`Copy this: ${copied}`);
+    }
+  }
+
+  return {
+    told, heard,
+    copying: view.button("Copy this view", copy, {
+      class: "be-button be-save be-copy",
+      title: "Copies what is set as a short text: for a link in a lesson, or to be pasted (Ctrl+V) into this picture elsewhere",
+    }),
+    begin() {
+      first = now();
+      const address = root.closest(".bertedu-still") && viewIn(page.location.hash);
+      if (address?.kind === kind && document.querySelector(`[data-tour="${kind}"]`) === root) follow(null, page.location.hash, address);
+    },
+  };
+}
+
 // ---- a widget -----------------------------------------------------------------------------------
 
 export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -530,13 +810,17 @@ export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other
  * - `build(view)`, which makes the parts once, appends them, and returns what the widget does:
  *   `receive()`, new data have come: returns what to say of them; `paint()`, data or settings have
  *   changed; `follow()`, in its place when they were changed elsewhere; `release()`, Escape;
- *   `recolor()`, another theme; `on`, other events of the model; `end()`.
+ *   `recolor()`, another theme; `on`, other events of the model; `end()`;
+ * - `kind`, its class in Python, by which links name it, and from `build` its `state`: what can be set,
+ *   by name, each of a kind (see `numberFrom`), with `setting`, or with `read` and `set` of its own;
+ *   `ask(texts)`, where its texts are not set by typing them; `check(all)` throws where values that
+ *   are possible each do not go together.
  */
 export function defineWidget(definition) {
   return { render: ({ model, el }) => render(definition, model, el) };
 }
 
-function render({ name, label, picture, hint, fields, fixed, first = ({ first: own }) => own, pins = {}, build }, model, el) {
+function render({ kind, name, label, picture, hint, fields, fixed, first = ({ first: own }) => own, pins = {}, build }, model, el) {
   const ending = new AbortController();
   const { signal } = ending;
   const root = element("section", {
@@ -571,7 +855,7 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
       return { box, label: element("label", { class: "be-check" }, box, ` ${text}`) };
     },
     inputs: (kind) => element("div", { class: `be-inputs${kind ? ` ${kind}` : ""}` }, view.fields.map((field) => field.label)),
-    foot: (...buttons) => element("div", { class: "be-foot" }, line, buttons, saving),
+    foot: (...buttons) => element("div", { class: "be-foot" }, line, buttons, shared?.copying, saving),
     /** Says at the foot what is pinned, or how to pin. */
     say(text, kept = text !== null) {
       line.textContent = text ?? hint;
@@ -629,6 +913,7 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
   };
   view.fields = fields?.(view) ?? [];
   const settle = view.fields.length ? askPython({ ...view, fixed }) : () => {};
+  const shared = kind && sharing({ kind, view, parts: () => parts });
 
   /** Takes the settings in the model, of the pins those that are set anew; returns whether they differ. */
   function take(old = settings) {
@@ -660,6 +945,7 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
     take(same(asked, data.asked) ? settings : {}); // with another text what was pinned goes
     if (!same(model.get("pins") ?? {}, pinned())) model.set({ pins: pinned() });
     show();
+    shared?.heard(data);
   }
 
   const repaint = () => (parts.follow ?? parts.paint)();
@@ -679,7 +965,7 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
   followTheme(root, signal, () => parts.recolor?.());
   read();
   parts = build(view);
-  root.append(tip.box);
+  root.append(shared?.told ?? "", tip.box);
   root.addEventListener("keydown", (event) => {
     if (event.target.type === "range") event.stopPropagation(); // JupyterLab takes its arrow keys
     if (event.key !== "Escape") return;
@@ -691,6 +977,7 @@ function render({ name, label, picture, hint, fields, fixed, first = ({ first: o
   take();
   Object.assign(settings, model.get("pins"));
   show();
+  shared?.begin();
   return () => {
     ending.abort();
     painting.abort();

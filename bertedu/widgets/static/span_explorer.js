@@ -1,6 +1,6 @@
 import {
-  PALETTE, clean, defineWidget, element, inkOn, legend, placeByKey, percent, plain, productBars,
-  readable, roving, sequential, stage, svgElement, textField, withSign,
+  PALETTE, clean, defineWidget, element, inkOn, legend, numberFrom, ofSettings, oneOf, placeByKey, placeIn, percent,
+  plain, productBars, readable, roving, sequential, stage, svgElement, textField, withSign,
 } from "./shared.js";
 import { LEGAL, REASONS, judge, logTotal, masses, softmax } from "./rules/spans.js";
 
@@ -36,7 +36,7 @@ export const windowAt = (place, count, size) =>
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-span-explorer", label: "Span explorer", picture: "answer", hint: HINT, build,
+  kind: "SpanExplorer", name: "be-span-explorer", label: "Span explorer", picture: "answer", hint: HINT, build,
   fixed: "the texts are",
   fields: () => [textField("question", "Question", "Segment A"), textField("document", "Document", "Segment B")],
   pins: { start: countOfTokens, end: countOfTokens },
@@ -459,5 +459,10 @@ function build(view) {
     near.querySelector('[aria-pressed="true"]')?.focus();
   }, { signal });
   view.listen(root, { find: thingAt, show, hide, pin: choose, moves: true });
-  return { receive, paint, release: () => pin(NOTHING), recolor: drawPlane };
+  const place = placeIn(() => data.tokens);
+  const state = ofSettings(view, {
+    start: place, end: place, view: oneOf(views.map(({ which }) => which)),
+    threshold: numberFrom(() => Number(slider.min), () => Number(slider.max), false),
+  });
+  return { receive, paint, state, release: () => pin(NOTHING), recolor: drawPlane };
 }

@@ -1,5 +1,5 @@
 import {
-  PALETTE, chip, clean, defineWidget, diverging, element, inkOn, legend, percent,
+  PALETTE, chip, clean, defineWidget, diverging, element, inkOn, legend, ofSettings, onOff, oneOf, percent, placeIn,
   probabilityRow, roving, stage, textFields,
 } from "./shared.js";
 
@@ -44,7 +44,7 @@ export function spearman(one, other) {
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-text-classifier", label: "Text classifier", picture: "classified", hint: HINT, build,
+  kind: "TextClassifier", name: "be-text-classifier", label: "Text classifier", picture: "classified", hint: HINT, build,
   fields: () => textFields().slice(0, 1),
   pins: { word: ({ words }) => words.length },
 });
@@ -177,5 +177,8 @@ function build(view) {
     hide: () => light(settings.word),
     pin: (word) => choose(word === settings.word ? null : word),
   });
-  return { receive, paint, release: () => choose(null) };
+  const state = ofSettings(view, {
+    label: oneOf(() => data.labels), word: placeIn(() => data.words), attention: onOff,
+  });
+  return { receive, paint, state, release: () => choose(null) };
 }

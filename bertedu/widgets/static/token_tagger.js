@@ -1,6 +1,6 @@
 import {
-  PALETTE, clean, defineWidget, element, heading, inkOn, legend, percent, plural, probabilityRow,
-  readable, roving, sequential, stage, textFields,
+  PALETTE, clean, defineWidget, element, heading, inkOn, legend, numberFrom, ofSettings, oneOf, percent, placeIn,
+  plural, probabilityRow, readable, roving, sequential, stage, textFields,
 } from "./shared.js";
 import { OUTSIDE, mend, slotsOf } from "./rules/bio.js";
 
@@ -24,7 +24,7 @@ export function reason(tag, before) {
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-token-tagger", label: "Token tagger", picture: "slots", hint: HINT, build,
+  kind: "TokenTagger", name: "be-token-tagger", label: "Token tagger", picture: "slots", hint: HINT, build,
   fields: () => textFields().slice(0, 1),
   pins: { word: ({ words }) => words.length },
 });
@@ -200,5 +200,15 @@ function build(view) {
     change({ word: null });
   }
 
-  return { receive, paint, release };
+  /** Flipped labels, as "2.I-city,3.O": a word's number and its label. */
+  const flips = {
+    parse: (text) => Object.fromEntries(text.split(",").map((part) => {
+      const [, word, label] = part.match(/^(\d+)\.(.*)$/) ?? [];
+      return [numberFrom(1, data.words.length).parse(word) - 1, oneOf(data.labels).parse(label)];
+    })),
+    format: (all) => Object.entries(all).map(([word, label]) => `${Number(word) + 1}.${label}`).join(","),
+    isSwitch: true,
+  };
+  const state = ofSettings(view, { word: placeIn(() => data.words), flips });
+  return { receive, paint, state, release };
 }

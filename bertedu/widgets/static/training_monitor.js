@@ -1,4 +1,4 @@
-import { defineWidget, element, heading, plural, stage, svgElement } from "./shared.js";
+import { defineWidget, element, heading, numberFrom, plural, stage, svgElement } from "./shared.js";
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [440, 190, 44, 112, 10, 24];
 const HINT = "Hover a curve, or move along it with the arrow keys; a click pins the step, Escape lets go.";
@@ -114,7 +114,7 @@ function answers(predictions) {
 }
 
 export default defineWidget({
-  name: "be-training", label: "Training monitor", picture: "training", hint: HINT, build,
+  kind: "TrainingMonitor", name: "be-training", label: "Training monitor", picture: "training", hint: HINT, build,
 });
 
 function build({ model, root, data, live, button, signal, line, say, foot }) {
@@ -216,5 +216,9 @@ function build({ model, root, data, live, button, signal, line, say, foot }) {
     asked = null;
     paintButtons();
   };
-  return { paint, release: () => point((pinned = null)), on: { "change:command": hearAnswer } };
+  const settable = { step: {
+    ...numberFrom(1, () => data.done), read: () => (pinned === null ? null : data.at.values[nearest(pinned)]),
+    set: (step) => point((pinned = step)),
+  } };
+  return { paint, state: settable, release: () => point((pinned = null)), on: { "change:command": hearAnswer } };
 }

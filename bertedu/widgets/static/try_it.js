@@ -1,6 +1,6 @@
 import {
-  chip, clean, defineWidget, element, hiddenField, judged, labelBox, plural, readable, roving, same,
-  scaleOf, sequential, stage, textField, told,
+  chip, clean, defineWidget, element, hiddenField, judged, labelBox, numberFrom, ofSettings, onOff,
+  placeIn, plural, readable, roving, same, scaleOf, sequential, stage, textField, told,
 } from "./shared.js";
 
 const HINT = "A click on a word hides it from BERT, another click gives it back; Escape gives all back.";
@@ -74,7 +74,7 @@ export function describe({ first, hidden, guess, refused }, vocabulary) {
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-try-it", label: "Try it", picture: "try_it", hint: HINT, build,
+  kind: "TryIt", name: "be-try-it", label: "Try it", picture: "try_it", hint: HINT, build,
   fixed: "the sentences are",
   fields: ({ model }) => [
     textField("text", "Sentence", "Segment A", { placeholder: "type a sentence" }),
@@ -119,7 +119,7 @@ function build(view) {
     const answer = answerAmong(answers, Object.values(asked), live);
     if (!live && !answer) {
       view.say("This page has answers for its examples only, with one word hidden; the notebook answers everything.", true);
-      return;
+      return false;
     }
     for (const { name, write } of view.fields) write(asked[name]);
     if (answer) {
@@ -128,6 +128,7 @@ function build(view) {
     } else {
       masks.put(asked.masks);
     }
+    return true;
   }
 
   /** Hides a token, or gives it back; the others stay as they are, where all can be asked. */
@@ -307,6 +308,23 @@ function build(view) {
     hide: () => {},
     pin: toggle,
   });
-  return { receive, paint, release: () => data.hidden.length && ask({}) };
+  const place = placeIn(() => data.tokens);
+  const several = ({ parse, format }) => ({
+    parse: (text) => text.split(",").map((part) => parse(part)), format: (all) => all.map(format).join(","),
+  });
+  const aHead = {
+    parse: (text) => text.split(".").map((part, i) => numberFrom(1, data.heads[i] ?? 0).parse(part)),
+    format: (one) => one.join("."),
+  };
+  const orNull = (list) => (list.length ? list : null);
+  const state = {
+    ...ofSettings(view, { guess_first: onOff }),
+    off: { ...several(aHead), read: () => orNull(off.read()), set: (all) => off.write(all ?? []) },
+    hide: {
+      ...several(place), isPlace: true, read: () => orNull(masks.read()),
+      set: (all) => ask({ masks: all ?? [] }), // with the heads, after them
+    },
+  };
+  return { receive, paint, state, ask, release: () => data.hidden.length && ask({}) };
 }
 

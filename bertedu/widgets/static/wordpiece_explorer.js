@@ -1,5 +1,5 @@
 import {
-  SEGMENTS, chip, codePoint, defineWidget, element, placeByKey, plural, roving, stage, textFields, visible,
+  SEGMENTS, chip, codePoint, defineWidget, element, placeByKey, placeIn, plural, roving, stage, textFields, visible,
 } from "./shared.js";
 import { candidatesTried } from "./rules/wordpiece.js";
 
@@ -83,7 +83,7 @@ export function describe(thing) {
 }
 
 export default defineWidget({
-  name: "be-wordpiece", label: "WordPiece explorer", picture: "wordpiece", hint: HINT, build,
+  kind: "WordPieceExplorer", name: "be-wordpiece", label: "WordPiece explorer", picture: "wordpiece", hint: HINT, build,
   fields: () => textFields(),
 });
 
@@ -297,5 +297,19 @@ function build(view) {
       walk(shown.map(([, other]) => other).find((other) => other.pieces && doOverlap(other, thing)));
     },
   });
-  return { receive, paint, release: () => pin(null) };
+  const all = (isOne) => shown.map(([, thing]) => thing).filter(isOne);
+  const words = () => all(({ pieces }) => pieces);
+  const tokens = () => all(({ token }) => token);
+  const orNull = (place) => (place < 0 ? null : place);
+  const state = {
+    word: {
+      ...placeIn(() => words().map(({ text }) => text)), read: () => orNull(words().indexOf(word)),
+      set: (place) => walk(place === null ? mostPieces(thingsOf(data).segments) : words()[place]),
+    },
+    token: {
+      ...placeIn(() => data.tokens), read: () => orNull(tokens().indexOf(pinned)),
+      set: (place) => pin(place === null ? null : tokens()[place]),
+    },
+  };
+  return { receive, paint, state, release: () => pin(null) };
 }
