@@ -76,11 +76,11 @@ class Content:
         Raises:
             InputError: a formula that cannot be set.
         """
-        parser = _parser()
-        tokens = parser.parse(text)
+        reader = parser()
+        tokens = reader.parse(text)
         for token, following in zip(tokens, [*tokens[1:], None], strict=True):
             if token.type == "heading_open" and following is not None:
-                title = _plain(parser.renderer.render([following], parser.options, {}))
+                title = _plain(reader.renderer.render([following], reader.options, {}))
                 anchor = self._anchor(title)
                 token.attrSet("id", anchor)
                 self.sections.append(Section(int(token.tag[1]), anchor, title))
@@ -88,10 +88,10 @@ class Content:
                 for child in token.children or []:
                     self._lead(child)
                 if self.sections and following is not None and following.type != "heading_close":
-                    self._found(_plain(parser.renderer.render([token], parser.options, {})))
+                    self._found(_plain(reader.renderer.render([token], reader.options, {})))
             elif token.type == "html_block":
                 self._found(_plain(token.content))
-        page = str(parser.renderer.render(tokens, parser.options, {}))
+        page = str(reader.renderer.render(tokens, reader.options, {}))
         self._blocks.append(_RIGHT.sub('<details class="option right">', page))
 
     def add_html(self, text: str) -> None:
@@ -213,20 +213,21 @@ class Content:
 
 
 @cache
-def _parser() -> Any:
+def parser() -> Any:
+    """Returns the reader of Markdown."""
     from markdown_it import MarkdownIt
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    parser.block.ruler.before("html_block", "fold", _fold)
-    parser.use(dollarmath_plugin, allow_digits=False, allow_space=False, renderer=_formula)
-    rules = cast("Any", parser.renderer).rules
+    reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    reader.block.ruler.before("html_block", "fold", _fold)
+    reader.use(dollarmath_plugin, allow_digits=False, allow_space=False, renderer=_formula)
+    rules = cast("Any", reader.renderer).rules
     rules["table_open"] = lambda *_: '<div class="book-wide" tabindex="0"><table>\n'
     rules["table_close"] = lambda *_: "</table></div>\n"
     rules["fence"] = rules["code_block"] = lambda tokens, place, *_: _code(
         tokens[place].content, tokens[place].info.strip() or "text"
     )
-    return parser
+    return reader
 
 
 def _fold(state: Any, start: int, end: int, silent: bool) -> bool:
