@@ -36,7 +36,7 @@ KINDS = {
     "source": "cited",
     "quoted": "part of a text that is quoted",
     "given": "given in a question or an exercise",
-    "definition": "a convention or a definition",
+    "definition": "a convention, a definition or a formula",
     "place": "a lesson, a section, an item of a list",
     "name": "part of a name, a version, a year or a number of an issue",
     "estimate": "the reader's own time or cost",
@@ -72,6 +72,11 @@ _CITED = re.compile(
 _EXPRESSION = re.compile(
     r"(?:[-−√(]|\b(?:log|ln)\s|\d)(?:[\d\s.,+\-−·×/()^√=≈⁰¹²³⁴⁵⁶⁷⁸⁹]|\b(?:log|ln)\b)*[\d)⁰¹²³⁴⁵⁶⁷⁸⁹]"
 )
+_FORMULA = re.compile(
+    r"\d[\d.]* ?[·×] ?(?:[A-Za-z]\b|√)|\b\d+ [A-Z]\b(?= [+·)]|[.,)]| numbers)|[A-Z] ?[-+·×] ?\d[\d.]*(?![\d.]*[\d%])"
+    r"|\d[\d.]* · √?\([^)]*\)|\b[a-z] \(1 - [a-z]\)|\b(?:80/10/10|100/0/0|80/0/20)\b|e\^\(?s? ?\+? ?\d+"
+)
+_UNITS = {"point", "percent", "second", "minute", "hour", "day", "dollar", "gb", "mb", "layer"}
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _COMMON = set(
     "the and for with from that this are was were has have had its not all one two but than only "
@@ -122,6 +127,8 @@ class Number:
         if "e" in self.written:
             half = 1e-9 * abs(self.value)
         found = abs(other.value)
+        if other.percent and not self.percent and not self.digits:
+            return False
         exact = self.digits <= other.digits or found == abs(self.value)
         if self.percent and not other.percent and other.digits >= 1 and found <= 1:
             return abs(100 * found - abs(self.value)) <= half
@@ -229,7 +236,7 @@ class Passage:
     def sentence(self, place: int) -> tuple[int, int]:
         """Returns where the sentence around a place begins and ends."""
         ends = [0]
-        for match in re.finditer(r"[.?!:][\"*)]*(?:\{=[^}]+\})?\s+(?=[A-Z*\"(\d`])", self.text):
+        for match in re.finditer(r"[.?!][\"*)]*(?:\{=[^}]+\})?\s+(?=[A-Z*\"(\d`])", self.text):
             before = self.text[: match.start()]
             if not re.search(r"(?:\bal|\bFig|\bvs|\*\*\d+)$", before):
                 ends.append(match.end())
@@ -407,7 +414,7 @@ def claims(edition: Edition, notebook: Any, others: Mapping[str, list[Cell]] = {
     lesson = edition.source.stem[:2]
     cells = code_cells(edition, notebook)
     found, section = [], 0
-    exercises = False
+    exercises, premises = False, set[float]()
     for place, cell in enumerate(marked):
         if cell.cell_type != "markdown" or "strip" in cell.metadata.get("tags", []):
             found.append([])
@@ -415,10 +422,14 @@ def claims(edition: Edition, notebook: Any, others: Mapping[str, list[Cell]] = {
         here: list[Claim] = []
         tokens = parse(cell.source)
         for passage in passages(tokens):
-            book = _Ledger(lesson, place, section, cells, others, exercises)
+            if re.match(r"\*\*\d+\.", passage.text):
+                premises = {abs(number.value) for number in passage.numbers}
+            book = _Ledger(lesson, place, section, cells, others, exercises, premises)
             here += [book.claim(passage, number) for number in passage.numbers]
-        section += len(re.findall(r"^## ", cell.source, re.MULTILINE))
-        exercises = exercises or "## Exercises" in cell.source
+        heads = len(re.findall(r"^## ", cell.source, re.MULTILINE))
+        section += heads
+        if heads:
+            exercises = exercises or "## Exercises" in cell.source
         found.append(here)
     return found
 
@@ -473,6 +484,7 @@ class _Ledger:
     cells: list[Cell]
     others: Mapping[str, list[Cell]]
     exercises: bool
+    premises: set[float]
 
     def claim(self, passage: Passage, number: Number) -> Claim:
         start, end = passage.sentence(number.start)
@@ -500,9 +512,23 @@ class _Ledger:
             return claim("estimate")
         if _inside(number, _quotes(passage)):
             return claim("quoted")
+        numbered = re.match(r"\*\*\d+\.", text)
+        if numbered and (self.exercises or re.match(r"\*\*\d+\. [A-Z]", text)):
+            return claim("given")
         for match in _EXPRESSION.finditer(text):
-            if match.start() <= number.start < match.end() and holds(match[0]):
-                return claim("arithmetic", match[0])
+            if match.start() <= number.start < match.end():
+                if holds(match[0]):
+                    return claim("arithmetic", match[0])
+                if (total := self._total(match[0])) is not None:
+                    return claim("arithmetic", f"{match[0].strip()} = {total[1].number.written}", total[0])
+        if _inside(number, _FORMULA.finditer(text)):
+            return claim("definition")
+        unit = re.match(r" ([a-z]+)", text[number.end :])
+        bare = number.written in {"0", "1", "-100"}
+        if bare and not (unit and _stem(unit[1]) in _UNITS):
+            return claim("definition")
+        if self.premises and abs(number.value) in self.premises:
+            return claim("given")
         cited = _CITED.search(text, start, end)
         best = self._search(passage, number, self.cells, strict=bool(cited))
         if best is None and (elsewhere := re.search(r"[Ll]esson (\d\d)", sentence)):
@@ -514,16 +540,28 @@ class _Ledger:
             return claim("source", _citation(text, start, end))
         if self._asks(text, sentence):
             return claim("given")
-        if number.written in {"0", "1", "-100"}:
-            return claim("definition")
         return claim("", reason="no cell shows it, and no source is named")
 
     def _asks(self, text: str, sentence: str) -> bool:
-        """Whether it belongs to a question: a prediction, an exercise's text, a quiz's."""
-        asked = sentence.rstrip("*\" ").endswith("?") or "**Predict" in text or "Predict:" in text
-        return asked or bool(self.exercises and re.match(r"\*\*\d+\.", text)) or bool(
-            re.match(r"\*\*\d+\. [A-Z]", text)
-        )
+        """Whether it belongs to a question, or to what is to be predicted."""
+        return sentence.rstrip("*\" )").endswith("?") or "Predict" in text
+
+    def _total(self, expression: str) -> tuple[Cell, Shown] | None:
+        """What shows the value of a sum that stands there without it; the nearest."""
+        if not re.search(r"\d\s*[·×/+]\s*\d", expression) or re.search("[=≈]", expression):
+            return None
+        try:
+            value = _value(expression.rstrip(".,: "))
+        except (SyntaxError, ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError):
+            return None
+        wanted = Number(0, 0, f"{value:g}", value, 0, percent=False)
+        shown = [
+            (abs(cell.place - self.place), cell, shown)
+            for cell in self.cells
+            for shown in cell.shown
+            if value == round(value) >= 20 and shown.number.value == wanted.value
+        ]
+        return min(shown, key=lambda each: each[0])[1:] if shown else None
 
     def _marked(self, mark: str, number: Number, claim: Callable[..., Claim]) -> Claim:
         if mark.startswith("source "):
@@ -567,7 +605,9 @@ class _Ledger:
                     continue
                 shared = len(around & shown.words)
                 same = cell.section == self.section
-                if small or strict or round_one:
+                if strict:
+                    good = clear and bool(around & shown.words)
+                elif small or round_one:
                     good = bool(counted & shown.words) and (same or shown.kind != "setting")
                 elif clear:
                     good = True

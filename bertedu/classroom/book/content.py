@@ -4,11 +4,13 @@ import base64
 import html
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
+from bertedu.classroom.book.ledger import mark
+from bertedu.classroom.claims import Claim
 from bertedu.classroom.notebooks import STRIP
 from bertedu.classroom.stills import WIDGET_VIEW, as_image
 from bertedu.errors import InputError
@@ -58,6 +60,7 @@ class Content:
         self.pages = pages
         self.sections: list[Section] = []
         self.classes: set[str] = set()
+        self.claims: list[Claim] = []
         self._blocks: list[str] = []
         self._anchors: set[str] = set()
         self._unlinked = False
@@ -67,11 +70,12 @@ class Content:
         """Everything so far."""
         return "".join(self._blocks)
 
-    def add_markdown(self, text: str) -> None:
+    def add_markdown(self, text: str, claims: Sequence[Claim] = ()) -> None:
         """Adds a text; HTML in it is shown, not obeyed, but for what folds a part of it.
 
         Args:
             text: in Markdown, with tables and $formulas$.
+            claims: one for each number in it, or none.
 
         Raises:
             InputError: a formula that cannot be set.
@@ -91,6 +95,9 @@ class Content:
                     self._found(_plain(reader.renderer.render([token], reader.options, {})))
             elif token.type == "html_block":
                 self._found(_plain(token.content))
+        if claims:
+            mark(tokens, claims, len(self.claims))
+            self.claims += claims
         page = str(reader.renderer.render(tokens, reader.options, {}))
         self._blocks.append(_RIGHT.sub('<details class="option right">', page))
 
@@ -125,21 +132,29 @@ class Content:
         """
         self.add_html(_picture(as_image(picture, "png", alt)))
 
-    def add_cell(self, cell: Any, widgets: Mapping[str, Mapping[str, str]]) -> None:
+    def add_cell(
+        self,
+        cell: Any,
+        widgets: Mapping[str, Mapping[str, str]],
+        place: int = 0,
+        claims: Sequence[Claim] = (),
+    ) -> None:
         """Adds a notebook's cell, with its outputs.
 
         Args:
             cell: Markdown or code.
             widgets: as `live_widgets` gives them.
+            place: its number in the notebook.
+            claims: one for each number of its text, or none.
         """
         if STRIP in cell.metadata.get("tags", []):
             return  # the book has its own list of pages
         if cell.cell_type == "markdown":
-            self.add_markdown(cell.source)
+            self.add_markdown(cell.source, claims)
             return
         if cell.cell_type != "code" or not cell.source.strip():
             return
-        self.add_html(f'<div class="book-cell">{_code(cell.source)}')
+        self.add_html(f'<div class="book-cell" id="cell-{place}">{_code(cell.source)}')
         self._found(cell.source)
         for output in cell.outputs:
             self._add_output(output, widgets)
