@@ -56,9 +56,9 @@ print(bert)
 #
 # | token | query | key | value |
 # |:--|:--|:--|:--|
-# | dog | (2, 0) | (1, 0) | (10, 0) |
-# | is | (0, 0) | (0, 1) | (0, 10) |
-# | cute | (1, 1) | (1, 1) | (5, 5) |
+# | dog | (2, 0) | (1, 0) | (10, 0){=value} |
+# | is | (0, 0) | (0, 1) | (0, 10){=value} |
+# | cute | (1, 1) | (1, 1) | (5, 5){=value} |
 #
 # **Predict:** which token does *dog* attend to most? And *is*, whose query is zero?
 
@@ -90,7 +90,8 @@ assert torch.allclose(attend(query, key, value)[0], context)
 print("the library gives the same scores, shares and contexts")
 
 # %% [markdown]
-# The same step in our trained BERT, with D = 32 numbers in place of two (one *head* of its first
+# The same step in our trained BERT, with D = 32{=by_hand} numbers in place of two (one *head* of
+# its first
 # layer; section 3 explains heads). *playing* asks: **Play** shows its query and all keys, the
 # scores, the shares, and how the values, each weighted by its share, become one output.
 #
@@ -175,7 +176,7 @@ assert largest[1024][1] > 0.9
 #
 # Now with trained weights: the first layer of our BERT, its first head, and the sentence "my dog is
 # cute". Each layer has 12 [**heads**](../docs/glossary.md#the-model): the 384 numbers are cut into
-# 12 parts of D = 32, and each head works with its own queries, keys and values.
+# 12 parts of D = 32{=by_hand}, and each head works with its own queries, keys and values.
 
 # %%
 encoding = tokenizer.encode("my dog is cute")
@@ -615,7 +616,8 @@ for token, row in zip(others, example.T.tolist(), strict=True):
 
 # %% [markdown]
 # Attention and integrated gradients say that *cup* matters most, and removal agrees. Gradient times
-# input puts *cup* last. But one sentence proves nothing. We take 20 held-out sentences, hide the
+# input puts *cup* last. But one sentence proves nothing. We take 20{=faithful} held-out sentences,
+# hide the
 # word in the middle, and compare, for the model's first guess, the order of the words by each
 # method with their order by removal (rank correlation: 1 = the same order, 0 = no connection).
 #
@@ -885,7 +887,7 @@ print(*(f"{x:.4f}" for x in entropy(torch.tensor([[0.5, 0.5, 0, 0], [0.25, 0.25,
 
 # %% [markdown] tags=["solution"]
 # *Why the clamp:* log 0 is -∞, and 0 · ∞ is not a number. Two equal shares give log 2, four give
-# log 4.
+# log 4{=definition}.
 
 # %% [markdown]
 # **6.** Cut `[S, H]` into heads `[A, S, D]`.
@@ -970,6 +972,7 @@ for token, row in zip(of_cat, one[layer_of, head_of], strict=True):
 # that a head finds the noun of a pronoun? Which result would speak against it?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* Among 72 heads some attend anywhere by chance. You need many sentences with
+# *A model answer.* Among 72{=cut} heads some attend anywhere by chance. You need many sentences
+# with
 # known answers, a head chosen on one half and tested on the other, and a baseline such as "the
 # nearest noun". If you swap the nouns and the attention stays where it was, that speaks against it.

@@ -82,7 +82,7 @@ assert real.sum(dim=1).tolist() == [10, 6]
 
 # %% [markdown]
 # Two ways to compute the same can differ in the last digits, because floating-point numbers are
-# rounded. We call results the same when no number differs by more than 0.00001; the numbers
+# rounded. We call results the same when no number differs by more than 0.00001{=gap}; the numbers
 # themselves are about as large as 1.
 
 
@@ -612,7 +612,7 @@ assert copied == 133_547_324
 
 # %% [markdown]
 # The feed-forward networks have half of all parameters, twice as many as attention. The token table
-# has 21 %. If the decoder is counted as a matrix of its own, the total is 133.5 million.
+# has 21 %. If the decoder is counted as a matrix of its own, the total is 133.5 million{=copied}.
 #
 # ### Three sizes
 #
@@ -678,7 +678,8 @@ assert by_formula(large)["embeddings"] / sum(by_formula(large).values()) < 0.1
 # %% [markdown]
 # ### Deeper: how much work is a sentence?
 #
-# The product of an *a × b* and a *b × c* matrix costs 2abc operations (multiply, add). A layer has,
+# The product of an *a × b* and a *b × c* matrix costs 2abc{=definition} operations (multiply,
+# add). A layer has,
 # for each token, four square matrices and two of the feed-forward network; and S × S twice for the
 # heads (scores, then mixing). torch can count while it computes:
 
@@ -803,7 +804,8 @@ assert all(row.passed for row in certificates)
 #
 # <details class="option"><summary>A. No parameter more</summary>
 #
-# **Yes.** The heads divide the same 768 numbers; the matrices stay as large as they were.
+# **Yes.** The heads divide the same 768{=more_for_length} numbers; the matrices stay as large as
+# they were.
 #
 # </details>
 #
@@ -892,7 +894,8 @@ longer = replace(base, max_position_embeddings=1024)
 assert sum(by_count(longer).values()) - everything == more_for_length
 
 # %% [markdown] tags=["solution"]
-# *Why:* the position table has 512 more rows of 768 numbers, 393,216; nothing else depends on the
+# *Why:* the position table has 512 more rows of 768{=more_for_length} numbers, 512 · 768 =
+# 393,216; nothing else depends on the
 # length. (The new rows would have to be trained.)
 
 # %% [markdown]

@@ -112,11 +112,12 @@ class Number:
         """How many digits it has that say something; leading zeros do not."""
         return len(re.sub(r"\D", "", self.written.partition("e")[0]).lstrip("0"))
 
-    def agrees(self, other: "Number") -> bool:
+    def agrees(self, other: "Number", *, bound: bool = False) -> bool:
         """Whether another number, rounded as this one is written, is this one.
 
         Args:
             other: as a cell shows it.
+            bound: whether the author has bound the two: points may then be percent.
 
         Example:
             >>> told, other = numbers("83.5 %")[0], numbers("0.8346 and 83.5% or 84%")
@@ -127,9 +128,9 @@ class Number:
         if "e" in self.written:
             half = 1e-9 * abs(self.value)
         found = abs(other.value)
-        if other.percent and not self.percent and not self.digits:
+        if other.percent and not self.percent and not self.digits and not bound:
             return False
-        exact = self.digits <= other.digits or found == abs(self.value)
+        exact = self.digits <= other.digits or _scale(self.written) > 1 or found == abs(self.value)
         if self.percent and not other.percent and other.digits >= 1 and found <= 1:
             return abs(100 * found - abs(self.value)) <= half
         return exact and abs(found - abs(self.value)) <= half
@@ -582,7 +583,7 @@ class _Ledger:
             (order.index(shown.kind), abs(cell.place - self.place), cell, shown)
             for cell in named
             for shown in cell.shown
-            if number.agrees(shown.number)
+            if number.agrees(shown.number, bound=True)
         ]
         if not found:
             return claim("", reason=f"no cell with the name {name!r} shows {number.written}")
@@ -596,6 +597,7 @@ class _Ledger:
         around, counted = _near(MARK.sub("", passage.text), number)
         small = number.digits == 0 and abs(number.value) < 100 and not number.percent
         clear = number.width >= 3 and (number.digits > 0 or abs(number.value) >= 1000)
+        clear = clear or "e" in number.written
         round_one = re.fullmatch(r"[-+]?10*|50|100 ?%|50 ?%", number.written) is not None
         best: tuple[float, Cell, Shown] | None = None
         for cell in cells:

@@ -61,7 +61,7 @@
             lines(cell.printed, (text) => kind === "output" && here(text), "Its output", AROUND));
         }
         if (kind === "output") {
-          body.append(make("p", { class: "book-held" }, `The build fails when ${number} is no longer there.`));
+          body.append(make("p", { class: "book-held" }, `A test of the course fails when ${number} is no longer there.`));
         }
         if (cell.href) body.append(make("p", {}, make("a", { href: cell.href }, "Go to this cell")));
       }
