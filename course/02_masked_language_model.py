@@ -98,7 +98,8 @@ MaskExplorer("My dog is hairy, and its hairballs are everywhere.", "He likes pla
 #   128{=source google-research/bert, create_pretraining_data.py}) limits the number. We leave it
 #   out.
 #
-# **Predict:** how many tokens are chosen when the sequence has 3 tokens? 10? 30? 128? Write the
+# **Predict:** how many tokens are chosen when the sequence has 3{=number_chosen} tokens? 10? 30?
+# 128? Write the
 # four guesses as `{3: …, 10: …, 30: …, 128: …}`.
 
 
@@ -890,8 +891,7 @@ assert [chosen, ignored] == [number_chosen(128), 128 - number_chosen(128)]
 
 # %% [markdown] tags=["solution"]
 # *Why:* 15 % of 128 is 19.2, rounded 19{=number_chosen}; the special tokens count in the length.
-# All others, 109,
-# have the label -100.
+# All others, 128 - 19 = 109, have the label -100.
 
 # %% [markdown]
 # **2.** A model that knows nothing gives each of 30,522 tokens the same probability. What is its

@@ -67,7 +67,8 @@ token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.t
 #
 # ## 2. Build them yourself
 #
-# The builder below has the course's 36 held-out documents, on 12{=source bertedu/data, README}
+# The builder below has the course's 36{=Corpus} held-out documents, on
+# 12{=source bertedu/data, README}
 # topics. Choose a sentence for A
 # and one for B, or let it *mix*. Watch the tokens, the segment ids, the label, and the count of
 # both labels.
@@ -170,7 +171,8 @@ assert 1 < 100 * (coin / len(examples)).std() < 3
 assert {each.random / (each.random + each.follows) for each in dealt} == {0.5}
 
 # %% [markdown]
-# It matters because a model that always says "random" has an accuracy of 60 % if 60 % of the pairs
+# It matters because a model that always says "random" has an accuracy of 60 % if 60 %{=definition}
+# of the pairs
 # are random. With 1:1, a model that has learned nothing has 50 %{=dealt}, and a loss of ln 2 =
 # 0.69 nats.
 # These are the numbers to beat.

@@ -127,7 +127,8 @@ assert abs(spread - 8) < 0.3
 # With large scores, the softmax gives nearly everything to the largest one.
 #
 # **Predict:** there are 20 keys, random vectors of 4, 64 or 1024 numbers. How large is the largest
-# share on average, with and without the division? (Equal shares would be 5 %.) Guess it for 1024
+# share on average, with and without the division? (Equal shares would be 5 %{=definition}.) Guess
+# it for 1024
 # numbers, in percent: `{"with": …, "without": …}`.
 
 
@@ -366,7 +367,8 @@ assert special[[0, -1]].max() < 0.4
 
 # %% [markdown]
 # A word itself seldom gets the largest share, and on average no more than an equal one. About half
-# of the attention goes to the special tokens in layer 2, and most of it in layers 3 to 5: in our
+# of the attention goes to the special tokens in layer 2, and most of it in layers 3 to
+# 5{=measured}: in our
 # model nearly all to `[CLS]`, in BERT-base to `[SEP]` (Clark et al. 2019: over half of the
 # attention in layers 6 to 10). Their interpretation: a head that has nothing to do for a word
 # attends to a token where it does no harm, because its shares must sum to 1.
@@ -972,7 +974,7 @@ for token, row in zip(of_cat, one[layer_of, head_of], strict=True):
 # that a head finds the noun of a pronoun? Which result would speak against it?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* Among 72{=cut} heads some attend anywhere by chance. You need many sentences
+# *A model answer.* Among 6 · 12 = 72 heads some attend anywhere by chance. You need many sentences
 # with
 # known answers, a head chosen on one half and tested on the other, and a baseline such as "the
 # nearest noun". If you swap the nouns and the attention stays where it was, that speaks against it.

@@ -42,7 +42,7 @@ architecture()
 # ## 2. Something to compare with
 #
 # Each part that you write is compared with the library's class of the same name, with the same
-# numbers. The size is that of the course's own model: 6 layers, 384 wide.
+# numbers. The size is that of the course's own model: 6 layers, 384{=config} wide.
 #
 # **Predict:** in a new model every bias is 0. Why is such a model bad for a comparison?
 
@@ -917,8 +917,9 @@ def one_layer(H, wide):
 checks.one_layer(one_layer)
 
 # %% [markdown] tags=["solution"]
-# *Why:* in BERT-base 2,362,368 for attention, 4,722,432 for the feed-forward network, and 3,072
-# for the two LayerNorms.
+# *Why:* in BERT-base 4 · (768 · 768 + 768) = 2,362,368 for
+# attention, 2 · 768 · 3072 + 3072 + 768 = 4,722,432 for the feed-forward network, and 4 · 768 =
+# 3,072 for the two LayerNorms.
 
 # %% [markdown]
 # **4.** A published mistake (hyunwoongko/transformer, pull request #40): the mask excludes the
@@ -963,7 +964,8 @@ checks.with_shared_layers(with_shared_layers)
 assert with_shared_layers(base) == 31_515_648
 
 # %% [markdown] tags=["solution"]
-# *Why:* 23,837,184 for the embeddings, 7,087,872 for the one layer, 590,592 for the pooler. (The
+# *Why:* 23,837,184 for the embeddings, 2,362,368 + 4,722,432 + 3,072 = 7,087,872 for the one
+# layer, 590,592 for the pooler. (The
 # real ALBERT-base is smaller still: it splits the token table into two thin factors.) The *work*
 # for a sentence stays the same: the layer runs L times.
 

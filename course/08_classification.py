@@ -429,7 +429,7 @@ assert trust[errors].max() > 0.8
 # `bertedu/graduates` names the data, the command and the figures. Only small updates of its
 # matrices were trained and saved (an *adapter*).
 #
-# **Predict** its accuracy on the 20 plain sentences below, and that of the first model.
+# **Predict** its accuracy on the 20{=plain} plain sentences below, and that of the first model.
 
 # %%
 graduate = bertedu.finetuning.load("sentiment")
@@ -477,7 +477,7 @@ TextClassifier(graduate, "The food was good, but the waiter was rude.")
 # ### What pretraining buys, and what data buys
 #
 # One more run: the same head, recipe, sentences and steps, but **random weights** instead of the
-# pretrained ones. Two tests: the course's 120 sentences, and the 20{=plain} plain ones.
+# pretrained ones. Two tests: the course's 120{=positive} sentences, and the 20{=plain} plain ones.
 #
 # **Predict** the accuracy of the random start on the 120, and the graduate's. (The graduate has
 # seen none of the course's sentences.)
@@ -617,7 +617,7 @@ assert dominance["fine-tuned"][1] > dominance["pretrained"][1] - 0.02
 # |:--|:--|--:|
 # | `[CLS]` | the first output, through the pooler | 2 · 384 |
 # | mean | the mean of all outputs, padding left out | 2 · 384 |
-# | concatenation | 32{=counted} outputs, one after the other; zeros where there are fewer | 2 · 32 · 384 |
+# | concatenation | 32{=counted} outputs, one after the other; zeros for fewer | 2 · 32 · 384 |
 
 # %%
 counted = {}
@@ -629,7 +629,7 @@ assert counted == {"cls": 2 * H, "mean": 2 * H, "concat": 2 * 32 * H}
 
 # %% [markdown]
 # **Before fine-tuning.** The probe of section 5 on each vector; `[CLS]` is tested twice: before and
-# after the pooler. Each is fitted 20{=frozen} times, on 420 training sentences drawn with
+# after the pooler. Each is fitted 20{=x_dev} times, on 420 training sentences drawn with
 # repetition, to
 # show how much depends on them.
 

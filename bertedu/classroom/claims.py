@@ -8,7 +8,8 @@ or sections, belongs to a question, or defines a sign. A number without any of t
 
 Where this does not suffice, a mark in the source, `{=share}`, binds the numbers before it in its
 sentence to the cell that has the name `share` (`{=05:share}`: of lesson 05), to a source
-(`{=source Liu et al. 2019}`), or to one of the kinds below (`{=given}`). Readers see no mark.
+(`{=source Liu et al. 2019}`), `{=paper}` for Devlin et al. 2019), or to one of the kinds below (`{=given}`;
+`{=#}` for a place). Readers see no mark.
 """
 
 import argparse
@@ -65,7 +66,8 @@ _NAME = re.compile(
     r"\d+(?:\.\d+)*|#\d+|arXiv:\d+\.\d+|\b(?:19[5-9]|20[0-3])\d\b(?! (?:tokens|steps|rows))"
 )
 _CITED = re.compile(
-    r"[A-Z][\w-]+(?: et al\.| (?:and|&) [A-Z][\w-]+)?,? \(?(?:19|20)\d\d[^.;)]*|arXiv:[\d.]+"
+    r"[A-Z][\w-]+(?: et al\.| (?:and|&) [A-Z][\w-]+)?,? \(?(?:19|20)\d\d"
+    r"(?:,? \(?arXiv:\d+\.\d+\)?)?(?:, (?:Table|appendix|§|abstract)[^.;)]*)?|arXiv:\d+\.\d+"
     r"|\b[\w-]+/[\w.-]+(?: ?#\d+|, README)|§\d[\d.]*"
     r"|\b[Tt]he paper(?:'s)?\b|\b[Tt]he authors?\b|\bREADME\b|\b[Ii]ts card\b|\bappendix [A-E]"
 )
@@ -117,7 +119,8 @@ class Number:
 
         Args:
             other: as a cell shows it.
-            bound: whether the author has bound the two: points may then be percent.
+            bound: whether the author has bound the two: points may then be percent, and a
+                round number be rounded.
 
         Example:
             >>> told, other = numbers("83.5 %")[0], numbers("0.8346 and 83.5% or 84%")
@@ -125,6 +128,8 @@ class Number:
             [True, True, False]
         """
         half = 0.5000001 * 10.0**-self.digits * _scale(self.written)
+        if bound and not self.digits and abs(self.value) >= 100:
+            half *= 10.0 ** (len(plain := f"{abs(self.value):.0f}") - len(plain.rstrip("0")))
         if "e" in self.written:
             half = 1e-9 * abs(self.value)
         found = abs(other.value)
@@ -133,7 +138,9 @@ class Number:
         exact = self.digits <= other.digits or _scale(self.written) > 1 or found == abs(self.value)
         if self.percent and not other.percent and other.digits >= 1 and found <= 1:
             return abs(100 * found - abs(self.value)) <= half
-        return exact and abs(found - abs(self.value)) <= half
+        scale = _scale(self.written)  # a table may count in millions
+        wanted = {abs(self.value): half, abs(self.value) / scale: half / scale}
+        return exact and any(abs(found - value) <= width for value, width in wanted.items())
 
 
 def _scale(written: str) -> float:
@@ -496,38 +503,14 @@ class _Ledger:
         def claim(kind: str, line: str = "", cell: Cell | None = None, reason: str = "") -> Claim:
             return Claim(self.lesson, number.written, told, kind, cell, line, reason)
 
-        if _inside(number, _ITEM.finditer(text)) and number.start == 2:
-            return claim("place")
-        mark = next(
-            (m for m in MARK.finditer(text, number.end) if m.start() <= max(end, m.start())), None
-        )
-        if mark and (mark.start() < end or text[end - 1 : mark.start()].strip() == ""):
+        mark = next(MARK.finditer(text, number.end), None)
+        if mark and mark.start() == number.end:
             return self._marked(mark[1].strip(), number, claim)
-        if any(s <= number.start < e and "?" in address for s, e, address in passage.links):
-            return claim("picture")
-        if _inside(number, _PLACE.finditer(text)):
-            return claim("place")
-        if _inside(number, _NAME.finditer(text)):
-            return claim("name")
-        if text.startswith("**Time"):
-            return claim("estimate")
-        if _inside(number, _quotes(passage)):
-            return claim("quoted")
-        numbered = re.match(r"\*\*\d+\.", text)
-        if numbered and (self.exercises or re.match(r"\*\*\d+\. [A-Z]", text)):
-            return claim("given")
-        for match in _EXPRESSION.finditer(text):
-            if match.start() <= number.start < match.end():
-                if holds(match[0]):
-                    return claim("arithmetic", match[0])
-                if (total := self._total(match[0])) is not None:
-                    return claim("arithmetic", f"{match[0].strip()} = {total[1].number.written}", total[0])
-        if _inside(number, _FORMULA.finditer(text)):
-            return claim("definition")
-        unit = re.match(r" ([a-z]+)", text[number.end :])
-        bare = number.written in {"0", "1", "-100"}
-        if bare and not (unit and _stem(unit[1]) in _UNITS):
-            return claim("definition")
+        kind, line, cell = self._written(passage, number, start, end)
+        if kind:
+            return claim(kind, line, cell)
+        if mark and (mark.start() < end or not text[end:mark.start()].strip()):
+            return self._marked(mark[1].strip(), number, claim)
         if self.premises and abs(number.value) in self.premises:
             return claim("given")
         cited = _CITED.search(text, start, end)
@@ -542,6 +525,42 @@ class _Ledger:
         if self._asks(text, sentence):
             return claim("given")
         return claim("", reason="no cell shows it, and no source is named")
+
+    def _written(
+        self, passage: Passage, number: Number, start: int, end: int
+    ) -> tuple[str, str, Cell | None]:
+        """The kind that a number has by the way in which it is written, "" for none."""
+        text = passage.text
+        link = next((a for s, e, a in passage.links if s <= number.start < e), None)
+        if link and "?" in link:
+            return "picture", "", None
+        item = number.start == 2 and _ITEM.match(text)
+        first = number.start == 0 and " | " in text and re.match(r" [a-z]", text[number.end :])
+        pointed = link and any((s, e) == (number.start, number.end) for s, e, _ in passage.links)
+        if item or first or pointed or _inside(number, _PLACE.finditer(text)):
+            return "place", "", None
+        if _inside(number, _NAME.finditer(text)):
+            return "name", "", None
+        if text.startswith("**Time"):
+            return "estimate", "", None
+        if _inside(number, _quotes(passage)):
+            return "quoted", "", None
+        if re.match(r"\*\*\d+\.", text) and (self.exercises or re.match(r"\*\*\d+\. [A-Z]", text)):
+            return "given", "", None
+        for found in _EXPRESSION.finditer(text, start, end):
+            own = found.start() <= number.start < found.end()
+            expression = _balanced(found[0])
+            operand = any(abs(number.value) == abs(other.value) for other in numbers(expression))
+            if (own or operand) and holds(expression):
+                return "arithmetic", expression, None
+            if own and (total := self._total(expression)):
+                return "arithmetic", f"{expression} = {total[1].number.written}", total[0]
+        if _inside(number, _FORMULA.finditer(text)):
+            return "definition", "", None
+        unit = re.match(r" ([a-z]+)", text[number.end :])
+        if number.written in {"0", "1", "-100"} and not (unit and _stem(unit[1]) in _UNITS):
+            return "definition", "", None
+        return "", "", None
 
     def _asks(self, text: str, sentence: str) -> bool:
         """Whether it belongs to a question, or to what is to be predicted."""
@@ -567,6 +586,8 @@ class _Ledger:
     def _marked(self, mark: str, number: Number, claim: Callable[..., Claim]) -> Claim:
         if mark.startswith("source "):
             return claim("source", " ".join(mark.removeprefix("source ").split()))
+        if mark == "#":
+            return claim("place")
         if mark == "paper":
             return claim("source", "Devlin et al. 2019, arXiv:1810.04805")
         if mark in KINDS:
@@ -580,14 +601,21 @@ class _Ledger:
             return claim("", reason=f"no cell has the name {name!r}")
         order = ("output", "assertion", "setting")
         found = [
-            (order.index(shown.kind), abs(cell.place - self.place), cell, shown)
+            (
+                not number.agrees(shown.number),
+                name not in shown.line,
+                order.index(shown.kind),
+                abs(cell.place - self.place),
+                cell,
+                shown,
+            )
             for cell in named
             for shown in cell.shown
             if number.agrees(shown.number, bound=True)
         ]
         if not found:
             return claim("", reason=f"no cell with the name {name!r} shows {number.written}")
-        _, _, cell, shown = min(found, key=lambda each: each[:2])
+        *_, cell, shown = min(found, key=lambda each: each[:4])
         return claim(shown.kind, shown.line, cell)
 
     def _search(
@@ -646,6 +674,18 @@ def _citation(text: str, start: int, end: int) -> str:
 
 # ---- sums in the text
 
+
+
+def _balanced(expression: str) -> str:
+    """An expression without the brackets and the stops of the sentence around it."""
+    text = expression.strip(" .,")
+    while text.count("(") > text.count(")") and text.startswith("("):
+        text = text[1:].strip(" .,")
+    while text.count(")") > text.count("(") and text.endswith(")"):
+        text = text[:-1].strip(" .,")
+    return text
+
+
 _OPERATORS: dict[type, Callable[..., float]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.Div: operator.truediv, ast.Pow: operator.pow, ast.USub: operator.neg,
@@ -698,7 +738,7 @@ def _worked_out(node: ast.AST) -> float:
     if isinstance(node, ast.UnaryOp):
         return _OPERATORS[type(node.op)](_worked_out(node.operand))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return {"log": math.log, "sqrt": math.sqrt}[node.func.id](_worked_out(node.args[0]))
+        return {"log": math.log, "ln": math.log, "sqrt": math.sqrt}[node.func.id](_worked_out(node.args[0]))
     raise ValueError("no sum")
 
 
