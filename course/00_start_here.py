@@ -230,7 +230,8 @@ assert list(table["masked-word scores"].shape) == [1, S, V]
 # - **ids** `[batch, S]`: one whole number for each of the *S* tokens.
 # - **embeddings** `[batch, S, H]`: each token has become a vector of *H* numbers. From here on BERT
 #   computes with vectors only (lesson 04).
-# - **attention** `[batch, A, S, S]`: in each of *A* heads, every token spreads 100 % of its
+# - **attention** `[batch, A, S, S]`: in each of *A* heads, every token spreads 100 %{=definition}
+#   of its
 #   attention over all *S* tokens (lesson 05).
 # - **states** `[batch, S, H]`: *the same shape as before*. A layer takes S vectors and returns S
 #   vectors, so layers can be stacked.
@@ -248,7 +249,8 @@ assert not torch.equal(table["embeddings"], table["layer 1: states"])  # same sh
 # ### One token on its way
 #
 # The picture follows the token at place `place`. There is one row for each stage, and one column
-# for each of the first 64 numbers of its vector. Blue is negative, red positive, white zero.
+# for each of the first 64{=limit} numbers of its vector. Blue is negative, red positive, white
+# zero.
 #
 # **Predict:** does a row resemble the row above it, or does each layer make a new vector?
 

@@ -200,7 +200,8 @@ while start < len(word):
 
 # %% [markdown]
 # The same as a function. It is complete: nothing more is needed to split a word. (A word of more
-# than 100 characters is `[UNK]` at once; Google's own code says 200.)
+# than 100{=start} characters is `[UNK]` at once; Google's own code says
+# 200{=source google-research/bert, tokenization.py}.)
 
 
 # %%
@@ -403,7 +404,8 @@ assert first == later
 # %% [markdown]
 # Yes. These 997 characters are the **alphabet**. A word that has only these can always be split, in
 # the worst case letter by letter; a word with any other character never can. So `[UNK]` has exactly
-# two causes: **a character outside the alphabet, or more than 100 characters**. The next cell
+# two causes: **a character outside the alphabet, or more than 100{=is_unknown} characters**. The
+# next cell
 # checks this.
 
 # %% tags=["nbval-check-output"]
@@ -468,7 +470,7 @@ assert pieces_of("北京") == ["北", "京"]
 #   so `dog🤗` is *one word*, and **the whole word becomes `[UNK]`, the dog with it**. A space
 #   between the two keeps the dog.
 # - **Chinese:** one character at a time. `北` and `京` are known, `狗` (dog) is not.
-#   `bert-base-chinese` has a vocabulary of its own with 21,128 entries.
+#   `bert-base-chinese` has a vocabulary of its own with 21,128{=source its vocab.txt} entries.
 # - **Korean:** NFD splits every syllable into its letters (*jamo*): two syllables become six
 #   pieces.
 # - **Numbers:** the vocabulary contains the numbers that were frequent in its texts: `2019` is one
@@ -492,10 +494,10 @@ assert pieces_of("a" * 101) == ["[UNK]"] != pieces_of("a" * 100)
 #
 # | token | id | what for |
 # |---|---|---|
-# | `[CLS]` | 101 | always the first; its output is used to classify the whole input |
-# | `[SEP]` | 102 | ends each of the two texts |
-# | `[MASK]` | 103 | stands for a hidden word (lesson 02) |
-# | `[UNK]` | 100 | an unknown word |
+# | `[CLS]` | 101{=special} | always the first; its output is used to classify the whole input |
+# | `[SEP]` | 102{=special} | ends each of the two texts |
+# | `[MASK]` | 103{=special} | stands for a hidden word (lesson 02) |
+# | `[UNK]` | 100{=special} | an unknown word |
 # | `[PAD]` | 0 | fills short inputs up to the length of the longest (lesson 05) |
 #
 # The two texts are called segment A and segment B. The **segment id** of a token
@@ -531,7 +533,8 @@ assert batch["input_ids"].shape == (2, 10)
 assert batch["attention_mask"].sum(dim=1).tolist() == [10, 6]
 
 # %% [markdown]
-# **An input may be too long.** BERT has 512 places. A longer text must be cut, and bertedu cuts
+# **An input may be too long.** BERT has 512{=source google-research/bert, modeling.py} places. A
+# longer text must be cut, and bertedu cuts
 # only when you ask for it. Of a pair, it shortens the longer text first.
 
 # %% tags=["nbval-check-output"]
@@ -648,7 +651,8 @@ for (a, b), score in pair_scores(splits, counts).items():
 assert max(pair_scores(splits, counts).values()) == Fraction(5, 20 * 5) == Fraction(1, 20)
 
 # %% [markdown]
-# No. `##u` occurs 36 times, so its pairs have low scores: 20/(36 × 20) = 1/36. The highest score is
+# No. `##u` occurs 36{=of_piece} times, so its pairs have low scores: 20/(36 × 20) = 1/36. The
+# highest score is
 # that of `##g ##s`, 5/(20 × 5) = 1/20: it occurs only five times, but every `##s` stands after a
 # `##g`.
 #
@@ -673,7 +677,8 @@ for word, pieces in twice.items():
     print(f"{counts[word]:2} ×", *pieces)
 
 # %% [markdown]
-# (After the first merge *all* pairs have the same score, 1/36. Then we take the pair that was
+# (After the first merge *all* pairs have the same score, 1/36{=once}. Then we take the pair that
+# was
 # counted first, `h ##u`.)
 #
 # Now the **third merge**. Compute the score of (`hu`, `##g`) yourself: how often do they stand
@@ -689,12 +694,14 @@ assert scores["##u", "##g"] == Fraction(5, 21 * 15) == Fraction(1, 63)
 assert max(scores, key=scores.get) == ("hu", "##gs")
 
 # %% [markdown]
-# `hu` occurs 15 times and `##g` 15 times (the other five became `##gs`); together they occur 10
+# `hu` occurs 15 times and `##g` 15 times (the other five became `##gs`); together they occur
+# 10{=scores}
 # times: 10/(15 × 15) = **2/45**. The pair (`hu`, `##gs`) has 5/(15 × 5) = **1/15**, the highest
 # score. So the third new piece is `hugs`.
 #
 # Hugging Face's course, from which the example comes, has a mistake at this step: it gives both
-# pairs 1/15, merges (`hu`, `##g`), and so ends with another vocabulary. Readers reported it
+# pairs 1/15{=source Hugging Face's course, chapter 6}, merges (`hu`, `##g`), and so ends with
+# another vocabulary. Readers reported it
 # (huggingface/course, issue #500 of 2023, and pull request #547), but in April 2026 the page was
 # still unchanged.
 #
@@ -806,7 +813,8 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 # - **normalise** (clean, put spaces around Chinese characters, strip accents, small letters) →
 #   **split into words** at spaces and punctuation → **longest match first** → **ids**;
 # - `##` marks a continuation; frequent words are one piece (*playing* too), rare ones are several;
-# - `[UNK]` replaces a whole word, and only for a character outside the alphabet or more than 100
+# - `[UNK]` replaces a whole word, and only for a character outside the alphabet or more than
+#   100{=is_unknown}
 #   characters;
 # - `[CLS] A [SEP] B [SEP]`, segment ids 0 and 1, an attention mask for the padding;
 # - offsets lead from each token back to the text as it was typed;
@@ -948,7 +956,8 @@ p_u_score = Fraction(17, 17 * 36)
 checks.p_u_score(p_u_score)
 
 # %% [markdown] tags=["solution"]
-# *Why:* `p` occurs in *pug* (5) and *pun* (12), each time before `##u`: 17. `##u` occurs 36
+# *Why:* `p` occurs in *pug* (5) and *pun* (12{=counts}), each time before `##u`: 17. `##u` occurs
+# 36{=p_u_score}
 # times. 17/(17 × 36) = 1/36.
 
 # %% [markdown]

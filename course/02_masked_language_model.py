@@ -106,10 +106,12 @@ MaskExplorer("My dog is hairy, and its hairballs are everywhere.", "He likes pla
 # - The number is **exact**: 15 % of the sequence's length, **`[CLS]` and `[SEP]` counted**, rounded
 #   as Python rounds, and **at least one**.
 # - `[CLS]` and `[SEP]` are counted but never chosen.
-# - A setting (`max_predictions_per_seq`, 20 for a length of 128) limits the number. We leave it
+# - A setting (`max_predictions_per_seq`, 20 for a length of
+#   128{=source google-research/bert, create_pretraining_data.py}) limits the number. We leave it
 #   out.
 #
-# **Predict:** how many tokens are chosen when the sequence has 3 tokens? 10? 30? 128? Write the
+# **Predict:** how many tokens are chosen when the sequence has 3{=number_chosen} tokens? 10? 30?
+# 128? Write the
 # four guesses as `{3: …, 10: …, 30: …, 128: …}`.
 
 
@@ -133,9 +135,10 @@ for length in (3, 6, 10, 30, 50, 128, 512):
 
 # %% [markdown]
 # A sentence of one word always gets this word chosen: a third of its tokens. And 1.5 became 2, but
-# 4.5 became 4: Python rounds a half to the *even* neighbour.
+# 4.5 became 4{=number_chosen}: Python rounds a half to the *even* neighbour.
 #
-# Does the library follow this rule? We test 20 sequences of every length that BERT can read:
+# Does the library follow this rule? We test 20{=picked} sequences of every length that BERT can
+# read:
 
 # %%
 from bertedu.pretraining.masking import MASKED, NOT_CHOSEN, RANDOM, MaskingRule, mask_tokens
@@ -199,7 +202,7 @@ assert (fates[:, batch["attention_mask"] == 0] == NOT_CHOSEN).all()  # padding i
 # %% [markdown]
 # The *number* is always the same; which tokens, and which fates, is random. How near to 80/10/10
 # must the shares be? For N chosen tokens and a fate of probability p, the share lies within 1.96 ·
-# √(p (1 - p) / N) of p in 95 of 100 cases. This is the **95 % band**.
+# √(p (1 - p) / N) of p in 95 of 100{=definition} cases. This is the **95 % band**.
 #
 # **Predict:** is N large enough to notice a program that does 79/11/10?
 
@@ -325,7 +328,8 @@ assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 # The wrong number is small because more than four fifths of its tokens are *visible in the input*:
 # the model only has to copy them. Such a loss says nothing about language.
 # ([**Perplexity**](../docs/glossary.md#pretraining) is e to the power of the loss: a loss of log 32
-# is that of a choice between 32 equally likely words.) A model that knows nothing cannot even copy:
+# is that of a choice between 32{=definition} equally likely words.) A model that knows nothing
+# cannot even copy:
 # for it, both numbers are about log 30,522 = 10.3.
 #
 # <details><summary>Deeper: why the wrong number leaves out the special tokens</summary>
@@ -714,7 +718,7 @@ for text in ("The engineer told the mechanic that [MASK] was late.",
 # Here the occupations decide. But in the third sentence the same two give *he*: one sentence says
 # little about an occupation. We need many: ten occupations, each with each other, **in both
 # orders**, in four templates. Also, without any occupation *he* is more probable than *she*. So we
-# compare occupations with each other, not with 50 %.
+# compare occupations with each other, not with one half.
 
 # %%
 from itertools import permutations
@@ -766,7 +770,8 @@ title = axes.set_title("How much more probable he is than she")
 
 # %% [markdown]
 # **What may be concluded.** In this model, with these four templates and for these two English
-# pronouns, the ratio p(he) / p(she) is at least 1.8 times as large beside *engineer*, *mechanic* or
+# pronouns, the ratio p(he) / p(she) is at least 1.8{=high} times as large beside *engineer*,
+# *mechanic* or
 # *soldier* as beside *dancer* or *nurse*, in each template and at both places. It is an effect of
 # the word for the occupation: the sentences are the same, and so are the other occupations in them,
 # except that none is paired with itself. But the model does not repeat every stereotype: the ratio
@@ -774,7 +779,8 @@ title = axes.set_title("How much more probable he is than she")
 #
 # **What may not be concluded.** Nothing about people: the numbers show what this model learned from
 # its texts, not who has which occupation. Nothing about other models, other languages or other
-# sentences: between the four templates alone, the mean ratio differs by a factor of nearly 2.
+# sentences: between the four templates alone, the mean ratio differs by a factor of more than
+# 1.8{=of_template}.
 # And nothing about a program that is built on the model: whether it treats people differently must
 # be measured on its own answers. We did not ask for pronouns other than *he* and *she*.
 #
@@ -896,8 +902,8 @@ checks.chosen_of_128([chosen, ignored])
 assert [chosen, ignored] == [number_chosen(128), 128 - number_chosen(128)]
 
 # %% [markdown] tags=["solution"]
-# *Why:* 15 % of 128 is 19.2, rounded 19; the special tokens count in the length. All others, 109,
-# have the label -100.
+# *Why:* 15 % of 128 is 19.2, rounded 19{=number_chosen}; the special tokens count in the length.
+# All others, 128 - 19 = 109, have the label -100.
 
 # %% [markdown]
 # **2.** A model that knows nothing gives each of 30,522 tokens the same probability. What is its
@@ -929,8 +935,7 @@ swapped_of_million = 15_000
 checks.swapped_of_million(swapped_of_million)
 
 # %% [markdown] tags=["solution"]
-# *Why:* 15 are chosen in each of 10,000 sequences, and a tenth of them are random: 1.5 % of all
-# tokens.
+# *Why:* 15 % are chosen, and a tenth of them are random: 1,000,000 · 15/100/10 = 15,000 tokens.
 
 # %% [markdown]
 # ### Complete
@@ -998,8 +1003,10 @@ def fate_of_draw(draw):
 checks.fate_of_draw(fate_of_draw)
 
 # %% [markdown] tags=["solution"]
-# *Why:* the intervals from 0 to 0.8, to 0.9 and to 1 are as long as the shares. With a second draw
-# after the first, "random" would need 50 %, not 10 %: half of the 20 % that are left. The next
+# *Why:* the intervals from 0 to 0.8, to 0.9{=draw} and to 1 are as long as the shares. With a
+# second draw
+# after the first, "random" would need 50 %, not 10 %: half of the 20 %{=definition} that are left.
+# The next
 # exercise can find that mistake.
 
 # %% [markdown]
@@ -1032,7 +1039,8 @@ assert is_80_10_10(fates)  # of the library, section 4
 assert not is_80_10_10(mistaken)
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the wrong program gives 80/2/18. Neither the loss nor the number of `[MASK]`s
+# *What you see:* the wrong program gives 80/2/18{=arithmetic}, for 0.1 · 20 = 2. Neither the loss
+# nor the number of `[MASK]`s
 # shows it.
 
 # %% [markdown]

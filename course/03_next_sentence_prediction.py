@@ -71,7 +71,9 @@ two_pairs()
 # %% [markdown]
 # ## 2. Build them yourself
 #
-# The builder below has the course's 36 held-out documents, on 12 topics. Choose a sentence for A
+# The builder below has the course's 36{=Corpus} held-out documents, on
+# 12{=source bertedu/data, README}
+# topics. Choose a sentence for A
 # and one for B, or let it *mix*. Watch the tokens, the segment ids, the label, and the count of
 # both labels.
 #
@@ -131,7 +133,8 @@ for label, meaning in {IS_NEXT: "follows", NOT_NEXT: "random"}.items():
 assert abs(float(probs[IS_NEXT]) - good) < 1e-4
 
 # %% [markdown]
-# With two classes, the wrong column turns an accuracy of *a* into 1 - *a*: 94 % becomes 6 %. When a
+# With two classes, the wrong column turns an accuracy of *a* into 1 - *a*: 94 % becomes 6
+# %{=given}. When a
 # result is far **below** one half on many pairs, check whether the labels are exchanged.
 #
 # ## 4. One to one, exactly
@@ -184,8 +187,10 @@ assert 1 < 100 * (coin / len(examples)).std() < 3
 assert {each.random / (each.random + each.follows) for each in dealt} == {0.5}
 
 # %% [markdown]
-# It matters because a model that always says "random" has an accuracy of 60 % if 60 % of the pairs
-# are random. With 1:1, a model that has learned nothing has 50 %, and a loss of ln 2 = 0.69 nats.
+# It matters because a model that always says "random" has an accuracy of 60 % if 60 %{=definition}
+# of the pairs
+# are random. With 1:1, a model that has learned nothing has 50 %{=dealt}, and a loss of ln 2 =
+# 0.69 nats.
 # These are the numbers to beat.
 #
 # **Predict:** somebody writes a text file with a blank line after *each sentence*. A blank line
@@ -356,7 +361,8 @@ for part, correct in answers:
 
 # %% [markdown]
 # **How certain is a percentage?** The pairs of one document share its words, so they are not
-# independent. We ask what *other documents* would have given: draw 36 of the 36 documents, with
+# independent. We ask what *other documents* would have given: draw 36 of the 36{=Corpus}
+# documents, with
 # repetition, a thousand times, and see where 95 % of the results lie. This method is the
 # [**bootstrap**](../docs/glossary.md#pretraining).
 #
@@ -407,7 +413,8 @@ assert bands["shared words"][0] > bands["lengths"][1]
 
 # %% [markdown]
 # A comparison of word sets has most of the accuracy already; our small BERT is only some 6 points
-# better, and other documents might give 1 or 10. For this reason Lan et al. 2020 called the task
+# better, and other documents might give 1 or 11{=gain}. For this reason Lan et al. 2020 called the
+# task
 # too easy: it mixes *topic*, which words show, with *coherence*. Our documents are hard on purpose:
 # several have the same topic, and the model has never seen them. On held-out articles of Wikipedia,
 # of which it has read others, its accuracy is 93 % (its card in `bertedu/checkpoints` says how it
@@ -428,7 +435,8 @@ assert shares["follows"] > shares["random"] + 0.05
 # %% [markdown]
 # Short pairs follow more often. At the end of a document little text is left, so what follows there
 # is short; a random B fills the row. Google's code has the same leak (`target_b_length` is counted
-# from the full row). So a model with an accuracy of 55 % has perhaps learned only to count.
+# from the full row). So a model that is a little better than a coin has perhaps learned only to
+# count.
 #
 # **Rule:** before you praise a model, ask which accuracy is possible without reading.
 #
@@ -547,7 +555,8 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 #   continuation.
 # - Shared words alone give an accuracy of about 77 % here. The model hardly learns the order of the
 #   two.
-# - The numbers to beat are 50 % and 0.69 nats, or better, the accuracy that shared words alone
+# - The numbers to beat are 50 %{=dealt} and ln 2 = 0.69 nats, or better, the accuracy that shared
+#   words alone
 #   give.
 #
 # **The answer:** The model sees as many true as random continuations and learns to tell them apart
@@ -780,7 +789,7 @@ for pair_of_spans in following[:10]:
 
 # %% [markdown] tags=["solution"]
 # *What you see:* the overlap is the same for a pair and its swapped copy, so a program that only
-# compares words stays at 50 %.
+# compares words stays at chance.
 
 # %% [markdown]
 # **8.** A detector of false negatives: given pairs (a, b, label) of sentence numbers, as
@@ -806,7 +815,8 @@ print(f"{share:.0%} of the random pairs, in a text of 20 sentences")
 assert abs(share - 1 / 20) < 0.01
 
 # %% [markdown] tags=["solution"]
-# *What you see:* one in 20. Put such a detector into the tests of a program that writes pairs:
+# *What you see:* one in 20{=naive_pair}. Put such a detector into the tests of a program that
+# writes pairs:
 # neither the loss nor the label counts show the mistake.
 
 # %% [markdown]

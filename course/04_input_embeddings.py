@@ -36,7 +36,8 @@ print(embeddings)
 # %% [markdown]
 # ## 1. Three tables
 #
-# `nn.Embedding(V, H)` is a table of V rows with H numbers each. To look up id 7 is to take row 7. A
+# `nn.Embedding(V, H)` is a table of V rows with H numbers each. To look up id 7 is to take row
+# 7{=definition}. A
 # vector that is looked up in this way is an [**embedding**](../docs/glossary.md#the-model). BERT
 # has three tables: the **token embedding** for *what* the token is, the [**position
 # embedding**](../docs/glossary.md#the-model) for *where* it stands, and the [**segment
@@ -129,7 +130,8 @@ print(f"after LayerNorm, before scale and shift: mean {normal.mean().abs():.2f},
 
 # %% [markdown]
 # (In another order of adding, the last bit may differ, because floating-point numbers are rounded.
-# And torch's own LayerNorm rounds a little differently than the formula, by less than 0.00001.)
+# And torch's own LayerNorm rounds a little differently than the formula, by less than
+# 0.00001{=by_hand}.)
 #
 # **Look at it.** Each token is a column of three strips and their sum. Switch a term off, and watch
 # the first layer's attention change.
@@ -167,7 +169,7 @@ assert token.norm(dim=-1).mean() > segment.norm(dim=-1).mean()
 # %% [markdown]
 # ## 3. Why may one add?
 #
-# 3 + 4 is 7, but 5 + 2 is also 7: from a sum of numbers one cannot tell the parts. Are token and
+# 3 + 4 = 7, but also 5 + 2 = 7: from a sum of numbers one cannot tell the parts. Are token and
 # position mixed up?
 #
 # With *one* number they would be. With 384 numbers, the token vectors and the position vectors lie
@@ -450,7 +452,7 @@ assert rise == 2
 #
 # <details class="option"><summary>C. It adds a learned vector for each of 512 positions</summary>
 #
-# **Yes.** Row 7 of the position table is added to whatever token stands at position 7.
+# **Yes.** Row 7 of the position table is added to whatever token stands at position 7{=definition}.
 #
 # </details>
 #
@@ -460,7 +462,7 @@ assert rise == 2
 # A. They lie in different directions, so a linear layer can read each part from the sum
 # </summary>
 #
-# **Yes.** Section 3 measured it: position and segment are read with an accuracy of nearly 100 %.
+# **Yes.** Section 3 measured it: position and segment are read with an accuracy of more than 99 %.
 #
 # </details>
 #

@@ -56,9 +56,9 @@ print(bert)
 #
 # | token | query | key | value |
 # |:--|:--|:--|:--|
-# | dog | (2, 0) | (1, 0) | (10, 0) |
-# | is | (0, 0) | (0, 1) | (0, 10) |
-# | cute | (1, 1) | (1, 1) | (5, 5) |
+# | dog | (2, 0) | (1, 0) | (10, 0){=value} |
+# | is | (0, 0) | (0, 1) | (0, 10){=value} |
+# | cute | (1, 1) | (1, 1) | (5, 5){=value} |
 #
 # **Predict:** which token does *dog* attend to most? And *is*, whose query is zero?
 
@@ -90,7 +90,8 @@ assert torch.allclose(attend(query, key, value)[0], context)
 print("the library gives the same scores, shares and contexts")
 
 # %% [markdown]
-# The same step in our trained BERT, with D = 32 numbers in place of two (one *head* of its first
+# The same step in our trained BERT, with D = 32{=by_hand} numbers in place of two (one *head* of
+# its first
 # layer; section 3 explains heads). *playing* asks: **Play** shows its query and all keys, the
 # scores, the shares, and how the values, each weighted by its share, become one output.
 #
@@ -156,7 +157,8 @@ assert abs(spread - 8) < 0.3
 # With large scores, the softmax gives nearly everything to the largest one.
 #
 # **Predict:** there are 20 keys, random vectors of 4, 64 or 1024 numbers. How large is the largest
-# share on average, with and without the division? (Equal shares would be 5 %.) Guess it for 1024
+# share on average, with and without the division? (Equal shares would be 5 %{=definition}.) Guess
+# it for 1024
 # numbers, in percent: `{"with": …, "without": …}`.
 
 
@@ -205,7 +207,7 @@ assert largest[1024][1] > 0.9
 #
 # Now with trained weights: the first layer of our BERT, its first head, and the sentence "my dog is
 # cute". Each layer has 12 [**heads**](../docs/glossary.md#the-model): the 384 numbers are cut into
-# 12 parts of D = 32, and each head works with its own queries, keys and values.
+# 12 parts of D = 32{=by_hand}, and each head works with its own queries, keys and values.
 
 # %%
 encoding = tokenizer.encode("my dog is cute")
@@ -428,7 +430,8 @@ assert special[[0, -1]].max() < 0.4
 
 # %% [markdown]
 # A word itself seldom gets the largest share, and on average no more than an equal one. About half
-# of the attention goes to the special tokens in layer 2, and most of it in layers 3 to 5: in our
+# of the attention goes to the special tokens in layer 2, and most of it in layers 3 to
+# 5{=measured}: in our
 # model nearly all to `[CLS]`, in BERT-base to `[SEP]` (Clark et al. 2019: over half of the
 # attention in layers 6 to 10). Their interpretation: a head that has nothing to do for a word
 # attends to a token where it does no harm, because its shares must sum to 1.
@@ -686,7 +689,8 @@ for token, row in zip(others, example.T.tolist(), strict=True):
 
 # %% [markdown]
 # Attention and integrated gradients say that *cup* matters most, and removal agrees. Gradient times
-# input puts *cup* last. But one sentence proves nothing. We take 20 held-out sentences, hide the
+# input puts *cup* last. But one sentence proves nothing. We take 20{=faithful} held-out sentences,
+# hide the
 # word in the middle, and compare, for the model's first guess, the order of the words by each
 # method with their order by removal (rank correlation: 1 = the same order, 0 = no connection).
 #
@@ -956,7 +960,7 @@ print(*(f"{x:.4f}" for x in entropy(torch.tensor([[0.5, 0.5, 0, 0], [0.25, 0.25,
 
 # %% [markdown] tags=["solution"]
 # *Why the clamp:* log 0 is -∞, and 0 · ∞ is not a number. Two equal shares give log 2, four give
-# log 4.
+# log 4{=definition}.
 
 # %% [markdown]
 # **6.** Cut `[S, H]` into heads `[A, S, D]`.
@@ -1041,6 +1045,7 @@ for token, row in zip(of_cat, one[layer_of, head_of], strict=True):
 # that a head finds the noun of a pronoun? Which result would speak against it?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* Among 72 heads some attend anywhere by chance. You need many sentences with
+# *A model answer.* Among 6 · 12 = 72 heads some attend anywhere by chance. You need many sentences
+# with
 # known answers, a head chosen on one half and tested on the other, and a baseline such as "the
 # nearest noun". If you swap the nouns and the attention stays where it was, that speaks against it.

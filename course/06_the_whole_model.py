@@ -43,7 +43,7 @@ architecture()
 # ## 2. Something to compare with
 #
 # Each part that you write is compared with the library's class of the same name, with the same
-# numbers. The size is that of the course's own model: 6 layers, 384 wide.
+# numbers. The size is that of the course's own model: 6 layers, 384{=config} wide.
 #
 # **Predict:** in a new model every bias is 0. Why is such a model bad for a comparison?
 
@@ -83,7 +83,7 @@ assert real.sum(dim=1).tolist() == [10, 6]
 
 # %% [markdown]
 # Two ways to compute the same can differ in the last digits, because floating-point numbers are
-# rounded. We call results the same when no number differs by more than 0.00001; the numbers
+# rounded. We call results the same when no number differs by more than 0.00001{=gap}; the numbers
 # themselves are about as large as 1.
 
 
@@ -659,7 +659,7 @@ assert copied == 133_547_324
 
 # %% [markdown]
 # The feed-forward networks have half of all parameters, twice as many as attention. The token table
-# has 21 %. If the decoder is counted as a matrix of its own, the total is 133.5 million.
+# has 21 %. If the decoder is counted as a matrix of its own, the total is 133.5 million{=copied}.
 #
 # ### Three sizes
 #
@@ -725,7 +725,8 @@ assert by_formula(large)["embeddings"] / sum(by_formula(large).values()) < 0.1
 # %% [markdown]
 # ### Deeper: how much work is a sentence?
 #
-# The product of an *a × b* and a *b × c* matrix costs 2abc operations (multiply, add). A layer has,
+# The product of an *a × b* and a *b × c* matrix costs 2abc{=definition} operations (multiply,
+# add). A layer has,
 # for each token, four square matrices and two of the feed-forward network; and S × S twice for the
 # heads (scores, then mixing). torch can count while it computes:
 
@@ -850,7 +851,8 @@ assert all(row.passed for row in certificates)
 #
 # <details class="option"><summary>A. No parameter more</summary>
 #
-# **Yes.** The heads divide the same 768 numbers; the matrices stay as large as they were.
+# **Yes.** The heads divide the same 768{=more_for_length} numbers; the matrices stay as large as
+# they were.
 #
 # </details>
 #
@@ -939,7 +941,8 @@ longer = replace(base, max_position_embeddings=1024)
 assert sum(by_count(longer).values()) - everything == more_for_length
 
 # %% [markdown] tags=["solution"]
-# *Why:* the position table has 512 more rows of 768 numbers, 393,216; nothing else depends on the
+# *Why:* the position table has 512 more rows of 768{=more_for_length} numbers, 512 · 768 =
+# 393,216; nothing else depends on the
 # length. (The new rows would have to be trained.)
 
 # %% [markdown]
@@ -961,8 +964,9 @@ def one_layer(H, wide):
 checks.one_layer(one_layer)
 
 # %% [markdown] tags=["solution"]
-# *Why:* in BERT-base 2,362,368 for attention, 4,722,432 for the feed-forward network, and 3,072
-# for the two LayerNorms.
+# *Why:* in BERT-base 4 · (768 · 768 + 768) = 2,362,368 for
+# attention, 2 · 768 · 3072 + 3072 + 768 = 4,722,432 for the feed-forward network, and 4 · 768 =
+# 3,072 for the two LayerNorms.
 
 # %% [markdown]
 # **4.** A published mistake (hyunwoongko/transformer, pull request #40): the mask excludes the
@@ -1007,7 +1011,8 @@ checks.with_shared_layers(with_shared_layers)
 assert with_shared_layers(base) == 31_515_648
 
 # %% [markdown] tags=["solution"]
-# *Why:* 23,837,184 for the embeddings, 7,087,872 for the one layer, 590,592 for the pooler. (The
+# *Why:* 23,837,184 for the embeddings, 2,362,368 + 4,722,432 + 3,072 = 7,087,872 for the one
+# layer, 590,592 for the pooler. (The
 # real ALBERT-base is smaller still: it splits the token table into two thin factors.) The *work*
 # for a sentence stays the same: the layer runs L times.
 

@@ -69,7 +69,8 @@ assert [tokenizer.tokens[i] for i in labels[labels != -100]] == ["branch", "was"
 assert (len(pair), pair.tokens[15:18]) == (20, ["lei", "##bn", "##iz"])
 
 # %% [markdown]
-# BERT must answer at three of 20 places (*Leibniz* is three pieces: lesson 01). `[CLS]` needs
+# BERT must answer at three of 20{=pair} places (*Leibniz* is three pieces: lesson 01). `[CLS]`
+# needs
 # information about both sentences, each `[MASK]` about its neighbours.
 #
 # ## 2. The model's answers
@@ -182,8 +183,9 @@ for part in ("embeddings", "encoder"):
 #
 # ## 4. A small BERT learns from nothing
 #
-# The model has 2 layers of 128 instead of 12 of 768, and reads 204 short documents instead of 3.3
-# billion words. A vocabulary of the few tokens in this text makes the model fast. (Single
+# The model has 2 layers of 128{=num_hidden_layers} instead of 12 of 768{=paper}, and reads
+# 204{=train} short documents instead of 3.3
+# billion{=paper} words. A vocabulary of the few tokens in this text makes the model fast. (Single
 # characters are in it, so any word can be spelled.)
 
 # %% tags=["nbval-check-output"]
@@ -219,8 +221,9 @@ print(f"train: {train}\nheld out: {held_out}")
 #
 # - a batch has as many rows as fit into 2,048 tokens, not a fixed number of them;
 # - the learning rate is larger, and there is no dropout;
-# - 30 % of the tokens are chosen instead of 15, so each row asks twice as many questions (the
-#   course's own model was mostly trained with 20);
+# - 30 %{=recipe} of the tokens are chosen instead of 15{=paper}, so each row asks twice as many
+#   questions (the
+#   course's own model was mostly trained with 20{=source its card in bertedu/checkpoints});
 # - half of the pairs are cut to a random shorter length, not a tenth, so a batch has more of them;
 # - the weights are pulled more strongly towards 0 (`weight_decay`), against learning by heart.
 #
@@ -337,8 +340,10 @@ await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
 # %% [markdown]
 # **Read the curves.** When does each loss fall, and when does it stay the same? The loss of the
 # pairs begins to fall after half of the run, probably because the words' vectors must mean
-# something first. A single circle of the pairs means little. (The held-out circles have 15 %
-# chosen tokens, the thick line has 30 %, which is harder. So their distance only hints at how much
+# something first. A single circle of the pairs means little. (The held-out circles have 15
+# %{=paper}
+# chosen tokens, the thick line has 30 %{=recipe}, which is harder. So their distance only hints at
+# how much
 # was learned *by heart*.)
 #
 # A link with ▸ marks a step in both curves, with the loss of its batch and the mean of the last 20
@@ -523,7 +528,7 @@ assert years > 10  # section 5
 # - One row asks several questions: "does B follow A?" at `[CLS]`, and a word at each chosen token.
 # - Joint loss = mean over chosen tokens + mean over pairs. Encoder and embeddings learn from
 #   both, the pooler from the pairs only.
-# - A loss is judged by its baseline (unigram; ln 2; lengths), on held-out documents.
+# - A loss is judged by its baseline (unigram; ln 2{=definition}; lengths), on held-out documents.
 # - From random weights, a laptop learns a little in a few minutes; BERT-base would take it decades.
 # - A probe on frozen vectors shows what was learned.
 #
@@ -574,7 +579,7 @@ assert years > 10  # section 5
 #
 # <details class="option"><summary>C. No: the loss must reach 0</summary>
 #
-# **No.** No model can know each hidden word; BERT-base itself has 1.38 nats.
+# **No.** No model can know each hidden word; BERT-base itself has log 3.99 = 1.38 nats.
 #
 # </details>
 #
@@ -717,7 +722,8 @@ for step in (0, 49, 50, 775, 1499):
     assert abs(share_of_peak(step, 50, 1500) - share) < 1e-9
 
 # %% [markdown] tags=["solution"]
-# *Why:* with the recipe of section 4, the first step has 1/50, and the last 1/1450: no step has 0.
+# *Why:* with the recipe of section 4, the first step has 1/50{=share_of_peak}, and the last
+# 1/(1500 - 50) = 1/1450: no step has 0.
 
 # %% [markdown]
 # ### Build
@@ -754,7 +760,8 @@ assert abs(unigram_loss(train.ids, held_out.ids, len(small)) - of_library) < 1e-
 # %% [markdown] tags=["solution"]
 # *A model answer.* Without the token frequencies, the first few hundred steps learn only these.
 # With 15 % chosen, each step asks half as many questions. More layers learn more slowly on so
-# little text. With 2 heads instead of 8, the pairs' loss mostly stays nearer to that of chance. But
+# little text. With 2 heads instead of 8{=num_attention_heads}, the pairs' loss mostly stays nearer
+# to that of chance. But
 # another seed also changes the losses. Measure by how much, with several seeds of one recipe,
 # before you believe a difference: one run proves little, and the best of ten seeds shows mostly
 # luck.

@@ -104,7 +104,7 @@ assert pooler == H * H + H
 # %% [markdown]
 # ## 2. The data, and what one gets without reading
 #
-# The course brings 600 sentences on films, meals, trains and more. Each is clearly for or against
+# The course brings sentences on films, meals, trains and more. Each is clearly for or against
 # something. A model must *read* them: they contain irony and negation, and the same words occur on
 # both sides.
 
@@ -208,7 +208,7 @@ assert abs(float(loss) - np.log(2)) < 0.35
 
 # %% [markdown]
 # A fresh head gives the classes about equal probabilities, so its loss begins near log K. (If your
-# own run begins at 5, there is a mistake in the program.)
+# own run begins far above it, there is a mistake in the program.)
 #
 # ## 4. Watch it learn
 #
@@ -271,8 +271,9 @@ assert max(scores) == tuned.metrics["accuracy"]
 #
 # ## 5. Why it is still weak
 #
-# Now we use the test sentences. **How sure is a percentage?** With 120 sentences, each is 0.8
-# points. What would the accuracy be on other sentences of the same kind? We draw 120 of the 120,
+# Now we use the test sentences. **How sure is a percentage?** With 120 sentences, each is 100/120
+# = 0.8 points. What would the accuracy be on other sentences of the same kind? We draw 120 of the
+# 120{=positive},
 # with repetition, thousands of times, and report where 95 % of the results lie: a [**confidence
 # interval**](../docs/glossary.md#using-it) (by the *bootstrap* of lesson 03).
 
@@ -431,7 +432,7 @@ assert trust[errors].max() > 0.8
 # `bertedu/graduates` names the data, the command and the figures. Only small updates of its
 # matrices were trained and saved (an *adapter*).
 #
-# **Predict** its accuracy on the 20 plain sentences below, and that of the first model.
+# **Predict** its accuracy on the 20{=plain} plain sentences below, and that of the first model.
 
 # %%
 graduate = bertedu.finetuning.load("sentiment")
@@ -491,7 +492,7 @@ TextClassifier(graduate, "The food was good, but the waiter was rude.")
 # ### What pretraining buys, and what data buys
 #
 # One more run: the same head, recipe, sentences and steps, but **random weights** instead of the
-# pretrained ones. Two tests: the course's 120 sentences, and the 20 plain ones.
+# pretrained ones. Two tests: the course's 120{=positive} sentences, and the 20{=plain} plain ones.
 #
 # **Predict** the accuracy of the random start on the 120, and the graduate's. (The graduate has
 # seen none of the course's sentences.)
@@ -538,14 +539,15 @@ axes.set_title("Without BERT, from random weights, pretrained, after real data")
 axes.invert_yaxis()
 
 # %% [markdown]
-# Nobody learns a language from 420 sentences: from random weights the run stays near a coin. (So it
-# did, at 50.0 %, when all its layers were trained, in batches of 32.) The pretrained model already
+# Nobody learns a language from 420 sentences: from random weights the run stays near a coin. The
+# pretrained model already
 # knew which words go together. But where the interval of a difference reaches 0, these 120
 # sentences do not prove that it is better.
 #
 # **What did the data buy?** Plain sentences, of all subjects. The course's sentences are hard on
 # purpose: they say *a wet raincoat*, not *bad*. There the graduate, which has met none of their
-# kind, is about as good as the model that learned from 420 of them. A model learns what its data
+# kind, is about as good as the model that learned from 420{=positive} of them. A model learns what
+# its data
 # show.
 #
 # ## 7. Take a word away
@@ -627,11 +629,11 @@ assert dominance["fine-tuned"][1] > dominance["pretrained"][1] - 0.02
 # Then we classify from three different vectors of a sentence (three kinds of
 # [**pooling**](../docs/glossary.md#using-it)):
 #
-# | pooling | what the classifier sees | its weights, K = 2 |
+# | pooling | what the classifier sees | its weights, K = 2{=K} |
 # |:--|:--|--:|
 # | `[CLS]` | the first output, through the pooler | 2 · 384 |
 # | mean | the mean of all outputs, padding left out | 2 · 384 |
-# | concatenation | 32 outputs, one after the other; zeros where there are fewer | 2 · 32 · 384 |
+# | concatenation | 32{=counted} outputs, one after the other; zeros for fewer | 2 · 32 · 384 |
 
 # %%
 counted = {}
@@ -643,7 +645,8 @@ assert counted == {"cls": 2 * H, "mean": 2 * H, "concat": 2 * 32 * H}
 
 # %% [markdown]
 # **Before fine-tuning.** The probe of section 5 on each vector; `[CLS]` is tested twice: before and
-# after the pooler. Each is fitted 20 times, on 420 training sentences drawn with repetition, to
+# after the pooler. Each is fitted 20{=x_dev} times, on 420 training sentences drawn with
+# repetition, to
 # show how much depends on them.
 
 # %%
@@ -755,7 +758,8 @@ bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.v
 # <details><summary>Deeper: what others found</summary>
 #
 # With the original BERT and no training for it, sentence vectors from the mean compare better than
-# those from `[CLS]` (54.8 against 29.2 on average over seven sets). Trained for the job, the two
+# those from `[CLS]` (54.8 against 29.2{=source Reimers and Gurevych 2019, Table 1} on average over
+# seven sets). Trained for the job, the two
 # are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers and Gurevych 2019,
 # arXiv:1908.10084, Tables 1 and 6). So a better sentence than the notes' is: what `[CLS]` holds is
 # what training put there, and enough training can put there what a task needs.
@@ -993,7 +997,7 @@ checks.loss_of_fresh_head(first_loss)
 
 # %% [markdown] tags=["solution"]
 # *Why:* it gives each class about 1/4, and -log(1/4) = log 4 = 1.39. If the first line of a log
-# says 8, look for a mistake in the program.
+# says much more, look for a mistake in the program.
 
 # %% [markdown]
 # ### Complete

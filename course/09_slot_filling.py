@@ -268,7 +268,8 @@ assert touching
 # **Scoring.** A found slot is correct if its label, its first word *and* its last word are those of
 # a true one. The [**precision**](../docs/glossary.md#using-it) is the share of the found slots that
 # is correct. The [**recall**](../docs/glossary.md#using-it) is the share of the true slots that was
-# found. [**F1**](../docs/glossary.md#using-it) is 2 · correct / (found + true), the harmonic mean
+# found. [**F1**](../docs/glossary.md#using-it) is 2{=definition} · correct / (found + true), the
+# harmonic mean
 # of both.
 #
 # **Predict:** is a slot that is one word too short half correct?
@@ -672,8 +673,9 @@ assert intents["pretrained"] > 0.7
 assert recall["pretrained"][1] > max(recall["random"][1], recall["usual tags"][1]) + 0.15
 
 # %% [markdown]
-# (The lines are where 95 % of the draws lie.) The pretrained model is far ahead, most of all at new
-# values. (So it was when the whole random model was trained, at a rate of 5e-4: F1 28.8 %.)
+# (The lines are where 95 %{=definition} of the draws lie.) The pretrained model is far ahead, most
+# of all at new
+# values.
 # The random model sees the words around a slot, too. So the difference comes from pretraining: from
 # what it learned of words, by themselves and in context. Take a token's vector in the very first
 # table, before any attention. Which tokens have the most similar vectors?
@@ -719,7 +721,7 @@ assert [(slot.label, slot.text) for slot in illegal.slots] == [("time", "6:45")]
 
 # %% [markdown]
 # **Your own request.** Write one, here or into the picture above. The model knows five intents and
-# 18 kinds of slot, nothing else. What does it answer to *tell me a joke*?
+# 18{=head} kinds of slot, nothing else. What does it answer to *tell me a joke*?
 
 # %%
 my_request = "could you put two bottles of milk on the shopping list for friday"
@@ -767,8 +769,10 @@ assert slot_filling.read(own)[0].slots[0].text == "Cape Town"
 
 # %% [markdown]
 # Name a folder with the parts *train*, *valid* and *test* here, and run the cell.
-# (`bert-base-uncased` is downloaded once, some 440 MB: lesson 14.) SNIPS has 13,084 training
-# requests. Chen, Zhuo and Wang report an F1 of 97.0 % and an intent accuracy of 98.6 % there, with
+# (`bert-base-uncased` is downloaded once, some 440{=source its page on huggingface.co} MB: lesson
+# 14.) SNIPS has 13,084{=source Coucke et al. 2018} training
+# requests. Chen, Zhuo and Wang report an F1 of 97.0 % and an intent accuracy of 98.6
+# %{=source Chen, Zhuo and Wang 2019, arXiv:1902.10909} there, with
 # BERT-base.
 
 # %%
@@ -900,7 +904,7 @@ ukulele = {"words": 6, "tokens": 10, "counted": 6}
 checks.counted_labels(ukulele)
 
 # %% [markdown] tags=["solution"]
-# *Why:* 5 whole words and 3 pieces, `[CLS]` and `[SEP]`. Each word is asked once.
+# *Why:* 5 whole words, 3 pieces, `[CLS]` and `[SEP]`: 5 + 3 + 2 = 10. Each word is asked once.
 
 # %% [markdown]
 # **2.** One request, what is true and what was found. Answer with `{"tag accuracy": ...,
@@ -931,7 +935,8 @@ checks.table_for_four(scores)
 
 # %% [markdown] tags=["solution"]
 # *Why:* three tags are wrong (*the*, *golden*, *seven*). Of three found slots two are correct, of
-# four true ones two were found; 2 · 2 / (3 + 4). Three wrong tags of twelve, but half of the slots
+# four true ones two were found; 2 · 2 / (3 + 4) = 4/7. Three wrong tags of twelve, but half of the
+# slots
 # are lost.
 
 # %% [markdown]
@@ -1029,7 +1034,8 @@ assert f1(viterbi) > f1(raw) - 0.05
 # %% [markdown] tags=["solution"]
 # *Why it is quick:* K² sums for each word, instead of K^W sequences. It decides about ends with the
 # whole request in view. A CRF goes one step further and *learns* how well each tag follows another;
-# Chen, Zhuo and Wang tried it on ATIS, and it brought nothing (96.0 % instead of 96.1 %).
+# Chen, Zhuo and Wang tried it on ATIS, and it brought nothing (96.0 % instead of 96.1
+# %{=source Chen, Zhuo and Wang 2019, arXiv:1902.10909}).
 
 # %% [markdown]
 # **6.** (Without a check.) Your assistant books tables. Its F1 of slots is 90 %. Your boss reads

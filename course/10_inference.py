@@ -90,7 +90,7 @@ assert new == H * K + K
 # %% [markdown]
 # ## 2. The data, looked at
 #
-# 612 pairs, written for this course in *scenes* of three premises and three hypotheses.
+# Pairs of sentences, written for this course in *scenes* of three premises and three hypotheses.
 
 # %% tags=["nbval-check-output"]
 from bertedu.data import INFERENCE
@@ -398,14 +398,16 @@ assert coin < 0.7
 # for the number of labels, and for the accuracy of a constant answer.
 #
 # The last line tells more. *Unknown or not*: a constant answer has two thirds, and the model has
-# more. *True or false*, where it decides: a coin has 50 %, and the model little more. It has
+# more. *True or false*, where it decides: a coin has 50 %{=definition}, and the model little more.
+# It has
 # learned whether the two sentences speak of the same thing, not what they say of it. **Is that the
 # fault of the method, or of the data?** 423 pairs show each word only a few times. So we keep the
 # method and change the data.
 #
 # ## 8. The graduate
 #
-# The same head on the same checkpoint, after some 34,000 pairs of SNLI, MultiNLI and other sets.
+# The same head on the same checkpoint, after some 34,000{=source its card in bertedu/graduates}
+# pairs of SNLI, MultiNLI and other sets.
 # (The course ships it as an adapter of a few MB; its card says how it was made.) None of our pairs
 # was among them.
 
@@ -577,7 +579,8 @@ assert true_for["ours", "turned round"] > 0.5
 assert true_for["graduate", "turned round"] > 0.5
 
 # %% [markdown]
-# Whoever understands the sentences says *true* for 100 %, 100 % and 0 % of them. The graduate does
+# Whoever understands the sentences says *true* for 100 %, 100 % and 0 %{=definition} of them. The
+# graduate does
 # not see who did what either, and more pairs of the same kind would not teach it: McCoy et al. 2019
 # ("Right for the wrong reasons", HANS) found that BERT-base, trained on all of MultiNLI, says
 # *true* almost wherever the words of the hypothesis stand in the premise.
@@ -608,7 +611,8 @@ assert after_swap["entailment"]["neutral"] > after_swap["entailment"].total() / 
 #
 # ### Overlap and negation
 #
-# Sets of test pairs that target one rule are called *challenge sets*. HANS has 30,000 pairs. Ours
+# Sets of test pairs that target one rule are called *challenge sets*. HANS has
+# 30,000{=source McCoy et al. 2019} pairs. Ours
 # are small, and written for this page; the graduate was not made for them. So we ask which rule it
 # follows.
 #
@@ -782,7 +786,8 @@ assert right["graduate"] > right["ours"] + 0.1  # on the plain pairs of section 
 #
 # ## 11. The real thing
 #
-# SNLI has 550,000 training pairs, MultiNLI 390,000; the code is the same. `inference.read` reads
+# SNLI has 550,000{=source Bowman et al. 2015} training pairs, MultiNLI
+# 390,000{=source Williams et al. 2018}; the code is the same. `inference.read` reads
 # their files (tab-separated or JSON lines, with `sentence1`, `sentence2`, `gold_label`; it leaves
 # out SNLI's `-`, no agreement), tables with `premise`, `hypothesis`, `label`, and `hub:snli:train`.
 
@@ -801,7 +806,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %% [markdown]
 # Give your own file here, and, if you like, another start: `"bert-base-uncased"` (a download of
-# some 440 MB, once) or a folder.
+# some 440{=source its page on huggingface.co} MB, once) or a folder.
 
 # %%
 your_file = ""  # "snli_1.0_train.jsonl", "pairs.tsv", or "hub:snli:train"
@@ -832,12 +837,13 @@ assert once_more.predict(yours).label == tuned.predict(yours).label
 # ## Recap
 #
 # - Premise and hypothesis are one row. The answer is one of three, from the pooled `[CLS]`; 3 · H +
-#   3 numbers are new.
+#   3{=definition} numbers are new.
 # - First hide the premise. Here that gives exactly a third, by construction; in careless data, as
 #   in SNLI, about twice as much.
 # - Then count common words: that is the number to beat, and the difference has an interval.
 # - 423 pairs are too few: such a model sees what two sentences speak of, not what they say. The
-#   same head after some 34,000 pairs is another model: data, not method.
+#   same head after some 34,000{=source its card in bertedu/graduates} pairs is another model:
+#   data, not method.
 # - Pairs made for one question show what was learned, and what not: *not*, who did what, the order
 #   of the two, what *no* does to a part.
 # - "True or not" is another question than "true, false or unknown", with another constant answer.
@@ -979,7 +985,8 @@ def says_true(probabilities):
 checks.says_true(says_true)
 
 # %% [markdown] tags=["solution"]
-# *Why not the largest of the three:* with 45 % against 30 % and 25 %, entailment is the likeliest
+# *Why not the largest of the three:* with 45 % against 30 % and 25 %{=given}, entailment is the
+# likeliest
 # of three answers, and still it is more likely not true.
 
 # %% [markdown]
@@ -1031,7 +1038,7 @@ for name, pairs in {"ours": test, "careless": careless(test)}.items():
 # %% [markdown] tags=["solution"]
 # *Why:* who sees only the hypothesis gives the same answer each time it comes; the best answer is
 # its most frequent label. It is an upper limit: where each hypothesis occurs once, as in most data
-# sets, it is 100 % and says nothing. There only a trained guesser tells.
+# sets, it is 100 %{=definition} and says nothing. There only a trained guesser tells.
 
 # %% [markdown]
 # **6.** Leaks: `train` and `test` are lists of (premise, hypothesis, label). Return all sentences

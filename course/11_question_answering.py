@@ -87,11 +87,13 @@ places = {e.target.text: word_numbers(e.target) for e in notes}
 checks.guess(places_guessed, places)
 
 # %% [markdown]
-# (The notes write s = 77, e = 79 for the third. In this text it is 46 to 48, so their numbers only
+# (The notes write s = 77, e = 79{=source the lecture notes} for the third. In this text it is 46
+# to 48{=places}, so their numbers only
 # illustrate the form of an answer.)
 #
 # **Now ask BERT.** This model, *the graduate*, is the course's BERT with the head of section 2,
-# after some 13,000 questions on other texts; it never saw this passage. Its likeliest answers:
+# after some 13,000{=source its card in bertedu/graduates} questions on other texts; it never saw
+# this passage. Its likeliest answers:
 
 # %%
 graduate = load("questions")
@@ -177,7 +179,7 @@ checks.guess(new_guessed, new)
 # ## 3. The data, and how answers are judged
 #
 # The course has hundreds of short texts, *cards*, each on a subject of its own, with four or five
-# questions each, and longer paragraphs to choose and to judge by. (28 more of those, in
+# questions each, and longer paragraphs to choose and to judge by. (More of those, in
 # `train.json`, are for runs of your own.) The test paragraphs have other subjects than the cards
 # (some are close), and none is on the weather.
 
@@ -304,7 +306,8 @@ assert abs(float(loss) - math.log(len(tokens))) < 1
 # %% [markdown]
 # ## 5. Watch it learn
 #
-# BERT's authors had 87,599 questions and three epochs. We take 480 of our cards' questions, each
+# BERT's authors had 87,599{=source Rajpurkar et al. 2016} questions and three epochs. We take 480
+# of our cards' questions, each
 # once. Many ask "where" or "besides", as the notes do, on other subjects. So the notes' three
 # questions are a **demonstration**, not a test. The test is in section 8, on questions of which
 # none begins with "where" or has a "besides".
@@ -393,15 +396,17 @@ assert f1_on["new cards"] > f1_on["test"] + 0.1
 # %% [markdown]
 # The method works: on questions such as it has learned from. On others it is not far above
 # overlapping words, and more of the same does not help much: after all 1,445 cards the test's F1
-# was 16.7 % (`learn(bert, cards, recipe)[0]` repeats it, in a minute or two). What is missing is
+# was not higher (`learn(bert, cards, recipe)[0]` shows it, in a minute or two). What is missing is
 # *other* questions, asked by many people about many texts. So we keep the method and change the
 # data.
 #
 # ## 7. The graduate
 #
-# The model of section 1: the same head on the same checkpoint, after some 13,000 questions: parts
+# The model of section 1: the same head on the same checkpoint, after some
+# 13,000{=source its card in bertedu/graduates} questions: parts
 # of SQuAD and of other sets, our cards too. (The course ships it as an adapter of a few MB; its
-# card says how it was made.) **Plain questions of daily life:** predict how many of the 14 it
+# card says how it was made.) **Plain questions of daily life:** predict how many of the 14{=daily}
+# it
 # answers.
 
 # %%
@@ -511,7 +516,8 @@ if again:
     each["480 questions, random weights"] = f1_of_each(best_spans(nothing, answerable))
 
 # %% [markdown]
-# How much would the F1 change with *other* questions? As in lesson 03 we draw 34 of the 34, with
+# How much would the F1 change with *other* questions? As in lesson 03 we draw 34 of the
+# 34{=f1_on}, with
 # repetition, a thousand times (the **bootstrap**). Some share a paragraph, so the true interval is
 # a little wider; lesson 10 drew whole scenes.
 
@@ -542,7 +548,8 @@ assert mean["the graduate"] > mean["480 questions, checkpoint"] + 25
 # %% [markdown]
 # (The lines are where 95 % of the draws lie.) From random weights the answers are no better than
 # overlapping words. The checkpoint already knows words; it only has to learn what is *asked*. The
-# graduate had some 27 times as many questions: the same method, and more data. BERT-base, with
+# graduate had 13,000/480 = 27 times as many questions: the same method, and more data. BERT-base,
+# with
 # 87,599 questions, reaches an F1 of 88.5 % on SQuAD's dev part (the paper's table 2).
 #
 # ## 9. Two vectors, one span
@@ -633,7 +640,8 @@ for name, given in {"the graduate": predictions, "our model": weaker}.items():
 # %% [markdown]
 # (Where it is outside the document it may be `[CLS]`, which our model learned as "no answer":
 # section 10.) So one takes the best *legal* pair. What is its probability? The product of both
-# softmaxes gives a part of its 100 % to pairs that are no answer. One softmax over all legal spans
+# softmaxes gives a part of its 100 %{=definition} to pairs that are no answer. One softmax over
+# all legal spans
 # does not.
 
 # %%
@@ -710,15 +718,18 @@ assert own.silent  # with so low a threshold there is never an answer
 
 # %% [markdown]
 # The first line compares each question without an answer with each that has one: how often is *no
-# answer* further ahead for the one without? By chance in 50 %. The two lines below it show what the
+# answer* further ahead for the one without? By chance in one half. The two lines below it show
+# what the
 # threshold that dev chose gained over 0, and what it cost. Only three of dev's 20 questions have no
 # answer, so it is chosen almost by chance. In any case more correct refusals cost more wrong ones.
-# SQuAD 2.0 has 5,945 unanswerable questions in its dev part: enough to choose and to judge. (To try
+# SQuAD 2.0 has 5,945{=source Rajpurkar et al. 2018, Table 2} unanswerable questions in its dev
+# part: enough to choose and to judge. (To try
 # it, write `own` into a cell, and move the threshold until there is no answer.)
 #
 # ## 11. A document of any length
 #
-# BERT reads at most 512 tokens, a long document in [**windows**](../docs/glossary.md#using-it) that
+# BERT reads at most 512{=source google-research/bert, modeling.py} tokens, a long document in
+# [**windows**](../docs/glossary.md#using-it) that
 # overlap, so that every answer stands whole in one of them, with some context. Put the notes'
 # paragraph into the middle of the eight test paragraphs: 1,096 tokens.
 #
@@ -832,7 +843,8 @@ else:
     print("no file was named, and nothing was read")
 
 # %% [markdown]
-# To train on 130,319 questions takes BERT-base days or weeks on a laptop's processor, and well
+# To train on 130,319{=source Rajpurkar et al. 2018, Table 2} questions takes BERT-base days or
+# weeks on a laptop's processor, and well
 # under an hour on a large GPU (lesson 14 has the formula). From the command line, with 384 tokens a
 # window as in the paper's code:
 #
@@ -850,7 +862,7 @@ else:
 # ## Recap
 #
 # - The answer is a [**span**](../docs/glossary.md#using-it): two positions. The head has two
-#   vectors, 2 H + 2 numbers.
+#   vectors, 2 H + 2{=definition} numbers.
 # - Start and end are learned apart, each by a softmax over the positions. An answer is the best
 #   *legal* pair; one softmax over all legal spans gives probabilities that sum to 1.
 # - `[CLS]` stands for "no answer"; a threshold, chosen on other questions, decides.
@@ -956,7 +968,8 @@ head_parameters = [770, 1538]
 checks.head_sizes(head_parameters)
 
 # %% [markdown] tags=["solution"]
-# *Why:* two vectors of H, and a bias each: 2 H + 2. The length of the document does not matter.
+# *Why:* two vectors of H, and a bias each: 2 H + 2{=definition}. The length of the document does
+# not matter.
 
 # %% [markdown]
 # **2.** A document has 5 tokens. How many legal spans are there, if there is no limit to their
@@ -987,7 +1000,8 @@ match_and_f1 = [0.0, 0.67]
 checks.official_scores(match_and_f1)
 
 # %% [markdown] tags=["solution"]
-# *Why:* without articles, *within cloud* and *cloud* have one word in common: 2 · 1 / (2 + 1).
+# *Why:* without articles, *within cloud* and *cloud* have one word in common: 2 · 1 / (2 + 1) =
+# 2/3.
 
 # %% [markdown]
 # ### Complete
@@ -1095,9 +1109,11 @@ checks.word_f1(word_f1)
 # first, and what would you measure?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* First, over what the softmax runs: over a list of one span it is 100 % whatever
+# *A model answer.* First, over what the softmax runs: over a list of one span it is 100
+# %{=definition} whatever
 # the logits are, and over any short list it is too high (section 9). Second, whether "no answer" is
 # among the choices at all, and with which threshold. Third, what the training questions were: a
-# model that never saw a question without an answer has no reason to refuse. To measure: take 100
+# model that never saw a question without an answer has no reason to refuse. To measure: take
+# 100{=given}
 # questions, ask each of its own document and of another one, and draw the two distributions of null
 # score minus best score. If they are the same, no threshold will help.

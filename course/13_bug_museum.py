@@ -47,19 +47,21 @@ tokenizer = bert.tokenizer
 print(bert)
 
 # %% [markdown]
-# **Five exhibits are for class: 9, 14, 17, 18 and 23.** All others are marked *Deeper* and can be
-# left out. Of the five, only 18 uses results of another one, exhibit 9. (Some of the others use
+# **Five exhibits are for class: 9, 14, 17, 18 and 23{=#}.** All others are marked *Deeper* and
+# can be
+# left out. Of the five, only 18{=#} uses results of another one, exhibit 9. (Some of the
+# others use
 # what earlier cells made. So first run all cells above the one that you want.)
 #
 # | room | exhibits | what it is about |
 # |:--|:--|:--|
-# | 1 text | 1 to 3 | what the model reads |
-# | 2 masks | 4 to 7 | which tokens it must predict |
-# | 3 pairs | 8, **9**, 10 | what its labels say |
-# | 4 the model | 11 to 13, **14**, 15, 16 | how it computes |
-# | 5 losses | **17**, **18**, 19 | what the loss counts |
-# | 6 fine-tuning | 20 to 22, **23** | how it is trained and measured |
-# | 7 answers | 24 to 27 | how its numbers are read |
+# | 1 text | 1 to 3{=#} | what the model reads |
+# | 2 masks | 4 to 7{=#} | which tokens it must predict |
+# | 3 pairs | 8, **9**, 10{=#} | what its labels say |
+# | 4 the model | 11 to 13, **14**, 15, 16{=#} | how it computes |
+# | 5 losses | **17**, **18**, 19{=#} | what the loss counts |
+# | 6 fine-tuning | 20 to 22, **23**{=#} | how it is trained and measured |
+# | 7 answers | 24 to 27{=#} | how its numbers are read |
 # | 8 false alarms | | claims about bugs that were wrong |
 #
 # The floor plan: each number and each room is a link to its section. A star and a pink ground mark
@@ -127,8 +129,10 @@ print(best_pairs(splits, counts))
 assert best_pairs(splits, counts) == [("hu", "##gs")]
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* a sum done by hand. `hu` occurs 15 times and `##g` 15 times (`##gs` has taken
-# the other five): 10/225 = 2/45, less than 5/75 = 1/15. (`##u ##g` is not 1/21 either, but 1/63.)
+# *What was wrong:* a sum done by hand. `hu` occurs 15 times and `##g` 15{=01:scores} times (`##gs`
+# has taken
+# the other five): 10/225 = 2/45, less than 5/75 = 1/15. (`##u ##g` is not 1/21{=on_the_page}
+# either, but 5/(21 · 15) = 1/63.)
 
 # %% [markdown]
 # **Published:** huggingface/course, pull request #547 (lesson 01 tells more). **Remember:** a
@@ -249,7 +253,8 @@ checks.where_in_original(where_in_original)
 # **Symptom.** The masked-LM loss falls faster than in the paper. The finished model fills gaps with
 # nonsense.
 #
-# **Predict:** one draw chooses the token *and* decides its fate. When is it smaller than 80 % of
+# **Predict:** one draw chooses the token *and* decides its fate. When is it smaller than 80
+# %{=draw} of
 # itself?
 
 
@@ -326,7 +331,9 @@ for fate in ("masked", "random", "kept"):
 assert abs(fates["random"] / len(pairs) - 0.02) < 0.005
 
 # %% [markdown]
-# **The damage:** 80/2/18 instead of 80/10/10. **Mend it.** (You may choose whether the small or the
+# **The damage:** 80/2/18{=arithmetic}, for 0.1 · 20 = 2, instead of 80/10/10. **Mend it.** (You
+# may choose whether
+# the small or the
 # large second draws become random.)
 
 
@@ -349,7 +356,7 @@ checks.fate_of_two_draws(fate_of_two_draws)
 
 # %% [markdown]
 # **Published:** huggingface/transformers #32329. **Remember:** ask of every percentage: of what?
-# (In #1927 and #2858 of the same project, readers report the *correct* 0.5 as a bug.)
+# (In #1927 and #2858 of the same project, readers report the *correct* 0.5{=rest} as a bug.)
 #
 # ### Exhibit 6. Deeper: the answer is [PAD]
 #
@@ -446,7 +453,7 @@ checks.random_ids(random_ids)
 
 # %% [markdown] tags=["solution"]
 # *What was wrong:* "any number below V" is not "any word". Special ids need not be the first ones
-# (BERT's are 0 and 100 to 103), so a lower limit alone does not mend it.
+# (BERT's are 0 and 100 to 103{=01:special}), so a lower limit alone does not mend it.
 
 # %% [markdown]
 # **Published:** graykode/nlp-tutorial #40 and #86. **Remember:** look at a network's inputs,
@@ -456,7 +463,8 @@ checks.random_ids(random_ids)
 #
 # ### Exhibit 8. Deeper: an accuracy that stops at 90 %
 #
-# **Symptom.** The accuracy of next sentence prediction does not rise above 90 %, whatever the
+# **Symptom.** The accuracy of next sentence prediction does not rise above 90 %{=given}, whatever
+# the
 # model's size. The corpus of this experiment has five lines.
 #
 # **Predict:** how high can it be? And with a hundred lines?
@@ -568,7 +576,8 @@ checks.probability_of_next(probability_of_next)
 #
 # ### Exhibit 10. Deeper: one sentence, one document
 #
-# **Symptom.** The accuracy of next sentence prediction is 100 % after a minute. The file has one
+# **Symptom.** The accuracy of next sentence prediction is 100 %{=given} after a minute. The file
+# has one
 # sentence a line, separated by blank lines.
 #
 # **Predict:** to BERT's program a blank line ends a *document*. How many true next sentences are
@@ -615,7 +624,8 @@ checks.corpus_text(corpus_text)
 # thought.
 
 # %% [markdown]
-# **Published:** google-research/bert #125. **Remember:** an accuracy of 100 % is suspicious. Look
+# **Published:** google-research/bert #125. **Remember:** an accuracy of 100 %{=definition} is
+# suspicious. Look
 # at the mean of the labels first.
 #
 # ## Room 4: the model
@@ -780,7 +790,8 @@ checks.shortened(shortened)
 
 # %% [markdown]
 # **Published:** texts of more than 512 tokens broke alexandrainst/danlp #54 and
-# huggingface/transformers #5611. **Remember:** test at the border: 511, 512 and 513 tokens.
+# huggingface/transformers #5611. **Remember:** test at the border: 511, 512 and 513{=definition}
+# tokens.
 #
 # ### Exhibit 14. Looking at nothing
 #
@@ -908,7 +919,8 @@ assert not torch.allclose(first, second, atol=0.1)
 assert 768 * 768 + 3 * 768 == 592_128  # in a layer of BERT-base
 
 # %% [markdown]
-# **The damage:** in BERT-base these would be 12 × 592,128 numbers that are never trained, and
+# **The damage:** in BERT-base these would be 12{=paper} × 592,128 numbers that are never trained,
+# and
 # random noise for all other layers. **Mend it.**
 
 
@@ -1072,7 +1084,8 @@ checks.next_sentence_loss(next_sentence_loss)
 #
 # ### Exhibit 19. Deeper: a loss that stops at 0.55
 #
-# **Symptom.** A classifier with three classes has an accuracy near 100 %, and its loss stops at
+# **Symptom.** A classifier with three classes has an accuracy near 100 %{=given}, and its loss
+# stops at
 # 0.55.
 #
 # **Predict:** `cross_entropy` contains a softmax. What is the smallest loss, if the model's output
@@ -1591,15 +1604,15 @@ with torch.no_grad():
 #
 # | symptom | look first at | the test that finds it |
 # |:--|:--|:--|
-# | the loss falls too well | masks (4, 6), pairs (10), the loss (17, 18) | count what is asked |
-# | an accuracy near 50 %, or far *below* chance | label conventions (9, 18) | reverse it (9) |
-# | the loss stops above 0 | double softmax (19), false negatives (8) | feed a perfect answer |
-# | results change from call to call | dropout (21), layers in `forward` (16) | call twice |
-# | results change with the batch | masks (14, 15), means (23) | alone and in a batch |
-# | near the original, but not equal | LayerNorm (11), segments (12) | compare part by part |
-# | crashes on some inputs only | lengths (13) | 511, 512, 513 |
-# | rare words, other alphabets | pieces (22), offsets (3), vocabulary (1, 2) | slice the original |
-# | long texts have worse answers | windows (26, 27), spans (24, 25) | add irrelevant text |
+# | the loss falls too well | masks (4, 6), pairs (10), losses (17, 18){=#} | count what is asked |
+# | an accuracy near chance, or far *below* it | label conventions (9, 18) | reverse it (9){=#} |
+# | the loss stops above 0 | double softmax (19), false negatives (8){=#} | feed a right answer |
+# | results change from call to call | dropout (21), layers in `forward` (16){=#} | call twice |
+# | results change with the batch | masks (14, 15), means (23){=#} | alone and in a batch |
+# | near the original, not equal | LayerNorm (11), segments (12){=#} | compare part by part |
+# | crashes on some inputs only | lengths (13){=#} | 511, 512, 513{=definition} |
+# | rare words, other alphabets | pieces (22), offsets (3), words (1, 2){=#} | slice the original |
+# | long texts have worse answers | windows (26, 27), spans (24, 25){=#} | add irrelevant text |
 #
 # **The answer:** Nearly all these mistakes give no error message, and a test of a few lines finds
 # them, if it says what must be *true* and not what the code does.
@@ -1691,7 +1704,8 @@ checks.board()
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* For example 1 (a sum by hand), 2 (a switch), 3 (offsets), 9 (the column), 11
-# (LayerNorm), 12 (segments), 19 (double softmax), 20 (weight decay), 24 to 27. Each needs something
+# (LayerNorm), 12 (segments), 19 (double softmax), 20 (weight decay), 24 to 27{=#}. Each needs
+# something
 # from outside: a reference, a formula, a border case.
 
 # %% [markdown]

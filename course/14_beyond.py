@@ -51,7 +51,8 @@ print(bert)
 # ## 1. The real BERT, in the same cells
 #
 # The library also loads published models, by their names on the Hugging Face hub. Most people who
-# say "BERT" mean `bert-base-uncased` (a download of some 440 MB, once).
+# say "BERT" mean `bert-base-uncased` (a download of some 440{=source its page on huggingface.co}
+# MB, once).
 #
 # **Predict:** what should a program do when there is no network?
 
@@ -198,8 +199,9 @@ for name in tokens:
     assert 0.7 < electra[name] / better[name] < 1.3
 
 # %% [markdown]
-# Three counts, with different simplifications, lie within 30 % of each other: enough for planning.
-# (ELECTRA's own table gives 6.4 · 10¹⁹ for BERT-base, as if all rows had 512 tokens. Always ask
+# Three counts, with different simplifications, agree well enough for planning.
+# (ELECTRA's own table gives 6.4 · 10¹⁹{=source google-research/electra, flops_computation.py}
+# for BERT-base, as if all rows had 512 tokens. Always ask
 # *which* schedule was counted: the factor is three.)
 #
 # ## 3. Hours and money
@@ -225,7 +227,8 @@ assert 3 < days < 5
 # %% [markdown]
 # The paper says 4 days for BERT-large, on 64 chips: our estimate is within a fifth of that. Another
 # source is Google's README of 2018. It says that BERT-base takes **about two weeks on a single
-# (preemptible) Cloud TPU**, which has 4 chips, and costs **about 500 dollars**.
+# (preemptible) Cloud TPU**, which has 4{=source google-research/bert, README} chips, and costs
+# **about 500 dollars**.
 
 # %% tags=["nbval-check-output"]
 days_on_one = cost / (4 * tpu_chip) / day
@@ -238,10 +241,11 @@ assert 14 * 0.8 < days_on_one < 14 * 1.2
 # **Some years later.** MosaicML trained a plain Hugging Face BERT-base on 286,720,000 rows of 128
 # tokens, without next sentence prediction, in about 11.5 hours on 8 A100 GPUs
 # (mosaicml/examples, `benchmarks/bert`: README and `hf-bert-base-uncased.yaml`). Its price for
-# these GPUs can be read off another figure: 1.13 hours on 8 of them for about 20 dollars
+# these GPUs can be read off another figure: 1.13 hours on 8 of them for about
+# 20{=source Portes et al. 2023, abstract} dollars
 # (MosaicBERT's abstract).
 #
-# **Predict:** the paper's whole run on those 8 GPUs: how many hours, how many dollars?
+# **Predict:** the paper's whole run on those 8{=given} GPUs: how many hours, how many dollars?
 
 # %% tags=["nbval-check-output"]
 mosaic = 286_720_000 * training_flops(size, 128, asked=128)  # their head runs at every place
@@ -255,7 +259,8 @@ assert 8 < hours < 16
 assert 100 < dollars < 400
 
 # %% [markdown]
-# Half a day, and about 200 dollars. And on this machine? Measure what it really does, with two
+# Half a day, and about 200{=dollars} dollars. And on this machine? Measure what it really does,
+# with two
 # layers of the course's own size:
 
 # %%
@@ -375,7 +380,7 @@ assert 256 * 512 == 131_072
 # same first weights. A single pair of runs proves nothing, so we take three seeds.
 #
 # In a few seconds a model cannot learn English. So both begin with the course's token table,
-# reduced from 384 numbers a token to 64 (its principal components).
+# reduced from 384 numbers a token to 64{=kept} (its principal components).
 
 # %%
 from bertedu.data import HELD_OUT, TRAIN
@@ -524,7 +529,7 @@ assert abs(with_nsp[:, 2].mean() - 0.5) < 0.05  # a coin
 # %% [markdown]
 # **The verdict.** Take the difference *seed by seed* (the two runs of a seed share everything but
 # the loss). With three differences, their mean is uncertain by 4.30 · s / √3, in 95 of 100 cases
-# (Student's t with 2 degrees of freedom; s is their standard deviation).
+# (Student's t with 2{=definition} degrees of freedom; s is their standard deviation).
 
 
 # %%
@@ -573,7 +578,8 @@ assert layers > size.num_hidden_layers
 assert wide < size.intermediate_size
 
 # %% [markdown]
-# It has more layers than BERT-base (22 instead of 12), and their feed-forward networks are
+# It has more layers than BERT-base (22{=longest} instead of 12{=paper}), and their feed-forward
+# networks are
 # narrower. Now its new parts.
 #
 # ### Rotary positions instead of a table
@@ -608,13 +614,15 @@ assert torch.isclose(rotate(query, 4003).norm(), query.norm())
 # %% [markdown]
 # It does not change: turning both by the same angle changes no dot product, so only the
 # **distance** counts. There are no parameters, and no last row, while BERT's table has no vector
-# for a 513th token. (This does not mean that a model *works* at lengths it was never trained on.)
+# for a 513th{=definition} token. (This does not mean that a model *works* at lengths it was never
+# trained on.)
 #
 # ### Local layers between global ones
 #
-# At 8,192 tokens, lesson 06's small S² part becomes the large one. So only every third layer looks
+# At 8,192{=longest} tokens, lesson 06's small S² part becomes the large one. So only every third
+# layer looks
 # at everything. In the others, the [**local layers**](../docs/glossary.md#beyond), each token sees
-# 64 neighbours on either side.
+# 64{=source Warner et al. 2024, arXiv:2412.13663} neighbours on either side.
 #
 # **Predict:** how much of the S² work remains?
 
@@ -658,7 +666,8 @@ assert scores == 1.5
 #
 # Rows of different lengths are padded to the longest, and all dense layers work on padding, too.
 # [**Unpadding**](../docs/glossary.md#beyond) puts the real tokens of a batch one after the other;
-# only the attention has to keep the inputs apart. Here are 14 held-out sentences, and two whole
+# only the attention has to keep the inputs apart. Here are 14{=uneven} held-out sentences, and two
+# whole
 # documents.
 
 # %% tags=["nbval-check-output"]
@@ -711,7 +720,7 @@ assert gated == 3 * H * wide < 2 * H * 3072
 
 # %% [markdown]
 # A gate **multiplies** two things that the layer has found, as long as the first is clearly
-# positive (GELU lets nothing else through). A single gated unit can compute 5 × 3:
+# positive (GELU lets nothing else through). A single gated unit can compute 5 × 3{=given}:
 
 # %% tags=["nbval-check-output"]
 multiply = GeGLU(2, 1)
@@ -748,7 +757,7 @@ assert right[0.15] - right[0.3] < right[0.3] - right[0.6]
 
 # %% [markdown]
 # Twice the questions cost some accuracy; four times cost more. ModernBERT took 30 %, the course's
-# own training mostly 25 % (its card says so); Wettig et al. 2022 found 40 % better than 15 % for
+# own training mostly 20 % (its card says so); Wettig et al. 2022 found 40 % better than 15 % for
 # *large* models. ModernBERT also leaves out next sentence prediction: its authors call it overhead
 # without a gain.
 #
@@ -756,7 +765,8 @@ assert right[0.15] - right[0.3] < right[0.3] - right[0.6]
 #
 # To find similar sentences, one compares vectors. BERT could judge each pair together, as in lesson
 # 10, but for the most similar pair among 10,000 sentences that is about 50 million runs (Reimers
-# and Gurevych 2019, abstract). With one vector a sentence, it is 10,000 runs and then only dot
+# and Gurevych 2019, abstract). With one vector a sentence, it is
+# 10,000{=source Reimers and Gurevych 2019, abstract} runs and then only dot
 # products.
 #
 # The vector is the mean of the token vectors, padding left out (`vectors` of section 5 computes
@@ -841,7 +851,8 @@ def fit_linear(x, loss_of):
 # A toy example, with the 12 topics of section 5. The teacher is a linear classifier on BERT's
 # sentence vectors. Only 5 sentences a topic have a label, and the teacher learns from these. A
 # student is as small as possible: a bag of words, without BERT. One student learns from the same
-# labels. The other reads 50 sentences a topic (the 5 are among them) *without* labels, and learns
+# labels. The other reads 50 sentences a topic (the 5{=few} are among them) *without* labels, and
+# learns
 # what the teacher answers.
 #
 # **Predict** three accuracies on held-out sentences: of the teacher, of the student that learns
@@ -901,7 +912,8 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 # **DistilBERT** (Sanh et al. 2019, arXiv:1910.01108) does this in pretraining. The teacher is
 # BERT-base, the student has half its layers and starts from some of the teacher's weights. To the
 # distillation loss it adds the masked-LM loss and a loss that makes the hidden states of both
-# similar. Its authors report that it is 40 % smaller and 60 % faster, and keeps 97 % of BERT's
+# similar. Its authors report that it is 40 % smaller and 60 % faster, and keeps 97
+# %{=source Sanh et al. 2019, arXiv:1910.01108} of BERT's
 # language understanding. (Our own model descends from a distilled one: MiniLM, Wang et al. 2020,
 # arXiv:2002.10957.)
 #
@@ -915,7 +927,8 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 # - Wettig et al. 2022, arXiv:2202.08005. What the masking rate does, and why 15 % is no law.
 # - Warner et al. 2024, arXiv:2412.13663. ModernBERT: everything of section 6, put together and
 #   measured.
-# - Izsak et al. 2021, arXiv:2104.07705. How to train a BERT with one server in 24 hours.
+# - Izsak et al. 2021, arXiv:2104.07705. How to train a BERT with one server in
+#   24{=source Izsak et al. 2021, arXiv:2104.07705} hours.
 # - Geiping and Goldstein 2022, arXiv:2212.14034. The same with one GPU in one day: what helps, and
 #   what does not.
 # - Clark et al. 2019, arXiv:1906.04341. What the heads look at; lesson 05's experiments on the real
@@ -939,12 +952,14 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 # - Many processes share one **global batch**; losses are weighted by what they counted, and the
 #   result is that of a single process.
 # - An experiment with several seeds shows whether a part of a method is worth it.
-# - ModernBERT: rotary positions, local and global layers, unpadding, GeGLU, 30 % hidden, no next
-#   sentence prediction, 8,192 tokens.
+# - ModernBERT: rotary positions, local and global layers, unpadding, GeGLU, 30
+#   %{=source Warner et al.
+#   2024, arXiv:2412.13663} hidden, no next sentence prediction, 8,192{=longest} tokens.
 # - Mean vectors make search quick; a model must be trained for it. Distillation trains a small
 #   model on a large one's probabilities.
 #
-# **The answer:** The paper's BERT-base costs some hours on eight GPUs today, about 200 dollars, and
+# **The answer:** The paper's BERT-base costs some hours on eight GPUs today, about 200{=dollars}
+# dollars, and
 # its successors keep the encoder and change positions, attention, padding, gates, masking and size.
 
 # %% [markdown]
@@ -969,7 +984,7 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 #
 # <details class="option"><summary>C. 6 · N · T.</summary>
 #
-# **Yes.** 2 for the forward pass and 4 for the backward pass.
+# **Yes.** 2 for the forward pass and 4{=definition} for the backward pass.
 #
 # </details>
 #
@@ -1069,7 +1084,7 @@ where = 4_990
 verdict(where, 5_000 - (100 - 90))
 
 # %% [markdown] tags=["solution"]
-# *Why:* only the distance counts, here 10, and its direction.
+# *Why:* only the distance counts, here 100 - 90 = 10, and its direction.
 
 # %% [markdown]
 # **3.** `accelerate launch` with 16 processes, `--batch-tokens 131072`, 1,000 steps. How many
@@ -1125,7 +1140,8 @@ answer = tokens_for(1e19, 85_000_000)
 verdict(answer if answer is ... else round(answer / 1e9, 1), 19.6)
 
 # %% [markdown] tags=["solution"]
-# *Why:* T = FLOPs / (6 · N): about 20 billion tokens, somewhat less than half of the paper's 42.6.
+# *Why:* T = FLOPs / (6 · N): about 19.6 billion{=verdict} tokens, somewhat less than half of the
+# paper's 42.6.
 
 # %% [markdown]
 # **6.** The mask of a local layer, `[S, S]`, True where a query may look at a key: itself and
@@ -1174,7 +1190,8 @@ answers = [layers_needed(case, 8192, 64) for case in cases]
 verdict(... if ... in answers else answers, [128, None, 1, 3])
 
 # %% [markdown] tags=["solution"]
-# *Why:* each local layer carries it 64 places on; a global one carries it to any place at once.
+# *Why:* each local layer carries it 64{=layers_needed} places on; a global one carries it to any
+# place at once.
 
 # %% [markdown]
 # **8.** Sentence order prediction (ALBERT): from neighbouring sentences make pairs
@@ -1202,7 +1219,8 @@ verdict(order_pairs(["a", "b", "c", "d"]), [("a", "b", 0), ("c", "b", 1), ("c", 
 # would you know afterwards whether it was worth it?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* At 20 dollars for 1.13 hours on 8 A100, 100 dollars buy some 5.7 hours: half of
+# *A model answer.* At 20 dollars for 1.13 hours on 8 A100, 100 dollars buy some 100/20 · 1.13 =
+# 5.7 hours: half of
 # the paper's run for BERT-base, or a smaller model for longer. First one would write down the
 # purpose, and compare with what costs nothing: a published model, fine-tuned on the same examples,
 # with several seeds. Training anew is worth it where no published model has read such text (another

@@ -38,6 +38,8 @@ FOR_LINTERS = re.compile(r" *# (fmt: skip|noqa\b.*)$", re.MULTILINE)
 # truth away. JupyterLab shows it as soon as the cell is run.
 GUESS = "checks.guess("
 FOLDED = {"outputs_hidden": True}
+# Binds a number of the text to its cell or its source (see `claims`); readers do not see it.
+MARK = re.compile(r"\{=([^}]+)\}")
 STRIP = "strip"  # the tag of the links to the other lessons, at the head and the foot
 METADATA = {
     "kernelspec": {
@@ -166,11 +168,12 @@ def stub(indent: str, solution: str) -> str:
     return "\n".join(f"{indent}{name} = {STUB}" for name in dict.fromkeys(names))
 
 
-def unexecuted(edition: Edition) -> Any:
+def unexecuted(edition: Edition, *, marked: bool = False) -> Any:
     """Returns one edition as a notebook (nbformat 4.5) without outputs.
 
     Args:
         edition: which source, and with or without solutions.
+        marked: whether the text keeps its marks (see `claims`).
     """
     import jupytext
     import nbformat
@@ -188,8 +191,11 @@ def unexecuted(edition: Edition) -> Any:
             cell.source = re.sub("\n{3,}", "\n\n", FOR_LINTERS.sub("", cell.source))
             if not edition.solved:
                 cell.source = without_solutions(cell.source)
-        elif edition.solved:  # it lies one folder deeper than the lesson
-            cell.source = cell.source.replace("](../", "](../../")
+        else:
+            if not marked:
+                cell.source = MARK.sub("", cell.source)
+            if edition.solved:  # it lies one folder deeper than the lesson
+                cell.source = cell.source.replace("](../", "](../../")
         cell.metadata = {"tags": _tags(cell)} if _tags(cell) else {}
         if not edition.solved and GUESS in cell.source:
             cell.metadata["jupyter"] = FOLDED

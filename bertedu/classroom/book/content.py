@@ -4,11 +4,13 @@ import base64
 import html
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
+from bertedu.classroom.book.ledger import mark
+from bertedu.classroom.claims import Claim
 from bertedu.classroom.notebooks import STRIP
 from bertedu.classroom.stills import WIDGET_VIEW, as_image
 from bertedu.errors import InputError
@@ -60,6 +62,7 @@ class Content:
         self.pages = pages
         self.sections: list[Section] = []
         self.classes: set[str] = set()
+        self.claims: list[Claim] = []
         self._blocks: list[str] = []
         self._anchors: set[str] = set()
         self._unlinked = False
@@ -69,22 +72,23 @@ class Content:
         """Everything so far."""
         return "".join(self._blocks)
 
-    def add_markdown(self, text: str) -> None:
+    def add_markdown(self, text: str, claims: Sequence[Claim] = ()) -> None:
         """Adds a text; HTML in it is shown, not obeyed, but for what folds a part of it.
 
         A <picture> is left out, like every picture that is a file, and so are comments.
 
         Args:
             text: in Markdown, with tables and $formulas$.
+            claims: one for each number in it, or none.
 
         Raises:
             InputError: a formula that cannot be set.
         """
-        parser = _parser()
-        tokens = parser.parse(_PICTURE.sub("", text))
+        reader = parser()
+        tokens = reader.parse(_PICTURE.sub("", text))
         for token, following in zip(tokens, [*tokens[1:], None], strict=True):
             if token.type == "heading_open" and following is not None:
-                title = _plain(parser.renderer.render([following], parser.options, {}))
+                title = _plain(reader.renderer.render([following], reader.options, {}))
                 anchor = self._anchor(title)
                 token.attrSet("id", anchor)
                 self.sections.append(Section(int(token.tag[1]), anchor, title))
@@ -92,10 +96,13 @@ class Content:
                 for child in token.children or []:
                     self._lead(child)
                 if self.sections and following is not None and following.type != "heading_close":
-                    self._found(_plain(parser.renderer.render([token], parser.options, {})))
+                    self._found(_plain(reader.renderer.render([token], reader.options, {})))
             elif token.type == "html_block":
                 self._found(_plain(token.content))
-        page = str(parser.renderer.render(tokens, parser.options, {}))
+        if claims:
+            mark(tokens, claims, len(self.claims))
+            self.claims += claims
+        page = str(reader.renderer.render(tokens, reader.options, {}))
         self._blocks.append(_RIGHT.sub('<details class="option right">', page))
 
     def add_html(self, text: str) -> None:
@@ -132,21 +139,29 @@ class Content:
         """
         self.add_html(_picture(as_image(picture, "png", alt)))
 
-    def add_cell(self, cell: Any, widgets: Mapping[str, Mapping[str, str]]) -> None:
+    def add_cell(
+        self,
+        cell: Any,
+        widgets: Mapping[str, Mapping[str, str]],
+        place: int = 0,
+        claims: Sequence[Claim] = (),
+    ) -> None:
         """Adds a notebook's cell, with its outputs.
 
         Args:
             cell: Markdown or code.
             widgets: as `live_widgets` gives them.
+            place: its number in the notebook.
+            claims: one for each number of its text, or none.
         """
         if STRIP in cell.metadata.get("tags", []):
             return  # the book has its own list of pages
         if cell.cell_type == "markdown":
-            self.add_markdown(cell.source)
+            self.add_markdown(cell.source, claims)
             return
         if cell.cell_type != "code" or not cell.source.strip():
             return
-        self.add_html(f'<div class="book-cell">{_code(cell.source)}')
+        self.add_html(f'<div class="book-cell" id="cell-{place}">{_code(cell.source)}')
         self._found(cell.source)
         for output in cell.outputs:
             self._add_output(output, widgets)
@@ -224,20 +239,21 @@ def _slug(title: str) -> str:
 
 
 @cache
-def _parser() -> Any:
+def parser() -> Any:
+    """Returns the reader of Markdown."""
     from markdown_it import MarkdownIt
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    parser.block.ruler.before("html_block", "fold", _fold)
-    parser.use(dollarmath_plugin, allow_digits=False, allow_space=False, renderer=_formula)
-    rules = cast("Any", parser.renderer).rules
+    reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    reader.block.ruler.before("html_block", "fold", _fold)
+    reader.use(dollarmath_plugin, allow_digits=False, allow_space=False, renderer=_formula)
+    rules = cast("Any", reader.renderer).rules
     rules["table_open"] = lambda *_: '<div class="book-wide" tabindex="0"><table>\n'
     rules["table_close"] = lambda *_: "</table></div>\n"
     rules["fence"] = rules["code_block"] = lambda tokens, place, *_: _code(
         tokens[place].content, tokens[place].info.strip() or "text"
     )
-    return parser
+    return reader
 
 
 def _fold(state: Any, start: int, end: int, silent: bool) -> bool:

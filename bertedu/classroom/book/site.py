@@ -21,7 +21,9 @@ from typing import Any
 import bertedu.widgets
 from bertedu import finetuning
 from bertedu.bert import Bert, load
-from bertedu.classroom.book.content import Content
+from bertedu.classroom.book.content import Content, Section
+from bertedu.classroom.book.ledger import FILTER, LEDGER, entries, page_data, today
+from bertedu.classroom.claims import Cell, Claim, claims, code_cells
 from bertedu.classroom.lessons import COURSE, CourseMap
 from bertedu.classroom.notebooks import CellError, Edition, editions, executed, unexecuted
 from bertedu.errors import InputError
@@ -106,26 +108,65 @@ def write(
     if bert is not None:
         links |= {Path(TRY_IT).stem: TRY_IT}
     pages = [Page("index.html", "The course", _index(links, bert))]
-    failures = []
+    failures, notebooks = [], {}
     for edition in lessons:
         try:
-            notebook = executed_lesson(edition, root / "build" / "book-cache")
+            notebooks[edition] = executed_lesson(edition, root / "build" / "book-cache")
         except CellError as error:  # the others are executed all the same, and kept
             failures.append(f"{edition.name}, {error}")
-            continue
-        content = Content(links)
-        for cell in notebook.cells:
-            content.add_cell(cell, notebook.metadata["widgets"])
-        pages.append(Page(links[edition.source.stem], _title(edition.source.stem), content))
-        say(f"{edition.name}  {len(content.html) / 1000:.0f} kB")
     if failures:
         raise CellError("\n".join(failures))
+    pages += lesson_pages(notebooks, links, say)
     for name, (file, title) in texts.items():
         content = Content(links)
         content.add_markdown((root / name).read_text(encoding="utf-8"))
         pages.append(Page(file, title, content))
     _write(pages, out, bert)
     return pages
+
+
+def lesson_pages(
+    notebooks: Mapping[Edition, Any],
+    links: dict[str, str],
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Page]:
+    """Returns the lessons' pages and, after them, that of all their claims.
+
+    Args:
+        notebooks: each lesson executed.
+        links: where a link to each file leads, by its stem; the page of claims is added.
+        say: receives each line of progress.
+    """
+    links[Path(LEDGER).stem] = LEDGER
+    cells: dict[str, list[Cell]] = {
+        edition.source.stem[:2]: code_cells(edition, notebook)
+        for edition, notebook in notebooks.items()
+    }
+    numbered = {stem[:2]: page for stem, page in links.items() if stem[:2] in cells}
+    pages = []
+    ledger = Content(links)
+    ledger.add_markdown(
+        "# Claims\n\nEach number of the lessons' text, and what it rests on: the cell that shows "
+        "it, with its assertion and the day on which it ran, or a source. A click on a number "
+        "leads to its place in the text; a click there opens the cell. Numbers of lessons, "
+        "sections and years are left out."
+    )
+    ledger.add_html(FILTER)
+    for edition, notebook in notebooks.items():
+        stem = edition.source.stem
+        content = Content(links)
+        found: list[list[Claim]] = claims(edition, notebook, cells)
+        for place, cell in enumerate(notebook.cells):
+            content.add_cell(cell, notebook.metadata["widgets"], place, found[place])
+        executed_on = notebook.metadata.get("executed", "")
+        if content.claims:
+            content.add_html(page_data(content.claims, numbered, executed_on))
+        pages.append(Page(links[stem], _title(stem), content))
+        ledger.add_html(f'<h2 id="{stem[:2]}"><a href="{links[stem]}">{_title(stem)}</a></h2>\n')
+        ledger.sections.append(Section(2, stem[:2], _title(stem)))
+        ledger.add_html(entries(content.claims, links[stem], executed_on))
+        say(f"{edition.name}  {len(content.html) / 1000:.0f} kB")
+    return [*pages, Page(LEDGER, "Claims", ledger)]
 
 
 def _write(pages: Sequence[Page], out: Path, bert: Bert | None) -> None:
@@ -141,7 +182,7 @@ def _write(pages: Sequence[Page], out: Path, bert: Bert | None) -> None:
             (book / page.file).write_text(to_html(page, pages, models), encoding="utf-8")
         css = style() + (_STATIC / "book.css").read_text(encoding="utf-8")
         (book / "book.css").write_text(css, encoding="utf-8")
-        for script in ("book.js", "deck.js"):
+        for script in ("book.js", "claims.js", "deck.js"):
             shutil.copyfile(_STATIC / script, book / script)
         (book / "search.js").write_text(search_index(pages), encoding="utf-8")
         shutil.rmtree(out, ignore_errors=True)
@@ -196,7 +237,8 @@ def _index(links: dict[str, str], bert: Bert | None) -> Content:
     content.classes.add("TryIt")
     content.add_markdown(
         "A student's lecture notes on BERT, made alive: every number was computed on its page, "
-        "every claim is an assertion, and every picture can be touched. These pages need neither "
+        "every claim is an assertion, and every picture can be touched. [The page of claims]"
+        f"({LEDGER}) leads from each number to the line that computed it. These pages need neither "
         f"Python nor a network. {typing}"
     )
     content.add_markdown("## The map")
@@ -247,6 +289,7 @@ def executed_lesson(edition: Edition, cache: Path) -> Any:
         return nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
     edition.path.parent.mkdir(parents=True, exist_ok=True)
     notebook = executed(notebook, edition.path.parent)
+    notebook.metadata["executed"] = today()
     cache.mkdir(parents=True, exist_ok=True)
     for old in cache.glob(f"{edition.source.stem}-*.ipynb"):
         old.unlink()
@@ -322,7 +365,7 @@ def to_html(page: Page, pages: Sequence[Page], models: Mapping[str, str] = _NO_M
         '<script src="book.js"></script>\n'
         f'<div class="book-page">{_contents(page, pages)}\n'
         f'<main id="book-main">\n{page.content.html}{_turn(page, pages)}</main></div>\n'
-        f'<script src="deck.js"></script>\n{host}</body></html>\n'
+        f'<script src="claims.js"></script><script src="deck.js"></script>\n{host}</body></html>\n'
     )
 
 
