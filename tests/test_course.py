@@ -85,7 +85,7 @@ def test_a_links_place_on_the_map_is_its_box():
 
 
 def test_the_floor_plan_leads_to_every_room_and_exhibit_of_the_museum():
-    lesson = (SOURCES / "12_bug_museum.py").read_text("utf-8")
+    lesson = (SOURCES / "13_bug_museum.py").read_text("utf-8")
     headings = {
         name.replace(" ", "-") for name in re.findall(r"^# ##+ (.+)$", lesson, re.MULTILINE)
     }

@@ -1,4 +1,4 @@
-"""The museum's floor plan: its rooms and exhibits, each a link to its section of lesson 12."""
+"""The museum's floor plan: its rooms and exhibits, each a link to its section of lesson 13."""
 
 from collections.abc import Mapping
 from itertools import pairwise
