@@ -439,6 +439,8 @@ export function pictureOf(root) {
   const wereHidden = left.map(({ hidden }) => hidden);
   for (const node of left) node.hidden = true; // the others take their places, before the next frame
   const { width, height } = root.getBoundingClientRect();
+  // A table that is wider than its place is whole in the picture; it has half of its width at least.
+  const more = 2 * Math.max(0, ...[...root.querySelectorAll(".be-wide")].map((n) => n.scrollWidth - n.clientWidth));
   const copy = root.cloneNode(true);
   const copies = [...copy.querySelectorAll("*")];
   [...root.querySelectorAll("*")].forEach((node, i) => keepState(node, copies[i]));
@@ -448,11 +450,11 @@ export function pictureOf(root) {
   for (const name of ["--jp-ui-font-family", "--jp-code-font-family"]) {
     copy.style.setProperty(name, look.getPropertyValue(name) || null);
   }
-  Object.assign(copy.style, { width: `${width}px`, maxWidth: "none", margin: "0" });
+  Object.assign(copy.style, { width: `${width + more}px`, maxWidth: "none", margin: "0" });
   const mine = `.${root.classList[1]} {`; // one style sheet a widget: see `style_sheet` in base.py
   const style = [...document.querySelectorAll("style")].find((node) => node.textContent.includes(mine));
   const rules = style?.textContent.replace(/\bcanvas\b/g, ":is(canvas, img)"); // see `keepState`
-  const size = { width: Math.ceil(width), height: Math.ceil(height) };
+  const size = { width: Math.ceil(width + more), height: Math.ceil(height) };
   const picture = svgElement("svg", { ...size, viewBox: `0 0 ${size.width} ${size.height}` },
     svgElement("title", {}, `${root.getAttribute("aria-label")}. ${root.querySelector(".be-foot .be-line")?.textContent}`),
     svgElement("foreignObject", size, element("style", {}, rules), copy));
