@@ -70,8 +70,9 @@ benchmarks: $(VENV)/ready  ## measure bertedu beside transformers
 picture: $(VENV)/ready  ## take the README's moving picture anew, from the widget itself
 	@$(RUN) -m tests.readme_picture
 
-screenshots: $(VENV)/ready  ## every widget and every lesson, light and dark, wide and narrow: test-artefacts/screenshots
-	@$(RUN) -m tests.screenshots
+screenshots: site  ## take every lesson, widget and page of the book, to be looked at
+	@$(RUN) -m pytest --quiet -n0 tests/browser/screenshots.py
+	@echo "The pictures are in test-artefacts/screenshots."
 
 lock: $(VENV)/ready  ## choose the newest versions for requirements.lock
 	@$(PIP) install --quiet 'uv>=0.8'

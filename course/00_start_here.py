@@ -127,7 +127,7 @@ assert all(found.remedy for found in findings if found.ok is False)
 # %%
 from bertedu.widgets import WordPieceExplorer
 
-WordPieceExplorer("My dog is cute", "He likes playing")
+WordPieceExplorer("My dog is unaffable", "He likes playing")
 
 # %% [markdown]
 # ## 4. A first look at what BERT sees

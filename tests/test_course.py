@@ -1,5 +1,6 @@
 """The list of lessons and the course's drawings: nothing promised, hidden or cut off."""
 
+import ast
 import re
 from html import unescape
 from itertools import combinations
@@ -9,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
+from bertedu import load_tokenizer
 from bertedu.classroom.figures import diagram
 from bertedu.classroom.lessons import (
     COURSE,
@@ -101,6 +103,20 @@ def test_the_floor_plan_leads_to_every_room_and_exhibit_of_the_museum():
     assert [check for *_, check in EXHIBITS.values()] == checks_used[: len(EXHIBITS)]
     table = lesson[lesson.index("| room |") : lesson.index("| 8 false alarms")]
     assert sorted(map(int, re.findall(r"\*\*(\d+)\*\*", table))) == sorted(FOR_CLASS)
+
+
+def test_every_wordpiece_explorer_opens_on_a_word_that_splits():
+    shown = [
+        ast.literal_eval(f"[{texts}]")
+        for source in SOURCES.glob("*.py")
+        for texts in re.findall(
+            r"(?m)^(?:widgets\.)?WordPieceExplorer\((.+)\)$", source.read_text("utf-8")
+        )
+    ]
+    assert len(shown) >= 3
+    tokenizer = load_tokenizer()
+    for texts in shown:
+        assert any(token.startswith("##") for token in tokenizer.encode(*texts).tokens), texts
 
 
 def test_circles_fill_and_only_a_whole_one_is_full():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDTH = 1080  # CSS pixels: the narrowest at which no table of a widget has to be scrolled
 SHARPNESS = 1.5  # dots a CSS pixel
-COLOURS = 64  # enough for letters and scales; every colour more makes the notebooks larger
+COLOURS = 128  # enough for letters and scales; every colour more makes the notebooks larger
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
     "--no-sandbox",
@@ -210,7 +210,9 @@ def reduced(picture: bytes) -> bytes:
     from PIL import Image
 
     image = Image.open(BytesIO(picture)).convert("RGB")
-    few = image.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE)
+    # The other methods forget rare colours: the dark end of a scale became a segment's green.
+    rare = Image.Quantize.MAXCOVERAGE
+    few = image.quantize(COLOURS, method=rare, kmeans=1, dither=Image.Dither.NONE)
     file = BytesIO()
     few.convert("RGB").save(file, "WEBP", lossless=True, quality=80, method=4)
     return file.getvalue()

@@ -13,11 +13,11 @@ from bertedu.bert import Bert, load
 from bertedu.encoding import Encoding
 from bertedu.errors import InputError
 from bertedu.tokenizer import BertTokenizer
-from bertedu.widgets.base import AskingWidget, described, encode_short, pack
+from bertedu.widgets.base import MODEL, AskingWidget, described, encode_short, pack
 from bertedu.widgets.web_pack import model_checksum
 from bertedu.widgets.words import percent
 
-LONGEST = 512  # tokens
+LONGEST = MODEL  # tokens
 _MOST_MAPS = 1_900_000  # bytes of all maps together; beyond it they become coarse
 _MOST_EXACT = 100_000  # bytes for which every head's numbers come along unasked
 _COARSE = 64  # dots a side of a coarse map
@@ -61,6 +61,7 @@ class AttentionExplorer(AskingWidget):
         >>> explorer.settings = explorer.settings | {"layer": 2, "token": 2}
     """
 
+    MOST_TOKENS = LONGEST
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     other = traitlets.Unicode(None, allow_none=True).tag(sync=True)

@@ -10,11 +10,11 @@ from torch import Tensor
 from bertedu.attention import attention_probs
 from bertedu.bert import Bert, load
 from bertedu.errors import InputError
-from bertedu.widgets.base import AskingWidget, described, encode_short
+from bertedu.widgets.base import ROWS, AskingWidget, described, encode_short
 from bertedu.widgets.web_pack import model_checksum
 from bertedu.widgets.words import percent
 
-LONGEST = 24  # tokens: rows that a screen can show
+LONGEST = ROWS  # tokens: rows that a screen can show
 STAGES = 6  # query and keys, scores, divided, softmax, weighted values, output
 COLDEST, HOTTEST = 0.25, 4.0  # temperatures; the model's is 1
 
@@ -57,6 +57,7 @@ class AttentionStep(AskingWidget):
         (1.0, (4,))
     """
 
+    MOST_TOKENS = LONGEST
     text = traitlets.Unicode().tag(sync=True)
     PINS: ClassVar[Sequence[str]] = ("token", "target")
 

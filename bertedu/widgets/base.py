@@ -20,6 +20,11 @@ from bertedu.widgets.palette import STATIC, css_variables
 from bertedu.widgets.words import in_words
 
 HTML = "text/html"
+# How many tokens of what a reader types a picture shows; each has one of these.
+ROWS = 24  # a row a token, with much in it
+SCREEN = 48  # something of every token on one screen
+BYTE = 256  # a place among them fits into a byte
+MODEL = 512  # all that BERT reads
 _ROOT = re.compile(r'\bname: "(?P<name>be-[\w-]+)"')
 _IMPORT = re.compile(r'^import [^;]+ from "(?P<file>\.[\w./]+)"[^;]*;\n', re.MULTILINE)
 
@@ -84,18 +89,22 @@ class AskingWidget(Widget):
     Attributes:
         settings: how it is shown, and what is pinned; can be set.
         problem: why the last text is not shown, in one sentence, or "".
+        longest: the most tokens that it shows, which it says before they are reached; 0 for none.
     """
 
     PINS: ClassVar[Sequence[str]] = ()
     BESIDE: ClassVar[Sequence[str]] = ()
+    MOST_TOKENS: ClassVar[int] = 0
 
     settings = traitlets.Dict().tag(sync=True)
+    longest = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, first: Mapping[str, Any], **asked: Any) -> None:
         self.problem = ""
         self._first = dict(first)
         self._look(**asked)
-        super().__init__(**asked, settings=first, data=self._answer(asked))
+        data = self._answer(asked)
+        super().__init__(**asked, settings=first, longest=self.MOST_TOKENS, data=data)
         self.observe(self._ask_again, list(asked))
 
     def _look(self, *args: Any, **asked: Any) -> None:

@@ -12,10 +12,10 @@ from torch.nn.functional import normalize
 from bertedu.bert import Bert, load
 from bertedu.model import BertEmbeddings, BertLayer
 from bertedu.tokenizer import BertTokenizer
-from bertedu.widgets.base import AskingWidget, check_length, described
+from bertedu.widgets.base import SCREEN, AskingWidget, check_length, described
 from bertedu.widgets.web_pack import model_checksum
 
-LONGEST = 64  # tokens: rows that a screen can show
+LONGEST = SCREEN  # tokens: rows that a screen can show
 POSITIONS = 64  # rows of the position tables that are compared
 DIMENSIONS = 64  # shown at first, of H
 TERMS = ("token", "segment", "position")
@@ -59,6 +59,7 @@ class EmbeddingSum(AskingWidget):
         'EmbeddingSum(11 tokens x 12: token, LayerNorm;'
     """
 
+    MOST_TOKENS = LONGEST
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
 

@@ -17,11 +17,11 @@ from bertedu.finetuning.model import FineTuned, opened
 from bertedu.heads import IS_NEXT
 from bertedu.pretraining.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
 from bertedu.utils.validation import IGNORED
-from bertedu.widgets.base import AskingWidget, described, encode_short
+from bertedu.widgets.base import SCREEN, AskingWidget, described, encode_short
 from bertedu.widgets.embedding_sum import embedding_terms
 from bertedu.widgets.web_pack import model_checksum
 
-LONGEST = 48  # tokens: columns that a reader can follow, scrolling sideways
+LONGEST = SCREEN  # tokens: columns that a reader can follow, scrolling sideways
 ROLLS = 8  # that the reader can look through
 DRAWN = 400  # rolls that those are chosen from
 DIMENSIONS = 16  # of each vector, shown as colours
@@ -73,6 +73,7 @@ class Journey(AskingWidget):
         {'length': ['14 characters']}
     """
 
+    MOST_TOKENS = LONGEST
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     PINS: ClassVar[Sequence[str]] = ("token", "roll")

@@ -22,10 +22,10 @@ from bertedu.pretraining.masking import (
     mask_tokens,
 )
 from bertedu.tokenizer import BertTokenizer
-from bertedu.widgets.base import AskingWidget, described, encode_short
+from bertedu.widgets.base import BYTE, AskingWidget, described, encode_short
 from bertedu.widgets.web_pack import tokenizer_checksum
 
-LONGEST = 256  # tokens, so that a position fits into a byte
+LONGEST = BYTE  # tokens, so that a position fits into a byte
 ROLLS = 2_000
 _MOST_DRAWS = 2**18  # of all rolls together: 2.6 MB
 _POOL = 256  # tokens that random replacements come from, so that one fits into a byte
@@ -63,6 +63,7 @@ class MaskExplorer(AskingWidget):
         MaskExplorer(6 tokens: 3 chosen, 0 masked, 0 random, 3 kept)
     """
 
+    MOST_TOKENS = LONGEST
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     seed = traitlets.Int().tag(sync=True)

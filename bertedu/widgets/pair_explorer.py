@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
+from bertedu.widgets.base import BYTE
 from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.words import percent
 
-LONGEST = 256  # tokens of a pair, with [CLS] and both [SEP]
+LONGEST = BYTE  # tokens of a pair, with [CLS] and both [SEP]
 MOST_TRIES = 12
 _CORNERS = ("entailment", "contradiction", "neutral")  # top, left, right
 _NOTES = {"entailment": "true", "contradiction": "false", "neutral": "unknown"}
@@ -58,6 +59,7 @@ class PairExplorer(FineTunedWidget):
         (['entailment', 'contradiction', 'neutral'], (3,))
     """
 
+    MOST_TOKENS = LONGEST
     CASE: ClassVar[str] = "inference"
     PINS: ClassVar[Sequence[str]] = ("pinned",)
     BESIDE: ClassVar[Sequence[str]] = ("tries",)

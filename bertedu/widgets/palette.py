@@ -8,6 +8,7 @@ STATIC = Path(__file__).with_name("static")
 _PALETTE = json.loads((STATIC / "palette.json").read_text(encoding="utf-8"))
 LIGHT: dict[str, str] = _PALETTE["light"]
 DARK: dict[str, str] = _PALETTE["dark"]
+SCALES: dict[str, list[str]] = {name: _PALETTE[name] for name in ("sequential", "diverging")}
 
 
 def css_variables() -> str:

@@ -14,10 +14,11 @@ from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.question_answering import AnswerPrediction, Example, QuestionAnswering
 from bertedu.finetuning.spans import best_window, windows_of
+from bertedu.widgets.base import MODEL
 from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.words import percent, shortened
 
-LONGEST = 512  # tokens of question and document together
+LONGEST = MODEL  # tokens of question and document together
 
 
 class SpanExplorer(FineTunedWidget):
@@ -56,6 +57,7 @@ class SpanExplorer(FineTunedWidget):
         >>> explorer.question = "who likes it?"
     """
 
+    MOST_TOKENS = LONGEST
     CASE: ClassVar[str] = "question_answering"
     PINS: ClassVar[Sequence[str]] = ("start", "end")
 

@@ -11,10 +11,11 @@ from bertedu.encoding import Encoding, Offsets
 from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.slot_filling import Example
+from bertedu.widgets.base import BYTE
 from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.words import percent, shortened
 
-LONGEST = 256  # tokens, with [CLS] and [SEP]
+LONGEST = BYTE  # tokens, with [CLS] and [SEP]
 _SOME = 0.001  # an effect of less than 0.1 percentage points is told as none
 
 
@@ -53,6 +54,7 @@ class TextClassifier(FineTunedWidget):
         (['my', 'dog', 'is', 'cute'], (4, 2))
     """
 
+    MOST_TOKENS = LONGEST
     CASE: ClassVar[str] = "classification"
     PINS: ClassVar[Sequence[str]] = ("word",)
 

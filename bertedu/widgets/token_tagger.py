@@ -9,10 +9,11 @@ import traitlets
 from bertedu.errors import InputError
 from bertedu.finetuning.model import FineTuned
 from bertedu.finetuning.slot_filling import Slot, TagPrediction, mend, slots_of
+from bertedu.widgets.base import BYTE
 from bertedu.widgets.finetuned import FineTunedWidget
 from bertedu.widgets.words import percent, shortened
 
-LONGEST = 256  # tokens, with [CLS] and [SEP]
+LONGEST = BYTE  # tokens, with [CLS] and [SEP]
 _TOLD = 4  # slots in the one line
 
 
@@ -53,6 +54,7 @@ class TokenTagger(FineTunedWidget):
         [1]
     """
 
+    MOST_TOKENS = LONGEST
     CASE: ClassVar[str] = "slot_filling"
     PINS: ClassVar[Sequence[str]] = ("word", "flips")
 

@@ -14,11 +14,11 @@ from bertedu.bert import Bert, Guess, load
 from bertedu.encoding import Encoding, collate
 from bertedu.finetuning.model import FineTuned
 from bertedu.heads import IS_NEXT
-from bertedu.widgets.base import AskingWidget, described, encode_short
+from bertedu.widgets.base import SCREEN, AskingWidget, described, encode_short
 from bertedu.widgets.web_pack import model_checksum
 from bertedu.widgets.words import percent, readable
 
-LONGEST = 48  # tokens, as in the Journey
+LONGEST = SCREEN  # tokens, as in the Journey
 GUESSES = 5
 CARRIED = 100  # guesses of a preset that a page without Python has: a reader's may be among them
 _JUDGE = ("cls.seq_relationship", "bert.pooler")
@@ -124,6 +124,7 @@ class TryIt(AskingWidget):
         ('cute', 5)
     """
 
+    MOST_TOKENS = LONGEST
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     masks: Any = traitlets.List(traitlets.Int()).tag(sync=True)

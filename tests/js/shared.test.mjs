@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  PALETTE, chip, contrast, debounce, defineWidget, diverging, element, hasKernel, inkOn, isDark, placeByKey,
-  percent, pictureOf, roving, sequential, textFields, unpack, visible, whySilent,
+  PALETTE, chip, contrast, debounce, defineWidget, diverging, element, hasKernel, inkOn, isDark, nearLimit,
+  placeByKey, percent, pictureOf, roving, sequential, textFields, unpack, visible, whySilent,
 } from "../../bertedu/widgets/static/shared.js";
 import { Model, openPage, pack } from "./page.mjs";
 
@@ -180,6 +180,26 @@ function opened(state = {}, options = {}) {
   const end = render({ model, el });
   return { model, el, end, done, view, data, sent: () => model.saved.map(({ settings }) => settings) };
 }
+
+test("how much room is left is said before there is none", () => {
+  const tokens = (count) => ({ tokens: Array(count).fill("a") });
+  assert.equal(nearLimit(tokens(38), 48), "");
+  assert.equal(nearLimit(tokens(39), 48), "39 of at most 48 tokens.");
+  assert.equal(nearLimit({ texts: [tokens(500)] }, 512), "500 of at most 512 tokens.");
+  assert.equal(nearLimit(tokens(500), undefined), "");
+  const page = opened({ roll: 0 });
+  page.model.set({ longest: 4 });
+  page.model.answer("data", page.data("dog", ["my", "dog", "is", "here"]));
+  assert.equal(page.el.querySelector(".be-status").textContent, "4 of at most 4 tokens. told");
+  page.end();
+});
+
+test("a row of chips reads as its text: what is not of the text says its own direction", () => {
+  const special = chip({ token: "[CLS]", id: 101, special: true, note: "note" });
+  assert.ok([...special.children].every((node) => node.getAttribute("dir") === "ltr"));
+  const word = chip({ token: "שלום", id: 1 });
+  assert.deepEqual([...word.children].map((node) => node.getAttribute("dir")), [null, "ltr"]);
+});
 
 test("settings go to Python once they rest, and at once when the view goes", async () => {
   const [rested, left, untouched, still] = [opened(), opened(), opened(), opened({}, { kernel: false })];

@@ -139,7 +139,7 @@ function build(view) {
   }, numbers);
   const truth = element("p", { class: "be-truth" });
   const maps = element("div", { class: "be-maps" });
-  const asks = element("div", { class: "be-chips be-scroll", role: "toolbar", "aria-label": "Tokens that ask" });
+  const asks = element("div", { class: "be-chips be-scroll", dir: "auto", role: "toolbar", "aria-label": "Tokens that ask" });
   const answers = element("div");
   const product = element("div", { class: "be-stage be-product" });
   const title = element("h4", {});
@@ -355,7 +355,7 @@ function build(view) {
   function prepare(panel) {
     const head = headOf(panel);
     const positions = kept(panel.text);
-    const row = element("div", { class: "be-chips be-scroll", role: "toolbar", "aria-label": `Tokens that answer, ${nameOf(panel)}` });
+    const row = element("div", { class: "be-chips be-scroll", dir: "auto", role: "toolbar", "aria-label": `Tokens that answer, ${nameOf(panel)}` });
     const longest = Math.max(...positions.map((i) => pieceAt(i, panel.text).length));
     const names = Math.max(NAMES, Math.min(NAMES_MOST, 7.4 * longest + 24));
     if (!head) return { panel, names, head, kept: positions, rows: [], row, highest: data.darkest };

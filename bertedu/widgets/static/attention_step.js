@@ -157,7 +157,7 @@ function build(view) {
   const degrees = element("output", { class: "be-degrees" });
   const scaled = view.check("", (on) => change({ scaled: on }));
   const back = button("As the model", () => change(MODEL));
-  const asks = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Tokens that ask" });
+  const asks = element("div", { class: "be-chips", dir: "auto", role: "toolbar", "aria-label": "Tokens that ask" });
   const playing = button("", play, { class: "be-button be-play" });
   const stages = STAGES.map((name, n) => button(`${n + 1} ${name}`, () => change({ stage: n + 1 })));
   const said = element("p", { class: "be-verdict", role: "status" });

@@ -190,7 +190,7 @@ function build(view) {
     whole.box.checked = settings.whole_words;
     which.textContent = `roll ${(settings.roll + 1).toLocaleString("en")} of ${rolls().toLocaleString("en")}`;
 
-    const row = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Tokens" },
+    const row = element("div", { class: "be-chips", dir: "auto", role: "toolbar", "aria-label": "Tokens" },
       things.map((thing) => chip({
         token: thing.token, id: thing.id, segment: thing.segment,
         special: thing.special && thing.fate === NOT_CHOSEN,

@@ -63,7 +63,7 @@ function build(view) {
     () => show(withB(text, { ...pair, label: RANDOM }, rules, rng)));
   const source = element("p", { class: "be-source" });
   const verdict = element("p", { class: "be-verdict", role: "status" });
-  const chipRow = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Tokens" });
+  const chipRow = element("div", { class: "be-chips", dir: "auto", role: "toolbar", "aria-label": "Tokens" });
   const length = element("span", { class: "be-note" });
   const bFrom = choice("A random B comes from",
     ["another document", "all sentences, as faulty published code does"], 0,

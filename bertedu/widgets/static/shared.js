@@ -178,6 +178,8 @@ export const FATES = ["not chosen", "masked", "random", "kept"];
  * A token as every widget draws it: the piece, its id beneath, its segment's colour as a line.
  * A continuation touches the chip before it; a special token is a grey outline. A token that was
  * chosen to be predicted has a fate, one of FATES; `was` is the piece that a random one replaced.
+ * A row of chips with dir="auto" reads as its text does: what is not of the text has a `dir` and is
+ * passed over.
  */
 export function chip({ token, id, segment, special = false, note, fate, was }, attributes = {}) {
   const continues = token.startsWith("##") && token.length > 2 && !special;
@@ -188,13 +190,13 @@ export function chip({ token, id, segment, special = false, note, fate, was }, a
     { type: "button", class: kinds.filter(Boolean).join(" "), ...attributes },
     element(
       "span",
-      { class: "be-piece" },
+      { class: "be-piece", dir: special && "ltr" },
       was != null && [element("s", {}, Array.from(was, visible).join("")), " "],
       continues && element("span", { class: "be-dim" }, "##"),
       Array.from(continues ? token.slice(2) : token, visible).join(""),
     ),
-    id != null && element("span", { class: "be-small" }, String(id)),
-    [note].flat().map((line) => line != null && element("span", { class: "be-small" }, line)),
+    id != null && element("span", { class: "be-small", dir: "ltr" }, String(id)),
+    [note].flat().map((line) => line != null && element("span", { class: "be-small", dir: "ltr" }, line)),
   );
 }
 
@@ -270,6 +272,8 @@ export const productBars = (parts, extreme, name) => element("div", {
     style: `height:${(50 * Math.abs(value)) / extreme}%;${value < 0 ? "top" : "bottom"}:50%;background:rgb(${diverging(value, extreme)})`,
   }))));
 
+const MIRRORED = { ArrowLeft: "ArrowRight", ArrowRight: "ArrowLeft" }; // the next is on the left
+
 /** Makes a row, or a column, one stop of the Tab key; the arrow keys, Home and End move within it.
     Returns what to call once other items of it are hidden. */
 export function roving(row, signal) {
@@ -288,7 +292,8 @@ export function roving(row, signal) {
     (event) => {
       const all = items();
       const here = all.indexOf(event.target.closest("button"));
-      const next = placeByKey(turned[event.key] ?? event.key, here, all.length);
+      const mirrored = getComputedStyle(row).direction === "rtl" ? MIRRORED : {};
+      const next = placeByKey(turned[event.key] ?? mirrored[event.key] ?? event.key, here, all.length);
       if (next === undefined) return;
       event.preventDefault();
       all[next].focus();
@@ -359,6 +364,12 @@ export function whySilent({ widget_manager: manager }) {
   if (status === "busy") return "Python is busy with another cell: it answers after that.";
   if (status === "idle") return "Python has not answered: was the kernel restarted? Then run this cell again.";
   return "Python has not answered yet: is the kernel busy or stopped?";
+}
+
+/** What is said of a text that is nearly as long as a picture shows; "" while there is room. */
+export function nearLimit(data, most) {
+  const count = (data.tokens ?? data.texts?.[0]?.tokens ?? []).length;
+  return most && count > 0.8 * most ? `${count} of at most ${most} tokens.` : "";
 }
 
 /** A field of a text for `askPython`; an optional one that is empty is null. */
@@ -433,7 +444,8 @@ function askPython({ model, root, status, fields, fixed = "the text is", signal 
     fields.forEach(({ read, write }, i) => {
       if (!same(read(), shown.asked[i])) write(shown.asked[i]);
     });
-    status.textContent = live ? shown.problem || hint
+    const near = nearLimit(shown, model.get("longest"));
+    status.textContent = live ? shown.problem || [near, hint].filter(Boolean).join(" ")
       : `This page has no Python behind it, so ${fixed} fixed; everything else works.`;
     for (const [node, kind] of [[status, "be-problem"], [root, "be-rejected"]]) {
       node.classList.toggle(kind, live && Boolean(shown.problem));
@@ -464,6 +476,8 @@ export function pictureOf(root) {
   const wereHidden = left.map(({ hidden }) => hidden);
   for (const node of left) node.hidden = true; // the others take their places, before the next frame
   const { width, height } = root.getBoundingClientRect();
+  // A table that is wider than its place is whole in the picture; it has half of its width at least.
+  const more = 2 * Math.max(0, ...[...root.querySelectorAll(".be-wide")].map((n) => n.scrollWidth - n.clientWidth));
   const copy = root.cloneNode(true);
   const copies = [...copy.querySelectorAll("*")];
   [...root.querySelectorAll("*")].forEach((node, i) => keepState(node, copies[i]));
@@ -473,11 +487,11 @@ export function pictureOf(root) {
   for (const name of ["--jp-ui-font-family", "--jp-code-font-family"]) {
     copy.style.setProperty(name, look.getPropertyValue(name) || null);
   }
-  Object.assign(copy.style, { width: `${width}px`, maxWidth: "none", margin: "0" });
+  Object.assign(copy.style, { width: `${width + more}px`, maxWidth: "none", margin: "0" });
   const mine = `.${root.classList[1]} {`; // one style sheet a widget: see `style_sheet` in base.py
   const style = [...document.querySelectorAll("style")].find((node) => node.textContent.includes(mine));
   const rules = style?.textContent.replace(/\bcanvas\b/g, ":is(canvas, img)"); // see `keepState`
-  const size = { width: Math.ceil(width), height: Math.ceil(height) };
+  const size = { width: Math.ceil(width + more), height: Math.ceil(height) };
   const picture = svgElement("svg", { ...size, viewBox: `0 0 ${size.width} ${size.height}` },
     svgElement("title", {}, `${root.getAttribute("aria-label")}. ${root.querySelector(".be-foot .be-line")?.textContent}`),
     svgElement("foreignObject", size, element("style", {}, rules), copy));

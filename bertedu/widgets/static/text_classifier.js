@@ -52,7 +52,7 @@ export default defineWidget({
 function build(view) {
   const { root, data, settings, change, tip } = view;
   const labels = element("div", { class: "be-labels", role: "toolbar", "aria-label": "Labels" });
-  const words = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Words" });
+  const words = element("div", { class: "be-chips", dir: "auto", role: "toolbar", "aria-label": "Words" });
   const title = element("h4", {});
   const scale = element("p", { class: "be-key" });
   const verdict = element("p", { class: "be-verdict" });

@@ -91,7 +91,7 @@ function build(view) {
   const presets = model.get("presets").map(([one, two]) => view.button(
     two ? [element("span", {}, one), " ", element("span", {}, two)] : one, () => ask({ text: one, pair: two }),
     { class: "be-button be-preset" }));
-  const chips = element("div", { class: "be-chips", role: "toolbar", "aria-label": "Tokens" });
+  const chips = element("div", { class: "be-chips", dir: "auto", role: "toolbar", "aria-label": "Tokens" });
   const guessFirst = view.check("guess first: the bars wait for your word", (on) => change({ guess_first: on }));
   const results = element("div", { class: "be-results" });
   const key = element("p", { class: "be-key" });

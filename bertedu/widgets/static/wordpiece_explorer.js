@@ -133,7 +133,7 @@ function build(view) {
 
   function row(label, kind, all, draw) {
     const which = data.segments.length > 1 && label !== "Tokens" ? `, segment ${SEGMENTS[all[0]?.segment ?? 1]}` : "";
-    const node = element("div", { class: kind, role: "toolbar", "aria-label": label + which });
+    const node = element("div", { class: kind, dir: "auto", role: "toolbar", "aria-label": label + which });
     let whole; // the pieces of a word stay on one line
     for (const thing of all) {
       const item = draw(thing);
