@@ -14,6 +14,7 @@ from bertedu.widgets import (
     EmbeddingSum,
     Journey,
     MaskExplorer,
+    Patch,
     TextClassifier,
     TryIt,
     WordPieceExplorer,
@@ -26,7 +27,8 @@ from bertedu.widgets.web_pack import (
     tokenizer_checksum,
     web_pack,
 )
-from bertedu.widgets.web_page import write_pack, write_page
+from bertedu.widgets.web_page import pack_script, write_pack, write_page
+from tests.browser.test_web_page import damaged, other_version
 from tests.finetuned_models import finetuned
 from tests.test_web_pack import TOKENIZER, adapter, bert
 
@@ -169,7 +171,7 @@ def test_a_fine_tuned_model_comes_when_it_is_needed(opened, new_page, tmp_path: 
     loaded: list[str] = []
     page.on("request", lambda request: loaded.append(request.url.rpartition("/")[2]))
     masks.get_by_label("Text Segment A").fill("a cat")
-    masks.locator(".be-chip", has_text="cat").first.wait_for()
+    page.locator(".bertedu-int8").wait_for()
     idle(page)
     assert loaded.count("likes.pack.js") == 0
     (tmp_path / "likes.pack.js").rename(tmp_path / "away")
@@ -211,6 +213,63 @@ def test_without_a_file_one_sentence_says_so(file: str, opened, new_page, tmp_pa
     assert said == f"{file} is missing: put it beside this page again."
     assert page.locator(".be-chip", has_text="dog").count() > 0
     new_page.complaints[:] = [text for text in new_page.complaints if "ERR_FILE" not in text]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (damaged, "The pack is damaged: copy it again."),
+        (
+            other_version,
+            "The pack has version 9, and this page reads version 1: export the model again.",
+        ),
+    ],
+)
+def test_a_pack_that_cannot_be_used_leaves_the_picture(
+    change, sentence: str, opened, tmp_path: Path
+) -> None:
+    page = opened(TryIt("my dog is [MASK].", bert=bert()))
+    script, pack = tmp_path / "bert.pack.js", tmp_path / "bert.pack"
+    script.write_text(pack_script("bert", change(pack.read_bytes())))
+    box = page.get_by_label("Sentence Segment A")
+    box.fill("a cat")
+    page.locator(".be-problem").wait_for()
+    assert page.locator(".be-status").inner_text() == sentence
+    assert page.locator(".be-chip", has_text="dog").count() == 1  # the picture is the last one
+    script.write_text(pack_script("bert", pack.read_bytes()))
+    box.fill("a cat sleeps")  # once mended, it answers without a reload
+    page.locator(".be-chip", has_text="cat").wait_for()
+
+
+def test_two_tabs_do_not_disturb_each_other(opened) -> None:
+    pages = [opened(WordPieceExplorer("my dog")) for _ in range(2)]
+    for page, word in zip(pages, ("cat", "garden"), strict=True):
+        page.get_by_label("Text Segment A").fill(f"the {word}")
+    for page, word in zip(pages, ("cat", "garden"), strict=True):
+        page.locator(".be-chip", has_text=word).first.wait_for()
+        idle(page)
+        assert page.locator(".be-problem").count() == 0
+
+
+def test_patch_in_a_page(opened) -> None:
+    tuned = {case: adapter(case)[0] for case in ("classification", "question_answering")}
+    patch = Patch("who likes [MASK]?", "a dog", "a cat", bert(), *tuned.values())
+    page = opened(patch, **tuned)
+    widget = page.locator(".bertedu")
+    widget.get_by_label("Second text Segment B").fill("the cat likes my garden")
+    widget.locator(".be-chip", has_text="garden").wait_for()
+    idle(page)
+    widget.get_by_text("Cut a layer").click()
+    widget.get_by_label("layer 2 left out").click()
+    widget.locator(".be-line", has_text="without layer 2").wait_for()
+    idle(page)
+    patch = Patch("who likes [MASK]?", "the cat likes my garden", "a cat", page_model(bert()),
+                  *map(page_model, tuned.values()))  # fmt: skip
+    patch.layers = [2]
+    told = widget.locator("tbody tr td:last-child").all_inner_texts()
+    assert patch.after.gap[0].token in told[0]
+    assert f"{100 * max(patch.after.label.values()):.1f} %" in told[2]
+    assert page.locator(".be-problem").count() == 0
 
 
 def test_the_book_has_a_bert_where_it_is_asked_for(new_page, tmp_path: Path) -> None:
