@@ -1,4 +1,4 @@
-"""Links in the lessons that set their widgets: in the book, with a mouse, the keyboard, and slides."""
+"""Links in the lessons that set their widgets: in the book, in slides, by the keyboard."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bertedu.classroom.tour import KINDS, links
+from bertedu.classroom.tour import links
 from tests.browser.conftest import REPO_ROOT
 from tests.lesson_pages import write_lesson
 
@@ -17,11 +17,12 @@ LESSONS = sorted(
     path for path in (REPO_ROOT / "course").glob("*.py") if [*links(path.read_text("utf-8"))]
 )
 ALIVE = """() => [...document.querySelectorAll(".bertedu-still")].every(
-  (place) => place.querySelector("[data-tour]") && !place.querySelector(":scope > .bertedu-words"))"""
+  (place) => place.querySelector("[data-tour]")
+    && !place.querySelector(":scope > .bertedu-words"))"""
 # What a widget says, but not of the link itself.
 SAID = """(root) => {
   const told = root.querySelector(".be-told").innerText;
-  return (told ? root.innerText.replace(told, "") : root.innerText).replace(/\\s+/g, " ");
+  return (told ? root.innerText.replace(told, "") : root.innerText).replace(/\\s+/g, " ").trim();
 }"""
 TARGET = """(link) => {
   const kind = link.getAttribute("href").slice(1).split("?")[0];

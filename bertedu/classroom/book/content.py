@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
+from urllib.parse import unquote
 
 from bertedu.classroom.notebooks import STRIP
 from bertedu.classroom.stills import WIDGET_VIEW, as_image
@@ -16,6 +17,8 @@ from bertedu.errors import InputError
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LESSON = re.compile(r' href="(?P<stem>\d\d_\w+)\.ipynb"')
 _TAG = re.compile(r"<[^>]+>")
+_TO_WIDGET = re.compile(r'<a href="#(?P<place>(?P<kind>[A-Z]\w*)\?[^"]*)"')
+_WIDGET = re.compile(r'<div class="bertedu-still" data-widget="(?P<kind>\w+)"[^>]*>')
 _FOLD = re.compile(r'(<details(?: class="option")?>)\s*<summary>(.+?)</summary>', re.DOTALL)
 _RIGHT = re.compile(r'<details class="option">(?=<summary>.*\n<p><strong>Yes)')
 
@@ -65,7 +68,7 @@ class Content:
     @property
     def html(self) -> str:
         """Everything so far."""
-        return "".join(self._blocks)
+        return _with_places("".join(self._blocks))
 
     def add_markdown(self, text: str) -> None:
         """Adds a text; HTML in it is shown, not obeyed, but for what folds a part of it.
@@ -288,6 +291,22 @@ def _printed(text: str) -> str:
 
 def _picture(image: str) -> str:
     return f'<figure class="book-figure">{image}</figure>\n'
+
+
+def _with_places(page: str) -> str:
+    """A page in which a link that sets a widget also leads there where no script runs."""
+    widgets = [*_WIDGET.finditer(page)]
+    places: dict[int, list[str]] = {}
+    for link in _TO_WIDGET.finditer(page):
+        ends = [widget.end() for widget in widgets if widget["kind"] == link["kind"]]
+        if ends and not any(link["place"] in others for others in places.values()):
+            target = next((end for end in ends if end > link.start()), ends[-1])
+            places.setdefault(target, []).append(link["place"])
+    for end in sorted(places, reverse=True):
+        anchors = (html.escape(unquote(html.unescape(place))) for place in places[end])
+        spans = "".join(f'<span id="{anchor}"></span>' for anchor in anchors)
+        page = page[:end] + spans + page[end:]
+    return page
 
 
 def _plain(markup: str) -> str:
