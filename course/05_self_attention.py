@@ -529,7 +529,8 @@ assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 # "“[CLS]” (position 0) asks: [CLS] 95.7 %"), its position is 0), and takes in little else. (Some
 # heads of the last layer
 # [read one word: 81.3 % for *he*](#AttentionExplorer?layer=6&head=2&token=[CLS]
-# "asks: he 81.3 %").) Only in the last layer, whose `[CLS]` is used for next sentence prediction, does it attend
+# "asks: he 81.3 %").)
+# Only in the last layer, whose `[CLS]` is used for next sentence prediction, does it attend
 # broadly to the words; Clark et al. found the same in BERT-base. So over all heads its attention is
 # spread, though a single head may prefer one word. But the reason is not that `[CLS]` "has no
 # meaning of its own": *training* decides what its vector holds. Lesson 08 compares it with the mean

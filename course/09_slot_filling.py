@@ -586,16 +586,16 @@ assert sum(whole) >= 12
 #
 # With a click (a link with ▸ sets the picture, and one more click sets it back):
 # [*italian*](#TokenTagger?word=italian
-# "B-cuisine 96.9 %") begins a cuisine with 96.9 %,
+# "“italian” (word 3): B-cuisine 96.9 %") (word 3) begins a cuisine with 96.9 %,
 # [*restaurant*](#TokenTagger?word=restaurant
-# "B-restaurant_type 98.2 %") a type of restaurant with 98.2 %, and
+# "“restaurant” (word 4): B-restaurant_type 98.2 %") (word 4) a type of restaurant with 98.2 %, and
 # [*three*](#TokenTagger?word=three
-# "B-party_size_number 99.9 %") the number of people with 99.9 %.
+# "“three” (word 6): B-party_size_number 99.9 %") (word 6) the number of people with 99.9 %.
 # [*restaurant* as I-cuisine](#TokenTagger?flips=4.I-cuisine
 # "cuisine “italian restaurant” (words 3 to 4") makes one slot of the words 3 to 4; and
 # [*restaurant* as I-restaurant_type](#TokenTagger?flips=4.I-restaurant_type
-# "I-restaurant_type after B-cuisine continues nothing, so it is read as B-restaurant_type") continues
-# nothing: decoding reads it as B-restaurant_type.
+# "I-restaurant_type after B-cuisine continues nothing, so it is read as B-restaurant_type")
+# continues nothing: decoding reads it as B-restaurant_type.
 
 # %%
 from bertedu.widgets import TokenTagger

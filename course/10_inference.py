@@ -466,7 +466,7 @@ assert right["graduate"] > 0.75
 # "contradiction 77.3 %"): false, 77.3 %, though nobody said so;
 # [the dog is not in the park](#PairExplorer?pinned=4
 # "contradiction 84.8 %"): false, 84.8 %; [the dog is brown](#PairExplorer?pinned=5
-# "contradiction 71.8 %, neutral 25.8 %"): false with 71.8 %, and unknown, which is right, with 25.8 %.
+# "contradiction 71.8 %, neutral 25.8 %"): false with 71.8 %; unknown, which is right, with 25.8 %.
 # [The hypothesis alone](#PairExplorer?pinned=alone
 # "neutral 73.7 %") is unknown to it, 73.7 %.
 

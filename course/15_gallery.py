@@ -74,8 +74,8 @@ assert torch.allclose(journey.attention.sum(dim=-1), torch.ones(len(journey.atte
 # **Look for** the longest match: a word that is not in the vocabulary loses letters from its end
 # until the rest is in it.
 #
-# **Try** your own name, an emoji, a word with an accent. Which of them become `[UNK]`? And see where
-# [`##play`, id 13068](#WordPieceExplorer?token=%23%23play
+# **Try** your own name, an emoji, a word with an accent. Which of them become `[UNK]`? See, too,
+# where [`##play`, id 13068](#WordPieceExplorer?token=%23%23play
 # "token ##play, id 13068"), stands.
 #
 # *(Lesson 01.)*
@@ -161,8 +161,8 @@ sums.settings = sums.settings | {"position": True}
 # **Look for** the token with the longest bar: its value is nearly all of the output.
 #
 # **Try** [*temperature* 4: from 62.1 % to 19.1 %](#AttentionStep?stage=4&temperature=4
-# "falls from 62.1 % to 19.1 %"), and then switch the division by √D off: what becomes of the largest
-# share?
+# "falls from 62.1 % to 19.1 %"), and then switch the division by √D off: what becomes of the
+# largest share?
 #
 # *(Lesson 05.)*
 
@@ -240,9 +240,9 @@ assert monitor.state in ("finished", "stopped")
 # on: is it the word that `[CLS]` looks at most?
 #
 # **Try** to take *not* out ([0.5 % negative instead of 98.7 %](#TextClassifier?word=not
-# "negative 0.5 % instead of 98.7 %")), and to write what you thought of your last meal. (This picture and the
-# next three show the course's graduates: the embedded model, fine-tuned on real data. In Python
-# `bertedu.finetuning.load("sentiment")` gives the same model.)
+# "negative 0.5 % instead of 98.7 %")), and to write what you thought of your last meal.
+# (This picture and the next three show the course's graduates: the embedded model, fine-tuned on
+# real data. In Python `bertedu.finetuning.load("sentiment")` gives the same model.)
 #
 # *(Lesson 08.)*
 
@@ -265,7 +265,8 @@ assert abs(words.effects.sum(axis=1)).max() < 1e-6  # what one class wins, the o
 #
 # **Try** to flip the first word of a slot to O ([here *cape*](#TokenTagger?flips=5.O
 # "I-city after O continues nothing, so it is read as B-city")): the I- after it continues nothing,
-# and decoding reads it as B-. Then type a request of your own: for music, a table, a film, a book, the weather.
+# and decoding reads it as B-. Then type a request of your own: for music, a table, a film, a book,
+# the weather.
 #
 # *(Lesson 09.)*
 

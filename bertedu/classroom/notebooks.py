@@ -26,6 +26,7 @@ from typing import Any, cast
 
 from bertedu.classroom.lessons import COURSE, lesson_strip
 from bertedu.classroom.stills import StillError, put_stills
+from bertedu.classroom.tour import problems
 from bertedu.errors import InputError
 from bertedu.utils.files import replacing
 
@@ -388,7 +389,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names", nargs="*", help="notebooks to build, by name or number (default: all)"
     )
     parser.add_argument(
-        "--check", action="store_true", help="build nothing; fail when a notebook is stale"
+        "--check",
+        action="store_true",
+        help="build nothing; fail when one is stale, or a link broken",
     )
     parser.add_argument(
         "--root", type=Path, default=Path(), help="the folder of course/ (default: this one)"
@@ -423,9 +426,13 @@ def _check(root: Path, chosen: list[Edition], say: Callable[[str], None]) -> int
     alone = orphans(root)
     for path in alone:
         say(f"orphan: {path.relative_to(root)} has no source in course/; delete it")
-    if not old and not alone:
+    sources = dict.fromkeys(edition.source for edition in chosen)
+    broken = [problem for source in sources for problem in problems(source)]
+    for problem in broken:
+        say(f"link: {problem}")
+    if not old and not alone and not broken:
         say(f"{len(chosen)} notebooks up to date")
-    return 1 if old or alone else 0
+    return 1 if old or alone or broken else 0
 
 
 def _build(chosen: list[Edition], say: Callable[[str], None]) -> int:

@@ -3,7 +3,8 @@
 `[head 7 of layer 3](#AttentionExplorer?layer=3&head=7&token=dog "cute 41.0 %")` sets the next
 AttentionExplorer, or else the one before, and its title is what the widget then says. What such
 a link can name is known by the widget's own JavaScript (`state`; see "what is set, as a short
-text" in widgets/static/shared.js). Here is as much of it as a source can be held against without a browser.
+text" in widgets/static/shared.js). Here is as much of it as a source can be held against without a
+browser.
 """
 
 import ast

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
+from urllib.parse import unquote
 
 from bertedu.classroom.book.ledger import mark
 from bertedu.classroom.claims import Claim
@@ -20,6 +21,8 @@ _LESSON = re.compile(r' href="(?P<stem>\d\d_\w+)\.ipynb"')
 _PICTURE = re.compile(r"<picture>.*?</picture>\n?|<!--.*?-->", re.DOTALL)
 _WITHIN = re.compile(r' href="#(?P<title>[^"]+)"')  # a heading, as JupyterLab names it
 _TAG = re.compile(r"<[^>]+>")
+_TO_WIDGET = re.compile(r'<a href="#(?P<place>(?P<kind>[A-Z]\w*)\?[^"]*)"')
+_WIDGET = re.compile(r'<div class="bertedu-still" data-widget="(?P<kind>\w+)"[^>]*>')
 _FOLD = re.compile(r'(<details(?: class="option")?>)\s*<summary>(.+?)</summary>', re.DOTALL)
 _RIGHT = re.compile(r'<details class="option">(?=<summary>.*\n<p><strong>Yes)')
 
@@ -70,7 +73,7 @@ class Content:
     @property
     def html(self) -> str:
         """Everything so far."""
-        return "".join(self._blocks)
+        return _with_places("".join(self._blocks))
 
     def add_markdown(self, text: str, claims: Sequence[Claim] = ()) -> None:
         """Adds a text; HTML in it is shown, not obeyed, but for what folds a part of it.
@@ -315,6 +318,22 @@ def _printed(text: str) -> str:
 
 def _picture(image: str) -> str:
     return f'<figure class="book-figure">{image}</figure>\n'
+
+
+def _with_places(page: str) -> str:
+    """A page in which a link that sets a widget also leads there where no script runs."""
+    widgets = [*_WIDGET.finditer(page)]
+    places: dict[int, list[str]] = {}
+    for link in _TO_WIDGET.finditer(page):
+        ends = [widget.end() for widget in widgets if widget["kind"] == link["kind"]]
+        if ends and not any(link["place"] in others for others in places.values()):
+            target = next((end for end in ends if end > link.start()), ends[-1])
+            places.setdefault(target, []).append(link["place"])
+    for end in sorted(places, reverse=True):
+        anchors = (html.escape(unquote(html.unescape(place))) for place in places[end])
+        spans = "".join(f'<span id="{anchor}"></span>' for anchor in anchors)
+        page = page[:end] + spans + page[end:]
+    return page
 
 
 def _plain(markup: str) -> str:

@@ -86,6 +86,17 @@
   const inView = () => blocks.find((node) => node.getBoundingClientRect().bottom > 80);
   const slideOf = (block) => Math.max(0, slides.findIndex((slide) => slide.includes(block)));
 
+  /** Shows the slide of something in the page, and it on that slide. */
+  function turnTo(node) {
+    const block = blocks.find((each) => each.contains(node));
+    if (bar.hidden || !block) return;
+    const [before, slide] = [here, slideOf(block)];
+    here = slide;
+    revealed = Math.max(before === slide ? revealed : 0, outputs().indexOf(block) + 1);
+    show();
+  }
+  document.addEventListener("bertedu-show", ({ target }) => turnTo(target)); // a link has set a widget
+
   function enter(block) {
     root.dataset.deck = "";
     bar.hidden = false;
@@ -129,6 +140,9 @@
   addEventListener("load", () => {
     if (!new URLSearchParams(location.search).has("slides")) return;
     const anchor = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    requestAnimationFrame(() => enter(blocks.includes(anchor) ? anchor : blocks[0]));
+    requestAnimationFrame(() => {
+      enter(blocks.find((block) => anchor && block.contains(anchor)) ?? blocks[0]);
+      turnTo(anchor);
+    });
   });
 })();
