@@ -851,7 +851,7 @@ assert all(row.passed for row in certificates)
 #
 # <details class="option"><summary>A. No parameter more</summary>
 #
-# **Yes.** The heads divide the same 768{=more_for_length} numbers; the matrices stay as large as
+# **Yes.** The heads divide the same 768{=paper} numbers; the matrices stay as large as
 # they were.
 #
 # </details>

@@ -89,7 +89,7 @@ def test_nothing_is_fetched_but_the_books_own_files(book) -> None:
     for name, html in book.items():
         if name.endswith(".html"):
             fetched = [s for s in Elements(html).sources if not s.startswith(("data:", "#"))]
-            assert set(fetched) <= {"book.css", "book.js", "deck.js"}, name
+            assert set(fetched) <= {"book.css", "book.js", "claims.js", "deck.js"}, name
     assert "url(" not in book["book.css"]
     assert "@import" not in book["book.css"]
     assert sum(map(len, book.values())) < 2_000_000

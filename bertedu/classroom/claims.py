@@ -8,8 +8,8 @@ or sections, belongs to a question, or defines a sign. A number without any of t
 
 Where this does not suffice, a mark in the source, `{=share}`, binds the numbers before it in its
 sentence to the cell that has the name `share` (`{=05:share}`: of lesson 05), to a source
-(`{=source Liu et al. 2019}`), `{=paper}` for Devlin et al. 2019), or to one of the kinds below (`{=given}`;
-`{=#}` for a place). Readers see no mark.
+(`{=source Liu et al. 2019}`; `{=paper}` is Devlin et al. 2019), or to one of the kinds below
+(`{=given}`; `{=#}` is a place). Readers see no mark.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import unescape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,13 @@ KINDS = {
     "name": "part of a name, a version, a year or a number of an issue",
     "estimate": "the reader's own time or cost",
 }
-COMPUTED = {"output", "assertion", "setting"}
+COMPUTED = ("output", "assertion", "setting")
 FOLLOWED = {*COMPUTED, "arithmetic", "picture", "source"}  # what the book marks
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)*(?:e[-+]?\d+)?"
-_NUMBER = re.compile(rf"(?<![\w.])(?P<sign>[-+−]?)(?P<digits>{_DIGITS})(?P<suffix>[MBk]\b)?")
+_NUMBER = re.compile(
+    rf"(?<![\w.])(?<![A-Za-z]-)(?P<sign>[-+−]?)(?P<digits>{_DIGITS})(?P<suffix>[MBk]\b)?"
+)
 _SUFFIX = {"k": 1e3, "M": 1e6, "B": 1e9, "million": 1e6, "billion": 1e9}
 _WORD = re.compile(r"[A-Za-z]+")
 _LIST = r"(?:\s*(?:,? and|,? or|,|to|-|/)\s+#?§?{0})*"
@@ -72,20 +75,23 @@ _CITED = re.compile(
     r"|\b[Tt]he paper(?:'s)?\b|\b[Tt]he authors?\b|\bREADME\b|\b[Ii]ts card\b|\bappendix [A-E]"
 )
 _EXPRESSION = re.compile(
-    r"(?:[-−√(]|\b(?:log|ln)\s|\d)(?:[\d\s.,+\-−·×/()^√=≈⁰¹²³⁴⁵⁶⁷⁸⁹]|\b(?:log|ln)\b)*[\d)⁰¹²³⁴⁵⁶⁷⁸⁹]"
+    r"(?:[-−√(]|\b(?:log|ln)\s|\d)(?:[\d\s.,+\-−·×/()^√=≈⁰¹²³⁴⁵⁶⁷⁸⁹]|\b(?:log|ln)\b)*"
+    r"[\d)⁰¹²³⁴⁵⁶⁷⁸⁹]"
 )
 _FORMULA = re.compile(
-    r"\d[\d.]* ?[·×] ?(?:[A-Za-z]\b|√)|\b\d+ [A-Z]\b(?= [+·)]|[.,)]| numbers)|[A-Z] ?[-+·×] ?\d[\d.]*(?![\d.]*[\d%])"
-    r"|\d[\d.]* · √?\([^)]*\)|\b[a-z] \(1 - [a-z]\)|\b(?:80/10/10|100/0/0|80/0/20)\b|e\^\(?s? ?\+? ?\d+"
+    r"\d[\d.]* ?[·×] ?(?:[A-Za-z]\b|√)|\b\d+ [A-Z]\b(?= [+·)]|[.,)]| numbers)"
+    r"|[A-Z] ?[-+·×] ?\d[\d.]*(?![\d.]*[\d%])|\d[\d.]* · √?\([^)]*\)|\b[a-z] \(1 - [a-z]\)"
+    r"|\b(?:80/10/10|100/0/0|80/0/20)\b|e\^\(?s? ?\+? ?\d+"
 )
 _UNITS = {"point", "percent", "second", "minute", "hour", "day", "dollar", "gb", "mb", "layer"}
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-_COMMON = set(
+_LITTLE = (
     "the and for with from that this are was were has have had its not all one two but than only "
     "each can more most our out per about some same of in on at to by an as is it be or if so no "
     "what which how many also when where then them they you your gives give has into over under "
-    "print for range len format fmt skip assert text".split()
+    "print for range len format fmt skip assert text"
 )
+_COMMON = frozenset(_LITTLE.split())
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -160,9 +166,6 @@ def numbers(text: str, hidden: Sequence[tuple[int, int]] = ()) -> list[Number]:
     """
     found = []
     for match in _NUMBER.finditer(text):
-        before = text[max(0, match.start() - 1) : match.start()]
-        if match["sign"] and before.isalpha():  # GPT-2
-            continue
         if any(start <= match.start() < end for start, end in hidden):
             continue
         end, written, digits = match.end(), match[0], match["digits"]
@@ -185,7 +188,9 @@ def numbers(text: str, hidden: Sequence[tuple[int, int]] = ()) -> list[Number]:
             places += int(plain.partition("e-")[2])
         sign = -1 if match["sign"] in {"-", "−"} else 1
         found.append(
-            Number(match.start(), end, " ".join(written.split()), sign * value, places, bool(listed))
+            Number(
+                match.start(), end, " ".join(written.split()), sign * value, places, bool(listed)
+            )
         )
     return found
 
@@ -410,7 +415,9 @@ class Claim:
     reason: str = ""
 
 
-def claims(edition: Edition, notebook: Any, others: Mapping[str, list[Cell]] = {}) -> list[Any]:  # noqa: B006
+def claims(
+    edition: Edition, notebook: Any, others: Mapping[str, list[Cell]] | None = None
+) -> list[list[Claim]]:
     """Returns, for each cell of the notebook, the claims in its prose, in their order.
 
     Args:
@@ -421,7 +428,8 @@ def claims(edition: Edition, notebook: Any, others: Mapping[str, list[Cell]] = {
     marked = unexecuted(edition, marked=True).cells
     lesson = edition.source.stem[:2]
     cells = code_cells(edition, notebook)
-    found, section = [], 0
+    found: list[list[Claim]] = []
+    section = 0
     exercises, premises = False, set[float]()
     for place, cell in enumerate(marked):
         if cell.cell_type != "markdown" or "strip" in cell.metadata.get("tags", []):
@@ -432,8 +440,8 @@ def claims(edition: Edition, notebook: Any, others: Mapping[str, list[Cell]] = {
         for passage in passages(tokens):
             if re.match(r"\*\*\d+\.", passage.text):
                 premises = {abs(number.value) for number in passage.numbers}
-            book = _Ledger(lesson, place, section, cells, others, exercises, premises)
-            here += [book.claim(passage, number) for number in passage.numbers]
+            ledger = _Ledger(lesson, place, section, cells, others or {}, exercises, premises)
+            here += [ledger.claim(passage, number) for number in passage.numbers]
         heads = len(re.findall(r"^## ", cell.source, re.MULTILINE))
         section += heads
         if heads:
@@ -476,10 +484,17 @@ def _printed(output: Any) -> str:
     page = data.get("text/html") or data.get("text/markdown")
     if page and "<table" in page:
         rows = re.sub(r"</tr>|<br>", "\n", re.sub(r"</t[dh]>\s*", " | ", page))
-        text = unescape(re.sub(r"<(?:style|script).*?</(?:style|script)>|<[^>]+>", "", rows, flags=re.S))
+        text = unescape(
+            re.sub(r"<(?:style|script).*?</(?:style|script)>|<[^>]+>", "", rows, flags=re.DOTALL)
+        )
     elif "text/markdown" in data:
         text = data["text/markdown"]
     return _ANSI.sub("", text)
+
+
+_PAPER = "Devlin et al. 2019, arXiv:1810.04805"
+Rest = tuple[str, Cell | None, str, str]  # a claim's kind, cell, line and reason
+_MARKS: dict[str, Rest] = {"#": ("place", None, "", ""), "paper": ("source", None, _PAPER, "")}
 
 
 @dataclass
@@ -495,76 +510,68 @@ class _Ledger:
     premises: set[float]
 
     def claim(self, passage: Passage, number: Number) -> Claim:
+        """Returns what a number of the passage rests on: the first rule that fits."""
         start, end = passage.sentence(number.start)
+        sentence = passage.text[start:end].strip().removeprefix("**")
+        rest = next(self._rests_on(passage, number, start, end))
+        return Claim(self.lesson, number.written, " ".join(MARK.sub("", sentence).split()), *rest)
+
+    def _rests_on(self, passage: Passage, number: Number, start: int, end: int) -> Iterator[Rest]:
         text = passage.text
         sentence = text[start:end].strip()
-        told = " ".join(MARK.sub("", sentence.removeprefix("**")).split())
-
-        def claim(kind: str, line: str = "", cell: Cell | None = None, reason: str = "") -> Claim:
-            return Claim(self.lesson, number.written, told, kind, cell, line, reason)
-
-        mark = next(MARK.finditer(text, number.end), None)
+        mark = MARK.search(text, number.end)
         if mark and mark.start() == number.end:
-            return self._marked(mark[1].strip(), number, claim)
-        kind, line, cell = self._written(passage, number, start, end)
-        if kind:
-            return claim(kind, line, cell)
-        if mark and (mark.start() < end or not text[end:mark.start()].strip()):
-            return self._marked(mark[1].strip(), number, claim)
-        if self.premises and abs(number.value) in self.premises:
-            return claim("given")
-        cited = _CITED.search(text, start, end)
+            yield self._bound(mark[1].strip(), number)
+        yield from self._written(passage, number, start, end)
+        if mark and (mark.start() < end or not text[end : mark.start()].strip()):
+            yield self._bound(mark[1].strip(), number)
+        if abs(number.value) in self.premises:
+            yield "given", None, "", ""
+        cited = _citation(text, start, end)
         best = self._search(passage, number, self.cells, strict=bool(cited))
         if best is None and (elsewhere := re.search(r"[Ll]esson (\d\d)", sentence)):
             there = self.others.get(elsewhere[1], [])
             best = self._search(passage, number, there, strict=True)
         if best:
-            return claim(best[1].kind, best[1].line, best[0])
+            yield best[1].kind, best[0], best[1].line, ""
         if cited:
-            return claim("source", _citation(text, start, end))
-        if self._asks(text, sentence):
-            return claim("given")
-        return claim("", reason="no cell shows it, and no source is named")
+            yield "source", None, cited, ""
+        if sentence.rstrip('*" )').endswith("?") or "Predict" in text:
+            yield "given", None, "", ""
+        yield "", None, "", "no cell shows it, and no source is named"
 
-    def _written(
-        self, passage: Passage, number: Number, start: int, end: int
-    ) -> tuple[str, str, Cell | None]:
-        """The kind that a number has by the way in which it is written, "" for none."""
+    def _written(self, passage: Passage, number: Number, start: int, end: int) -> Iterator[Rest]:
+        """The kinds that a number has by the way in which it is written."""
         text = passage.text
         link = next((a for s, e, a in passage.links if s <= number.start < e), None)
         if link and "?" in link:
-            return "picture", "", None
-        item = number.start == 2 and _ITEM.match(text)
+            yield "picture", None, "", ""
+        item = number.start == 2 and _ITEM.match(text)  # behind the ** that begins it
         first = number.start == 0 and " | " in text and re.match(r" [a-z]", text[number.end :])
-        pointed = link and any((s, e) == (number.start, number.end) for s, e, _ in passage.links)
+        pointed = any((s, e) == (number.start, number.end) for s, e, _ in passage.links)
         if item or first or pointed or _inside(number, _PLACE.finditer(text)):
-            return "place", "", None
+            yield "place", None, "", ""
         if _inside(number, _NAME.finditer(text)):
-            return "name", "", None
+            yield "name", None, "", ""
         if text.startswith("**Time"):
-            return "estimate", "", None
+            yield "estimate", None, "", ""
         if _inside(number, _quotes(passage)):
-            return "quoted", "", None
-        if re.match(r"\*\*\d+\.", text) and (self.exercises or re.match(r"\*\*\d+\. [A-Z]", text)):
-            return "given", "", None
+            yield "quoted", None, "", ""
+        if _ITEM.match(text) and (self.exercises or re.match(r"\*\*\d+\. [A-Z]", text)):
+            yield "given", None, "", ""
         for found in _EXPRESSION.finditer(text, start, end):
             own = found.start() <= number.start < found.end()
             expression = _balanced(found[0])
-            operand = any(abs(number.value) == abs(other.value) for other in numbers(expression))
-            if (own or operand) and holds(expression):
-                return "arithmetic", expression, None
+            operands = [abs(each.value) for each in numbers(expression)]
+            named = not number.percent and abs(number.value) in operands
+            if (own or named) and holds(expression):
+                yield "arithmetic", None, expression, ""
             if own and (total := self._total(expression)):
-                return "arithmetic", f"{expression} = {total[1].number.written}", total[0]
-        if _inside(number, _FORMULA.finditer(text)):
-            return "definition", "", None
+                yield "arithmetic", total[0], f"{expression} = {total[1].number.written}", ""
         unit = re.match(r" ([a-z]+)", text[number.end :])
-        if number.written in {"0", "1", "-100"} and not (unit and _stem(unit[1]) in _UNITS):
-            return "definition", "", None
-        return "", "", None
-
-    def _asks(self, text: str, sentence: str) -> bool:
-        """Whether it belongs to a question, or to what is to be predicted."""
-        return sentence.rstrip("*\" )").endswith("?") or "Predict" in text
+        sign = number.written in {"0", "1", "-100"} and not (unit and _stem(unit[1]) in _UNITS)
+        if sign or _inside(number, _FORMULA.finditer(text)):
+            yield "definition", None, "", ""
 
     def _total(self, expression: str) -> tuple[Cell, Shown] | None:
         """What shows the value of a sum that stands there without it; the nearest."""
@@ -574,55 +581,50 @@ class _Ledger:
             value = _value(expression.rstrip(".,: "))
         except (SyntaxError, ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError):
             return None
-        wanted = Number(0, 0, f"{value:g}", value, 0, percent=False)
         shown = [
             (abs(cell.place - self.place), cell, shown)
             for cell in self.cells
             for shown in cell.shown
-            if value == round(value) >= 20 and shown.number.value == wanted.value
+            if value == round(value) >= 20 and shown.number.value == value
         ]
         return min(shown, key=lambda each: each[0])[1:] if shown else None
 
-    def _marked(self, mark: str, number: Number, claim: Callable[..., Claim]) -> Claim:
-        if mark.startswith("source "):
-            return claim("source", " ".join(mark.removeprefix("source ").split()))
-        if mark == "#":
-            return claim("place")
-        if mark == "paper":
-            return claim("source", "Devlin et al. 2019, arXiv:1810.04805")
-        if mark in KINDS:
-            return claim(mark)
-        lesson, _, name = mark.rpartition(":")
+    def _bound(self, mark: str, number: Number) -> Rest:
+        """What a mark in the text binds a number to."""
+        word, _, source = " ".join(mark.split()).partition(" ")
+        if word in _MARKS:
+            return _MARKS[word]
+        if source or word in KINDS:
+            return ("source", None, source, "") if source else (word, None, "", "")
+        lesson, _, name = word.rpartition(":")
         cells = self.others.get(lesson, []) if lesson else self.cells
-        named = [cell for cell in cells if name in cell.names]
-        if lesson and not cells:
-            return claim("source", f"lesson {lesson}, at `{name}`")
-        if not named:
-            return claim("", reason=f"no cell has the name {name!r}")
-        order = ("output", "assertion", "setting")
+        if lesson and not cells:  # a book of some lessons only
+            return "source", None, f"lesson {lesson}, at `{name}`", ""
         found = [
             (
                 not number.agrees(shown.number),
                 name not in shown.line,
-                order.index(shown.kind),
+                COMPUTED.index(shown.kind),
                 abs(cell.place - self.place),
                 cell,
                 shown,
             )
-            for cell in named
+            for cell in cells
+            if name in cell.names
             for shown in cell.shown
             if number.agrees(shown.number, bound=True)
         ]
         if not found:
-            return claim("", reason=f"no cell with the name {name!r} shows {number.written}")
+            return "", None, "", f"no cell with the name {name!r} shows {number.written}"
         *_, cell, shown = min(found, key=lambda each: each[:4])
-        return claim(shown.kind, shown.line, cell)
+        return shown.kind, cell, shown.line, ""
 
     def _search(
         self, passage: Passage, number: Number, cells: list[Cell], *, strict: bool
     ) -> tuple[Cell, Shown] | None:
         """The best cell, by the words that it shares with the text, and by its distance."""
-        around, counted = _near(MARK.sub("", passage.text), number)
+        blank = MARK.sub(lambda mark: " " * len(mark[0]), passage.text)
+        around, counted = _near(blank, number)
         small = number.digits == 0 and abs(number.value) < 100 and not number.percent
         clear = number.width >= 3 and (number.digits > 0 or abs(number.value) >= 1000)
         clear = clear or "e" in number.written
@@ -642,7 +644,7 @@ class _Ledger:
                 elif clear:
                     good = True
                 else:
-                    good = shared > 0 or (same and distance <= 3 and shown.kind == "output")
+                    good = shared > 0 or (same and distance <= 3 and shown.kind != "setting")
                 if not good:
                     continue
                 score = 3 * min(shared, 2) + 2 * same + (distance <= 2) - 0.02 * distance
@@ -665,15 +667,13 @@ def _quotes(passage: Passage) -> Iterator[tuple[int, int]]:
 
 
 def _citation(text: str, start: int, end: int) -> str:
-    """What a sentence cites, in its own words."""
+    """What a sentence cites, in its own words; "" where it cites nothing."""
     found = [" ".join(match[0].split()) for match in _CITED.finditer(text, start, end)]
-    paper = "Devlin et al. 2019, arXiv:1810.04805"
-    own = [paper if re.match(r"(?i)the paper|appendix|§", one) else one for one in found]
+    own = [_PAPER if re.match(r"(?i)the paper|appendix|§", one) else one for one in found]
     return "; ".join(dict.fromkeys(one.strip(" ,(") for one in own))
 
 
 # ---- sums in the text
-
 
 
 def _balanced(expression: str) -> str:
@@ -709,15 +709,18 @@ def holds(expression: str) -> bool:
         values = [_value(part) for part in parts]
     except (SyntaxError, ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError):
         return False
-    for part, value in zip(parts, values, strict=True):
-        written = numbers(part)
-        exact = len(written) != 1 or re.search(r"[/·×√^]|log|ln", part)
-        half = 1e-6 if exact else 0.5000001 * 10.0 ** -written[0].digits
-        others = [v for v in values if abs(v - value) > max(half, 1e-9 * abs(value))]
-        if others and not exact and len(others) < len(values):
-            return False
-    rounded = [0.5000001 * 10.0 ** -max((n.digits for n in numbers(part)), default=6) for part in parts]
-    return max(values) - min(values) <= max(rounded)
+    widths = [_width(part) for part in parts]
+    pairs = pairwise(zip(values, widths, strict=True))
+    return all(abs(a - b) <= one + other + 1e-9 * abs(a) for (a, one), (b, other) in pairs)
+
+
+def _width(part: str) -> float:
+    """How far a part may be from what it stands for: half a unit of each rounded number in it."""
+    if re.search(r"[·×/^√]|log|ln", part):
+        return 0
+    written = numbers(part)
+    rounded = [number.digits for number in written if number.digits or len(written) == 1]
+    return sum(0.5000001 * 10.0**-digits for digits in rounded)
 
 
 def _value(part: str) -> float:
@@ -738,14 +741,18 @@ def _worked_out(node: ast.AST) -> float:
     if isinstance(node, ast.UnaryOp):
         return _OPERATORS[type(node.op)](_worked_out(node.operand))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return {"log": math.log, "ln": math.log, "sqrt": math.sqrt}[node.func.id](_worked_out(node.args[0]))
+        return {"log": math.log, "ln": math.log, "sqrt": math.sqrt}[node.func.id](
+            _worked_out(node.args[0])
+        )
     raise ValueError("no sum")
 
 
 # ---- the command
 
 
-def built(root: Path, names: Sequence[str] | None = None, *, solved: bool = True) -> dict[str, list[Claim]]:
+def built(
+    root: Path, names: Sequence[str] | None = None, *, solved: bool = True
+) -> dict[str, list[Claim]]:
     """Returns the claims of the built notebooks, by lesson.
 
     Args:
@@ -756,8 +763,6 @@ def built(root: Path, names: Sequence[str] | None = None, *, solved: bool = True
     Raises:
         InputError: a notebook that is not built.
     """
-    import nbformat
-
     chosen = [edition for edition in editions(root, list(names or [])) if edition.solved == solved]
     notebooks, others = {}, {}
     for edition in editions(root):
@@ -766,12 +771,7 @@ def built(root: Path, names: Sequence[str] | None = None, *, solved: bool = True
         if not edition.path.exists():
             raise InputError(f"{edition.path} is not built: run bertedu notebooks")
         notebook = unexecuted(edition)
-        kept = nbformat.read(edition.path, as_version=4)  # type: ignore[no-untyped-call]
-        outputs = {cell.id: cell.get("outputs", []) for cell in kept.cells}
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs = outputs.get(cell.id, [])
-        notebooks[edition] = notebook
+        notebooks[edition] = with_outputs(notebook, edition.path)
         others[edition.source.stem[:2]] = code_cells(edition, notebook)
     return {
         edition.source.stem: [
@@ -779,6 +779,23 @@ def built(root: Path, names: Sequence[str] | None = None, *, solved: bool = True
         ]
         for edition in chosen
     }
+
+
+def with_outputs(notebook: Any, path: Path) -> Any:
+    """Returns a notebook with the outputs that its cells have in a built one.
+
+    Args:
+        notebook: without outputs; changed in place.
+        path: of the built one, in which other cells may have changed since.
+    """
+    from nbformat.v4 import reads_json
+
+    kept = reads_json(path.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
+    outputs = {cell.id: cell.get("outputs", []) for cell in kept.cells}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = outputs.get(cell.id, [])
+    return notebook
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

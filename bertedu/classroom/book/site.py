@@ -128,7 +128,7 @@ def write(
 def lesson_pages(
     notebooks: Mapping[Edition, Any],
     links: dict[str, str],
-    say: Callable[[str], None] = lambda line: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Page]:
     """Returns the lessons' pages and, after them, that of all their claims.
 
