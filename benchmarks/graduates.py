@@ -33,7 +33,8 @@ PAIRS = {  # at most so many of each source
     "snli_train_sub40k": 33_000, "snli_train_cat18k": 17_000, "snli_cartography25k": 6_000,
     "snli_esnli_prompted": 6_000, "mnli_train10k": 10_000, "taxinli_mnli": 2_200,
     "mnli_nyu_hw2": 19_400, "mnli_inferbert_10k": 18_200, "wanli_part": 7_000,
-    "newprotocols_base": 3_500, "newprotocols_edit_premise": 3_500, "newprotocols_edit_other": 1_500,
+    "newprotocols_base": 3_500, "newprotocols_edit_premise": 3_500,
+    "newprotocols_edit_other": 1_500,
 }  # fmt: skip
 QUESTIONS, LONGEST = 6_500, 130  # of SQuAD; words of a passage
 

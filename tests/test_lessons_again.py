@@ -25,7 +25,7 @@ from bertedu.classroom import notebooks
 from bertedu.classroom.notebooks import NOT_DONE, Edition, executed, unexecuted
 
 ROOT = Path(__file__).resolve().parents[1]
-TRAINS = ("07", "08", "09", "10", "11", "12")  # for minutes, and three passes would take three times that
+TRAINS = ("07", "08", "09", "10", "11", "12")  # a minute or more, and three passes take longer
 LESSONS = [path.stem for path in sorted((ROOT / "course").glob("[0-9][0-9]_*.py"))]
 RUN_AGAIN = [lesson for lesson in LESSONS if not lesson.startswith(TRAINS)]
 QUICK = ("00",)  # about 10 s of one core
