@@ -22,6 +22,7 @@
 
 # %%
 import re
+import time
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -218,8 +219,6 @@ assert on_test > 0.6
 # **Predict:** how many times faster is a step with all 6 layers frozen?
 
 # %%
-import time
-
 seconds = {}  # of CPU time, for three steps
 for frozen in (0, 2, 4, 6):
     one = FinetuningRun(Classification(), bert, train, recipe=recipe(freeze_layers=frozen))
@@ -389,7 +388,8 @@ clear = {"What a lovely film!": 1, "The film was far too long.": 0, "The food wa
          "The lesson was boring and nobody listened.": 0,
          "Thank you for the beautiful flowers.": 1,
          "Nobody said thank you for all my work.": 0}  # fmt: skip
-documents = [(HELD_OUT / f"{name}.txt").read_text("utf-8") for name in ("weather", "sea")]
+topics = ("weather", "night_sky", "sea", "mathematics")
+documents = [(HELD_OUT / f"{topic}.txt").read_text("utf-8") for topic in topics]
 calm = [sentence.strip() for text in documents for sentence in re.findall(r"[^.!?]+[.!?]", text)]
 rng = np.random.default_rng(0)
 PLACES = {"first": 0, "middle": 3, "last": 6}
@@ -442,7 +442,8 @@ for way, shares in found_at.items():
     print(f"{way:20}" + "".join(f"{share:9.0%}" for share in shares.values()))
 assert found_at["head"]["first"] > found_at["head"]["last"] + 0.15
 assert found_at["tail"]["last"] > found_at["tail"]["first"] + 0.15
-assert min(found_at["windows"].values()) > 0.65
+worst = {way: min(shares.values()) for way, shares in found_at.items()}
+assert worst["windows"] > max(worst[way] for way in ("head", "tail", "both ends")) + 0.05
 
 # %% [markdown]
 # Head and tail are coins wherever the sentence was cut away. The answer looks the same: nothing
