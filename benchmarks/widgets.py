@@ -52,7 +52,7 @@ def page_of(widget: AttentionExplorer) -> str:
     traits = {name: getattr(widget, name) for name in ("text", "pair", "other", "settings")}
     blocks = {name: base64.b64encode(getattr(widget, name)).decode() for name in ("data", "heads")}
     module = javascript_module("attention_explorer").replace(
-        "export default { render };", "window.render = render;"
+        "export default defineWidget(", "window.widget = defineWidget("
     )
     style = style_sheet("attention_explorer")
     return f"""<!doctype html><meta charset="utf-8"><style>{style}</style>
@@ -65,7 +65,7 @@ for (const [name, text] of Object.entries({json.dumps(blocks)})) {{
 const model = {{ get: (name) => state[name], set() {{}}, save_changes() {{}}, on() {{}}, off() {{}},
                 widget_manager: {{ kernel: null }} }};
 const began = performance.now();
-render({{ model, el: document.getElementById("here") }});
+window.widget.render({{ model, el: document.getElementById("here") }});
 requestAnimationFrame(() => setTimeout(() => {{ window.first = performance.now() - began; }}, 0));
 </script>"""
 

@@ -76,7 +76,7 @@ def test_a_message_never_breaks_inside_a_word(width: int, opened) -> None:
         """node => {
           node.classList.add("be-problem");
           node.style.maxWidth = "150px";
-          node.textContent = "The text has 2,001 characters and this picture shows 2,000: shorten it.";
+          node.textContent = "The text has 2,001 characters and this shows 2,000: shorten it.";
         }"""
     )
     assert set(status.evaluate(LINES)) == {1}

@@ -292,7 +292,7 @@ export function roving(row, signal) {
     (event) => {
       const all = items();
       const here = all.indexOf(event.target.closest("button"));
-      const mirrored = getComputedStyle(row).direction === "rtl" ? MIRRORED : {};
+      const mirrored = globalThis.getComputedStyle?.(row).direction === "rtl" ? MIRRORED : {};
       const next = placeByKey(turned[event.key] ?? mirrored[event.key] ?? event.key, here, all.length);
       if (next === undefined) return;
       event.preventDefault();
