@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bertedu import Bert
+import bertedu
+from bertedu import Bert, finetuning
 from bertedu.classroom.book.site import _POLICY, write
+from bertedu.data import QUESTIONS
+from bertedu.finetuning import question_answering
 from bertedu.finetuning.model import FineTuned
 from bertedu.widgets import (
     AttentionExplorer,
@@ -289,3 +292,59 @@ def test_the_book_has_a_bert_where_it_is_asked_for(new_page, tmp_path: Path) -> 
     write(tmp_path, site, say=lambda line: None)
     assert not (site / "bert.pack").exists()
     assert 'id="bertedu-engine"' not in (site / "01_wordpiece.html").read_text()
+
+
+NOTES = """# %% [markdown]
+# # 01 · The notes
+
+# %%
+from bertedu.widgets import SpanExplorer, TryIt
+TryIt()
+
+# %%
+SpanExplorer("questions", "Who fell?", "The rain fell.")
+"""
+
+
+@pytest.fixture
+def notes(monkeypatch, tmp_path: Path) -> Path:
+    """A book of one lesson, with the course's model and its graduates."""
+    # The certificate takes a minute, and this page does not show it; test_web_pack.py has it.
+    monkeypatch.setattr("bertedu.widgets.web_page.certificate", lambda model: {})
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course" / "01_wordpiece.py").write_text(NOTES, encoding="utf-8")
+    write(tmp_path, tmp_path / "site", say=lambda line: None, bert=bertedu.load())
+    return tmp_path / "site"
+
+
+@pytest.mark.timeout(900)
+def test_the_book_answers_as_jupyterlab_does(new_page, notes: Path, artefacts: Path) -> None:
+    """From a disk, the network refused, without Python: the sentence, and the notes' question."""
+    asked = question_answering.read(QUESTIONS / "precipitation.json")[0]
+    [[guess, *_]] = bertedu.load().fill_mask("my dog is [MASK].")
+    prediction = finetuning.load("questions").predict((asked.question, asked.document))
+    assert prediction.text == "gravity"
+    for width in (1280, 390):
+        page = new_page(width=width)
+        page.set_default_timeout(120_000)
+        requested: list[str] = []
+        page.on("request", lambda request, urls=requested: urls.append(request.url))
+        page.goto((notes / "01_wordpiece.html").as_uri())
+        page.locator(".bertedu").nth(1).wait_for()
+        guessing, spans = page.locator(".bertedu").all()
+        guessing.get_by_label("Sentence Segment A").fill("my dog is [MASK].")
+        guessing.locator(".be-chip", has_text="dog").wait_for()
+        idle(page)
+        assert guessing.locator(".be-row .be-name").first.inner_text() == guess.token
+        spans.get_by_label("Question Segment A").fill(asked.question)
+        spans.get_by_label("Document Segment B").fill(asked.document)
+        spans.get_by_text("“gravity”").first.wait_for()
+        idle(page)
+        assert page.locator(".be-problem").count() == 0
+        own = ("blob:", "data:", notes.as_uri())
+        assert [url for url in requested if not url.startswith(own)] == []
+        loaded = [url.rpartition("/")[2] for url in requested if url.endswith(".pack.js")]
+        assert loaded == ["bert.pack.js", "questions.pack.js"]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.screenshot(path=artefacts / f"book-answers-{width}.png", full_page=True)
+        page.close()
