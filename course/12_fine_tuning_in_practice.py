@@ -388,6 +388,8 @@ clear = {"What a lovely film!": 1, "The film was far too long.": 0, "The food wa
          "The lesson was boring and nobody listened.": 0,
          "Thank you for the beautiful flowers.": 1,
          "Nobody said thank you for all my work.": 0}  # fmt: skip
+
+# %%
 topics = ("weather", "night_sky", "sea", "mathematics")
 documents = [(HELD_OUT / f"{topic}.txt").read_text("utf-8") for topic in topics]
 calm = [sentence.strip() for text in documents for sentence in re.findall(r"[^.!?]+[.!?]", text)]
@@ -428,6 +430,7 @@ def logits(texts, cut):
     return np.bincount(owner, np.log(p / (1 - p))) / np.bincount(owner)
 
 
+# %%
 ways = {"head": lambda text: [pieces(text, 0, 32)],
         "tail": lambda text: [pieces(text, -32, None)],
         "both ends": lambda text: [f"{pieces(text, 0, 16)} {pieces(text, -16, None)}"],
@@ -504,6 +507,7 @@ def reliability(p, positive):
                      for b in range(5) if (bins == b).any()])  # fmt: skip
 
 
+# %%
 figure, panels = plt.subplots(1, 2, figsize=(7.5, 3.2), sharey=True)
 for axes, numbers, title in zip(panels, (before, afterwards), ("As it is", f"T = {T:.2f}"),
                                 strict=True):  # fmt: skip
