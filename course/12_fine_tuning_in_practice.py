@@ -30,7 +30,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import STYLE
+from bertedu.classroom.figures import COLORS, STYLE
 from bertedu.data import HELD_OUT, SENTIMENT, SLOTS
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun, load, slot_filling
 from bertedu.finetuning.adapters import add_lora
@@ -113,7 +113,7 @@ assert abs(np.mean(fails_losses[-7:]) - np.log(5)) < 0.15
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 axes.plot(works_losses, label="learning rate 3e-4")
 axes.plot(fails_losses, "--", label="learning rate 3e-3")
-axes.axhline(np.log(5), color="#333333", linestyle=":", linewidth=1, label="log 5: knows nothing")
+axes.axhline(np.log(5), color=COLORS["ink"], linestyle=":", linewidth=1, label="log 5: knows nothing")
 axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, 2.2))
 axes.set_title("A run that works, and one that fails")
 axes.legend(loc="lower left")
@@ -164,19 +164,19 @@ assert abs(works_scores[-1] - grid[rates.index("0.0003"), 0, -1]) < 0.1, "the st
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.1), width_ratios=(1, 1.15))
 for seed in range(3):
-    left.plot(100 * grid[:, seed, -1], "o", color="#0072B2", alpha=0.6)
-left.plot(100 * grid[:, :, -1].mean(1), color="#0072B2")
-left.axhline(20, color="#333333", linestyle="--", linewidth=1)
+    left.plot(100 * grid[:, seed, -1], "o", color=COLORS["own"], alpha=0.6)
+left.plot(100 * grid[:, :, -1].mean(1), color=COLORS["own"])
+left.axhline(20, color=COLORS["ink"], linestyle="--", linewidth=1)
 left.set_xticks(range(5), rates)
 left.set(ylim=(0, 100), xlabel="learning rate (dots: seeds)", ylabel="accuracy on dev, %",
          title="After six epochs")  # fmt: skip
 right.imshow(100 * grid.mean(1), cmap="Blues", vmin=0, vmax=100, aspect="auto")
 for (row, epoch), score in np.ndenumerate(grid.mean(1)):
     right.text(epoch, row, f"{100 * score:.0f}", ha="center", va="center",
-               color="white" if score > 0.6 else "#1f2328")  # fmt: skip
+               color="white" if score > 0.6 else COLORS["ink"])  # fmt: skip
 right.set_xticks(range(6), range(1, 7))
 right.set_yticks(range(5), rates)
-right.set(xlabel="epochs", ylabel="learning rate", title="Accuracy on dev, % (mean of the seeds)")
+right.set(xlabel="epochs", ylabel="learning rate", title="Accuracy on dev, % (mean)")
 right.grid(visible=False)
 
 # %%
@@ -513,7 +513,7 @@ for axes, numbers, title in zip(panels, (before, afterwards), ("As it is", f"T =
                                 strict=True):  # fmt: skip
     table = reliability(numbers, positive[~half])
     error = np.average(np.abs(table[:, 0] - table[:, 1]), weights=table[:, 2])
-    axes.plot([50, 100], [50, 100], color="#333333", linestyle="--", linewidth=1)
+    axes.plot([50, 100], [50, 100], color=COLORS["ink"], linestyle="--", linewidth=1)
     axes.bar(100 * table[:, 0], 100 * table[:, 1], width=5)
     axes.set(xlim=(47, 103), ylim=(0, 105), xlabel="how sure, % (dashed: calibrated)")
     axes.set_title(f"{title}: {100 * error:.0f} points off")
@@ -550,7 +550,7 @@ assert np.mean(curves["graduate"][2:]) > np.mean(curves["pretrained"][2:]) + 0.0
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 for (name, shares), marker in zip(curves.items(), "os", strict=True):
     axes.plot([100 * share for share in shares], f"{marker}-", label=name)
-axes.axhline(50, color="#333333", linestyle="--", linewidth=1)
+axes.axhline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set_xticks(range(7), ["embeddings", *(f"layer {i}" for i in range(1, 7))])
 axes.set(ylim=(40, 90), ylabel="accuracy on test, %", title="A probe on the outputs of each layer")
 axes.legend(loc="upper left")
