@@ -113,7 +113,7 @@ assert abs(np.mean(fails_losses[-7:]) - np.log(5)) < 0.15
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 axes.plot(works_losses, label="learning rate 3e-4")
 axes.plot(fails_losses, "--", label="learning rate 3e-3")
-axes.axhline(np.log(5), color=COLORS["ink"], linestyle=":", linewidth=1, label="log 5: knows nothing")
+axes.axhline(np.log(5), color=COLORS["ink"], linestyle=":", label="log 5: knows nothing")
 axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, 2.2))
 axes.set_title("A run that works, and one that fails")
 axes.legend(loc="lower left")
@@ -622,8 +622,8 @@ axes.legend(loc="upper left")
 #
 # <details class="option"><summary>C. The forward pass through the frozen layers.</summary>
 #
-# **No.** All layers are computed in every step. (With frozen layers and no update below the head,
-# their outputs could be computed once.)
+# **No.** All layers are computed in every step. Only with frozen layers, and no update in them, can
+# their outputs be computed once.
 #
 # </details>
 #
