@@ -134,8 +134,8 @@ axes.legend(loc="lower left")
 #
 # ## 3. Learning rate, epochs and seeds in one picture
 #
-# Five learning rates, six epochs, three seeds: 15 runs, four to five minutes of CPU time together.
-# They are **stored** (how many of the 60 *dev* requests were right after each epoch), and the run
+# Five learning rates, six epochs and three seeds take four to five minutes of CPU time together.
+# The runs are **stored** (how many of the 60 *dev* requests were right after each epoch), and the run
 # above was one of them. `repeat = True` computes all of them again.
 #
 # **Predict:** which of the rates 3e-5, 1e-4, 3e-4, 1e-3 and 3e-3 is best after six epochs? How far
@@ -193,7 +193,7 @@ assert np.ptp(grid[best, :, -1]) > abs(grid[2, :, -1].mean() - grid[3, :, -1].me
 # Read the picture in three ways:
 #
 # - **The rate is the setting that matters most.** Too low, and six epochs are not enough; too
-#   high, and everything is lost. Try factors of three, not of 1.1.
+#   high, and everything is lost. Try factors of three, not small steps.
 # - **More epochs help a low rate, and cannot help a rate that is too high.**
 # - **Seeds differ.** A difference of a few points between two settings with one seed each says
 #   nothing. Dodge et al. 2020 (arXiv:2002.06305) fine-tuned BERT-large hundreds of times on the
@@ -367,14 +367,14 @@ assert sum(lora_runs[3e-3]) > sum(lora_runs[1e-3])
 # %% [markdown]
 # So an update of 1.5 % of the numbers does the work of all of them. It wants a **higher** learning
 # rate: the rate that destroyed the whole model in section 2 does no harm here, because W cannot
-# move. The four graduates of the course are such updates, 1.6 to 3.0 MB each, on one base.
+# move. The four graduates of the course are such updates, small files on one base.
 #
 # ## 6. Texts that are too long
 #
-# BERT has 512 positions, and attention over 512 tokens is expensive. What does not fit is cut
+# BERT has 512{=paper} positions, and attention over so many is expensive. What does not fit is cut
 # ([**truncation**](../docs/glossary.md#using-it)), and most programs cut the end without a word. To
 # see what this does we hide one clear sentence among six that say nothing good or bad: first, in
-# the middle, or last. The limit is 34 tokens; the texts have about 80.
+# the middle, or last. The limit is 34{=given} tokens; the texts have twice as many and more.
 
 # %%
 judge = load("sentiment")
@@ -400,11 +400,14 @@ for sentence in [*clear] * 2:
     others = list(rng.choice(calm, 6, replace=False))
     for place, k in PLACES.items():
         texts[place].append(" ".join([*others[:k], sentence, *others[k:]]))
+lengths = [len(tokenizer.encode(text)) for of_place in texts.values() for text in of_place]
+print(f"{min(lengths)} to {max(lengths)} tokens; the first text, with the sentence in the middle:")
 print(texts["middle"][0])
+assert np.mean(lengths) > 2 * 34
 
 # %% [markdown]
-# Four ways to cut: the **head** (the first 32 pieces), the **tail** (the last 32), **both ends**
-# (16 and 16), and overlapping **windows** over the whole text whose logits are averaged.
+# Four ways to cut: the **head** (the first 32{=given} pieces), the **tail** (the last 32{=given}), **both ends**
+# (16{=given} and 16{=given}), and overlapping **windows** over the whole text whose logits are averaged.
 #
 # **Predict** for each way where it works and where it is a coin.
 
@@ -457,7 +460,7 @@ assert worst["windows"] > max(worst[way] for way in ("head", "tail", "both ends"
 #
 # ## 7. Is it as often right as it says?
 #
-# A model that says "90 %" should be right in nine of ten such cases
+# A model that is sure to 90 %{=given} should be right in nine of ten such cases
 # ([**calibration**](../docs/glossary.md#using-it)).
 # The graduate of lesson 08 has never seen the 600 sentences of the course, which say *a wet
 # raincoat*, not *bad*. How sure is it, and how often is it right?
@@ -468,6 +471,7 @@ assert worst["windows"] > max(worst[way] for way in ("head", "tail", "both ends"
 sentences = [e for part in ("train", "dev", "test") for e in read(SENTIMENT / f"{part}.tsv")]
 p = np.array([a.probabilities["positive"] for a in judge.predict([e.text for e in sentences])])
 positive = np.array([e.label == "1" for e in sentences])
+assert len(sentences) == 600
 confidence, correct = np.maximum(p, 1 - p), (p > 0.5) == positive
 print(f"on average it is sure to {confidence.mean():.1%}, and right in {correct.mean():.1%}")
 assert confidence.mean() > correct.mean() + 0.1
@@ -537,6 +541,7 @@ assert error < 0.12
 # %%
 parts = [read(SENTIMENT / f"{part}.tsv") for part in ("train", "test")]
 y_learn, y_judge = (torch.tensor([int(e.label) for e in part]) for part in parts)
+assert len(y_judge) == 120
 curves = {}
 for name, encoder in {"pretrained": bert.model.bert, "graduate": judge.model.bert}.items():
     x_learn, x_judge = (outputs(encoder, [e.text for e in part]) for part in parts)
@@ -669,7 +674,7 @@ steps = 42
 checks.steps_of_a_run(steps)
 
 # %% [markdown] tags=["solution"]
-# *Why:* an epoch has 7 batches, six of 16 and one of 9, and each is a step: 6 · 7.
+# *Why:* 105 = 6 · 16 + 9, so an epoch has seven batches, and each is a step: 6 · 7 = 42.
 
 # %% [markdown]
 # **2.** How many numbers has an update of rank 16, for a matrix from 768 to 3,072 numbers?
@@ -683,8 +688,8 @@ in_update = 61440
 checks.numbers_in_update(in_update)
 
 # %% [markdown] tags=["solution"]
-# *Why:* A has 16 rows of 768, B 3,072 rows of 16: 16 · (768 + 3,072). The matrix has 38 times as
-# many.
+# *Why:* A has 16 rows of 768, B 3,072 rows of 16: 16 · (768 + 3,072). The matrix itself has 768 · 3,072 =
+# 2,359,296.
 
 # %% [markdown]
 # ### Complete
