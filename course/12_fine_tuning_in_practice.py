@@ -135,8 +135,8 @@ axes.legend(loc="lower left")
 # ## 3. Learning rate, epochs and seeds in one picture
 #
 # Five learning rates, six epochs and three seeds take four to five minutes of CPU time together.
-# The runs are **stored** (how many of the 60 *dev* requests were right after each epoch), and the run
-# above was one of them. `repeat = True` computes all of them again.
+# The runs are **stored** (how many of the 60 *dev* requests were right after each epoch), and the
+# run above was one of them. `repeat = True` computes all of them again.
 #
 # **Predict:** which of the rates 3e-5, 1e-4, 3e-4, 1e-3 and 3e-3 is best after six epochs? How far
 # apart are the three seeds of the best one, in points?
@@ -406,8 +406,9 @@ print(texts["middle"][0])
 assert np.mean(lengths) > 2 * 34
 
 # %% [markdown]
-# Four ways to cut: the **head** (the first 32{=given} pieces), the **tail** (the last 32{=given}), **both ends**
-# (16{=given} and 16{=given}), and overlapping **windows** over the whole text whose logits are averaged.
+# Four ways to cut: the **head** (the first 32{=given} pieces), the **tail** (the last 32{=given}),
+# **both ends** (16{=given} and 16{=given}), and overlapping **windows** over the whole text whose
+# logits are averaged.
 #
 # **Predict** for each way where it works and where it is a coin.
 
@@ -688,8 +689,8 @@ in_update = 61440
 checks.numbers_in_update(in_update)
 
 # %% [markdown] tags=["solution"]
-# *Why:* A has 16 rows of 768, B 3,072 rows of 16: 16 · (768 + 3,072). The matrix itself has 768 · 3,072 =
-# 2,359,296.
+# *Why:* A has 16 rows of 768, B 3,072 rows of 16: 16 · (768 + 3,072). The matrix itself
+# has 768 · 3,072 = 2,359,296.
 
 # %% [markdown]
 # ### Complete
