@@ -317,7 +317,8 @@ def patched(model: Bert | Tuned, changes: Changes, other: str | Encoding = "") -
     """
     encoder: Any = model.model.bert
     layers = encoder.encoder.layer
-    copy, vector = changes.copy, None
+    copy = changes.copy
+    vector: Tensor | None = None
     if copy:
         encoding = model.tokenizer.encode(other) if isinstance(other, str) else other
         with torch.inference_mode():
@@ -332,7 +333,7 @@ def patched(model: Bert | Tuned, changes: Changes, other: str | Encoding = "") -
 
     def put(module: nn.Module, given: Any, output: Any) -> Any:  # noqa: ARG001
         states = (output if isinstance(output, Tensor) else output[0]).clone()
-        if copy and copy.position < states.shape[1]:
+        if copy and vector is not None and copy.position < states.shape[1]:
             states[:, copy.position] = vector
         return states if isinstance(output, Tensor) else (states, *output[1:])
 
