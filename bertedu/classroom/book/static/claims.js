@@ -68,6 +68,9 @@
       body.append(make("p", {}, make("a", { href: "claims.html" }, "All claims")));
       panel.showModal();
       panel.scrollTop = 0;
+      for (const pre of body.querySelectorAll("pre")) { // to the line that counts
+        pre.scrollTop = (pre.querySelector("mark")?.offsetTop ?? 0) - pre.offsetTop - 40;
+      }
     };
     document.addEventListener("click", (event) => {
       const link = event.target.closest(".book-claim");
