@@ -167,6 +167,7 @@ def asking_widgets() -> list[AskingWidget]:
         TryIt(bert=bert),
         TimeMachine(),
         Patch("who?", "a dog", "", bert, *map(finetuned, ("classification", "question_answering"))),
+        TimeMachine(),
         TextClassifier(finetuned("classification")),
         TokenTagger(finetuned("slot_filling")),
         PairExplorer(finetuned("inference")),
