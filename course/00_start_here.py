@@ -121,8 +121,8 @@ assert all(found.remedy for found in findings if found.ok is False)
 # opened, a still picture stands in the same place. Run the cell to make it interactive.
 #
 # Try it: which words does BERT know whole? Type your own name. In the sentence below,
-# [*cute* is whole, with the id 10140](#WordPieceExplorer?token=cute
-# "token cute, id 10140").
+# [*dog* is whole, with the id 3899](#WordPieceExplorer?token=dog
+# "token dog, id 3899").
 
 # %%
 from bertedu.widgets import WordPieceExplorer

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
 from bertedu import load_tokenizer
+from bertedu.classroom.book.content import Content
 from bertedu.classroom.figures import diagram
 from bertedu.classroom.lessons import (
     COURSE,
@@ -23,7 +24,7 @@ from bertedu.classroom.lessons import (
     lesson_table,
     map_figure,
 )
-from bertedu.classroom.museum import EXHIBITS, FOR_CLASS, FloorPlan
+from bertedu.classroom.museum import EXHIBITS, FOR_CLASS, FloorPlan, heading
 from bertedu.errors import InputError
 
 SOURCES = Path(__file__).parents[1] / "course"
@@ -103,6 +104,17 @@ def test_the_floor_plan_leads_to_every_room_and_exhibit_of_the_museum():
     assert [check for *_, check in EXHIBITS.values()] == checks_used[: len(EXHIBITS)]
     table = lesson[lesson.index("| room |") : lesson.index("| 8 false alarms")]
     assert sorted(map(int, re.findall(r"\*\*(\d+)\*\*", table))) == sorted(FOR_CLASS)
+
+
+def test_in_the_book_the_floor_plan_leads_to_the_books_own_headings():
+    content = Content({})
+    for number in EXHIBITS:
+        content.add_markdown(f"### {heading(number)}")
+    content.add_wide(FloorPlan()._repr_html_())
+    links = re.findall(r'href="#([^"]+)"', content.html)
+    titles = set(re.findall(r'<h3 id="([^"]+)"', content.html))
+    assert len(titles) == len(EXHIBITS)
+    assert titles == {link for link in links if link.startswith("exhibit")}
 
 
 def test_every_wordpiece_explorer_opens_on_a_word_that_splits():

@@ -240,7 +240,7 @@ def diagram(
     """
     named = {label.partition("\n")[0]: box for label, box in boxes.items()}
     with style.context([STYLE, {"figure.constrained_layout.use": False}]):
-        figure = Diagram(figsize=[side + 2 * MARGIN for side in size])
+        figure = Diagram(figsize=(size[0] + 2 * MARGIN, size[1] + 2 * MARGIN))
         figure.words = "; ".join(f"{arrow[0].strip()} → {arrow[1].strip()}" for arrow in arrows)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set(xlim=(-MARGIN, size[0] + MARGIN), ylim=(-MARGIN, size[1] + MARGIN))  # inches
