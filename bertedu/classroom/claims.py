@@ -452,7 +452,7 @@ def claims(
 
 def parse(text: str) -> list[Any]:
     """Returns a text's tokens as the book reads it."""
-    from bertedu.classroom.book.content import parser
+    from bertedu.classroom.book.markdown import parser
 
     tokens: list[Any] = parser().parse(text)
     return tokens
