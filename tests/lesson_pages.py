@@ -74,7 +74,8 @@ def widget_of(cell: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> Widget | 
     """Returns what a cell shows, where that is a widget that needs no training."""
     own = _called(cell)
     if "TrainingMonitor" in own:
-        return made_up_run(30 if "steps = 30" in "".join(map(ast.unparse, [*before, *cell])) else 1500)
+        code = "".join(map(ast.unparse, [*before, *cell]))
+        return made_up_run(30 if "steps = 30" in code else 1500)
     if not own & set(KINDS) or not isinstance(cell[-1], ast.Expr):
         return None
     statements = needed_for(cell, before)

@@ -1,4 +1,4 @@
-"""Links in the lessons that set a widget: that the names are the widgets', and nothing leads nowhere."""
+"""Links in the lessons that set a widget: none leads nowhere, and each names what can be set."""
 
 import re
 from pathlib import Path

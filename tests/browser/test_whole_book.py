@@ -33,7 +33,7 @@ MOVED = """async (root) => {
   root.scrollIntoView();
   await frame();
   for (const part of parts) {
-    if (/picture|copy/i.test(part.textContent)) continue; // would save a file, or say what it copied
+    if (/picture|copy/i.test(part.textContent)) continue; // say so, and nothing moves
     const before = picture();
     if (part.matches("input[type=range]")) {
       part.value = part.value === part.max ? part.min : part.max;

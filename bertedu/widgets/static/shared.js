@@ -695,7 +695,7 @@ function sharing({ kind, view, parts }) {
 
   /** The link of an event, where it is a view's and this widget has to answer. */
   function mine(event) {
-    const link = event.target.closest?.('a[href^="#"][href*="?"]');
+    const link = event.target.closest?.('a[href^="#"][href*="?"][href*="="]');
     if (!link || !kindOf(link)) return null;
     // Where no such widget lives, the first of all brings its still picture into sight.
     return (widgetOf(link) ?? scopeOf(link).querySelector("[data-tour]")) === root ? link : null;
