@@ -165,13 +165,18 @@ def test_in_jupyterlab_every_link_waits_for_its_widget_and_then_sets_it(notebook
         assert link.get_attribute("aria-current") is None, href
 
 
-def test_in_jupyterlab_the_keyboard_and_the_clipboard_do_it_too(notebook) -> None:
+def test_in_jupyterlab_the_keyboard_and_the_clipboard_do_it_too(notebook, artefacts) -> None:
     page = notebook
     step = page.locator('[data-tour="AttentionStep"]')
     link = page.get_by_role("link", name="4, softmax")
     link.focus()
     page.keyboard.press("Enter")
     step.get_by_text("“dog” gets 62.1 %").wait_for()
+    page.wait_for_timeout(500)
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.locator(f'.bertedu[data-theme="{theme}"]').first.wait_for()
+        page.screenshot(path=artefacts / f"tour-jupyterlab-{theme}.png")
     link.dblclick()  # sets it back, and again; JupyterLab's own answer would open the cell
     step.get_by_text("“dog” gets 62.1 %").wait_for()
     assert page.locator(".jp-MarkdownCell .jp-InputArea-editor:visible").count() == 0
