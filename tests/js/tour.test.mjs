@@ -21,6 +21,7 @@ function tiny(kind) {
     fields: () => [textField("text", "Text", "")],
     pins: { token: ({ tokens }) => tokens.length },
     build(view) {
+      tiny.view = view;
       const shown = element("output");
       let own = 0;
       view.root.append(view.inputs(), view.status, shown, view.foot());
@@ -58,7 +59,7 @@ function page(...parts) {
     const end = tiny(part).render({ model, el });
     const root = el.firstChild;
     return {
-      model, end, root, said: () => root.querySelector("output").textContent, told: () => root.querySelector(".be-told").textContent,
+      model, end, root, view: tiny.view, said: () => root.querySelector("output").textContent, told: () => root.querySelector(".be-told").textContent,
       wrong: () => root.querySelector(".be-told").classList.contains("be-problem"),
       copy: () => root.querySelector(".be-copy").click(),
       paste(text, target = root.querySelector(".be-copy")) {
@@ -115,6 +116,24 @@ test("a link sets the next widget of its kind, else the last before it; the same
   assert.equal(link.getAttribute("aria-current"), null);
   after.click();
   assert.match(two.said(), /^layer 2 true none/);
+  page.end();
+});
+
+test("a picture that a link has scrolled beneath a resting pointer shows what is set, not what lies there", () => {
+  const [one, link] = page("One", "#One?token=dog");
+  const shown = [];
+  const at = (type, movementX) => {
+    const event = new window.Event(type, { bubbles: true });
+    event.movementX = movementX;
+    one.root.querySelector("output").dispatchEvent(event);
+  };
+  one.view.listen(one.root, { find: () => 1, show: (thing) => shown.push(thing), hide() {}, moves: true });
+  link.click();
+  at("pointerover", 0);
+  at("pointermove", 0);
+  assert.deepEqual(shown, []);
+  at("pointermove", 3);
+  assert.deepEqual(shown, [1]);
   page.end();
 });
 

@@ -559,6 +559,7 @@ function sharing({ kind, view, parts }) {
   const told = element("p", { class: "be-told be-save", role: "status" });
   const table = () => parts().state ?? {};
   let [first, waiting, linked, timer] = [{}, null, null, undefined];
+  let scrolled = false; // beneath a pointer that rests: it points at nothing
   root.dataset.tour = kind;
 
   const now = () => Object.fromEntries([...texts.map((field) => [field.name, field]), ...Object.entries(table())]
@@ -656,6 +657,7 @@ function sharing({ kind, view, parts }) {
     const still = page.matchMedia("(prefers-reduced-motion: reduce)").matches;
     node.scrollIntoView?.({ block: "nearest", behavior: still ? "auto" : "smooth" });
     if (node !== root) return;
+    scrolled = true;
     root.classList.add("be-marked");
     clearTimeout(timer);
     timer = setTimeout(() => root.classList.remove("be-marked"), MARKED);
@@ -701,6 +703,9 @@ function sharing({ kind, view, parts }) {
     return (widgetOf(link) ?? scopeOf(link).querySelector("[data-tour]")) === root ? link : null;
   }
 
+  page.addEventListener("pointermove", ({ movementX, movementY }) => {
+    if (movementX || movementY) scrolled = false;
+  }, { capture: true, signal });
   // Before JupyterLab, which would open the Markdown cell, and before the page's own leap.
   page.addEventListener("click", (event) => {
     const link = mine(event);
@@ -743,7 +748,7 @@ function sharing({ kind, view, parts }) {
   }
 
   return {
-    told, heard,
+    told, heard, isPointing: () => !scrolled,
     copying: view.button("Copy this view", copy, {
       class: "be-button be-save be-copy",
       title: "Copies what is set as a short text: for a link in a lesson, or to be pasted (Ctrl+V) into this picture elsewhere",
@@ -840,6 +845,7 @@ function render({ kind, name, label, picture, hint, fields, fixed, first = ({ fi
         hide();
       };
       const point = (event) => {
+        if (event.type !== "focusin" && shared?.isPointing() === false) return;
         const thing = find(event);
         if (thing === undefined) leave();
         else show(thing);
