@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bertedu.widgets.sentence_pair_builder import SentencePairBuilder as SentencePairBuilder
     from bertedu.widgets.span_explorer import SpanExplorer as SpanExplorer
     from bertedu.widgets.text_classifier import TextClassifier as TextClassifier
+    from bertedu.widgets.time_machine import TimeMachine as TimeMachine
     from bertedu.widgets.token_tagger import TokenTagger as TokenTagger
     from bertedu.widgets.training_monitor import TrainingMonitor as TrainingMonitor
     from bertedu.widgets.try_it import TryIt as TryIt
@@ -33,6 +34,7 @@ _HOMES = {
     "SentencePairBuilder": "sentence_pair_builder",
     "SpanExplorer": "span_explorer",
     "TextClassifier": "text_classifier",
+    "TimeMachine": "time_machine",
     "TokenTagger": "token_tagger",
     "TrainingMonitor": "training_monitor",
     "TryIt": "try_it",

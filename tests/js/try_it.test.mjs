@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { unpack } from "../../bertedu/widgets/static/shared.js";
+import { judged, scaleOf, told, unpack } from "../../bertedu/widgets/static/shared.js";
 import widget, {
-  answerAmong, describe, guessAmong, judged, packed, rowsOf, scaleOf, told,
+  answerAmong, describe, guessAmong, packed, rowsOf,
 } from "../../bertedu/widgets/static/try_it.js";
 import { Model, openPage } from "./page.mjs";
 

@@ -46,6 +46,13 @@ function half(bits) {
 /** 0.1234 -> "12.3 %". */
 export const percent = (probability) => `${(100 * probability).toFixed(1)} %`;
 
+/** A probability in words: what is nearly nothing is not told as 0. */
+export const told = (probability) => (probability < 0.0005 ? "under 0.1 %" : percent(probability));
+
+/** Where all bars end: the smallest of some steps that the longest of them fits in. */
+export const scaleOf = (probabilities) =>
+  [0.1, 0.25, 0.5].find((step) => Math.max(0, ...probabilities) <= step) ?? 1;
+
 /** 1.5 -> "1.50", -1.5 -> "−1.50", with a true minus sign. */
 export const plain = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
 
@@ -126,6 +133,12 @@ export const stage = (text, note, ...content) =>
 export function legend(stops, low, high) {
   return element("span", { class: "be-legend" }, low,
     element("span", { class: "be-scale", style: `background:linear-gradient(90deg,${stops.join(",")})` }), high);
+}
+
+/** Whether the second text follows, as one line of text. */
+export function judged(follows) {
+  const [what, share] = follows >= 0.5 ? ["follows", follows] : ["is a random one", 1 - follows];
+  return `BERT takes it that the second sentence ${what}: ${told(share)}.`;
 }
 
 /** A probability as a row: its name, a bar from 0 to 1, the number; for reading, or a button. */

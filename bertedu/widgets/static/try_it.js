@@ -1,19 +1,12 @@
 import {
-  chip, clean, defineWidget, element, hiddenField, labelBox, percent, plural, readable, roving, same,
-  sequential, stage, textField,
+  chip, clean, defineWidget, element, hiddenField, judged, labelBox, plural, readable, roving, same,
+  scaleOf, sequential, stage, textField, told,
 } from "./shared.js";
 
 const HINT = "A click on a word hides it from BERT, another click gives it back; Escape gives all back.";
 const SHOWN = 5; // of BERT's guesses
-const STEPS = [0.1, 0.25, 0.5, 1]; // where the bars may end
 
 // ---- numbers ------------------------------------------------------------------------------------
-
-/** A probability in words: what is nearly nothing is not told as 0. */
-export const told = (probability) => (probability < 0.0005 ? "under 0.1 %" : percent(probability));
-
-/** Where all bars end: the smallest step that the longest of them fits in. */
-export const scaleOf = (probabilities) => STEPS.find((step) => Math.max(0, ...probabilities) <= step) ?? 1;
 
 /**
  * The rows of one [MASK]: the first guesses, then, with its rank, what the reader hid or guessed where
@@ -76,12 +69,6 @@ export function describe({ first, hidden, guess, refused }, vocabulary) {
     hidden && fare(hidden, "The hidden word"),
     !first.length && "This model has no head that guesses.",
   ].filter(Boolean);
-}
-
-/** Whether the second text follows, as one line of text. */
-export function judged(follows) {
-  const [what, share] = follows >= 0.5 ? ["follows", follows] : ["is a random one", 1 - follows];
-  return `BERT takes it that the second sentence ${what}: ${told(share)}.`;
 }
 
 // ---- the widget ---------------------------------------------------------------------------------
