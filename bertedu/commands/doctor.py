@@ -27,6 +27,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 LOCK = PACKAGE.parent / "requirements.lock"
 CHECKPOINTS = PACKAGE / "checkpoints"
 GRADUATES = PACKAGE / "graduates"
+FILM = PACKAGE / "film"
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "finetuning.json")
 CGROUP = Path("/sys/fs/cgroup")  # a Linux container's limits
 OLDEST_PYTHON = (3, 11)
@@ -240,6 +241,25 @@ def check_graduates(folder: Path = GRADUATES) -> Row:
     return Row(name, True, f"{', '.join(sorted(there))}: their checksums are right")
 
 
+def check_film(folder: Path = FILM) -> Row:
+    """Returns whether the time machine's checkpoints are whole, and those that were trained."""
+    name, sums = "Film", folder / "SHA256"
+    there = {file.name for file in folder.glob("*.safetensors")}
+    if not there and not sums.is_file():
+        return Row(name, None, "none comes with this version", "`TimeMachine` shows nothing")
+    lines = sums.read_text("utf-8").splitlines() if sums.is_file() else []
+    digests = {file: digest for digest, file in map(str.split, lines)}
+    faults = [f"{lost} is missing" for lost in sorted(digests.keys() - there)]
+    for file in sorted(there):
+        if (digest := _sha256(folder / file)) != digests.get(file):
+            wrong = "is damaged" if file in digests else "is not in SHA256"
+            faults.append(f"{file} {wrong}: checksum {digest[:8]}...")
+    if faults:
+        restore = "`git restore bertedu/film`, or install bertedu again"
+        return Row(name, False, _some(faults), restore)
+    return Row(name, True, f"{len(there)} checkpoints: their checksums are right")
+
+
 def check_network() -> Row:
     """Returns whether there is a network; nothing of the course needs one, and nothing is sent."""
     up = {name for name, state in psutil.net_if_stats().items() if state.isup}
@@ -264,6 +284,7 @@ CHECKS: tuple[Callable[[], Row], ...] = (
     check_disk,
     check_checkpoint,
     check_graduates,
+    check_film,
     check_network,
 )
 

@@ -1,7 +1,6 @@
 """One sentence through ten checkpoints of a pretraining run, from noise to words that fit."""
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ import traitlets
 from torch import Tensor
 
 from bertedu.bert import Guess
-from bertedu.encoding import Encoding
+from bertedu.encoding import Encoding, collate
 from bertedu.errors import InputError
 from bertedu.heads import IS_NEXT
 from bertedu.pretraining.film import Film, Moment
@@ -121,9 +120,9 @@ class TimeMachine(AskingWidget):
             f"{', '.join(told) or 'no [MASK]'}; {judged}"
         )
 
-    def checksum(self) -> str:
-        """Returns the checksum of all checkpoints; "" where a page cannot split as they do."""
-        return film_checksum(self._film)
+    def checksums(self) -> list[str]:
+        """Returns those of the checkpoints, by which a page's engine knows whether it has them."""
+        return [model_checksum(self._film[place]) for place in range(len(self._film))]
 
     def carried(self) -> dict[str, Any]:
         """Returns the answers to the presets: for each, what is asked, and `data` in base64."""
@@ -158,20 +157,22 @@ class TimeMachine(AskingWidget):
         self._positions: list[int] = at.tolist()
         self._probs = []  # for each checkpoint, [M, V]
         self.frames: list[Frame] = []
+        batch = collate([self._encoding])
         for place, moment in enumerate(film.moments):
-            trace = film[place].trace(self._encoding)
-            assert trace.prediction_logits is not None  # noqa: S101
-            assert trace.seq_relationship_logits is not None  # noqa: S101
-            probs = trace.prediction_logits[at].softmax(dim=-1)
+            model = film[place].model
+            with torch.inference_mode():
+                output = model.bert(**batch, output_attentions=True)
+                probs = model.cls.predictions(output.last_hidden_state[0, at]).softmax(dim=-1)
+                judged = model.cls.seq_relationship(output.pooler_output).softmax(dim=-1)
             self._probs.append(probs)
             best = probs.topk(GUESSES)
             places = [
                 [Guess(film.tokenizer.tokens[i], p) for p, i in zip(values, ids, strict=True)]
                 for values, ids in zip(best.values.tolist(), best.indices.tolist(), strict=True)
             ]
-            judged = trace.seq_relationship_logits.softmax(dim=-1)
-            follows = None if pair is None else float(judged[IS_NEXT])
-            self.frames.append(Frame(moment, places, follows, trace.attention_probs))
+            follows = None if pair is None else float(judged[0, IS_NEXT])
+            attention = torch.cat(output.attention_probs or ())
+            self.frames.append(Frame(moment, places, follows, attention))
 
     def _packed(self) -> dict[str, Any]:
         """The probability of every token that is among some checkpoint's first guesses, in all."""
@@ -201,9 +202,3 @@ class TimeMachine(AskingWidget):
 def the_film() -> Film:
     """Returns the film that comes with the course, the same one for all widgets."""
     return Film()
-
-
-def film_checksum(film: Film) -> str:
-    """Returns what tells films apart; "" for a tokenizer that splits in a way of its own."""
-    sums = [model_checksum(film[place]) for place in range(len(film))]
-    return hashlib.sha256("".join(sums).encode()).hexdigest() if all(sums) else ""

@@ -232,9 +232,11 @@ function build(view) {
     }
     names = data.tokens.map((token, i) => element("button", { type: "button", class: "be-name", "data-row": i }, element("bdi", {}, clean(token))));
     cells = data.tokens.map((_, i) => data.tokens.map((__, j) => element("span", { class: "be-cell", "data-row": i, "data-column": j })));
-    matrix.style.gridTemplateColumns = `minmax(0, max-content) repeat(${data.tokens.length}, minmax(6px, 30px))`;
+    const S = data.tokens.length;
+    matrix.style.gridTemplateColumns = `minmax(4.2rem, max-content) repeat(${S}, minmax(5px, 1fr))`;
+    matrix.style.maxWidth = `calc(7rem + ${31 * S}px)`;
     const rows = element("div", { class: "be-names", role: "toolbar", "aria-label": "Tokens that ask", "aria-orientation": "vertical" }, names);
-    rows.style.gridRow = `2 / span ${data.tokens.length}`;
+    rows.style.gridRow = `2 / span ${S}`;
     matrix.replaceChildren(element("span", {}),
       ...data.tokens.map((token) => element("span", { class: "be-top", "aria-hidden": "true" }, element("bdi", {}, clean(token)))),
       rows, ...cells.flat());
