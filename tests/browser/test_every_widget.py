@@ -34,6 +34,7 @@ MAKE = {
     "SentencePairBuilder": lambda: SentencePairBuilder({"a": "One. Two.", "b": "Three. Four."}),
     "SpanExplorer": lambda: SpanExplorer(finetuned("question_answering"), "who?", "my dog"),
     "TextClassifier": lambda: TextClassifier(finetuned("classification"), "a good film"),
+    "TimeMachine": lambda: TimeMachine("my dog is [MASK]", "he likes it"),
     "TokenTagger": lambda: TokenTagger(finetuned("slot_filling"), "arrive on monday"),
     "TrainingMonitor": lambda: TrainingMonitor(10, 6.5),
     "TryIt": lambda: TryIt("my dog is [MASK]", "he likes it", bert),

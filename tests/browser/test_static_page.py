@@ -19,6 +19,7 @@ from bertedu.widgets import (
     SentencePairBuilder,
     SpanExplorer,
     TextClassifier,
+    TimeMachine,
     TokenTagger,
     TrainingMonitor,
     TryIt,
@@ -90,6 +91,11 @@ CASES: dict[str, tuple[Callable[[], Widget], str, str]] = {
         lambda: TextClassifier(finetuned("classification"), HOSTILE),
         ".be-chip >> nth=1",
         "",
+    ),
+    "TimeMachine": (
+        lambda: TimeMachine("my dog is [MASK]", HOSTILE[:17]),
+        ".be-names button >> nth=1",
+        "“my” (position 1) gives",
     ),
     "TokenTagger": (
         lambda: TokenTagger(finetuned("slot_filling"), HOSTILE),
