@@ -39,6 +39,7 @@ from bertedu.pretraining import (
 from bertedu.pretraining.corpus import Corpus
 from bertedu.pretraining.film import FILM, SCALE, STORY, SUMS, Moment, frame_file, unpacked
 from bertedu.pretraining.kept import KEPT
+from bertedu.tokenizer import SPECIAL_TOKENS
 from bertedu.training.checkpoints import steps_behind
 from bertedu.utils.files import write_json
 from bertedu.widgets.web_pack import int8_rows
@@ -117,7 +118,7 @@ def first_words(folder: Path, words: int) -> Iterator[str]:
 
 
 def vocabulary(text: Path) -> list[str]:
-    """Returns pieces made from the text: signs, then what most often stands together."""
+    """Returns pieces made from the text: signs, and what most often stands together."""
     from tokenizers import BertWordPieceTokenizer
 
     trained = BertWordPieceTokenizer(lowercase=True)
@@ -125,8 +126,8 @@ def vocabulary(text: Path) -> list[str]:
         sorted(map(str, text.glob("*.txt"))), vocab_size=PIECES, min_frequency=2,
         limit_alphabet=LETTERS, show_progress=False,
     )  # fmt: skip
-    ids = trained.get_vocab()
-    return sorted(ids, key=ids.__getitem__)
+    pieces = trained.get_vocab().keys() - set(SPECIAL_TOKENS)
+    return [*SPECIAL_TOKENS, *sorted(pieces)]  # the trainer's own order differs from run to run
 
 
 def store(start: Path, run: Path, film: Path) -> None:
