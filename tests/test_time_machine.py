@@ -16,8 +16,9 @@ from bertedu.pretraining.film import FILM, Film, frame_file
 from bertedu.widgets import TimeMachine
 from bertedu.widgets.time_machine import GUESSES, LONGEST, PRESETS, the_film
 from bertedu.widgets.try_it import Preset
-from bertedu.widgets.web_pack import int8_rows, model_checksum
+from bertedu.widgets.web_pack import int8_rows, model_checksum, web_pack
 from tests.finetuned_models import unpacked
+from tests.page_engine import ask
 
 TEXT, PAIR = "the [MASK] dog ran to the [MASK].", "it was happy."
 MOST_BYTES = 8_000_000
@@ -221,3 +222,30 @@ def test_a_page_without_python_carries_what_python_would_send() -> None:
     assert json.dumps(widget.film)
     assert widget.checksums() == [model_checksum(fresh(place)) for place in range(10)]
     assert len(set(widget.checksums())) == 10
+
+
+@pytest.mark.timeout(600)
+def test_a_page_with_an_engine_computes_the_same(tmp_path: Path) -> None:
+    film = the_film()
+    packs = [web_pack(film[place]) for place in range(len(film))]
+    asked = [(TEXT, PAIR), ("the dog ran.", None), ("[MASK]", ""), ("a " * LONGEST, None)]
+    questions = [
+        ["TimeMachine", {"text": text, "pair": pair}, {"frame": 3}, {}] for text, pair in asked
+    ]
+    *told, refused = ask(tmp_path, packs[0], more=packs, widgets=questions)["widgets"]
+    for (text, pair), traits in zip(asked, told, strict=False):
+        mine = unpacked(base64.b64decode(traits["data"]))
+        theirs = unpacked(TimeMachine(text, pair).data)
+        assert {*mine} == {*theirs}
+        for name, value in theirs.items():
+            if name == "attention":  # whole numbers: one may round to the other side
+                assert np.abs(mine[name].astype(int) - value).max() <= 1
+            elif isinstance(value, np.ndarray):
+                assert np.abs(mine[name] - value).max() <= 1e-4
+            elif name == "follows" and value is not None:
+                assert mine[name] == pytest.approx(value, abs=1e-4)
+            elif name != "first":
+                assert mine[name] == value, name
+    with pytest.raises(InputError) as said:
+        TimeMachine("a " * LONGEST)
+    assert refused == {"problem": str(said.value)}

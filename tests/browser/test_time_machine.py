@@ -4,13 +4,22 @@ from pathlib import Path
 
 import pytest
 
+from bertedu.classroom.book.site import write
 from bertedu.widgets import TimeMachine
 from bertedu.widgets.static_page import to_html
 from bertedu.widgets.time_machine import PRESETS
+from tests.test_web_pack import bert
 
 PAIR = next(preset for preset in PRESETS if preset.pair)
 TEXT = "the boy went to the [MASK]."
 LAST = 9
+LESSON = """# %% [markdown]
+# # 07 · A lesson
+
+# %%
+from bertedu.widgets import TimeMachine
+TimeMachine()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +138,22 @@ def test_it_plays_to_the_end_also_where_motion_is_unwelcome(page) -> None:
     ) in {"0s", ""}
     page.wait_for_function("document.querySelector('.be-slider').value === '9'")
     play.get_by_text("▶ Play").wait_for()
+
+
+def test_the_book_with_a_bert_computes_every_frame_of_what_is_typed(
+    new_page, tmp_path: Path
+) -> None:
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course" / "07_joint_pretraining.py").write_text(LESSON, encoding="utf-8")
+    write(tmp_path, tmp_path / "site", say=lambda line: None, bert=bert())
+    page = new_page()
+    page.set_default_timeout(60_000)
+    page.goto((tmp_path / "site" / "07_joint_pretraining.html").as_uri())
+    widget = page.locator(".be-time-machine")
+    widget.get_by_label("Sentence Segment A").fill(TEXT)
+    widget.get_by_text("after “the”").wait_for()
+    expected = TimeMachine(TEXT)
+    for frame in (LAST, 0, 4):
+        widget.get_by_label("Checkpoint").fill(str(frame))
+        agrees(widget, expected, frame)
+    assert page.locator(".bertedu-int8").is_visible()

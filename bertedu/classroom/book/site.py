@@ -30,6 +30,7 @@ from bertedu.finetuning.adapters import base_checksum
 from bertedu.utils.files import replacing
 from bertedu.widgets.palette import DARK, LIGHT
 from bertedu.widgets.static_page import engine_note, fragment, host_script
+from bertedu.widgets.time_machine import the_film
 from bertedu.widgets.web_pack import (
     finetuned_checksum,
     model_checksum,
@@ -134,6 +135,8 @@ def _write(pages: Sequence[Page], out: Path, bert: Bert | None) -> None:
         book = Path(temporary) / "book"
         book.mkdir()
         models = {} if bert is None else _write_models(bert, book)
+        if models and any("TimeMachine" in page.content.classes for page in pages):
+            models |= _write_film(book)
         for page in pages:
             (book / page.file).write_text(to_html(page, pages, models), encoding="utf-8")
         css = style() + (_STATIC / "book.css").read_text(encoding="utf-8")
@@ -159,6 +162,17 @@ def _write_models(bert: Bert, book: Path) -> dict[str, str]:
         if tuned.base and tuned.base.sha256 == encoder and (own := finetuned_checksum(tuned)):
             write_pack(name, web_pack(tuned), book)
             models[own] = name
+    return models
+
+
+def _write_film(book: Path) -> dict[str, str]:
+    """Writes the packs of the time machine's checkpoints; returns their names by checksum."""
+    film = the_film()
+    models = {}
+    for place, moment in enumerate(film.moments):
+        name = f"film-{moment.steps:07}"
+        write_pack(name, web_pack(film[place]), book)
+        models[model_checksum(film[place])] = name
     return models
 
 

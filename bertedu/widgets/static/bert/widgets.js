@@ -9,12 +9,13 @@ import { PairExplorer, SpanExplorer, TextClassifier, TokenTagger } from "./widge
 import { Journey } from "./widgets/journey.js";
 import { MaskExplorer } from "./widgets/mask_explorer.js";
 import { Patch } from "./widgets/patch.js";
+import { TimeMachine } from "./widgets/time_machine.js";
 import { TryIt } from "./widgets/try_it.js";
 import { WordPieceExplorer } from "./widgets/wordpiece_explorer.js";
 
 const TWINS = {
   AttentionExplorer, AttentionStep, EmbeddingSum, Journey, MaskExplorer, PairExplorer, Patch, SpanExplorer,
-  TextClassifier, TokenTagger, TryIt, WordPieceExplorer,
+  TextClassifier, TimeMachine, TokenTagger, TryIt, WordPieceExplorer,
 };
 
 /**
