@@ -44,7 +44,7 @@ from bertedu.training.checkpoints import steps_behind
 from bertedu.utils.files import write_json
 from bertedu.widgets.web_pack import int8_rows
 
-WIKI_WORDS = 2_500_000  # Simple Wikipedia begins with its core topics
+WIKI_WORDS = 800_000  # Simple Wikipedia begins with its core topics
 WHOLE = (
     *(f"plain/{name}" for name in ("tinystories", "storybooks", "fairytales")),
     *(f"plain/{name}" for name in ("tatoeba", "generics")),
@@ -65,7 +65,7 @@ SIZES = {
 }
 SEED = 26
 COMMAND = (
-    "--steps 5000 --batch-tokens 1024 --learning-rate 2.5e-3 --warmup 200 --schedule wsd "
+    "--steps 4000 --batch-tokens 1024 --learning-rate 2.5e-3 --warmup 200 --schedule wsd "
     "--decay-share 0.3 --max-length 64 --short-share 0.2 --mask-rate 0.25 --dropout 0 "
     f"--evaluate-every 500 --keep 9 --seed {SEED}"
 ).split()

@@ -359,6 +359,34 @@ if monitor.state == "finished":
 # but it does not read well: in lesson 03, shared words alone were correct for three pairs of four.
 # 204 documents are little text to learn from.
 #
+# ### Ten moments of a longer run
+#
+# This picture keeps ten checkpoints of another small model, which comes with the course. `bertedu
+# pretrain` trained it from scratch on simple English, and it has its own vocabulary of 4,000
+# pieces (its card in `bertedu/film` names the text). It is not the model of the other lessons.
+#
+# **Predict:** a model that has read nothing guesses at random. What does it guess next: names,
+# frequent words, or words that fit? Then move the slider.
+
+# %%
+from bertedu.widgets import TimeMachine
+
+machine = TimeMachine()
+machine
+
+# %%
+for frame in machine.frames:
+    guessed = ", ".join(guess.token for guess in frame.places[0][:3])
+    print(f"{frame.moment.tokens:>11,} tokens read, {frame.moment.mlm_loss:.2f} nats: {guessed}")
+started, ended = machine.frames[0].moment, machine.frames[-1].moment
+assert abs(started.mlm_loss - math.log(4000)) < 0.2
+assert ended.mlm_loss < 5 < started.mlm_loss
+
+# %% [markdown]
+# **The answer:** At first every piece is nearly as likely as another. Then come the most frequent
+# words, whatever the sentence says; then words of the right kind; and at the end words that fit.
+# Try a sentence of your own, and one with a second sentence: the pair is judged, too.
+#
 # ## 5. And the real one?
 #
 # **Predict:** how long would this machine need for BERT-base as in the paper: 1,000,000 steps of

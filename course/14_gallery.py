@@ -358,7 +358,27 @@ assert patched_pair.before.follows < 0.1
 assert patched_pair.after.follows > 0.5
 
 # %% [markdown]
-# ## 15. Take one along
+# ## 15. TimeMachine: how did it come to that?
+#
+# **Look for** the checkpoint at which the guesses begin to depend on the sentence. Until then the
+# loss only falls to the line *counts only*.
+#
+# **Try** to press *Play*, and to say what comes first in the next checkpoint. Then type a second
+# sentence: when does the model begin to tell a pair from a random one?
+#
+# *(Lesson 07. It shows a small model of its own, not the one above.)*
+
+# %% tags=["nbval-check-output"]
+machine = widgets.TimeMachine("my dog is [MASK].", "he likes playing.")
+machine
+
+# %%
+assert len(machine.frames) == 10
+assert machine.frames[0].moment.tokens == 0
+assert machine.frames[-1].places[0][0].probability > 10 * machine.frames[0].places[0][0].probability
+
+# %% [markdown]
+# ## 16. Take one along
 #
 # *Save picture* in each of them gives a still picture. `to_html` gives a page that needs neither
 # Python nor a network: its data stands in the file. Only typing does not work there.
@@ -391,6 +411,7 @@ assert "https://" not in page
 # | does one sentence follow from the other? | PairExplorer |
 # | where does the answer start and end? | SpanExplorer |
 # | what does BERT take a hidden word for? | TryIt |
+# | how did a model come to its answers? | TimeMachine |
 #
 # **The answer:** The table has one picture for each question, and the Journey shows all parts at
 # once.

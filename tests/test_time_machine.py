@@ -110,7 +110,8 @@ def test_the_doctor_knows_its_checksums(tmp_path: Path) -> None:
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     row = doctor.check_film(there)
-    assert (row.ok, row.found[:44]) == (False, f"{weights.name} is damaged: checksum ")
+    assert row.ok is False
+    assert row.found.startswith(f"{weights.name} is damaged: checksum ")
     assert "git restore bertedu/film" in row.remedy
     weights.unlink()
     assert doctor.check_film(there).found == f"{weights.name} is missing"
