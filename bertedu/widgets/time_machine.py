@@ -24,7 +24,12 @@ LONGEST = 32  # tokens: each head's picture is sent for every checkpoint
 GUESSES = 5
 LAYER, HEAD = 1, 1
 
-PRESETS = (Preset("once upon a [MASK], there was a king.", None, ("time",)),)
+PRESETS = (
+    Preset("once upon a [MASK], there was a king.", None, ("time",)),
+    Preset("birds can [MASK].", None, ("fly",)),
+    Preset("he wants to [MASK] a book.", None, ("read", "buy", "write")),
+    Preset("paris is a city in france.", "it is the [MASK] of the country.", ("capital",)),
+)
 """What the buttons ask; a test holds the last checkpoint's first guess against the good words."""
 
 

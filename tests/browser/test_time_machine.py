@@ -10,7 +10,6 @@ from bertedu.widgets.static_page import to_html
 from bertedu.widgets.time_machine import PRESETS
 from tests.test_web_pack import bert
 
-PAIR = next(preset for preset in PRESETS if preset.pair)
 TEXT = "the boy went to the [MASK]."
 LAST = 9
 LESSON = """# %% [markdown]
@@ -32,7 +31,7 @@ def notebook(lab, open_notebook):
 
 def agrees(widget, expected: TimeMachine, frame: int) -> None:
     """The words, ranks and numbers of one checkpoint are Python's, and so is the verdict."""
-    widget.page.wait_for_function("node => !node.ariaBusy", arg=widget.element_handle())
+    widget.locator("xpath=self::*[not(@aria-busy)]").wait_for()
     rows = widget.locator(".be-race .be-row:not(.be-out)").evaluate_all(
         "all => all.map(row => ['.be-rank', '.be-name', '.be-percent']"
         ".map(part => row.querySelector(part).textContent))"
@@ -136,8 +135,8 @@ def test_it_plays_to_the_end_also_where_motion_is_unwelcome(page) -> None:
     assert widget.locator(".be-race .be-row").first.evaluate(
         "node => getComputedStyle(node).transitionDuration"
     ) in {"0s", ""}
-    page.wait_for_function("document.querySelector('.be-slider').value === '9'")
-    play.get_by_text("▶ Play").wait_for()
+    widget.get_by_text("Checkpoint 10 of 10").wait_for()
+    assert play.inner_text() == "▶ Play"
 
 
 def test_the_book_with_a_bert_computes_every_frame_of_what_is_typed(
