@@ -1,6 +1,7 @@
 """The time machine shows what each checkpoint of the film says, and its film is whole."""
 
 import base64
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import film as film_script
 from bertedu import Bert, InputError
+from bertedu.checkpoint import DECODER
 from bertedu.commands import doctor
 from bertedu.errors import CheckpointError
 from bertedu.pretraining.film import FILM, Film, frame_file
+from bertedu.pretraining.film import unpacked as unpacked_weights
 from bertedu.widgets import TimeMachine
 from bertedu.widgets.time_machine import GUESSES, LONGEST, PRESETS, the_film
 from bertedu.widgets.try_it import Preset
@@ -119,6 +123,24 @@ def test_the_doctor_knows_its_checksums(tmp_path: Path) -> None:
     shutil.copyfile(weights, there / "mine.safetensors")
     assert "mine.safetensors is not in SHA256" in doctor.check_film(there).found
     assert doctor.check_film(there / "nothing").ok is None
+
+
+def test_the_script_that_makes_it_does_what_it_says() -> None:
+    waves = film_script.sinusoids(64, 96)
+    assert waves.shape == (64, 96)
+    near, far = (float(waves[20] @ waves[20 + step]) for step in (1, 9))
+    assert 48 == pytest.approx(float(waves[20] @ waves[20]), abs=1e-3)
+    assert 48 > near > far
+    points = film_script.curve([{"tokens": 10, "mlm_loss": float(step)} for step in range(1000)])
+    assert points[:2] == [[10, 0.0], [20, 1.0]]
+    assert len(points) < film_script.POINTS
+    assert all(last[0] > first[0] for first, last in itertools.pairwise(points))
+    for tokens, loss in points:  # the mean of steps that lie around there
+        assert loss == pytest.approx(tokens / 10 - 1, abs=1)
+    weights = fresh(5).model.state_dict()
+    again = unpacked_weights(film_script.packed(weights))
+    assert weights.keys() - again.keys() == {DECODER}
+    assert all(torch.allclose(again[name], weights[name], atol=1e-4) for name in again)
 
 
 # ---------------------------------------------------------------- the widget
