@@ -129,7 +129,7 @@ def test_the_script_that_makes_it_does_what_it_says() -> None:
     waves = film_script.sinusoids(64, 96)
     assert waves.shape == (64, 96)
     near, far = (float(waves[20] @ waves[20 + step]) for step in (1, 9))
-    assert 48 == pytest.approx(float(waves[20] @ waves[20]), abs=1e-3)
+    assert pytest.approx(float(waves[20] @ waves[20]), abs=1e-3) == 48
     assert 48 > near > far
     points = film_script.curve([{"tokens": 10, "mlm_loss": float(step)} for step in range(1000)])
     assert points[:2] == [[10, 0.0], [20, 1.0]]
