@@ -51,7 +51,7 @@ TEXTS = (
 LONGEST_WAVE = 200.0  # positions, times 2 pi
 PIECES = 4_000
 LETTERS = 64  # signs that get a piece of their own, alone and within a word
-SIZES = {
+SIZES: dict[str, Any] = {
     "hidden_size": 96,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
