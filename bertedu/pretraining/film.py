@@ -70,9 +70,9 @@ class Film:
     Example:
         >>> film = Film()
         >>> len(film), film.moments[0].tokens, film.moments[-1].steps
-        (10, 0, 4000)
-        >>> film[9].fill_mask("once upon a [MASK], there was a king.")[0][0].token
-        'time'
+        (10, 0, 2000)
+        >>> film[9].fill_mask("i do not [MASK] how to swim.")[0][0].token
+        'know'
     """
 
     def __init__(self, folder: str | PathLike[str] | None = None) -> None:

@@ -25,10 +25,11 @@ GUESSES = 5
 LAYER, HEAD = 1, 1
 
 PRESETS = (
-    Preset("once upon a [MASK], there was a king.", None, ("time",)),
-    Preset("birds can [MASK].", None, ("fly",)),
-    Preset("he wants to [MASK] a book.", None, ("read", "buy", "write")),
-    Preset("paris is a city in france.", "it is the [MASK] of the country.", ("capital",)),
+    Preset("i do not [MASK] how to swim.", None, ("know",)),
+    Preset("he [MASK] to school yesterday.", None, ("went", "came")),
+    Preset("a dog has a [MASK].", None, ("mouth", "tail", "nose", "tongue")),
+    Preset("i want to [MASK] home.", None, ("go", "come")),
+    Preset("lily saw a big dog in the park.", "she [MASK] very happy.", ("was", "felt", "is")),
 )
 """What the buttons ask; a test holds the last checkpoint's first guess against the good words."""
 
@@ -72,12 +73,12 @@ class TimeMachine(AskingWidget):
         CheckpointError: the film's files are missing or damaged.
 
     Example:
-        >>> machine = TimeMachine("once upon a [MASK], there was a king.")
+        >>> machine = TimeMachine("i do not [MASK] how to swim.")
         >>> machine.settings["frame"], machine.frames[9].places[0][0].token
-        (9, 'time')
+        (9, 'know')
         >>> machine.settings = machine.settings | {"frame": 0}
         >>> machine
-        TimeMachine(11 tokens, checkpoint 1 of 10, step 0, 0 tokens read: [MASK] is ...; no pair)
+        TimeMachine(10 tokens, checkpoint 1 of 10, step 0, 0 tokens read: [MASK] is ...; no pair)
     """
 
     text = traitlets.Unicode().tag(sync=True)

@@ -87,6 +87,7 @@ test("a scrub shows another checkpoint and asks nothing", async () => {
   assert.equal(find(".be-needle")[0].style.left, "0%");
   assert.equal(find(".be-slider")[0].getAttribute("aria-valuetext"), find(".be-now")[0].textContent);
   assert.match(find(".be-pair")[0].getAttribute("aria-label"), /follows: 50\.0 %/);
+  assert.match(find(".be-judged .be-key")[0].textContent, /judges 70\.0 % of held-out pairs rightly; a coin, 50 %/);
   assert.equal(find(".be-final .be-name")[0].textContent, "dog");
   await sleep(80);
   assert.deepEqual(model.saved.map(({ text, data: block }) => [text, block === model.state.data]), [["my [MASK]", true]]);

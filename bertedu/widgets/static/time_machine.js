@@ -1,5 +1,5 @@
 import {
-  PALETTE, clean, defineWidget, element, judged, legend, plain, plural, readable, roving, same,
+  PALETTE, clean, defineWidget, element, judged, legend, percent, plain, plural, readable, roving, same,
   scaleOf, sequential, stage, svgElement, textField, told,
 } from "./shared.js";
 
@@ -170,6 +170,7 @@ function build(view) {
   const results = element("div", { class: "be-results" });
   const key = element("p", { class: "be-key" });
   const verdict = element("div", { class: "be-judged" });
+  const trusted = element("p", { class: "be-key" });
   const choice = (name, title) => {
     const box = element("select", { class: "be-select", on: { change: () => change({ [name]: Number(box.value) }) }, signal });
     return { box, label: element("label", {}, `${title} `, box) };
@@ -225,7 +226,7 @@ function build(view) {
       return row;
     });
     verdict.replaceChildren(...(judge ? [stage("Does the second sentence follow the first?", "",
-      element("div", { class: "be-pair", role: "img" }, judge.map(({ node }) => node)))] : []));
+      element("div", { class: "be-pair", role: "img" }, judge.map(({ node }) => node)), trusted)] : []));
     const [L, A] = data.heads;
     for (const [{ box }, count] of [[layer, L], [head, A]]) {
       box.replaceChildren(...Array.from({ length: count }, (_, n) => element("option", { value: n + 1 }, String(n + 1))));
@@ -278,6 +279,7 @@ function build(view) {
       const follows = data.follows[frame];
       [follows, 1 - follows].forEach((share, i) => fill(judge[i], share, 1));
       verdict.querySelector(".be-pair").setAttribute("aria-label", judged(follows));
+      trusted.textContent = `This checkpoint judges ${percent(moments[frame].nsp_accuracy)} of held-out pairs rightly; a coin, 50 %.`;
     }
     paintAttention();
     light();
