@@ -128,6 +128,10 @@ KINDS: Mapping[str, Mapping[str, Value]] = {
     "PairExplorer": {
         "premise": _anything, "hypothesis": _anything, "pinned": _like(r"alone|\d+"),
     },
+    "Patch": {
+        **_TEXTS, "other": _anything, "off": _like(r"(\d+\.\d+,?)+"), "layers": _like(r"(\d+,?)+"),
+        "segment": _one_of("cut"), "copy": _like(r"\d+\.\d+\.\d+"),
+    },
     "SentencePairBuilder": {
         "documents": _number(2, 999), "from": _one_of("others", "all"),
         "labels": _one_of("even", "coin"), "a": _PLACE, "label": _one_of("follows", "random"),
@@ -139,6 +143,10 @@ KINDS: Mapping[str, Mapping[str, Value]] = {
     },
     "TextClassifier": {
         "text": _anything, "label": _anything, "word": _piece, "attention": _SWITCH,
+    },
+    "TimeMachine": {
+        **_TEXTS, "frame": _number(1, 10), "layer": _number(1, 3), "head": _number(1, 4),
+        "token": _piece,
     },
     "TokenTagger": {"text": _anything, "word": _piece, "flips": _like(r"(\d+\.[^,]+,?)+")},
     "TrainingMonitor": {"step": _number(1, 10**6)},

@@ -73,7 +73,7 @@ def test_every_link_sets_what_the_prose_says_and_sets_it_back(lesson: Path, open
 
 
 def test_what_a_link_can_name_is_what_the_widgets_know(opened) -> None:
-    page = opened("14")
+    page = opened("15")
     for kind, names in KINDS.items():
         told = page.evaluate(
             """(kind) => {

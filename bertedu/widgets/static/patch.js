@@ -45,8 +45,25 @@ export function describe({ tokens, others, off, layers, segment, copy }) {
 
 const NONE = { off: [], layers: [], segment: false, copy: null };
 
+/** How a link writes a change: "3.7,4.1", "2,3", "cut", "2.1.1" (after a layer, from, to). */
+const numbers = (text, count) => {
+  const found = text.split(".").map(Number);
+  if (found.length === count && found.every(Number.isInteger)) return found;
+  throw new Error(`it is written as ${Array(count).fill("1").join(".")}`);
+};
+const listed = (count, one) => ({
+  parse: (text) => text.split(",").map((part) => one(numbers(part, count))),
+  format: (all) => all.map((each) => [each].flat().join(".")).join(","),
+});
+const WRITTEN = {
+  off: listed(2, (pair) => pair),
+  layers: listed(1, ([layer]) => layer),
+  segment: { parse: (text) => text === "cut", format: () => "cut" },
+  copy: { parse: (text) => numbers(text, 3), format: (copy) => copy.join(".") },
+};
+
 export default defineWidget({
-  name: "be-patch", label: "Patch", picture: "patch", hint: HINT, build,
+  kind: "Patch", name: "be-patch", label: "Patch", picture: "patch", hint: HINT, build,
   fixed: "texts and changes are",
   fields: ({ model }) => [
     textField("text", "Text", "Segment A"),
@@ -179,5 +196,15 @@ function build(view) {
   for (const [part, name] of [[chips, "position"], [others, "source"]]) {
     view.listen(part, { find: at(part), show: () => {}, hide: () => {}, pin: (place) => choose({ [name]: place }) });
   }
-  return { paint, release: () => live && ask(NONE) };
+  const state = Object.fromEntries(Object.entries(WRITTEN).map(([name, kind]) => [name, {
+    ...kind,
+    read: () => (same(fields[name].read(), NONE[name]) ? null : fields[name].read()),
+    set(to) {
+      const wanted = to ?? NONE[name];
+      if (same(wanted, fields[name].read())) return;
+      if (!live) throw new Error("this page has no Python behind it, so nothing can be cut or copied");
+      ask({ [name]: wanted });
+    },
+  }]));
+  return { paint, state, release: () => live && ask(NONE) };
 }

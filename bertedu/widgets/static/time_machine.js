@@ -1,6 +1,6 @@
 import {
-  PALETTE, clean, defineWidget, element, judged, legend, percent, plain, plural, readable, roving, same,
-  scaleOf, sequential, stage, svgElement, textField, told,
+  PALETTE, clean, defineWidget, element, judged, legend, nthOf, numberFrom, ofSettings, percent, placeIn,
+  plain, plural, readable, roving, same, scaleOf, sequential, stage, svgElement, textField, told,
 } from "./shared.js";
 
 const HINT = "The slider moves through the run; a click on a token shows whom it asks, Escape lets go.";
@@ -80,7 +80,7 @@ export function describeToken(data, settings, i) {
 // ---- the widget ---------------------------------------------------------------------------------
 
 export default defineWidget({
-  name: "be-time-machine", label: "Time machine", picture: "time_machine", hint: HINT, build,
+  kind: "TimeMachine", name: "be-time-machine", label: "Time machine", picture: "time_machine", hint: HINT, build,
   fixed: "the sentences are",
   fields: () => [
     textField("text", "Sentence", "Segment A", { placeholder: "with a [MASK]" }),
@@ -357,5 +357,10 @@ function build(view) {
   root.addEventListener("keydown", (event) => { // JupyterLab takes the arrow keys
     if (event.key !== "Escape" && event.target.matches("select")) event.stopPropagation();
   }, { signal });
-  return { receive, paint, release: () => change({ token: null }), end: stop };
+  const count = (side) => () => data.heads[side];
+  const state = ofSettings(view, {
+    frame: nthOf(() => moments.length), layer: numberFrom(1, count(0)), head: numberFrom(1, count(1)),
+    token: placeIn(() => data.tokens),
+  });
+  return { receive, paint, state, release: () => change({ token: null }), end: stop };
 }
