@@ -324,7 +324,8 @@ def without_heads(bert: Bert | FineTuned[Any, Any], off: Sequence[Sequence[int]]
     for layer, head in off:
         if 1 <= layer <= config.num_hidden_layers and 1 <= head <= config.num_attention_heads:
             silent[layer - 1].append(head - 1)
-    layers: Any = bert.model.bert.encoder.layer
+    model: Any = bert.model
+    layers = model.bert.encoder.layer
 
     def hook(heads: list[int]) -> Any:
         def cut(module: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:  # noqa: ARG001
