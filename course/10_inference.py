@@ -406,7 +406,7 @@ assert coin < 0.7
 #
 # ## 8. The graduate
 #
-# The same head on the same checkpoint, after some 34,000{=source its card in bertedu/graduates}
+# The same head on the same checkpoint, after some 135,000{=source its card in bertedu/graduates}
 # pairs of SNLI, MultiNLI and other sets.
 # (The course ships it as an adapter of a few MB; its card says how it was made.) None of our pairs
 # was among them.
@@ -842,7 +842,7 @@ assert once_more.predict(yours).label == tuned.predict(yours).label
 #   in SNLI, about twice as much.
 # - Then count common words: that is the number to beat, and the difference has an interval.
 # - 423 pairs are too few: such a model sees what two sentences speak of, not what they say. The
-#   same head after some 34,000{=source its card in bertedu/graduates} pairs is another model:
+#   same head after some 135,000{=source its card in bertedu/graduates} pairs is another model:
 #   data, not method.
 # - Pairs made for one question show what was learned, and what not: *not*, who did what, the order
 #   of the two, what *no* does to a part.
