@@ -105,8 +105,8 @@ print("the library gives the same scores, shares and contexts")
 # - [2, scores](#AttentionStep?stage=2
 #   "“dog” has the largest, 23.23"): query times key, and *dog* has the largest, 23.23;
 # - [3, divide](#AttentionStep?stage=3
-#   "Each score is divided by 5.66: “dog” has the largest, 4.11"): by √32, about 5.66, which leaves
-#   4.11;
+#   "Each score is divided by 5.66: “dog” has the largest, 4.11"): by √32{=by_hand}, about 5.66,
+#   which leaves 4.11;
 # - [4, softmax](#AttentionStep?stage=4
 #   "“dog” gets 62.1 %"): *dog* gets 62.1 %;
 # - [5, weigh](#AttentionStep?stage=5
@@ -236,7 +236,7 @@ joined = contexts.transpose(0, 1).reshape(S, H)  # the heads' contexts, side by 
 # %% [markdown]
 # **Why several heads?** A head gives one set of shares for each token, so it can look for one thing
 # at a time. Twelve can look for twelve. They cost nothing: the matrices are as large as those of
-# one head with D = 384. Two of the 72 in the picture of section 6, on a longer text:
+# one head with D = 384. Two of the 6 · 12 = 72 heads in the picture of section 6, on a longer text:
 # [one of the first layer](#AttentionExplorer?layer=1&head=1&token=dog
 # "“dog” (position 2) asks: [CLS] 27.7 %, likes 7.6 %") in which *dog* (position 2) gives 27.7 % to
 # `[CLS]` and 7.6 % to *likes*, and

@@ -208,6 +208,7 @@ class Passage:
         code: (start, end) of what is code or a formula.
         slanted: (start, end) of what is in italics.
         links: (start, end, address).
+        said: what the pictures say that its links set, by the links' titles.
         title: the heading of level 2 or 3 that it stands under.
     """
 
@@ -216,6 +217,7 @@ class Passage:
     code: list[tuple[int, int]] = field(default_factory=list)
     slanted: list[tuple[int, int]] = field(default_factory=list)
     links: list[tuple[int, int, str]] = field(default_factory=list)
+    said: str = ""
 
     def add(self, inline: Any) -> None:
         """Adds what the parser found in one block."""
@@ -234,6 +236,8 @@ class Passage:
                 self.text = "**"
             elif token.type in {"em_open", "link_open"}:
                 opened.append((start, str(token.attrGet("href") or "")))
+                if "?" in opened[-1][1]:
+                    self.said += f"{token.attrGet('title') or ''}; "
             elif token.type == "em_close":
                 self.slanted.append((opened.pop()[0], start))
             elif token.type == "link_close":
@@ -544,7 +548,8 @@ class _Ledger:
         """The kinds that a number has by the way in which it is written."""
         text = passage.text
         link = next((a for s, e, a in passage.links if s <= number.start < e), None)
-        if link and "?" in link:
+        shown = any(each.value == number.value for each in numbers(passage.said))
+        if shown or (link and "?" in link):
             yield "picture", None, "", ""
         item = number.start == 2 and _ITEM.match(text)  # behind the ** that begins it
         first = number.start == 0 and " | " in text and re.match(r" [a-z]", text[number.end :])
