@@ -348,11 +348,11 @@ await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
 #
 # A link with ▸ marks a step in both curves, with the loss of its batch and the mean of the last 20
 # (or fewer) batches; one more click takes the mark away: [step 1](#TrainingMonitor?step=1
-# "Step 1:"), [step 100](#TrainingMonitor?step=100
-# "mean of the last 20"), [step 400](#TrainingMonitor?step=400
-# "mean of the last 20"), [step 750, half of the run](#TrainingMonitor?step=750
-# "mean of the last 20"), and [step 1500, its end](#TrainingMonitor?step=1500
-# "Step 1500:").
+# "Step 1:"), [step 99](#TrainingMonitor?step=99
+# "Step 99:"), [step 399](#TrainingMonitor?step=399
+# "Step 399:"), [step 749, half of the run](#TrainingMonitor?step=749
+# "Step 749:"), and [step 1500, its end](#TrainingMonitor?step=1500
+# "Step 1500:"). (A long run's curves draw one step of a few, so the numbers are not round.)
 
 # %%
 final = pretraining.evaluate(tiny.model, test_batches, unigrams)

@@ -114,6 +114,6 @@ def write_lesson(source: Path, folder: Path) -> Path:
     (folder / page.file).write_text(to_html(page, [page]), encoding="utf-8")
     css = style() + (STATIC / "book.css").read_text(encoding="utf-8")
     (folder / "book.css").write_text(css, encoding="utf-8")
-    for script in ("book.js", "deck.js"):
+    for script in ("book.js", "claims.js", "deck.js"):
         (folder / script).write_text((STATIC / script).read_text("utf-8"), encoding="utf-8")
     return folder / page.file

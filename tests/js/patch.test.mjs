@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import widget, { compared, describe, answered } from "../../bertedu/widgets/static/patch.js";
+import widget, { answers, compared, describe } from "../../bertedu/widgets/static/patch.js";
 import { packed } from "../../bertedu/widgets/static/try_it.js";
 import { Model, openPage } from "./page.mjs";
 
@@ -31,10 +31,10 @@ function shown(changes = {}, { kernel = true, before = BEFORE, after = AFTER } =
   return { model, el, end, find: (selector) => [...el.querySelectorAll(selector)], asked };
 }
 
-test("answers and changes are answered in words", () => {
-  assert.deepEqual(answered(BEFORE).map(([, answer]) => answer[0]), ["“book”", "follows", "yes", "“anna”"]);
-  assert.deepEqual(answered(AFTER).map(([, answer]) => answer), [["“book”", 0.25], ["is a random one", 0.8], ["yes", 0.7], ["no answer", 0.8]]);
-  assert.deepEqual(answered({ gap: [], follows: null, label: [["a", 1]], span: null }).map(([, answer]) => answer), [null, null, ["a", 1], null]);
+test("answers and changes are told in words", () => {
+  assert.deepEqual(answers(BEFORE).map(([, answer]) => answer[0]), ["“book”", "follows", "yes", "“anna”"]);
+  assert.deepEqual(answers(AFTER).map(([, answer]) => answer), [["“book”", 0.25], ["is a random one", 0.8], ["yes", 0.7], ["no answer", 0.8]]);
+  assert.deepEqual(answers({ gap: [], follows: null, label: [["a", 1]], span: null }).map(([, answer]) => answer), [null, null, ["a", 1], null]);
   assert.equal(compared(["a", 0.5], ["b", 0.5]), "changed");
   assert.equal(compared(["a", 0.5], ["a", 0.5004]), "the same");
   assert.equal(compared(["a", 0.5], ["a", 0.4]), "the same, −10.0 points");

@@ -9,8 +9,8 @@ const HINT = "Click a token above and one of the other sentence: its vector take
 
 const quoted = (token) => `“${clean(token)}”`;
 
-/** The four answers: what is asked, the answer to each and how sure it is; null for none. */
-export function answered({ gap, follows, label, span }) {
+/** The four answers: what is asked, and of each how it is told and how sure it is; null for none. */
+export function answers({ gap, follows, label, span }) {
   const [best] = gap;
   const [name, share] = label.reduce((one, other) => (other[1] > one[1] ? other : one));
   const judged = follows !== null && (follows >= 0.5 ? ["follows", follows] : ["is a random one", 1 - follows]);
@@ -147,7 +147,7 @@ function build(view) {
     grid.replaceChildren(...Array.from({ length: L }, (_, i) => cuts(i + 1, A, changes)).flat());
     for (const part of [chips, others, grid]) roving(part, view.painting);
     [chips, others, grid].forEach((part, i) => part.querySelectorAll("button")[focused[i]]?.focus());
-    const [before, after] = [data.before, data.after].map(answered);
+    const [before, after] = [data.before, data.after].map(answers);
     rows.replaceChildren(...before.map(([name, was], i) => line(name, was, after[i][1])));
     const [, , , off, layers, without, copy] = data.asked; // of these are the answers
     const done = describe({ tokens: data.tokens, others: data.others.tokens, off, layers, segment: without, copy });
