@@ -106,18 +106,20 @@ def test_the_embedded_checkpoint_fills_gaps_as_well_as_its_card_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "measure", "floor"),
+    ("case", "measure", "floors"),
     [
-        ("sentiment", "accuracy", 0.86),
-        ("slots", "f1", 0.94),
-        ("slots", "intent_accuracy", 0.95),
-        ("inference", "accuracy", 0.73),
-        ("inference", "true against false", 0.8),
-        ("questions", "exact_match", 0.8),
+        ("sentiment", "accuracy", (0.86, 0.86)),
+        ("slots", "f1", (0.94, 0.94)),
+        ("slots", "intent_accuracy", (0.95, 0.95)),
+        ("inference", "accuracy", (0.93, 0.73)),
+        ("inference", "true against false", (0.95, 0.8)),
+        ("questions", "exact_match", (0.8, 0.8)),
     ],
 )
 @pytest.mark.parametrize("half", batteries.HALVES)
 def test_a_graduate_answers_what_a_class_asks(
-    case: str, measure: str, floor: float, half: str
+    case: str, measure: str, floors: tuple[float, float], half: str
 ) -> None:
+    """One floor for the seen and one for the unseen half."""
+    floor = floors[batteries.HALVES.index(half)]
     assert batteries.case_scores(load(case), case, half)[measure] >= floor

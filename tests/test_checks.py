@@ -107,7 +107,7 @@ def test_every_exhibit_has_a_check_and_a_source():
     exhibits = text.split("### Exhibit ")[1:]
     assert len(exhibits) >= 20
     for number, exhibit in enumerate(exhibits, 1):
-        assert exhibit.startswith(f"{number} · ")
+        assert exhibit.startswith(f"{number}. ")
         words = " ".join(exhibit.replace("\n#", " ").split())
         for part in ("**Symptom.**", "**Predict:**", "**The damage", "**Published:**",
                      "**Remember:**"):  # fmt: skip

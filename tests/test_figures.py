@@ -96,7 +96,7 @@ def test_each_meaning_has_a_colour_that_is_seen(theme: dict[str, str]):
 def test_no_lesson_has_a_colour_of_its_own():
     own = re.compile(r"""["'](?:#[0-9A-Fa-f]{6}|PuOr|RdBu\w*|C\d|tab:\w+)["']""")
     found = {f.name: own.findall(f.read_text("utf-8")) for f in COURSE.glob("*.py")}
-    assert len(found) == 15
+    assert len(found) == 16
     assert not [each for each in found.items() if each[1]]
 
 

@@ -233,7 +233,7 @@ def test_positions_are_compared(widget, bert) -> None:
 def test_what_is_too_long_says_so_and_the_picture_stays(widget) -> None:
     before = tokens_shown(widget)
     type_text(widget, "word " * 200)
-    assert "at most 64: shorten it" in widget.locator(".be-status").inner_text()
+    assert "at most 48: shorten it" in widget.locator(".be-status").inner_text()
     assert tokens_shown(widget) == before
 
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  defineWidget, element, numberFrom, nthOf, ofSettings, onOff, oneOf, placeIn, textField, viewIn,
+  defineWidget, element, numberFrom, nthOf, ofSettings, onOff, oneOf, placeIn, textField, viewFrom,
 } from "../../bertedu/widgets/static/shared.js";
 import { Model, openPage, pack } from "./page.mjs";
 
@@ -79,8 +79,8 @@ test("a view is read from a link, from its text alone, and from a whole address"
   for (const [text, kind] of [
     ["#TryIt?layer=3&text=my+dog", "TryIt"], ["layer=3&text=my%20dog", null], [" TryIt?layer=3&text=my+dog\n", "TryIt"],
     ["http://a.b/05.html?slides#TryIt?layer=3&text=my+dog", "TryIt"],
-  ]) assert.deepEqual(viewIn(text), { kind, parts }, text);
-  for (const text of ["", "my dog", "#heading", "a=b c", "x => y", "#TryIt?", "if a==b: c=d e=f"]) assert.equal(viewIn(text), null, text);
+  ]) assert.deepEqual(viewFrom(text), { kind, parts }, text);
+  for (const text of ["", "my dog", "#heading", "a=b c", "x => y", "#TryIt?", "if a==b: c=d e=f"]) assert.equal(viewFrom(text), null, text);
 });
 
 test("values are what they are in both directions, and others are refused in words", () => {

@@ -538,7 +538,7 @@ const A_VIEW = /^(?:\S*#)?(?:([A-Z]\w*)\?)?((?:\w+=[^\s&]*)(?:&\w+=[^\s&]*)*)$/;
 const MARKED = 1500; // ms that a widget is outlined for
 
 /** "#TryIt?hide=dog" -> { kind: "TryIt", parts: [["hide", "dog"]] }; null where it is no view. */
-export function viewIn(text) {
+export function viewFrom(text) {
   const [, kind = null, parts] = A_VIEW.exec(text.trim()) ?? [];
   return parts === undefined ? null : { kind, parts: [...new URLSearchParams(parts)] };
 }
@@ -743,7 +743,7 @@ function sharing({ kind, view, parts }) {
     const all = [...scopeOf(link).querySelectorAll(selector)];
     return all.find((node) => link.compareDocumentPosition(node) & 4) ?? all.at(-1); // 4: it follows
   };
-  const kindOf = (link) => viewIn(link.getAttribute("href"))?.kind;
+  const kindOf = (link) => viewFrom(link.getAttribute("href"))?.kind;
   const widgetOf = (link) => nearest(link, `[data-tour="${kindOf(link)}"]`);
 
   /** The link of an event, where it is a view's and this widget has to answer. */
@@ -764,7 +764,7 @@ function sharing({ kind, view, parts }) {
     event.preventDefault();
     event.stopPropagation();
     const href = link.getAttribute("href");
-    if (widgetOf(link) === root) follow(link, href, viewIn(href));
+    if (widgetOf(link) === root) follow(link, href, viewFrom(href));
     else nearest(link, `img[alt^="${kindOf(link)}("]`)?.scrollIntoView();
   }, { capture: true, signal });
   const keep = (event) => {
@@ -773,7 +773,7 @@ function sharing({ kind, view, parts }) {
   for (const type of ["dblclick", "keydown"]) page.addEventListener(type, keep, { capture: true, signal });
 
   root.addEventListener("paste", (event) => {
-    const found = viewIn(event.clipboardData?.getData("text") ?? "");
+    const found = viewFrom(event.clipboardData?.getData("text") ?? "");
     const typing = event.target.matches("input, textarea");
     if (!found || (typing && !found.kind)) return; // a text like any other
     event.preventDefault();
@@ -806,7 +806,7 @@ function sharing({ kind, view, parts }) {
     }),
     begin() {
       first = now();
-      const address = root.closest(".bertedu-still") && viewIn(page.location.hash);
+      const address = root.closest(".bertedu-still") && viewFrom(page.location.hash);
       if (address?.kind === kind && document.querySelector(`[data-tour="${kind}"]`) === root) follow(null, page.location.hash, address);
     },
   };

@@ -3,7 +3,7 @@
 import { checkLength, described, float32, quantileOfSizes } from "./base.js";
 import { LONE_PIECE, PIECE_BEHIND } from "../words.js";
 
-const LONGEST_SUM = 64; // tokens
+const LONGEST_SUM = 48; // tokens
 const POSITIONS = 64; // rows of the position tables that are compared
 const TERMS = 3; // token, segment, position
 const EVERYTHING = 2 ** (TERMS + 1) - 1; // of the switches: the terms', and LayerNorm's
