@@ -347,7 +347,8 @@ await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
 # was learned *by heart*.)
 #
 # A link with ▸ marks a step in both curves, with the loss of its batch and the mean of the
-# last 20{=given} (or fewer) batches; one more click takes the mark away: [step 1](#TrainingMonitor?step=1
+# last 20{=given} (or fewer) batches; one more click takes the mark away:
+# [step 1](#TrainingMonitor?step=1
 # "Step 1:"), [step 99](#TrainingMonitor?step=99
 # "Step 99:"), [step 399](#TrainingMonitor?step=399
 # "Step 399:"), [step 749, half of the run](#TrainingMonitor?step=749
