@@ -76,7 +76,7 @@ from IPython.display import Markdown
 
 from bertedu.classroom.lessons import LESSONS, lesson_table
 
-assert len(LESSONS) == 14
+assert len(LESSONS) == 15
 Markdown(lesson_table())
 
 # %% [markdown]

@@ -466,7 +466,7 @@ assert right["graduate"] > 0.75
 # "contradiction 88.5 %"): false, 88.5 %, though nobody said so;
 # [the dog is not in the park](#PairExplorer?pinned=4
 # "contradiction 87.1 %"): false, 87.1 %; [the dog is brown](#PairExplorer?pinned=5
-# "contradiction 15.0 %, neutral 83.2 %"): unknown, which is right, 83.2 %.
+# "neutral 83.2 %"): unknown, which is right, 83.2 %.
 # [The hypothesis alone](#PairExplorer?pinned=alone
 # "neutral 81.0 %") is unknown to it, 81.0 %.
 
