@@ -129,7 +129,7 @@ class Number:
                 round number be rounded.
 
         Example:
-            >>> told, other = numbers("83.5 %")[0], numbers("0.8346 and 83.5% or 84%")
+            >>> told, other = numbers("83.5 %")[0], numbers("0.8346; 83.5%; 84%")
             >>> [told.agrees(number) for number in other]
             [True, True, False]
         """
