@@ -70,7 +70,7 @@ def test_the_notes_pair_is_shown_piece_by_piece(widget: EmbeddingSum) -> None:
     assert widget._own == "playing"
 
 
-@pytest.mark.parametrize("text", ["my dog is cute", "", HOSTILE, "word " * 60])
+@pytest.mark.parametrize("text", ["my dog is cute", "", HOSTILE, "word " * 46])
 def test_the_sum_is_the_models_to_the_bit(bert: Bert, text: str) -> None:
     widget = EmbeddingSum(text, None, bert)
     added = []
