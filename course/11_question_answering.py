@@ -456,9 +456,9 @@ assert exact["our model of section 5"] < exact["the graduate"] - 5
 # [the best answer](#SpanExplorer?start=within&end=cloud
 # "Pinned: “within” to “cloud” (46, 48)") goes from word 46 to word 48;
 # [a shorter one](#SpanExplorer?start=a&end=cloud
-# "Pinned: “a” to “cloud” (47, 48)"), from word 47 on, has 9.3 %; and
+# "Pinned: “a” to “cloud” (47, 48)"), from word 47 on, has less; and
 # [*gravity*](#SpanExplorer?start=gravity&end=gravity
-# "Pinned: “gravity” to “gravity” (17, 17)"), word 17, has 0.2 %.
+# "Pinned: “gravity” to “gravity” (17, 17)"), word 17, has next to nothing.
 # [The same two places exchanged](#SpanExplorer?start=cloud&end=within
 # "no answer: end before start") are no answer, because the end stands before the start. In
 # [the product of two softmaxes](#SpanExplorer?view=product

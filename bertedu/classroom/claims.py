@@ -59,7 +59,7 @@ _PLACE = re.compile(
     r"|rooms?|panels?|tasks?|footnotes?|pull requests?|issues?|examples?)\s+"
     + _ONE + _LIST.format(_ONE)
     + r"|§" + _ONE + _LIST.format(_ONE)
-    + r"|(?<![\d.,])(?:0\d|1[0-4])(?=[,. )':]|$)(?:(?:, | and | to | or )(?:0\d|1[0-4])\b)+"
+    + r"|(?<![\d.,])(?:0\d|1[0-5])(?=[,. )':]|$)(?:(?:, | and | to | or )(?:0\d|1[0-4])\b)+"
     + r"|(?<![\d.,])0\d\b(?![.,]\d)",
     re.IGNORECASE,
 )  # fmt: skip
