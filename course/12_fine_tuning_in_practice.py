@@ -116,7 +116,7 @@ axes.plot(fails_losses, "--", label="learning rate 3e-3")
 axes.axhline(np.log(5), color=COLORS["ink"], linestyle=":", label="log 5: knows nothing")
 axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, 2.2))
 axes.set_title("A run that works, and one that fails")
-axes.legend(loc="lower left")
+legend = axes.legend(loc="lower left")
 
 # %% [markdown]
 # The second run does not learn slowly: it has **lost** what pretraining gave. Its loss stays at log
@@ -559,7 +559,7 @@ for (name, shares), marker in zip(curves.items(), "os", strict=True):
 axes.axhline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set_xticks(range(7), ["embeddings", *(f"layer {i}" for i in range(1, 7))])
 axes.set(ylim=(40, 90), ylabel="accuracy on test, %", title="A probe on the outputs of each layer")
-axes.legend(loc="upper left")
+legend = axes.legend(loc="upper left")
 
 # %% [markdown]
 # The pretrained encoder's curve is nearly flat: the mean of the embeddings (a bag of words) is
