@@ -16,6 +16,7 @@ from bertedu.widgets import (
     Journey,
     MaskExplorer,
     PairExplorer,
+    Patch,
     SentencePairBuilder,
     SpanExplorer,
     TextClassifier,
@@ -81,6 +82,18 @@ CASES: dict[str, tuple[Callable[[], Widget], str, str]] = {
         "No division by √8: the largest share",
     ),
     "Journey": (lambda: Journey("a [MASK]", HOSTILE[:40], bert()), '[data-token="1"]', "Pinned: a"),
+    "Patch": (
+        lambda: Patch(
+            "a [MASK]",
+            HOSTILE[:40],
+            "",
+            bert(),
+            finetuned("classification"),
+            finetuned("question_answering"),
+        ),
+        "text=Cut a layer",
+        "A row is a layer",
+    ),
     "TryIt": (
         lambda: TryIt("my dog is [MASK]", HOSTILE[:40], bert()),
         ".be-chip >> nth=2",

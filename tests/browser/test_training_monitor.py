@@ -46,7 +46,7 @@ def press(page) -> None:
     """Pause, continue and stop, each pressed while the first cell runs and each at work there."""
     widget = page.locator(".be-training")
     widget.wait_for(timeout=60_000)
-    status = widget.get_by_role("status")
+    status = widget.get_by_role("status").first
     widget.get_by_role("button", name="Pause").click()
     status.get_by_text("paused").wait_for()
     held = status.inner_text()
@@ -70,7 +70,7 @@ def test_pause_continue_and_stop_work_while_the_cell_runs(page) -> None:
     assert state == "stopped"
     assert 0 < taken < LONG
     first = page.locator(".be-training").first
-    assert f"{taken:,} of {LONG:,} steps" in first.get_by_role("status").inner_text()
+    assert f"{taken:,} of {LONG:,} steps" in first.get_by_role("status").first.inner_text()
     assert first.get_by_role("button", name="Stop").is_disabled()
 
 
