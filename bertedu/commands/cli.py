@@ -28,7 +28,10 @@ COMMANDS = {  # name: (what it does, module)
     "evaluate": ("score a fine-tuned model", "bertedu.commands.evaluate"),
     "export": ("put a model in a page that needs no Python", "bertedu.commands.export"),
     "notebooks": ("build and execute the course's notebooks", "bertedu.classroom.notebooks"),
-    "claims": ("say where each number of the lessons comes from", "bertedu.classroom.claims"),
+    "claims": (
+        "say where each number of the lessons comes from",
+        "bertedu.classroom.claims.command",
+    ),
     "nbgrader": ("write lessons as assignments for nbgrader", "bertedu.classroom.nbgrader"),
     "site": ("write the course as pages that need no kernel", "bertedu.classroom.book.site"),
 }

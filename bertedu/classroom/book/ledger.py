@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from bertedu.classroom.claims import FOLLOWED, KINDS, Cell, Claim, passages
+from bertedu.classroom.claims import FOLLOWED, KINDS, Claim
+from bertedu.classroom.claims.cells import Cell
+from bertedu.classroom.claims.prose import passages
 
 LEDGER = "claims.html"
 NO_CLAIM = {"place", "name", "estimate"}  # numbers that count lessons, years and the like

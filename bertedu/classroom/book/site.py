@@ -23,7 +23,8 @@ from bertedu import finetuning
 from bertedu.bert import Bert, load
 from bertedu.classroom.book.content import Content, Section
 from bertedu.classroom.book.ledger import FILTER, LEDGER, entries, page_data, today
-from bertedu.classroom.claims import Cell, Claim, claims, code_cells
+from bertedu.classroom.claims import Claim, claims
+from bertedu.classroom.claims.cells import Cell, code_cells
 from bertedu.classroom.lessons import COURSE, CourseMap
 from bertedu.classroom.notebooks import CellError, Edition, editions, executed, unexecuted
 from bertedu.errors import InputError
