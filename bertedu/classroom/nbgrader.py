@@ -11,7 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bertedu.classroom.notebooks import BEGIN, SOLUTION, Edition, editions, stub, unexecuted
+from bertedu.classroom.notebooks import (
+    BEGIN,
+    SOLUTION,
+    Edition,
+    add_root,
+    editions,
+    stub,
+    unexecuted,
+)
 from bertedu.errors import InputError
 
 _CONFIG = '''"""Settings of nbgrader for bertedu's lessons, written once by `bertedu nbgrader`."""
@@ -105,9 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("folder", type=Path, help="nbgrader's course folder, or a new one")
     parser.add_argument("names", nargs="+", metavar="NAME", help="lessons, by name or number")
-    parser.add_argument(
-        "--root", type=Path, default=Path(), help="the folder of course/ (default: this one)"
-    )
+    add_root(parser)
 
 
 def run(args: argparse.Namespace, say: Callable[[str], None] = print) -> int:

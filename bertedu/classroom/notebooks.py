@@ -379,6 +379,17 @@ def orphans(root: Path) -> list[Path]:
     return sorted(p for p in there - made if p.parent.name != ".ipynb_checkpoints")
 
 
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Adds --root, which every command about the lessons has.
+
+    Args:
+        parser: the subcommand's parser.
+    """
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="the folder of course/ (default: this one)"
+    )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `bertedu notebooks`.
 
@@ -393,9 +404,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="build nothing; fail when one is stale, or a link broken",
     )
-    parser.add_argument(
-        "--root", type=Path, default=Path(), help="the folder of course/ (default: this one)"
-    )
+    add_root(parser)
 
 
 def run(args: argparse.Namespace, say: Callable[[str], None] = print) -> int:

@@ -72,3 +72,11 @@ export class Model {
     return [...this.listeners.values()].flat().length;
   }
 }
+
+/** A model in a page without Python: what the widget sets itself tells its own listeners. */
+export class StoredModel extends Model {
+  set(values) {
+    super.set(values);
+    if (values.data) this.answer("data", values.data);
+  }
+}

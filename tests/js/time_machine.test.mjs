@@ -7,7 +7,7 @@ import { unpack } from "../../bertedu/widgets/static/shared.js";
 import widget, {
   describeMoment, describeToken, guessesOf, inWords, placeOf, shareOf, short,
 } from "../../bertedu/widgets/static/time_machine.js";
-import { Model, openPage, pack } from "./page.mjs";
+import { StoredModel, openPage, pack } from "./page.mjs";
 
 const window = openPage();
 globalThis.Event = window.Event;
@@ -36,14 +36,9 @@ function data({ text = "my [MASK]", pair = null, follows = null, ...more } = {})
 const UNPACKED = unpack(data());
 
 function shown({ kernel = true, answers, ...change } = {}) {
-  const model = new Model({
+  const model = new StoredModel({
     text: "my [MASK]", pair: change.pair ?? null, presets: PRESETS, film: FILM, settings: { ...FIRST }, data: data(change), answers,
   }, { kernel });
-  const set = model.set.bind(model);
-  model.set = (values) => { // a stored model tells its listeners
-    set(values);
-    if (values.data) model.answer("data", values.data);
-  };
   const el = document.createElement("div");
   document.body.append(el);
   const end = widget.render({ model, el });

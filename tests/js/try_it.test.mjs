@@ -7,7 +7,7 @@ import { judged, scaleOf, told, unpack } from "../../bertedu/widgets/static/shar
 import widget, {
   answerAmong, describe, guessAmong, packed, rowsOf,
 } from "../../bertedu/widgets/static/try_it.js";
-import { Model, openPage } from "./page.mjs";
+import { StoredModel, openPage } from "./page.mjs";
 
 const window = openPage();
 globalThis.Event = window.Event;
@@ -33,15 +33,10 @@ function answer(masks = [], { guesses = {}, off = [], ...change } = {}) {
 
 function shown({ kernel = true, answers, ...change } = {}) {
   const header = answer([], change);
-  const model = new Model({
+  const model = new StoredModel({
     text: header.asked[0], pair: header.asked[1], masks: [], guesses: {}, off: [], presets: PRESETS,
     settings: { ...FIRST }, data: packed(header), answers,
   }, { kernel });
-  const set = model.set.bind(model);
-  model.set = (values) => { // a stored model tells its listeners
-    set(values);
-    if (values.data) model.answer("data", values.data);
-  };
   const el = document.createElement("div");
   document.body.append(el);
   const end = widget.render({ model, el });

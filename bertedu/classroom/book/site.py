@@ -26,7 +26,7 @@ from bertedu.classroom.book.ledger import FILTER, LEDGER, entries, page_data, to
 from bertedu.classroom.claims import Claim, claims
 from bertedu.classroom.claims.cells import Cell, code_cells
 from bertedu.classroom.lessons import COURSE, CourseMap
-from bertedu.classroom.notebooks import CellError, Edition, editions, executed, unexecuted
+from bertedu.classroom.notebooks import CellError, Edition, add_root, editions, executed, unexecuted
 from bertedu.errors import InputError
 from bertedu.finetuning import graduates
 from bertedu.finetuning.adapters import base_checksum
@@ -433,9 +433,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bert", action="store_true", help="put the course's model in, to answer what is typed"
     )
     parser.add_argument("--out", type=Path, help="the folder to write (default: build/site)")
-    parser.add_argument(
-        "--root", type=Path, default=Path(), help="the folder of course/ (default: this one)"
-    )
+    add_root(parser)
 
 
 def run(args: argparse.Namespace, say: Callable[[str], None] = print) -> int:

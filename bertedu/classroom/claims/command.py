@@ -8,7 +8,7 @@ from typing import Any
 
 from bertedu.classroom.claims import Claim, claims
 from bertedu.classroom.claims.cells import code_cells
-from bertedu.classroom.notebooks import editions, unexecuted
+from bertedu.classroom.notebooks import add_root, editions, unexecuted
 from bertedu.errors import InputError
 
 
@@ -69,9 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="lessons, by name or number")
     parser.add_argument("--all", action="store_true", help="list every number, not only findings")
     parser.add_argument("--students", action="store_true", help="look at the students' edition")
-    parser.add_argument(
-        "--root", type=Path, default=Path(), help="the folder of course/ (default: this one)"
-    )
+    add_root(parser)
 
 
 def run(args: argparse.Namespace, say: Callable[[str], None] = print) -> int:
