@@ -10,8 +10,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from bertedu.classroom.book.content import Content
 from bertedu.classroom.book.site import lesson_pages
-from bertedu.classroom.claims import FOLLOWED, KINDS, Claim, claims
+from bertedu.classroom.claims import COMPUTED, FOLLOWED, KINDS, Claim, claims
 from bertedu.classroom.claims.command import built, with_outputs
+from bertedu.classroom.claims.links import link_numbers, placed
 from bertedu.classroom.claims.number import numbers
 from bertedu.classroom.claims.prose import parse, passages
 from bertedu.classroom.claims.sums import holds
@@ -19,6 +20,7 @@ from bertedu.classroom.notebooks import Edition, editions, unexecuted
 from bertedu.commands import cli
 
 ROOT = Path(__file__).resolve().parents[1]
+CELL_LINK = re.compile(r"\[([^\[\]]+)\]\(#cell-id=([\w-]+)\)")
 LESSONS = [path.stem for path in sorted((ROOT / "course").glob("[0-9][0-9]_*.py"))]
 
 
@@ -235,3 +237,26 @@ def test_a_text_without_claims_has_no_marks() -> None:
     notebook = new_notebook(cells=[new_markdown_cell("40"), new_code_cell("1")])
     content.add_cell(notebook.cells[0], {})
     assert "book-claim" not in content.html
+
+
+@pytest.mark.parametrize("lesson", ["02", "05", "08"])
+def test_in_jupyterlab_each_computed_number_leads_to_its_cell(lesson: str) -> None:
+    """And nothing else of the text is changed. (`bertedu notebooks --check`: of all lessons.)"""
+    links = 0
+    for edition in editions(ROOT, [lesson]):
+        notebook = with_outputs(unexecuted(edition), edition.path)
+        texts = [cell.source for cell in notebook.cells]
+        found = claims(edition, notebook)
+        wanted = [
+            (claim.number, claim.cell.id)
+            for text, here in zip(texts, found, strict=True)
+            for _, claim, *_ in placed(parse(text) if here else [], here)
+            if claim.kind in COMPUTED and claim.cell and claim.cell.lesson == claim.lesson
+        ]
+        linked = [cell.source for cell in link_numbers(edition, notebook).cells]
+        told = [link for text in linked for link in CELL_LINK.findall(text)]
+        assert [(" ".join(number.split()), cell) for number, cell in told] == wanted
+        assert {cell for _, cell in told} <= {cell.id for cell in notebook.cells}
+        assert [CELL_LINK.sub(r"\1", text) for text in linked] == texts
+        links += len(told)
+    assert links >= 40

@@ -119,6 +119,24 @@ def test_built_twice_is_byte_identical(built, tmp_path):
         assert (again / path).read_bytes() == (built / path).read_bytes()
 
 
+def test_new_text_keeps_the_outputs_and_new_code_is_refused(built, tmp_path):
+    root = Path(shutil.copytree(built, tmp_path / "again"))
+    before = [read(path) for path in sorted(root.rglob("*.ipynb"))]
+    source = (root / "course/01_small.py").read_text(encoding="utf-8")
+    course(root, source.replace("two times two is four", "4 is 2 · 2"))
+    assert bertedu_notebooks(root, "--check")[0] == 1
+    assert bertedu_notebooks(root, "--text")[0] == 0
+    assert bertedu_notebooks(root, "--check")[0] == 0
+    after = [read(path) for path in sorted(root.rglob("*.ipynb"))]
+    assert [outputs(notebook) for notebook in after] == [outputs(notebook) for notebook in before]
+    assert "4 is 2 · 2" in str(after[1])
+    course(root, source.replace("2 * number", "number + number"))
+    code, said = bertedu_notebooks(root, "--text")
+    assert code == 1
+    assert "solutions/01_small  FAILED in a notebook whose code has changed: build it" in said
+    assert read(root / "notebooks/solutions/01_small.ipynb") == after[1]
+
+
 def test_outputs_are_kept_and_nothing_of_the_moment_is(built):
     notebook = read(built / "notebooks/01_small.ipynb")
     assert notebook["metadata"] == METADATA

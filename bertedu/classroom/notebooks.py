@@ -301,20 +301,57 @@ def build(edition: Edition) -> list[str]:
         CellError: as `executed`.
         StillError: a widget that shows nothing.
     """
-    import nbformat
-
     edition.path.parent.mkdir(parents=True, exist_ok=True)
     notebook = executed(unexecuted(edition), edition.path.parent)
     missing = put_stills(notebook, notebook.metadata.pop("widgets"))
-    text = nbformat.writes(notebook) + "\n"  # type: ignore[no-untyped-call]
-    with replacing(edition.path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    length = _write(edition, notebook)
     notes = [*remarks(notebook, edition.solved)]
     if missing:
         notes.append(f"its widgets are told in words, not shown as pictures: {missing}")
-    if len(text) > MOST_BYTES:
-        notes.append(f"{len(text) / 1e6:.1f} MB: fewer or smaller pictures, please")
+    if length > MOST_BYTES:
+        notes.append(f"{length / 1e6:.1f} MB: fewer or smaller pictures, please")
     return notes
+
+
+def retell(edition: Edition) -> list[str]:
+    """Writes one edition with its new text and the outputs that it has; returns no notes.
+
+    Args:
+        edition: which source, and with or without solutions.
+
+    Raises:
+        CellError: its code has changed since, or it was never built.
+    """
+    if not edition.path.exists():
+        raise CellError("a notebook that is not built: build it")
+    built, notebook = _read(edition), unexecuted(edition)
+    kept, told = (
+        [cell for cell in each.cells if cell.cell_type == "code"] for each in (built, notebook)
+    )
+    if [cell.source for cell in kept] != [cell.source for cell in told]:
+        raise CellError("a notebook whose code has changed: build it")
+    for cell, old in zip(told, kept, strict=True):
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    _write(edition, notebook)
+    return []
+
+
+def _read(edition: Edition) -> Any:
+    import nbformat
+
+    return nbformat.read(edition.path, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def _write(edition: Edition, notebook: Any) -> int:
+    """Writes a notebook, the numbers of its text as links; returns how many characters."""
+    import nbformat
+
+    from bertedu.classroom.claims.links import link_numbers
+
+    text = nbformat.writes(link_numbers(edition, notebook)) + "\n"  # type: ignore[no-untyped-call]
+    with replacing(edition.path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return len(text)
 
 
 def remarks(notebook: Any, solved: bool) -> Iterator[str]:
@@ -348,19 +385,25 @@ def stale(edition: Edition) -> str | None:
     """
     import nbformat
 
+    from bertedu.classroom.claims.links import link_numbers
+
     if not edition.path.exists():
         return "is not built"
     try:
-        built = nbformat.read(edition.path, as_version=4)  # type: ignore[no-untyped-call]
+        built = _read(edition)
     except (ValueError, nbformat.ValidationError):
         return "is not a notebook"
+    expected = unexecuted(edition)
+    outputs = {}
     for cell in built.cells:
         if cell.cell_type == "code":
             if cell.execution_count is None and cell.source.strip():
                 return f"was not executed at {cell.source.splitlines()[0]!r}"
-            cell.outputs, cell.execution_count = [], None
-    expected = unexecuted(edition)
-    if built == expected:
+            outputs[cell.id] = cell.outputs, cell.execution_count
+    for cell in expected.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = outputs.get(cell.id, ([], None))
+    if built == link_numbers(edition, expected):
         return None
     for number, (old, new) in enumerate(zip(built.cells, expected.cells, strict=False), 1):
         if old != new:
@@ -400,6 +443,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names", nargs="*", help="notebooks to build, by name or number (default: all)"
     )
     parser.add_argument(
+        "--text",
+        action="store_true",
+        help="execute nothing: the new text, with the outputs that are there",
+    )
+    parser.add_argument(
         "--check",
         action="store_true",
         help="build nothing; fail when one is stale, or a link broken",
@@ -422,7 +470,11 @@ def run(args: argparse.Namespace, say: Callable[[str], None] = print) -> int:
         raise InputError(f"no course/ in {folder}: run this in the repository, or give --root")
     root: Path = args.root.resolve()
     chosen = editions(root, args.names)
-    return _check(root, chosen, say) if args.check else _build(chosen, say)
+    return (
+        _check(root, chosen, say)
+        if args.check
+        else _build(chosen, retell if args.text else build, say)
+    )
 
 
 def _check(root: Path, chosen: list[Edition], say: Callable[[str], None]) -> int:
@@ -444,12 +496,14 @@ def _check(root: Path, chosen: list[Edition], say: Callable[[str], None]) -> int
     return 1 if old or alone or broken else 0
 
 
-def _build(chosen: list[Edition], say: Callable[[str], None]) -> int:
+def _build(
+    chosen: list[Edition], make: Callable[[Edition], list[str]], say: Callable[[str], None]
+) -> int:
     failed = 0
     for edition in chosen:
         start = time.perf_counter()
         try:
-            notes = build(edition)
+            notes = make(edition)
         except (CellError, StillError) as error:
             failed += 1
             say(f"{edition.name}  FAILED in {error}")

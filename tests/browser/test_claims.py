@@ -1,7 +1,8 @@
-"""A sceptic follows each number of lesson 08 in the book to the line that computed it."""
+"""A sceptic follows the numbers of lesson 08 to what computed them: in the book, in JupyterLab."""
 
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from bertedu.classroom.book.site import Page, _write, lesson_pages
@@ -101,3 +102,22 @@ def test_marks_panel_and_page_are_accessible_and_fit(theme, book, new_page, axe,
         assert page.locator(".book-ledger:visible, h2:visible").count() == 0
     page.emulate_media(media="print")
     assert page.locator(".book-filter").is_hidden()
+
+
+def test_in_jupyterlab_a_number_of_08_leads_to_its_cell(lab, open_notebook, artefacts) -> None:
+    cells = nbformat.read(ROOT / "notebooks" / f"{NAME}.ipynb", as_version=4).cells
+    page = open_notebook(lab.write("numbers.ipynb", *cells), run=False)
+    links = page.locator('.jp-MarkdownOutput a[href^="#cell-id="]')
+    assert links.count() > 15
+    ids = [cell.id for cell in cells]
+    for link in (links.first, links.last):
+        link.scroll_into_view_if_needed()
+        link.focus()
+        place = ids.index(str(link.get_attribute("href")).removeprefix("#cell-id="))
+        cell = page.locator(".jp-Notebook .jp-Cell").nth(place)
+        link.click()
+        page.wait_for_function(
+            "cell => Math.abs(cell.getBoundingClientRect().top - 200) < 200",
+            arg=cell.element_handle(),
+        )
+    page.screenshot(path=artefacts / "numbers-jupyterlab.png")

@@ -9,7 +9,7 @@ from typing import Any
 
 from bertedu.classroom.claims import FOLLOWED, KINDS, Claim
 from bertedu.classroom.claims.cells import Cell
-from bertedu.classroom.claims.prose import passages
+from bertedu.classroom.claims.links import placed
 
 LEDGER = "claims.html"
 NO_CLAIM = {"place", "name", "estimate"}  # numbers that count lessons, years and the like
@@ -26,21 +26,9 @@ def mark(tokens: Sequence[Any], claims: Sequence[Claim], first: int) -> None:
     """
     from markdown_it.token import Token
 
-    found = iter(enumerate(claims, first))
     cuts: dict[int, list[tuple[int, int, str]]] = {}
-    for passage in passages(tokens):
-        for number in passage.numbers:
-            place, claim = next(found)
-            linked = any(start <= number.start < end for start, end, _ in passage.links)
-            if claim.kind not in FOLLOWED or linked or claim.kind == "picture":
-                continue
-            start, piece = max(
-                (pair for pair in passage.pieces if pair[0] <= number.start), key=lambda p: p[0]
-            )
-            end = min(number.end - start, len(piece.content))
-            cuts.setdefault(id(piece), []).append(
-                (number.start - start, end, _opening(place, claim))
-            )
+    for place, claim, piece, start, end in placed(tokens, claims):
+        cuts.setdefault(id(piece), []).append((start, end, _opening(first + place, claim)))
     for token in tokens:
         if not (token.children and cuts):
             continue
