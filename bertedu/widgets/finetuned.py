@@ -44,6 +44,11 @@ class FineTunedWidget(AskingWidget):
             output: BertOutput = model.bert(**batch, **options)
         return output
 
+    def _length(self, *texts: str) -> tuple[int, int]:
+        """Returns how many tokens what is shown has, and how many it may have."""
+        count = len(self.finetuned.tokenizer.encode(*texts))
+        return count, min(self.MOST_TOKENS, self.finetuned.max_length)
+
     def _check_length(self, most: int, *texts: str) -> Encoding:
         """Returns the tokens of what is asked; more than `most`, or than fits, are refused."""
         encoding = self.finetuned.tokenizer.encode(*texts)

@@ -134,6 +134,7 @@ class PairExplorer(FineTunedWidget):
 
     def _packed(self) -> dict[str, Any]:
         return {
+            "length": self._length(*self._pair),
             "labels": self.labels,
             "notes": [_NOTES.get(label, "") for label in self.labels],
             "shown": self._pair,

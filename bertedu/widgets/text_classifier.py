@@ -114,6 +114,7 @@ class TextClassifier(FineTunedWidget):
 
     def _packed(self) -> dict[str, Any]:
         return {
+            "length": self._length(self._shown),
             "labels": self.labels,
             "words": self.words,
             "probabilities": self.probabilities,

@@ -113,6 +113,7 @@ class TokenTagger(FineTunedWidget):
     def _packed(self) -> dict[str, Any]:
         p = self.prediction
         return {
+            "length": self._length(self._shown),
             "shown": self._shown,
             "words": p.words,
             "offsets": p.offsets,

@@ -187,6 +187,8 @@ test("how much room is left is said before there is none", () => {
   assert.equal(nearLimit(tokens(39), 48), "39 of at most 48 tokens.");
   assert.equal(nearLimit({ texts: [tokens(500)] }, 512), "500 of at most 512 tokens.");
   assert.equal(nearLimit(tokens(500), undefined), "");
+  assert.equal(nearLimit({ length: [60, 64] }, 256), "60 of at most 64 tokens.");
+  assert.equal(nearLimit({ length: [50, 64] }, 256), "");
   const page = opened({ roll: 0 });
   page.model.set({ longest: 4 });
   page.model.answer("data", page.data("dog", ["my", "dog", "is", "here"]));

@@ -369,7 +369,8 @@ export function whySilent({ widget_manager: manager }) {
 /** What is said of a text that is nearly as long as a picture shows; "" while there is room. */
 export function nearLimit(data, most) {
   const count = (data.tokens ?? data.texts?.[0]?.tokens ?? []).length;
-  return most && count > 0.8 * most ? `${count} of at most ${most} tokens.` : "";
+  const [length, longest] = data.length ?? [count, most];
+  return longest && length > 0.8 * longest ? `${length} of at most ${longest} tokens.` : "";
 }
 
 /** A field of a text for `askPython`; an optional one that is empty is null. */

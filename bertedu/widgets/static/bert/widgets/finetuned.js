@@ -12,7 +12,7 @@ const MOST_TRIES = 12;
 const CORNERS = ["entailment", "contradiction", "neutral"]; // top, left, right
 const NOTES = { entailment: "true", contradiction: "false", neutral: "unknown" };
 
-/** As `_check_length` in finetuned.py. */
+/** As `_check_length` in finetuned.py: the tokens, their number, and how many there may be. */
 function checkShort(tuned, ...texts) {
   const encoding = tuned.tokenizer.encode(...texts);
   const most = Math.min(LONGEST_TUNED, tuned.header.max_length);
@@ -22,18 +22,19 @@ function checkShort(tuned, ...texts) {
     const numbers = [count, limit].map((number) => number.toLocaleString("en"));
     throw new InputError(`There are ${numbers[0]} ${what} and this picture shows at most ${numbers[1]}: shorten the text.`);
   }
-  return encoding;
+  return { encoding, length: [encoding.tokens.length, most] };
 }
 
 /** As text_classifier.py: the text, and the text without each of its words. */
 export function TextClassifier(bert, { text }, [tuned = bert] = []) {
-  const encoding = checkShort(tuned, text);
+  const { encoding, length } = checkShort(tuned, text);
   const spans = fromText(text);
   const shares = classShares(tuned, text);
   const { attention_probs } = tuned.read(encoding);
   const without = spans.map(([start, end]) => classShares(tuned, `${slice(text, 0, start)} ${slice(text, end)}`));
   const { labels } = tuned.header.task.settings;
   return { data: {
+    length,
     labels,
     words: spans.map(([start, end]) => slice(text, start, end)),
     probabilities: float64([labels.length], shares),
@@ -56,10 +57,10 @@ function fromCls({ offsets, special_tokens_mask: added }, spans, probs, A) {
 
 /** As token_tagger.py. */
 export function TokenTagger(bert, { text }, [tuned = bert] = []) {
-  checkShort(tuned, text);
+  const { length } = checkShort(tuned, text);
   const { probabilities, ...found } = tagPrediction(tuned, text);
   const shape = [probabilities.length, found.labels.length];
-  return { data: { shown: text, ...found, probabilities: float32(shape, probabilities.flatMap((each) => [...each])) } };
+  return { data: { length, shown: text, ...found, probabilities: float32(shape, probabilities.flatMap((each) => [...each])) } };
 }
 
 /** As pair_explorer.py; `tries` are the pairs that the reader left. */
@@ -76,6 +77,7 @@ export function PairExplorer(bert, { premise, hypothesis, tries }, [tuned = bert
   };
   const tried = tries.slice(-MOST_TRIES);
   return { data: {
+    length: checkShort(tuned, premise, hypothesis).length,
     labels,
     notes: labels.map((label) => NOTES[label] ?? ""),
     shown: [premise, hypothesis],
