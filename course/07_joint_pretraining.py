@@ -16,7 +16,7 @@
 #
 # **You need** lessons 02, 03 and 06. No internet connection.
 #
-# **Time** about 60 minutes to work through; about three minutes of CPU time.
+# **Time** about 60 minutes to work through; about one minute of CPU time.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3.1 and appendix A.2.
 
@@ -217,9 +217,9 @@ print(f"train: {train}\nheld out: {held_out}")
 # %% [markdown]
 # **The recipe.** As in the paper, the [**learning rate**](../docs/glossary.md#pretraining) rises
 # for some steps, the [**warm-up**](../docs/glossary.md#pretraining), and then falls to 0. Some
-# things differ, so that the model learns enough from little text in a few minutes:
+# things differ, so that the model learns something from little text in half a minute:
 #
-# - a batch has as many rows as fit into 2,048 tokens, not a fixed number of them;
+# - a batch has as many rows as fit into 1,536 tokens, not a fixed number of them;
 # - the learning rate is larger, and there is no dropout;
 # - 30 %{=recipe} of the tokens are chosen instead of 15{=paper}, so each row asks twice as many
 #   questions (the
@@ -237,7 +237,7 @@ from bertedu.pretraining import PretrainingData, Recipe
 from bertedu.pretraining.masking import MaskingRule
 
 recipe = Recipe(
-    steps=1500, max_length=80, tokens_per_batch=2048, learning_rate=1.5e-3, warmup_steps=50,
+    steps=400, max_length=80, tokens_per_batch=1536, learning_rate=2e-3, warmup_steps=50,
     short_share=0.5, weight_decay=0.5, masking=MaskingRule(rate=0.3), mlm_only=False)  # fmt: skip
 as_in_test = Recipe(steps=1, max_length=80, mlm_only=False)
 test_batches = list(itertools.islice(PretrainingData(held_out, small, as_in_test).batches(), 16))
@@ -307,11 +307,9 @@ assert lengths_loss < math.log(2)
 # writes the logs of the tokens' counts into the bias of the masked-word head. So the model begins
 # near the unigram baseline, and need not learn the counts for hundreds of steps.
 #
-# **Watch it learn.** It takes two to four minutes. (Shorter runs were tried, of up to a fifth of
-# the tokens, by three recipes: the words' loss falls in all of them, the pairs' in none.) *Pause*
-# interrupts the training, *Stop* ends it after the current step. The table below the curves
-# shows the model's guesses for some gaps, from time to time. (On a page without a running kernel
-# you see a picture of the end.)
+# **Watch it learn.** It takes about half a minute. *Pause* interrupts the training, *Stop* ends it
+# after the current step. The table below the curves shows the model's guesses for some gaps, from
+# time to time. (On a page without a running kernel you see a picture of the end.)
 #
 # **Predict:** which of the two losses falls first? Which words will the model guess at the
 # beginning?
@@ -335,25 +333,21 @@ def look(step):
 
 # %%
 steps = pretraining.pretrain(tiny.model, PretrainingData(train, small, recipe), recipe)
-await monitor.run(steps, look, every=125)  # noqa: F704, PLE1142
+await monitor.run(steps, look, every=50)  # noqa: F704, PLE1142
 
 # %% [markdown]
-# **Read the curves.** When does each loss fall, and when does it stay the same? The loss of the
-# pairs begins to fall after half of the run, probably because the words' vectors must mean
-# something first. A single circle of the pairs means little. (The held-out circles have 15
-# %{=paper}
-# chosen tokens, the thick line has 30 %{=recipe}, which is harder. So their distance only hints at
-# how much
-# was learned *by heart*.)
+# **Read the curves.** The loss of the words falls, and that of the pairs stays near the coin. (The
+# held-out circles have 15 %{=paper} chosen tokens, the thick line has 30 %{=recipe}, which is
+# harder. So their distance only hints at how much was learned *by heart*.)
 #
 # A link with ▸ marks a step in both curves, with the loss of its batch and the mean of the
 # last 20{=given} (or fewer) batches; one more click takes the mark away:
 # [step 1](#TrainingMonitor?step=1
-# "Step 1:"), [step 99](#TrainingMonitor?step=99
-# "Step 99:"), [step 399](#TrainingMonitor?step=399
-# "Step 399:"), [step 749, half of the run](#TrainingMonitor?step=749
-# "Step 749:"), and [step 1500, its end](#TrainingMonitor?step=1500
-# "Step 1500:"). (A long run's curves draw one step of a few, so the numbers are not round.)
+# "Step 1:"), [step 50](#TrainingMonitor?step=50
+# "Step 50:"), [step 100](#TrainingMonitor?step=100
+# "Step 100:"), [step 200, half of the run](#TrainingMonitor?step=200
+# "Step 200:"), and [step 400, its end](#TrainingMonitor?step=400
+# "Step 400:").
 
 # %%
 final = pretraining.evaluate(tiny.model, test_batches, unigrams)
@@ -365,14 +359,62 @@ print(f"next sentence: {final.nsp_loss:.2f} nats (coin {math.log(2):.2f}, length
 tokens = sum(report.tokens for report in monitor.reports)
 seconds = sum(report.seconds for report in monitor.reports)
 if monitor.state == "finished":
-    assert gap >= 0.5
-    assert final.nsp_loss < min(0.65, lengths_loss)
+    assert 0.3 < gap < 0.6
+    assert math.log(2) - 0.06 < final.nsp_loss < math.log(2) + 0.03
 
 # %% [markdown]
-# Both losses are under their baselines, on documents that the model has never seen; that of the
-# pairs is also under the baseline of the lengths. So the model uses more than counts and lengths,
-# but it does not read well: in lesson 03, shared words alone were correct for three pairs of four.
-# 204 documents are little text to learn from.
+# The words' loss is under its baseline, on documents that the model has never seen: it uses the
+# context a little. The pairs' loss is hardly under the coin, and not clearly under the baseline of
+# the lengths.
+#
+# **Five times as long.** The same model from the same weights, in 1,500{=longer} steps of
+# 2,048{=longer} tokens, takes two to four minutes. That run is **stored**: the held-out losses
+# after every 125{=watched} steps. `repeat = True` computes it again.
+#
+# **Predict:** does the pairs' loss fall now, and when?
+
+# %%
+import dataclasses
+
+repeat = False
+longer = dataclasses.replace(recipe, steps=1500, tokens_per_batch=2048, learning_rate=1.5e-3)
+watched = range(125, 1501, 125)  # steps, and the two held-out losses after each
+word_losses = [5.81, 5.70, 5.64, 5.60, 5.55, 5.51, 5.48, 5.44, 5.36, 5.28, 5.21, 5.18]
+pair_losses = [0.69, 0.68, 0.67, 0.69, 0.68, 0.65, 0.61, 0.66, 0.57, 0.55, 0.53, 0.52]
+
+# %%
+if repeat:
+    torch.manual_seed(0)
+    again = bertedu.Bert(bertedu.BertForPreTraining(config), small)
+    pretraining.set_token_frequencies(again.model, unigrams)
+    word_losses, pair_losses = [], []
+    for report in pretraining.pretrain(again.model, PretrainingData(train, small, longer), longer):
+        if report.step + 1 in watched:
+            now = pretraining.evaluate(again.model, test_batches, unigrams)
+            word_losses.append(now.mlm_loss)
+            pair_losses.append(now.nsp_loss)
+
+# %%
+figure, both = plt.subplots(1, 2, figsize=(7.5, 2.9), layout="constrained")
+of_pairs = {"coin": math.log(2), "lengths": lengths_loss}
+for axes, losses, baselines, task in (
+    (both[0], word_losses, {"unigram": final.unigram_loss}, "masked words"),
+    (both[1], pair_losses, of_pairs, "next sentence"),
+):
+    axes.plot(watched, losses, marker="o", color=COLORS["own"])
+    for style, (name, height) in zip(("--", ":"), baselines.items(), strict=False):
+        axes.axhline(height, color=COLORS["ink"], linestyle=style, linewidth=1, label=name)
+    axes.set(title=task, xlabel="steps", ylabel="held-out loss, nats")
+    axes.legend()
+assert final.unigram_loss - word_losses[-1] > 0.8
+assert min(pair_losses[:5]) > 0.66  # up to step 625
+assert pair_losses[-1] < min(0.6, lengths_loss)
+
+# %% [markdown]
+# Now both losses are under their baselines, that of the pairs also under the baseline of the
+# lengths. But this one begins to fall only after step 625{=pair_losses}, probably because the
+# words' vectors must mean something first. The model does not read well: in lesson 03, shared words
+# alone were correct for three pairs of four. 204 documents are little text to learn from.
 #
 # ### Ten moments of a longer run
 #
@@ -440,9 +482,9 @@ print(f"BERT-base: {paper_tokens:,} tokens with {base / here:,.0f} times the wei
 # *contain* the information.
 #
 # The task: which of 12 topics does a single sentence belong to? There are three encoders: the
-# course's with **random** weights, the **tiny** one from above, and the **embedded** one, the
-# course's. The sentences and the probe are the same for all three; the tiny one is much smaller and
-# has its own vocabulary.
+# course's with **random** weights, the **tiny** one after its longer run, and the **embedded** one,
+# the course's. The sentences and the probe are the same for all three; the tiny one is much smaller
+# and has its own vocabulary. (Its accuracy is stored with its run.)
 
 # %%
 import re
@@ -489,13 +531,16 @@ nobody = bertedu.Bert(bertedu.BertForPreTraining(bert.config), tokenizer)
 y, test_y = (torch.tensor([topic for _, topic in data]) for data in (probe_train, probe_test))
 sizes = (1, 2, 5, 10, 20, 50)
 learned = {}
-for name, model in {"random": nobody, "tiny": tiny, "embedded": bert}.items():
+encoders = {"random": nobody, "embedded": bert} | ({"tiny": again} if repeat else {})
+for name, model in encoders.items():
     x, test_x = vectors(model, probe_train), vectors(model, probe_test)
     learned[name] = []
     for size in sizes:
         rows = torch.cat([(y == topic).nonzero()[:size, 0] for topic in range(12)])
         right = probe(x[rows], y[rows], test_x) == test_y
         learned[name].append(float(right.float().mean()))
+if not repeat:
+    learned["tiny"] = [0.16, 0.23, 0.23, 0.27, 0.26, 0.37]
 
 # %%
 for name, shares in learned.items():
@@ -506,14 +551,13 @@ axes.axhline(100 / 12, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xscale="log", ylim=(0, 100), ylabel="accuracy, %")
 axes.set_xlabel("sentences of each topic that the probe has seen (dashed: guessing)")
 axes.set_xticks(sizes, [str(size) for size in sizes])
-for (name, shares), of in zip(learned.items(), ("baseline", "other", "own"), strict=True):
+for (name, shares), of in zip(learned.items(), ("baseline", "own", "other"), strict=True):
     marker = {"baseline": "s", "other": "o", "own": "^"}[of]
     axes.plot(sizes, [100 * share for share in shares], marker=marker, color=COLORS[of], label=name)
 legend = axes.legend(loc="upper left")
 
 # %%
-if monitor.state == "finished":
-    assert learned["embedded"][-1] > learned["tiny"][-1] > learned["random"][-1]
+assert learned["embedded"][-1] > learned["tiny"][-1] > learned["random"][-1]
 assert learned["embedded"][2] > learned["random"][-1]  # 5 sentences are worth more than 50
 assert abs(learned["random"][0] - 1 / 12) < 0.08
 assert years > 10  # section 5
@@ -534,7 +578,7 @@ assert years > 10  # section 5
 # - Joint loss = mean over chosen tokens + mean over pairs. Encoder and embeddings learn from
 #   both, the pooler from the pairs only.
 # - A loss is judged by its baseline (unigram; ln 2{=definition}; lengths), on held-out documents.
-# - From random weights, a laptop learns a little in a few minutes; BERT-base would take it decades.
+# - From random weights, a laptop learns a little in minutes; BERT-base would take it decades.
 # - A probe on frozen vectors shows what was learned.
 #
 # **The answer:** In each step one row gives a loss for the chosen words and a loss for the pair;
@@ -722,13 +766,13 @@ def share_of_peak(step, warmup, steps):
 checks.share_of_peak(share_of_peak)
 
 # %% tags=["solution"]
-for step in (0, 49, 50, 775, 1499):
+for step in (0, 49, 50, 200, 399):
     share = recipe.learning_rate_at(step) / recipe.learning_rate
-    assert abs(share_of_peak(step, 50, 1500) - share) < 1e-9
+    assert abs(share_of_peak(step, 50, 400) - share) < 1e-9
 
 # %% [markdown] tags=["solution"]
 # *Why:* with the recipe of section 4, the first step has 1/50{=share_of_peak}, and the last
-# 1/(1500 - 50) = 1/1450: no step has 0.
+# 1/(400 - 50) = 1/350: no step has 0.
 
 # %% [markdown]
 # ### Build

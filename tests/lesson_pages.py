@@ -75,7 +75,7 @@ def widget_of(cell: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> Widget | 
     own = _called(cell)
     if "TrainingMonitor" in own:
         code = "".join(map(ast.unparse, [*before, *cell]))
-        return made_up_run(30 if "steps = 30" in code else 1500)
+        return made_up_run(30 if "steps = 30" in code else 400)
     if not own & set(KINDS) or not isinstance(cell[-1], ast.Expr):
         return None
     statements = needed_for(cell, before)

@@ -60,7 +60,7 @@ display({{"{WIDGETS}": live_widgets()}}, raw=True)
 """
 MOST_LINES = 14
 MOST_BYTES = 1_000_000
-SECONDS_PER_CELL = 400  # lesson 07 trains for up to 120 on two idle cores
+SECONDS_PER_CELL = 400  # the longest takes 60 on two idle cores
 # A kernel that gives the same output wherever and whenever it runs.
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
