@@ -1,4 +1,4 @@
-"""What holds for every widget: fifty leave nothing behind; a saved notebook shows them."""
+"""What holds for every widget: many made and closed leave nothing behind; a saved notebook shows them."""
 
 import io
 import itertools
@@ -67,7 +67,7 @@ def close():
     return len(get_comm_manager().comms), len(_instances), alive
 """
 NAMES = re.findall(r'^    "(\w+)"', BUILD, re.MULTILINE)
-FIFTY = 50
+MANY = 20
 STEPS = itertools.count()
 
 
@@ -82,7 +82,7 @@ def is_widget(name: str) -> bool:
 @pytest.fixture(scope="module")
 def page(lab, open_notebook):
     """A notebook whose first cell has run, and whose second the tests write."""
-    page = open_notebook(lab.write("fifty.ipynb", BUILD + BARE + COUNT, "pass"), run=False)
+    page = open_notebook(lab.write("many.ipynb", BUILD + BARE + COUNT, "pass"), run=False)
     page.locator(".jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
     return page
@@ -110,8 +110,8 @@ def step(page, name: str, count: int) -> list[int]:
     return [int(n) for n in re.search(rf"{done} (\d+) (\d+) (\d+)", output.inner_text()).groups()]
 
 
-class Fifty(NamedTuple):
-    """The kernel's counts before fifty and after; the page's rise while they live, and after."""
+class Counted(NamedTuple):
+    """The kernel's counts before many and after; the page's rise while they live, and after."""
 
     before: list[int]
     after: list[int]
@@ -119,14 +119,14 @@ class Fifty(NamedTuple):
     closed: dict[str, int]
 
 
-def fifty(page, name: str) -> Fifty:
-    """Makes fifty and closes them."""
+def made_and_closed(page, name: str) -> Counted:
+    """Makes many and closes them."""
     step(page, name, 2)
     before, here = step(page, name, 0), in_page(page)
-    step(page, name, FIFTY)
+    step(page, name, MANY)
     alive = in_page(page)
     after, closed = step(page, name, 0), in_page(page)
-    return Fifty(before, after, rise(here, alive), rise(here, closed))
+    return Counted(before, after, rise(here, alive), rise(here, closed))
 
 
 def rise(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
@@ -144,18 +144,18 @@ def in_page(page) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def bare(page) -> dict[str, int]:
-    """What JupyterLab itself keeps of fifty closed widgets that are one empty node each."""
-    return fifty(page, "Bare").closed
+    """What JupyterLab itself keeps of many closed widgets that are one empty node each."""
+    return made_and_closed(page, "Bare").closed
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_fifty_made_and_closed_leave_nothing_behind(page, bare, name: str) -> None:
-    it = fifty(page, name)
+def test_many_made_and_closed_leave_nothing_behind(page, bare, name: str) -> None:
+    it = made_and_closed(page, name)
     assert it.after == it.before
     assert it.before[2] == 0  # no widget of ours is alive
-    # The page may hold on to the last one for a while, to give the focus back, say: 2 of 50.
+    # The page may hold on to the last one for a while, to give the focus back, say: 2 of them.
     for what in ("nodes", "jsEventListeners"):
-        assert it.closed[what] < bare[what] + 2 / FIFTY * it.alive[what], what
+        assert it.closed[what] < bare[what] + 2 / MANY * it.alive[what], what
 
 
 def test_a_saved_notebook_shows_what_it_showed(lab, open_notebook) -> None:
