@@ -167,10 +167,12 @@ def test_in_jupyterlab_every_link_waits_for_its_widget_and_then_sets_it(notebook
 
 def test_in_jupyterlab_the_keyboard_and_the_clipboard_do_it_too(notebook, artefacts) -> None:
     page = notebook
+    wait_for_idle(page)
     step = page.locator('[data-tour="AttentionStep"]')
     link = page.get_by_role("link", name="4, softmax")
     link.focus()
-    page.keyboard.press("Enter")
+    page.wait_for_timeout(1000)  # JupyterLab makes the link's cell the active one, and may focus it
+    link.press("Enter")
     step.get_by_text("“dog” gets 62.1 %").wait_for()
     page.wait_for_timeout(500)
     for theme in ("light", "dark"):
