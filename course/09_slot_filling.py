@@ -621,7 +621,7 @@ of_graduate = graduate.metrics
 print(f"graduate (on SNIPS)        {of_graduate['f1']:13.1%} {of_graduate['intent_accuracy']:9.1%}")
 
 # %% [markdown]
-# The graduate has other labels than the course's requests, so its line is of SNIPS' 700 development
+# The graduate has other labels than the course's requests, so its line is of SNIPS' development
 # requests: another test, not to be compared with the others. How much would the scores change with
 # *other* requests? As in lesson 03 we draw 120 of the 120, with repetition, a thousand times (the
 # **bootstrap**).
