@@ -888,7 +888,7 @@ assert answer.label == "negative"
 #
 # <details class="option"><summary>A. The pretrained model is better.</summary>
 #
-# **No.** The interval contains 0.
+# **No.** The interval of the difference contains 0.
 #
 # </details>
 #
