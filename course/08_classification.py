@@ -3,11 +3,10 @@
 #
 # **How does BERT give one answer for a whole text?**
 #
-# *I ought to have given up on this novel.* Is this praise or complaint? (The answer is at the end.)
+# *I ought to have given up on this novel.* Is this praise or complaint?
 # [**Fine-tuning**](../docs/glossary.md#using-it) takes the pretrained model, puts a small new head
 # on it, and trains both further on examples with their answers. The first of the four cases gives
-# **one answer for a whole text**. Its head is only one matrix, so most of this lesson is about
-# judging: what to compare with, how sure a percentage is, and whether `[CLS]` is the best vector.
+# **one answer for a whole text**.
 #
 # **Afterwards you can**
 # - say which numbers of a classifier are new and which are pretrained, and compute an answer by
@@ -45,17 +44,16 @@ print(bert)
 # %% [markdown]
 # ## 1. One answer for a whole text
 #
-# The lecture notes know four cases of fine-tuning. BERT is the same in all of them; only the head
-# differs, and which outputs it reads. H is the size of an output vector.
+# The lecture notes have four cases of fine-tuning. BERT is the same in all; the head and the
+# outputs that it reads differ. H is the size of an output vector.
 
 # %%
 four_cases()
 
 # %% [markdown]
-# Lessons 08 to 11 take one case each. This lesson is about **case 1**: a single sentence in, a
-# class out. BERT's vector for `[CLS]` goes through a
-# [**linear classifier**](../docs/glossary.md#using-it). The classifier begins with random numbers,
-# BERT with its pretrained weights, and both are trained.
+# This lesson is about **case 1**: a single sentence in, a class out. BERT's vector for `[CLS]` goes
+# through a [**linear classifier**](../docs/glossary.md#using-it). The classifier begins with random
+# numbers, BERT with its pretrained weights, and both are trained.
 
 # %%
 words = ("[CLS]", "such", "a", "lovely", "film", "[SEP]")
@@ -104,9 +102,8 @@ assert pooler == H * H + H
 # %% [markdown]
 # ## 2. The data, and what one gets without reading
 #
-# The course brings sentences on films, meals, trains and more. Each is clearly for or against
-# something. A model must *read* them: they contain irony and negation, and the same words occur on
-# both sides.
+# The course brings sentences on films, meals, trains and more. Each is for or against something.
+# Some contain irony or negation.
 
 # %% tags=["nbval-check-output"]
 NAMES = {"0": "negative", "1": "positive"}
@@ -130,7 +127,7 @@ for e in train[:6]:
 
 # %% [markdown]
 # The model learns from *train*. We choose settings, and when to stop, by *dev*. We judge by *test*,
-# once, at the end: whoever chooses by the test sentences has learned from them.
+# at the end, and choose nothing by it.
 #
 # **The baselines.** What [**accuracy**](../docs/glossary.md#using-it), the share of correct
 # answers, does a program get that does not read?
@@ -163,16 +160,15 @@ print("for negative:", *(tokenizer.tokens[i] for i in order[:14]))
 assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 
 # %% [markdown]
-# Many of these words are accidents of 420 sentences. The meaning depends on how words stand
-# together, and counting cannot see that.
+# Many of these words say nothing for or against. And a count of words does not see their order.
 #
 # ## 3. One sentence, down to the numbers
 #
-# Before its first step, a run of fine-tuning holds the pretrained encoder with a fresh head. We
-# send one sentence through it by hand: `[CLS]`'s output, the pooler, two dot products (the
-# [**logits**](../docs/glossary.md#pretraining)), a softmax, a logarithm.
+# We send one sentence by hand through the pretrained encoder with a fresh head: `[CLS]`'s output,
+# the pooler, two dot products (the [**logits**](../docs/glossary.md#pretraining)), a softmax, a
+# logarithm.
 #
-# **Predict** the loss in nats. (The head knows nothing, and there are two classes.)
+# **Predict** the loss in nats.
 
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun, finetune
@@ -207,15 +203,15 @@ assert abs(float(output.loss - loss)) < 1e-4
 assert abs(float(loss) - np.log(2)) < 0.35
 
 # %% [markdown]
-# A fresh head gives the classes about equal probabilities, so its loss begins near log K. (If your
-# own run begins far above it, there is a mistake in the program.)
+# A fresh head gives the classes about equal probabilities, so its loss begins near log K. If your
+# own run begins far above it, look for a mistake.
 #
 # ## 4. Watch it learn
 #
 # A **recipe** holds all settings of a run. The paper's are batches of 16 or 32, learning rates of
-# 2e-5 to 5e-5, and 2 to 4 epochs. A smaller model takes larger steps: ours is 3e-4. **Do not copy
-# this to BERT-base**: it is six times the largest learning rate of the paper. `freeze_layers`
-# leaves the embeddings and the three lowest layers as they are, which saves half of the time.
+# 2e-5 to 5e-5, and 2 to 4 epochs. Ours is 3e-4. **Do not copy this to BERT-base**: it is six times
+# the largest learning rate of the paper. `freeze_layers` leaves the embeddings and the three lowest
+# layers as they are, which saves time.
 
 # %% tags=["nbval-check-output"]
 trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -227,8 +223,7 @@ assert 0.2 < trained / sum(sizes.values()) < 0.3
 print(f"on this machine it will take about {run.estimate():.0f} s")
 
 # %% [markdown]
-# **Predict:** in which epoch does the accuracy on *dev* rise most? Does the loss on the training
-# sentences go to 0? Does the accuracy on *dev* reach 100 %?
+# **Predict:** in which epoch does the accuracy on *dev* rise most?
 
 
 # %%
@@ -263,18 +258,17 @@ assert epoch_loss[-1] < epoch_loss[0] - 0.1
 assert max(scores) == tuned.metrics["accuracy"]
 
 # %% [markdown]
-# From the second epoch on the model has seen each training sentence before, so the left curve
-# partly says how well it knows them by heart. It goes on falling where the accuracy on *dev* no
-# longer rises ([**overfitting**](../docs/glossary.md#using-it)). So we judge by the right curve.
-# The state with the best accuracy on *dev* is kept: a simple form of [**early
+# From the second epoch on the model has seen each training sentence before. The left curve goes on
+# falling where the accuracy on *dev* no longer rises: a sign of
+# [**overfitting**](../docs/glossary.md#using-it). So we judge by the right curve. The state with
+# the best accuracy on *dev* is kept: a simple form of [**early
 # stopping**](../docs/glossary.md#using-it).
 #
 # ## 5. Why it is still weak
 #
-# Now we use the test sentences. **How sure is a percentage?** With 120 sentences, each is 100/120
-# = 0.8 points. What would the accuracy be on other sentences of the same kind? We draw 120 of the
-# 120{=positive},
-# with repetition, thousands of times, and report where 95 % of the results lie: a [**confidence
+# **How sure is a percentage?** With 120 sentences, each is 100/120 = 0.8 points. Other sentences of
+# the same kind would give another accuracy. We draw 120 of the 120{=positive}, with repetition,
+# thousands of times, and report where 95 % of the results lie: a [**confidence
 # interval**](../docs/glossary.md#using-it) (by the *bootstrap* of lesson 03).
 
 
@@ -299,10 +293,9 @@ print(f"accuracy on test {right['pretrained'].mean():.1%}, 95 % of draws: {low:.
 assert right["pretrained"].mean() > 0.55
 
 # %% [markdown]
-# The training loss goes on falling, so the head and the method can learn. Are 420 sentences too
-# few? A *probe* (lesson 07) shows it in seconds: a simple classifier on the frozen outputs of the
-# pretrained model, here on their mean. Each probe is a ridge regression whose penalty is chosen by
-# *dev*. We give it fewer and more sentences.
+# Are 420 sentences too few? We try a *probe* (lesson 07): a simple classifier on the frozen outputs
+# of the pretrained model, here on their mean. Each probe is a ridge regression whose penalty is
+# chosen by *dev*. We give it fewer and more sentences.
 #
 # **Predict:** at how many sentences does its curve become flat?
 
@@ -361,8 +354,8 @@ print(*(f"{size}: {share:.1%}" for size, share in zip(sizes_tried, curve, strict
 assert curve[-1] > curve[1] + 0.02
 
 # %% [markdown]
-# The curve still rises at its end. A method at its limit would have a flat curve; this one needs
-# more **data**. What kind of data? Read the mistakes of which the model was surest:
+# The curve still rises at its end, so more **data** should help. Read the mistakes of which the
+# model was surest:
 
 # %%
 import re
@@ -380,13 +373,12 @@ print(f"\n{new:.0%} of the words in the test sentences occur in no training sent
 assert new > 0.2
 
 # %% [markdown]
-# To get these right one must know what is good and bad about a perfume, a washing machine, a new
-# screen: things that 420 sentences hardly mention.
+# Our guess: one must know what is good and bad about a perfume or a washing machine, and 420
+# sentences hardly mention such things.
 #
 # ### Deeper: a pattern in the mistakes?
 #
-# It is easy to see a pattern here, such as "it cannot do negation". **Count** before you believe
-# it. Four candidates:
+# **Count** before you believe in a pattern, such as "it cannot do negation". Four candidates:
 
 # %%
 NEGATION = re.compile(r"\b(not?|never|nobody|nothing|none|neither|nor|hardly|without|n't|cannot)\b")
@@ -419,18 +411,16 @@ assert errors[sure].mean() < errors[~sure].mean()
 assert trust[errors].max() > 0.8
 
 # %% [markdown]
-# *By chance* is the share of random groups of the same size that have at least as large a gap. "Not
-# proved" is the correct verdict on so few sentences. (And whoever tries twenty candidates can
-# expect to find one "harder" at 5 %, by chance alone.) What is hard for the bag of words is hard
-# for this model, too. Another pattern holds: where the model is less sure, it is wrong more often.
-# But the list above also shows answers that are sure and wrong.
+# *By chance* is the share of random groups of the same size that have at least as large a gap.
+# Three candidates are not proved. (Whoever tries twenty candidates can expect to find one "harder"
+# at 5 %, by chance alone.) Where the bag of words is wrong, this model is wrong more often. Where
+# the model is less sure, too, it is wrong more often. But some of its sure answers are wrong.
 #
 # ## 6. The graduate
 #
 # Now the same head on the same checkpoint, but after real data: a hundred times as many sentences
-# and phrases, about films and products and of daily talk. It comes with the course; its card in
-# `bertedu/graduates` names the data, the command and the figures. Only small updates of its
-# matrices were trained and saved (an *adapter*).
+# and phrases, about films and products and of daily talk. Its card in `bertedu/graduates` names the
+# data and the figures. Only small updates of its matrices were trained and saved (an *adapter*).
 #
 # **Predict** its accuracy on the 20{=plain} plain sentences below, and that of the first model.
 
@@ -466,10 +456,9 @@ for name, found in verdicts.items():
 assert share >= 0.85
 
 # %% [markdown]
-# **Try it with your own words.** The picture asks the graduate. It also asks it again *without*
-# each word: section 7 says what for. (Without a running kernel you see a picture.) For example:
-# *The soup was not bad at all.*, *The soup was not good.*, *It is much too expensive.*, *I am so
-# happy that you are here.* Which sentences does it get wrong, and why these?
+# **Try it with your own words.** The picture asks the graduate, and asks it again *without* each
+# word (section 7). For example: *The soup was not bad at all.*, *The soup was not good.*, *It is
+# much too expensive.* Which sentences does it get wrong?
 #
 # With a click (a link with ▸ sets the picture, and one more click sets it back):
 # [without *rude*](#TextClassifier?word=rude
@@ -491,7 +480,7 @@ TextClassifier(graduate, "The food was good, but the waiter was rude.")
 # %% [markdown]
 # ### What pretraining buys, and what data buys
 #
-# One more run: the same head, recipe, sentences and steps, but **random weights** instead of the
+# One more run: the same head, recipe and sentences, but **random weights** instead of the
 # pretrained ones. Two tests: the course's 120{=positive} sentences, and the 20{=plain} plain ones.
 #
 # **Predict** the accuracy of the random start on the 120, and the graduate's. (The graduate has
@@ -539,27 +528,21 @@ axes.set_title("Without BERT, from random weights, pretrained, after real data")
 axes.invert_yaxis()
 
 # %% [markdown]
-# Nobody learns a language from 420 sentences: from random weights the run stays near a coin. The
-# pretrained model already
-# knew which words go together. But where the interval of a difference reaches 0, these 120
-# sentences do not prove that it is better.
+# From random weights this run stays near a coin. But where the interval of a difference reaches 0,
+# these 120 sentences do not prove that one model is better.
 #
-# **What did the data buy?** Plain sentences, of all subjects. The course's sentences are hard on
-# purpose: they say *a wet raincoat*, not *bad*. There the graduate, which has met none of their
-# kind, is about as good as the model that learned from 420{=positive} of them. A model learns what
-# its data
-# show.
+# **What did the data buy?** Plain sentences: there the graduate is ahead. The course's sentences
+# are hard on purpose: they say *a wet raincoat*, not *bad*. There the graduate, which learned from
+# none of them, has about the accuracy of the model that learned from 420{=positive} of them.
 #
 # ## 7. Take a word away
 #
 # Which word made the model give its answer? Ask the model again **without** the word. If the
 # probability of the class falls, the word was evidence for the class. The picture of section 6 does
-# this for every word. Click a word to see the text without it. Type *The soup was not bad.* and
-# click *not*; switch *attention* on to compare. (Removing a word shows what the *model* used, not
-# what the sentence means.)
+# this for every word. Type *The soup was not bad.* and click *not*; switch *attention* on to
+# compare.
 #
 # Can one read the same off the attention: the word that `[CLS]` looks at most in the last layer?
-# Lesson 05 warned against this. Now we can compare.
 #
 # **Predict:** in how many of 40 test sentences is the word that `[CLS]` looks at most also the word
 # whose removal changes the graduate's answer most?
@@ -601,8 +584,7 @@ assert chance < low < same.mean() < 0.7
 
 # %% [markdown]
 # This is better than chance, but for many sentences the two words differ. Removal has faults as
-# well: "the was good" is no sentence, and if two words do the same, removing one changes little.
-# But it answers our question: *would the answer have been another?*
+# well: "the was good" is no sentence, and if two words do the same, removing one may change little.
 #
 # ## 8. A claim, put to the test
 #
@@ -610,9 +592,8 @@ assert chance < low < same.mean() < 0.7
 # its own, so no single word dominates it, and therefore one classifies from it. One may also pool
 # all outputs instead: their mean, or all of them concatenated.*
 #
-# Lesson 05 measured the first part: words hardly ever attend most to themselves, though among words
-# their own share is larger than an even one. The rest we test here. First: does a single word
-# dominate what `[CLS]` takes in, before and after fine-tuning?
+# Lesson 05 measured the first part. First we ask here: does a single word dominate what `[CLS]`
+# takes in, before and after fine-tuning?
 
 # %%
 dominance = {}
@@ -661,8 +642,8 @@ frozen = {name: np.array(correct) for name, correct in frozen.items()}  # [20, 1
 # %% [markdown]
 # **After fine-tuning.** The same head for each pooling as in the library, the same short recipe,
 # and two seeds each: six runs. (A *seed* decides the head's first numbers, the order of the
-# sentences, and dropout.) They take two minutes, so they are **stored**: for each run a bit for
-# each test sentence, 1 where the answer is right. `repeat = True` runs them again.
+# sentences, and dropout.) They are **stored**: for each run a bit for each test sentence, 1 where
+# the answer is correct. `repeat = True` runs them again.
 #
 # **Predict:** are the accuracies of the three poolings further apart than before, or closer
 # together?
@@ -691,9 +672,9 @@ if repeat:
         print(f"{name}: fine-tuned twice", flush=True)
 
 # %% [markdown]
-# **Compare in pairs.** All poolings are tested on the same sentences, and a hard sentence is hard
-# for all. So we take the *difference* of two poolings in each draw. If its interval lies on one
-# side of 0, one pooling is better. If not, these data cannot tell.
+# **Compare in pairs.** All poolings are tested on the same sentences. So we take the *difference*
+# of two poolings in each draw. If its interval lies on one side of 0, one pooling is better. If
+# not, these data cannot tell.
 
 # %%
 compared = {"probe": [("mean", "[CLS]"), ("mean", "pooler"), ("mean", "concatenation")],
@@ -742,13 +723,12 @@ bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.v
 # **What may one conclude?**
 #
 # - The best and the worst pooling are eleven points apart before fine-tuning, and twelve after it;
-#   `[CLS]` has the lowest accuracy both times. The intervals say how much of this is sure.
+#   `[CLS]` has the lowest accuracy both times.
 # - An interval that ends within a few tenths of a point of 0 is hardly a verdict, and of six
 #   comparisons one may look "better" by chance.
-# - The probe and the fine-tuned classifier differ in more than the training. So compare poolings of
+# - The probe and the fine-tuned classifier differ in more than the training. Compare poolings of
 #   the same colour.
-# - The data are 120 sentences of one kind, one small model, one recipe and two seeds, which are
-#   few.
+# - The data are few: 120 sentences of one kind, one small model, one recipe and two seeds.
 # - **This model is not neutral.** Its encoder began as that of `all-MiniLM-L6-v2` (see the card in
 #   `bertedu/checkpoints`), which makes sentence vectors *by the mean* and was trained for it on a
 #   billion pairs. So one expects that its mean is good before fine-tuning.
@@ -759,17 +739,15 @@ bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.v
 #
 # With the original BERT and no training for it, sentence vectors from the mean compare better than
 # those from `[CLS]` (54.8 against 29.2{=source Reimers and Gurevych 2019, Table 1} on average over
-# seven sets). Trained for the job, the two
-# are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers and Gurevych 2019,
-# arXiv:1908.10084, Tables 1 and 6). So a better sentence than the notes' is: what `[CLS]` holds is
-# what training put there, and enough training can put there what a task needs.
+# seven sets). Trained for the job, the two are about equal (80.8 against 79.8, and 87.4 against
+# 86.6: Reimers and Gurevych 2019, arXiv:1908.10084, Tables 1 and 6). So what `[CLS]` holds depends
+# on the training.
 #
 # </details>
 #
 # ### Deeper: the tables behind the picture
 #
-# First the attention of `[CLS]`, then the size of each classifier, the probes, the fine-tuned
-# models, and their differences; last, each fine-tuned model beside its probe.
+# The last table has each fine-tuned model beside its probe.
 
 # %%
 for name, (to_words, largest, even) in dominance.items():
@@ -817,7 +795,7 @@ if my_file is not None:
     print(my_model)
 
 # %% [markdown]
-# The message names a line that cannot be read, so that you can correct it:
+# The message names a line that cannot be read:
 
 # %% tags=["nbval-check-output"]
 import tempfile
@@ -843,9 +821,9 @@ assert ":3" in told
 # bertedu predict my_classifier "What a lovely film!" "What a waste of time."
 # ```
 #
-# The first holds out a tenth to choose by (or takes `--dev FILE`), says how long it will take, and
-# continues an interrupted run. `--init bert-base-uncased` starts from the real BERT. The folder
-# that it writes also opens in transformers. The second command, here:
+# The first holds out a tenth to choose by (or takes `--dev FILE`). It continues an interrupted run.
+# `--init bert-base-uncased` starts from the real BERT. The folder that it writes also opens in
+# transformers. The second command, here:
 
 # %%
 tuned.save(f"{folder.name}/my_classifier")
@@ -872,8 +850,8 @@ assert answer.label == "negative"
 # - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. Only the matrix is new.
 # - Judge on sentences that were used neither to learn nor to choose; beside a majority, a bag of
 #   words and random weights; with an interval.
-# - A curve that still rises asks for more data; and a model learns what its data show.
-# - Remove a word to see what it does. The attention does not show it.
+# - A curve that still rises at its end asks for more data.
+# - Remove a word to see what it does. The attention shows it only in part.
 # - `[CLS]`, mean, concatenation: compare in pairs, over several draws and seeds, and report the
 #   interval.
 #
@@ -910,7 +888,7 @@ assert answer.label == "negative"
 #
 # <details class="option"><summary>A. The pretrained model is better.</summary>
 #
-# **No.** The interval contains 0. Other sentences of this kind could give the opposite.
+# **No.** The interval of the difference contains 0.
 #
 # </details>
 #
@@ -922,7 +900,7 @@ assert answer.label == "negative"
 #
 # <details class="option"><summary>C. The bag of words is better.</summary>
 #
-# **No.** The measured difference points the other way, and even that one is not shown.
+# **No.** The measured difference points the other way.
 #
 # </details>
 #
@@ -930,8 +908,7 @@ assert answer.label == "negative"
 # D. These sentences do not show which of the two is better.
 # </summary>
 #
-# **Yes.** An interval on both sides of 0 leaves both possible. More test sentences would make it
-# narrower.
+# **Yes.** An interval on both sides of 0 leaves both possible.
 #
 # </details>
 #
@@ -964,7 +941,7 @@ assert answer.label == "negative"
 # ## Exercises
 #
 # Replace each `...` by your answer, and run the cell and the next one. `checks.NAME.hint()` gives a
-# hint, and then a second one.
+# hint.
 
 # %% [markdown]
 # ### Predict
@@ -982,7 +959,7 @@ checks.numbers_in_head(numbers)
 
 # %% [markdown] tags=["solution"]
 # *Why:* a row of 768 weights and a bias for each of the 5 classes: 5 · 768 + 5. The pooler was
-# pretrained, and the length of the letters does not matter.
+# pretrained.
 
 # %% [markdown]
 # **2.** A fresh head, 4 classes: about how large is the first loss, in nats, with two decimals?
@@ -996,8 +973,7 @@ first_loss = 1.39
 checks.loss_of_fresh_head(first_loss)
 
 # %% [markdown] tags=["solution"]
-# *Why:* it gives each class about 1/4, and -log(1/4) = log 4 = 1.39. If the first line of a log
-# says much more, look for a mistake in the program.
+# *Why:* it gives each class about 1/4, and -log(1/4) = log 4 = 1.39.
 
 # %% [markdown]
 # ### Complete
@@ -1093,8 +1069,7 @@ low, high = 100 * paired_interval(right["pretrained"], right["bag of words"], dr
 print(f"accuracy, pretrained minus bag of words: {low:+.1f} to {high:+.1f} points")
 
 # %% [markdown] tags=["solution"]
-# *Why:* in each draw both models are judged on the same sentences. With different draws for each,
-# the hard sentences would not cancel.
+# *Why:* in each draw both models are judged on the same sentences.
 
 # %% [markdown]
 # **7.** (Without a check.) A colleague writes: "We replaced `[CLS]` by the mean and gained 1.7
@@ -1102,8 +1077,7 @@ print(f"accuracy, pretrained minus bag of words: {low:+.1f} to {high:+.1f} point
 # you?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* 1.7 points are two sentences of 120. How many seeds were run for each, and was
-# the best or the mean reported? What is the interval of the *paired* difference? Was the recipe
-# chosen for each by dev sentences, and not by these? Was the encoder trained with the mean? I would
-# be convinced by several seeds each, an interval on one side of 0, and the same sign on a second
-# data set.
+# *A model answer.* 1.7 points are two sentences of 120. How many seeds were run for each? What is
+# the interval of the *paired* difference? Was the recipe chosen by dev sentences? Was the encoder
+# trained with the mean? I would be convinced by several seeds each, an interval on one side of 0,
+# and the same sign on a second data set.

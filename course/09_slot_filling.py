@@ -4,8 +4,7 @@
 # **How does BERT give one answer for each word?**
 #
 # *Wake me at half past six on Monday.* To do this, one must find the time and the day, so BERT must
-# answer once **for every word**. The head is small. The counting needs care: labels when words fall
-# into pieces, and slots when we judge.
+# answer once **for every word**.
 #
 # **Afterwards you can**
 # - give each word one label and each piece the correct one, and say which of them the loss counts;
@@ -107,8 +106,8 @@ assert share < 0.001
 # %% [markdown]
 # ## 2. Look at the data
 #
-# The requests were written by hand for this course, the test requests separately, with other
-# phrasings and mostly other values.
+# The requests were written by hand for this course. The test requests have other phrasings and
+# mostly other values.
 
 # %% tags=["nbval-check-output"]
 for name, part in {"train": train, "dev": dev, "test": test}.items():
@@ -132,9 +131,8 @@ axes.tick_params(axis="y", labelsize=9)
 assert max(counts.values()) > 10 * min(counts.values())
 
 # %% [markdown]
-# Two baselines do not read. The first says O for every word. The second has a table with the tag
-# that each word has most often in the training requests; for a word that does not occur there it
-# says O.
+# Two baselines. The first says O for every word. The second has a table with the tag that each word
+# has most often in the training requests; for other words it says O.
 
 # %%
 from bertedu.finetuning.baselines import UsualTags
@@ -164,8 +162,7 @@ print(f"always O:            {tag_accuracy(all_outside):.1%} of the tags are cor
 print(f"a word's usual tag:  {tag_accuracy(usual):.1%} of the tags are correct")
 
 # %% [markdown]
-# More than half of the tags of *always O* are correct, and it has found *no* slot. Remember both
-# numbers for section 4.
+# More than half of the tags of *always O* are correct, and it has found *no* slot.
 
 # %%
 assert tag_accuracy(usual) > tag_accuracy(all_outside) > 0.5
@@ -194,11 +191,10 @@ assert tags_of == {"B-song", "B-date"}
 
 # %% [markdown]
 # The **first piece** of each word has the word's label and answers for the word. All other pieces,
-# `[CLS]` and `[SEP]` have **-100**: the loss leaves them out. (They are still of use: the first
-# piece *looks at* them, in every layer.)
+# `[CLS]` and `[SEP]` have **-100**: the loss leaves them out. (The first piece can still *look at*
+# them, in every layer.)
 #
-# *Yesterday* is a song here, and a day elsewhere in these requests. A table has one tag for both,
-# so it must be wrong at one.
+# *Yesterday* is a song here, and a day elsewhere. A table has one tag for both.
 
 # %%
 assert int((piece_labels != -100).sum()) == len(request.words) == 7
@@ -225,17 +221,15 @@ assert copied > 1.05 * begun
 
 # %% [markdown]
 # B- means that a slot *begins here*, so one clock time would become three. (Exhibit 22 of lesson 13
-# is a program that did this.) With one label for each word there are as many slots after the split
-# as before.
+# is a program that did this.)
 #
 # ## 4. Count whole slots
 #
 # From tags to a score there are two steps.
 #
-# **Decoding.** The classifier answers for each word separately, so nothing makes the tags
-# consistent. It may say I- where there is nothing to continue. Such an [**illegal
-# I-**](../docs/glossary.md#using-it), after an O or after a slot with another label, is read as a
-# B-. (The field's old program `conlleval` does the same.)
+# **Decoding.** The classifier answers for each word separately. It may say I- where there is
+# nothing to continue. Such an [**illegal I-**](../docs/glossary.md#using-it), after an O or after a
+# slot with another label, is read as a B-. (The field's old program `conlleval` does the same.)
 #
 # **Predict** the slots in these tags:
 
@@ -307,8 +301,8 @@ for name, found in {"always O": all_outside, "a word's usual tag": usual}.items(
     assert abs(f1(found) - slot_filling.slot_scores(gold, found)["f1"]) < 1e-9
 
 # %% [markdown]
-# A slot that is one word too short is **not correct at all**: a table for the wrong day is of no
-# use. The table's tags are correct for more than two words of three, and its F1 is under a quarter.
+# A slot that is one word too short is **not correct at all**. The table's tags are correct for more
+# than two words of three, and its F1 is under a quarter.
 
 # %%
 assert f1(all_outside) == 0
@@ -318,8 +312,7 @@ assert 2 / 3 < tag_accuracy(usual) < 3 / 4
 # %% [markdown]
 # ## 5. One request, down to the numbers
 #
-# A run puts the fresh classifiers on the pretrained encoder. We follow one request through it
-# before the first step.
+# We follow one request through the fresh classifiers on the pretrained encoder.
 
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
@@ -368,7 +361,7 @@ assert same
 # ## 6. Watch it learn
 #
 # Now the encoder and the two classifiers are trained together; the embeddings and the three lowest
-# layers stay as they are, which saves half of the time. The state that is best on *dev* is kept.
+# layers stay as they are, which saves time. The state that is best on *dev* is kept.
 #
 # **Predict:** what is learned sooner, the intents or the slots?
 
@@ -407,8 +400,7 @@ assert all(m["intent_accuracy"] > m["f1"] for _, m in run.evaluations[:3])
 assert min(Counter(tag for example in train for tag in example.tags).values()) == 1
 
 # %% [markdown]
-# The intents are learned sooner: there are five of them. There are 37 tags, and some occur only
-# once or twice in all the training.
+# In this run the intents come sooner. There are five intents, and 37 tags.
 #
 # ## 7. Why it is still weak
 #
@@ -443,11 +435,10 @@ assert recall["pretrained"][0] > recall["pretrained"][1] + 0.1
 assert losses[-10:].mean() < 0.3
 
 # %% [markdown]
-# The table finds a new value only if each of its words is usually part of the same slot elsewhere.
-# The model can also use the words around it, and what the word itself means: it finds three new
-# values of five. But it finds four of five that it has met, and its loss in training is near 0: it
-# knows the 420 requests by heart, and more epochs would teach it nothing. It lacks **data**. Read
-# some of its errors:
+# The table finds a new value only if each of its words usually has that tag elsewhere. The model
+# can also use the words around it: it finds three new values of five. But it finds four of five
+# that it has met, and its loss in training is near 0. More **data**, with other values, may help.
+# Read some of its errors:
 
 
 # %%
@@ -493,13 +484,13 @@ assert len(extra) + len(true & ours) == len(ours)
 assert kinds["missed"].count("alone") < len(missed) / 4
 
 # %% [markdown]
-# The model overlooks very few slots. In most cases it found something at the place, but with
-# another label or other ends.
+# The model overlooks few slots. In most cases it found something at the place, but with another
+# label or other ends.
 #
 # ### Deeper: mend, or throw away?
 #
-# Do illegal tags matter? Compare our decoding with a stricter rule, which *throws away* each slot
-# that begins with an illegal I-.
+# Compare our decoding with a stricter rule, which *throws away* each slot that begins with an
+# illegal I-.
 #
 # **Predict:** which of the two gives the higher F1?
 
@@ -524,17 +515,15 @@ assert f1(raw) == f1(rows["pretrained"])
 assert [slot_filling.mend(tags)[0] for tags in raw] == rows["pretrained"]
 
 # %% [markdown]
-# Here throwing away gives the higher F1, but neither rule is always better. Mending saves slots
-# whose first word was called I- instead of B-, and adds others that are wrong. So whoever reports
-# an F1 must name the rule; ours is that of `conlleval`. Exercise 5 has a third way: choose among
-# legal sequences only.
+# Here throwing away gives the higher F1. Mending saves slots whose first word was called I- instead
+# of B-, and adds others that are wrong. So whoever reports an F1 must name the rule; ours is that
+# of `conlleval`. Exercise 5 has a third way.
 #
 # ## 8. The graduate
 #
 # Now the same head on the same checkpoint, but after real data: the 13,084 training requests of
-# SNIPS (Coucke et al. 2018), with 7 intents and 39 kinds of slot. It comes with the course; its
-# card in `bertedu/graduates` names the data, the command and the figures. Only small updates of its
-# matrices were trained and saved (an *adapter*).
+# SNIPS (Coucke et al. 2018), with 7 intents and 39 kinds of slot. Its card in `bertedu/graduates`
+# names the data and the figures.
 #
 # **Predict:** in how many of the 14 requests below does it find the intent and *every* slot?
 
@@ -580,9 +569,8 @@ assert sum(whole) >= 12
 
 # %% [markdown]
 # **Try it with your own words**, in the picture. Point at a word for its distribution over the
-# tags; pieces without a label carry -100. (Without a running kernel you see a picture.) For
-# example: *play the best songs from 1975*, *rate the current novel two out of 6*, *find the movie
-# the lion king*. What kind of place does it take *taipei* for in *will it rain in taipei tomorrow*?
+# tags. For example: *play the best songs from 1975*, *find the movie the lion king*. What kind of
+# place does it take *taipei* for in *will it rain in taipei tomorrow*?
 #
 # With a click (a link with ▸ sets the picture, and one more click sets it back):
 # [*italian*](#TokenTagger?word=italian
@@ -607,8 +595,8 @@ tagger
 # %% [markdown]
 # ### What pretraining buys, and what data buys
 #
-# The same recipe, requests, order and steps as in section 6, but the start differs: **random**
-# weights of the same sizes. The baselines: the usual tags, and for the intents a bag of words.
+# The same recipe and requests as in section 6, but **random** weights at the start. The baselines:
+# the usual tags, and for the intents a bag of words.
 
 # %%
 from bertedu.finetuning.baselines import BagOfWords
@@ -633,10 +621,10 @@ of_graduate = graduate.metrics
 print(f"graduate (on SNIPS)        {of_graduate['f1']:13.1%} {of_graduate['intent_accuracy']:9.1%}")
 
 # %% [markdown]
-# The graduate has other labels than the course's requests, so its line is of SNIPS' 700 development
-# requests (its card has those of the test): another test, not to be compared to the point. How much
-# would the scores change with *other* requests? As in lesson 03 we draw 120 of the 120, with
-# repetition, a thousand times (the **bootstrap**).
+# The graduate has other labels than the course's requests, so its line is of SNIPS' development
+# requests: another test, not to be compared with the others. How much would the scores change with
+# *other* requests? As in lesson 03 we draw 120 of the 120, with repetition, a thousand times (the
+# **bootstrap**).
 
 
 # %%
@@ -674,11 +662,9 @@ assert recall["pretrained"][1] > max(recall["random"][1], recall["usual tags"][1
 
 # %% [markdown]
 # (The lines are where 95 %{=definition} of the draws lie.) The pretrained model is far ahead, most
-# of all at new
-# values.
-# The random model sees the words around a slot, too. So the difference comes from pretraining: from
-# what it learned of words, by themselves and in context. Take a token's vector in the very first
-# table, before any attention. Which tokens have the most similar vectors?
+# of all at new values. The random model sees the words around a slot, too, so the difference comes
+# from pretraining. Take a token's vector in the first table, before any attention. Which tokens
+# have the most similar vectors?
 #
 # **Predict** the neighbours of *chopin*.
 
@@ -697,15 +683,14 @@ assert (
 assert len(weekdays & set(near["friday"])) >= 2
 
 # %% [markdown]
-# Nobody labelled Chopin as a composer. But what the model learns of one composer helps with the
-# others, whose vectors are similar.
+# Nobody labelled Chopin as a composer. Our guess: what the model learns of one composer helps with
+# others whose vectors are similar.
 #
 # ## 9. Touch it
 #
-# This tagger runs your own model of section 6. Click a word and **flip its label**: make the second
-# word of a slot an O, or the first word of one an I-, and see how decoding reads it. Here an
-# illegal I- after an O is shown and mended. (The word has three pieces, and two of them have no
-# label.)
+# This tagger runs your own model of section 6. Click a word and **flip its label**: make the first
+# word of a slot an I-, and see how decoding reads it. Here an illegal I- after an O is shown and
+# mended.
 
 # %%
 illegal = TokenTagger(tuned, "wake me at 6:45")
@@ -720,8 +705,8 @@ assert illegal.prediction.pieces[3] == ["6", ":", "45"]
 assert [(slot.label, slot.text) for slot in illegal.slots] == [("time", "6:45")]
 
 # %% [markdown]
-# **Your own request.** Write one, here or into the picture above. The model knows five intents and
-# 18{=head} kinds of slot, nothing else. What does it answer to *tell me a joke*?
+# **Your own request.** The model knows five intents and 18{=head} kinds of slot, nothing else. What
+# does it answer to *tell me a joke*?
 
 # %%
 my_request = "could you put two bottles of milk on the shopping list for friday"
@@ -784,12 +769,12 @@ if your_data:
     print(yours.evaluate(parts[2]))
 
 # %% [markdown]
-# Longer runs are better done on the command line, which continues an interrupted run:
+# The command line continues an interrupted run:
 #
 #     bertedu finetune slot-filling snips/train --dev snips/valid --test snips/test --out my_tagger
 #     bertedu predict my_tagger "wake me at seven" "table for two in rome"
 #
-# The folder holds everything. Try the second command on the model of this page:
+# The second command on the model of this page:
 
 # %%
 from bertedu.commands.cli import main
@@ -807,7 +792,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 # - A word answers at its first piece. All other tokens have -100, and the loss leaves them out.
 # - BIO tags write slots down. An illegal I- is read as a B-.
 # - Most tags are O, so their accuracy is misleading. Count whole slots: label and both ends.
-# - Pretraining helps most at values that do not occur in training; real data help everywhere.
+# - Here pretraining helps most at values that do not occur in training.
 #
 # **The answer:** One linear classifier answers at the first piece of each word, and whole slots are
 # counted by F1.
@@ -827,8 +812,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 #
 # <details class="option"><summary>B. The last piece has the label, the others have O.</summary>
 #
-# **No.** O is a label too, and the loss would count it. The pieces would be trained to say
-# "outside".
+# **No.** O is a label too, and the loss would count it.
 #
 # </details>
 #
@@ -856,7 +840,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 #
 # <details class="option"><summary>C. About 30 %.</summary>
 #
-# **No.** There is no half credit: a slot is found with its label and both ends, or not at all.
+# **No.** A slot is found with its label and both ends, or not at all.
 #
 # </details>
 #
@@ -879,7 +863,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 #
 # <details class="option"><summary>C. As correct, since the label is the same.</summary>
 #
-# **No.** The label alone is not enough. A booking needs the whole name.
+# **No.** The label alone is not enough.
 #
 # </details>
 
@@ -887,7 +871,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 # ## Exercises
 #
 # Replace each `...` by your answer, and run the cell and the next one. `checks.best_legal.hint()`
-# gives a hint for that exercise, and then a second one.
+# gives a hint for that exercise.
 #
 # ### Predict
 #
@@ -935,9 +919,7 @@ checks.table_for_four(scores)
 
 # %% [markdown] tags=["solution"]
 # *Why:* three tags are wrong (*the*, *golden*, *seven*). Of three found slots two are correct, of
-# four true ones two were found; 2 · 2 / (3 + 4) = 4/7. Three wrong tags of twelve, but half of the
-# slots
-# are lost.
+# four true ones two were found; 2 · 2 / (3 + 4) = 4/7.
 
 # %% [markdown]
 # ### Complete
@@ -991,7 +973,7 @@ checks.slot_f1(slot_f1)
 
 # %% [markdown] tags=["solution"]
 # *Why:* one counts over all requests and divides once. In a mean of the requests' own F1, a request
-# with one slot would count as much as one with six, and a request without slots would have no F1.
+# with one slot would count as much as one with six.
 
 # %% [markdown]
 # ### Build
@@ -1032,10 +1014,9 @@ assert all(not slot_filling.mend(tags)[1] for tags in viterbi)
 assert f1(viterbi) > f1(raw) - 0.05
 
 # %% [markdown] tags=["solution"]
-# *Why it is quick:* K² sums for each word, instead of K^W sequences. It decides about ends with the
-# whole request in view. A CRF goes one step further and *learns* how well each tag follows another;
-# Chen, Zhuo and Wang tried it on ATIS, and it brought nothing (96.0 % instead of 96.1
-# %{=source Chen, Zhuo and Wang 2019, arXiv:1902.10909}).
+# *Why it is quick:* K² sums for each word, instead of K^W sequences. A CRF goes one step further
+# and *learns* how well each tag follows another; Chen, Zhuo and Wang tried it on ATIS, and it
+# brought nothing (96.0 % instead of 96.1 %{=source Chen, Zhuo and Wang 2019, arXiv:1902.10909}).
 
 # %% [markdown]
 # **6.** (Without a check.) Your assistant books tables. Its F1 of slots is 90 %. Your boss reads
@@ -1045,8 +1026,6 @@ assert f1(viterbi) > f1(raw) - 0.05
 # %% [markdown] tags=["solution"]
 # *A model answer.* Neither of the two: a booking is correct only if the intent and *all* slots of
 # the request are, so one should count whole requests (`sentence_accuracy` in the library's
-# metrics), and with several slots a request that is well below the F1. One should count it on
-# requests of real users who do not know the system, with an interval, since a hundred requests say
-# little. Mistakes cost unequally: a wrong date is worse than a missed wish for a window seat, so
-# look at each slot. And one can choose: act where the model is sure, ask back where it is not, and
-# measure how many wrong bookings are left at each threshold.
+# metrics). One should count on requests of real users, with an interval. Some mistakes cost more
+# than others, so look at each slot. And one can act where the model is sure, ask back where it is
+# not, and measure how many wrong bookings are left at each threshold.

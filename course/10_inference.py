@@ -6,8 +6,8 @@
 # Case 3 of the lecture notes: two sentences in, one answer out. The task is called [**natural
 # language inference**](../docs/glossary.md#using-it) (NLI). Given a
 # [**premise**](../docs/glossary.md#using-it), is the [**hypothesis**](../docs/glossary.md#using-it)
-# true, false, or unknown? In this task a model can easily have a good score for a wrong reason. So
-# this lesson also teaches how to find out *what* was learned.
+# true, false, or unknown? A model can have a good score for a wrong reason, so this lesson also
+# tests *what* was learned.
 #
 # **Afterwards you can**
 # - draw the head, count its numbers, and compute its loss by hand;
@@ -159,8 +159,8 @@ checks.guess(alone_guessed, 100 * alone, "%", within=1)
 print(f"accuracy of the hypothesis alone: {alone:.1%}")
 
 # %% [markdown]
-# Exactly a third, and no other method could do better: each hypothesis stands there three times,
-# once with each label.
+# Exactly a third. No other method could do better: each hypothesis stands there three times, once
+# with each label.
 
 # %%
 for pairs in (train, dev, test):
@@ -171,10 +171,9 @@ for pairs in (train, dev, test):
 assert abs(alone - 1 / 3) < 1e-9
 
 # %% [markdown]
-# We *made* the data so. People who write hypotheses freely give the label away: for a false one
-# they often write *not* or *nobody*. On SNLI, which has 550,000 such pairs, the hypothesis alone
-# has an accuracy of about 67 % (Gururangan et al. 2018, who measured it; Poliak et al. 2018 on nine
-# more sets).
+# We *made* the data so. People who write hypotheses freely often give the label away: for a false
+# one they write *not* or *nobody*. On SNLI, which has 550,000 such pairs, the hypothesis alone has
+# an accuracy of about 67 % (Gururangan et al. 2018).
 #
 # Now we write carelessly, too. Take the pairs that are *true*. Make a false one from each by
 # putting "It is not true that" in front, and an open one by taking another scene's hypothesis.
@@ -201,9 +200,8 @@ print(f"accuracy of the hypothesis alone, careless pairs: {leaked:.1%}")
 assert leaked > 0.55
 
 # %% [markdown]
-# The word *not* shows what is *false*, without any premise. A model trained on such data would only
-# learn to look for a word. **Rule:** before you praise a model that compares two things, show it
-# only one of them.
+# The word *not* shows what is *false*, without any premise. **Rule:** before you praise a model
+# that compares two things, show it only one of them.
 #
 # ## 4. How far does one get by counting?
 #
@@ -220,9 +218,8 @@ print(f"largest weight that they learned: {bag.weight.abs().max():.4f}")
 assert bag.weight.abs().max() < 1e-3
 
 # %% [markdown]
-# It learned *nothing*: each weight stays at 0. It adds one number for each word of the premise and
-# one for each of the hypothesis. Such a sum cannot say that two words *belong together*, and word
-# by word these labels are balanced.
+# It learned *nothing*: each weight stays at 0. It adds one number for each word, and word by word
+# these labels are balanced.
 #
 # So we count something that belongs to both: which **share of the hypothesis's words** also stands
 # in the premise? A large share may mean *true*. Two thresholds are learned from the training pairs.
@@ -257,8 +254,7 @@ print(f"thresholds {high:.2f} and {low:.2f}; accuracy on test: {counted.mean():.
 assert counted.mean() > 0.4
 
 # %% [markdown]
-# **This** is the number to beat: a program that counts common words is clearly above a third, and
-# has read nothing. (Open hypotheses speak of something else, with other words.)
+# **This** is the number to beat: a program that only counts common words is above a third.
 #
 # ## 5. One pair, followed down to its loss
 #
@@ -301,13 +297,12 @@ assert abs(float(output.loss) - loss) < 1e-4
 assert abs(loss - math.log(3)) < 0.5
 
 # %% [markdown]
-# The loss is about ln 3: all three answers have about the same probability. This recipe freezes the
-# embeddings and the three lowest layers to save time.
+# The loss is near ln 3. This recipe freezes the embeddings and the three lowest layers to save
+# time.
 #
 # ## 6. Watch it learn
 #
-# Each line is an epoch: the mean loss, and the accuracy on the development pairs. The state with
-# the best accuracy is kept.
+# The state with the best accuracy on *dev* is kept.
 #
 # **Predict** the mean loss of the first epoch. (It begins at about ln 3 = 1.10.)
 
@@ -335,7 +330,7 @@ assert losses[-1] < 0.8 * math.log(3)
 # %% [markdown]
 # ## 7. Why is it still weak?
 #
-# **It learns by heart.** How far apart are the pairs it learned from and new ones?
+# **Does it learn by heart?** Compare the pairs it learned from with new ones:
 
 # %%
 at_the_end = FineTuned(run.task, run.model, tokenizer, run.max_length)  # not the state we keep
@@ -357,7 +352,7 @@ assert hits.mean() > 0.45
 assert hits[counted].mean() > hits[~counted].mean() + 0.1
 
 # %% [markdown]
-# It does not only count. But where counting fails, it fails much more often, too.
+# It does not only count. But where counting fails, it fails more often, too.
 #
 # **Which answer is hard?** Each row is a true label, each column an answer. Then the same with
 # *two* labels: true, or not?
@@ -393,23 +388,18 @@ assert known > 2 / 3
 assert coin < 0.7
 
 # %% [markdown]
-# "True or not" has a higher accuracy, but it is an easier question: always saying *not true* has
-# two thirds, and no mistake between *false* and *unknown* counts. When you read an accuracy, ask
-# for the number of labels, and for the accuracy of a constant answer.
+# "True or not" has a higher accuracy, but always saying *not true* already has two thirds. When you
+# read an accuracy, ask for the number of labels, and for the accuracy of a constant answer.
 #
 # The last line tells more. *Unknown or not*: a constant answer has two thirds, and the model has
 # more. *True or false*, where it decides: a coin has 50 %{=definition}, and the model little more.
-# It has
-# learned whether the two sentences speak of the same thing, not what they say of it. **Is that the
-# fault of the method, or of the data?** 423 pairs show each word only a few times. So we keep the
-# method and change the data.
+# **Is that the fault of the method, or of the data?** We keep the method and change the data.
 #
 # ## 8. The graduate
 #
 # The same head on the same checkpoint, after some 135,000{=source its card in bertedu/graduates}
-# pairs of SNLI, MultiNLI and other sets.
-# (The course ships it as an adapter of a few MB; its card says how it was made.) None of our pairs
-# was among them.
+# pairs of SNLI, MultiNLI and other sets. None of our pairs was among them. (Its card says how it
+# was made.)
 
 # %%
 graduate = load("inference")
@@ -422,9 +412,8 @@ for hypothesis, answer in zip(first_three, answered, strict=True):
 assert [answer.label for answer in answered] == ["entailment", "contradiction", "neutral"]
 
 # %% [markdown]
-# **Plain pairs of daily life.** Each premise has a hypothesis that is true, one that is false, and
-# one that is unknown. **Predict** how many of the 15 the graduate has correct, and how many our
-# model of section 6.
+# **Plain pairs of daily life.** **Predict** how many of the 15 the graduate has correct, and how
+# many our model of section 6.
 
 # %%
 plain = """A woman is cooking soup in the kitchen. / A woman is preparing food.
@@ -496,13 +485,11 @@ print(f"{told[answer.label]}:", *(f"{told[x]} {p:.0%}" for x, p in answer.probab
 assert answer.label == "entailment"
 
 # %% [markdown]
-# Ask it, too, whether *the street is wet*, or *it was dry all night*. What one has to know of the
-# world, and opposites, it has hardly learned.
+# Ask it, too, whether *the street is wet*, or *it was dry all night*.
 #
 # ## 9. What has it learned, and what not?
 #
-# A score says *that* a model has learned something, not *what*. We ask the graduate with pairs made
-# for one question each.
+# We ask both models with pairs made for one question each.
 #
 # **Does it understand *not*?** Put *not* behind *is*, *was*, *are* or *were* in a hypothesis. Then
 # what was true is false, what was false is true, and what was unknown stays so.
@@ -546,12 +533,11 @@ assert share_turned["ours"] < 0.2
 assert share_turned["ours"] + 0.2 < share_turned["graduate"] < 0.75
 
 # %% [markdown]
-# For our model *not* changes nothing: it judges what the sentences speak *of*. Its accuracy on test
-# did not show this. The graduate has learned what *not* does, and still forgets it in about half of
-# the pairs.
+# For our model *not* turned none of these answers round. Its accuracy on test did not show this.
+# For the graduate, *not* turned about half of them.
 #
 # **Does it know who did what?** Exchange subject and object. *The cat chased the dog* does not make
-# *the dog chased the cat* true. Counting cannot see the difference, since the words are the same.
+# *the dog chased the cat* true. The words are the same.
 
 # %%
 deeds = """Clara called Malik|the cat chased the dog|the nurse thanked the doctor
@@ -579,11 +565,10 @@ assert true_for["ours", "turned round"] > 0.5
 assert true_for["graduate", "turned round"] > 0.5
 
 # %% [markdown]
-# Whoever understands the sentences says *true* for 100 %, 100 % and 0 %{=definition} of them. The
-# graduate does
-# not see who did what either, and more pairs of the same kind would not teach it: McCoy et al. 2019
-# ("Right for the wrong reasons", HANS) found that BERT-base, trained on all of MultiNLI, says
-# *true* almost wherever the words of the hypothesis stand in the premise.
+# Whoever understands the sentences says *true* for 100 %, 100 % and 0 %{=definition} of them. In
+# these pairs neither model sees who did what. McCoy et al. 2019 ("Right for the wrong reasons",
+# HANS) found something similar: BERT-base, trained on MultiNLI, mostly says *true* where the words
+# of the hypothesis all stand in the premise.
 #
 # **Does the order of the two sentences matter?** Swap premise and hypothesis. If A and B cannot
 # both be true, then B and A cannot either: *false* must stay *false*. Entailment has a direction:
@@ -607,14 +592,12 @@ assert after_swap["entailment"]["neutral"] > after_swap["entailment"].total() / 
 
 # %% [markdown]
 # Most answers move as they should: of 55 times *false*, 35 stay, and of 36 times *true*, 31 become
-# *unknown*. The others contradict themselves.
+# *unknown*. The others are inconsistent.
 #
 # ### Overlap and negation
 #
 # Sets of test pairs that target one rule are called *challenge sets*. HANS has
-# 30,000{=source McCoy et al. 2019} pairs. Ours
-# are small, and written for this page; the graduate was not made for them. So we ask which rule it
-# follows.
+# 30,000{=source McCoy et al. 2019} pairs. Ours are small, and written for this page.
 #
 # In the first two sets all words of the hypothesis stand in the premise. In the first the
 # hypothesis follows (*true*), in the second it does not (*unknown*).
@@ -674,15 +657,11 @@ assert correct_in["graduate", "all words, does not follow"] <= 1
 assert correct_in["graduate", "no ... wider"] <= 1
 
 # %% [markdown]
-# Our model says *true* to nearly all thirty: it follows the words in common, not the grammar. So it
-# is "correct" in the first and the fourth set, for a wrong reason. Judge the graduate in the same
-# way: look at two sets together, the first with the second, the fourth with the fifth. Who answers
-# both sets alike does not know the rule, however many of one set are correct. What *no* says of a
-# whole it says of each part, and not the other way round: pairs that people write for a data set
-# hardly ever need this. So the graduate has learned one of the three rules, the negation in the
-# premise. For the other two it has not: in the second set it, too, counts the words in common, and
-# in the last two it has the direction of *no* the wrong way round. (Six pairs a set are few: they
-# show what a model does, and measure nothing precisely.)
+# Our model says *true* to all thirty. So it is "correct" in the first and the fourth set without
+# knowing the rule. Look at two sets together: the first with the second, the fourth with the fifth.
+# The graduate is correct in the third set, the negation in the premise. In the second set it, too,
+# says *true* wherever the words are in common. In the last two it has the direction of *no* the
+# wrong way round. (Six pairs a set are few: they measure nothing precisely.)
 #
 # **Its mistakes.** The mistakes on test of which the graduate is surest:
 
@@ -704,15 +683,14 @@ assert sure[hit].mean() > sure[~hit].mean()
 assert wrong[0][0] > 0.6
 
 # %% [markdown]
-# What must one know in each case? On average the model is less sure where it is wrong. But the list
-# shows that it can be wrong and quite sure: a high probability is no promise.
+# On average the model is less sure where it is wrong. But the list shows that it can be wrong and
+# quite sure.
 #
 # ## 10. What that bought
 #
 # One test, and equal arms: the same 423 pairs and the same number of steps from the checkpoint and
-# from random weights (there nothing is frozen, since random layers are not worth keeping). Training
-# from random weights takes about a minute, so its answers are stored; `again = True` repeats it.
-# Below them the graduate on the same pairs.
+# from random weights (there nothing is frozen). The answers from random weights are stored;
+# `again = True` repeats the training. Below them the graduate on the same pairs.
 #
 # The nine pairs of a scene are not independent, so the bootstrap (lesson 03) draws whole scenes.
 
@@ -771,7 +749,7 @@ assert right["graduate"] > right["ours"] + 0.1  # on the plain pairs of section 
 
 # %% [markdown]
 # **What pretraining buys** is the distance between the third bar and the fourth. From random
-# weights and 423 pairs nothing is learned: it gives the same answer to every pair.
+# weights, this run gives the same answer to every pair.
 #
 # **What the premise buys** is the distance to the first bar. That bar is the trained model with an
 # empty premise. Its accuracy is exactly a third, as section 3 proved.
@@ -779,11 +757,10 @@ assert right["graduate"] > right["ours"] + 0.1  # on the plain pairs of section 
 # **What BERT buys over counting**, with so few pairs, is the second line of the table, with its
 # interval.
 #
-# **What other data buy** depends on what is asked. On this test the graduate is not better than our
-# model: the interval of the last row holds 0. Our model learned 423 pairs of just this kind, from
-# the same hand; the graduate never saw one. But it decides better between *true* and *false* (the
-# last line), and on the plain pairs of section 8, which neither was made for, it is far ahead. Ask
-# a model for what you need it for.
+# **What other data buy** depends on what is asked. On this test the graduate is not shown to be
+# better than our model: the interval of the last row holds 0. Our model learned 423 pairs of just
+# this kind; the graduate never saw one. But the graduate has the higher accuracy between *true* and
+# *false* (the last line). On the plain pairs of section 8 it is far ahead.
 #
 # ## 11. The real thing
 #
@@ -841,10 +818,9 @@ assert once_more.predict(yours).label == tuned.predict(yours).label
 #   3{=definition} numbers are new.
 # - First hide the premise. Here that gives exactly a third, by construction; in careless data, as
 #   in SNLI, about twice as much.
-# - Then count common words: that is the number to beat, and the difference has an interval.
-# - 423 pairs are too few: such a model sees what two sentences speak of, not what they say. The
-#   same head after some 135,000{=source its card in bertedu/graduates} pairs is another model:
-#   data, not method.
+# - Then count common words: that is the number to beat.
+# - After 423 pairs our model hardly tells *true* from *false*. The same head after some
+#   135,000{=source its card in bertedu/graduates} other pairs has a higher accuracy on plain pairs.
 # - Pairs made for one question show what was learned, and what not: *not*, who did what, the order
 #   of the two, what *no* does to a part.
 # - "True or not" is another question than "true, false or unknown", with another constant answer.
@@ -861,7 +837,7 @@ assert once_more.predict(yours).label == tuned.predict(yours).label
 #
 # <details class="option"><summary>A. To save time.</summary>
 #
-# **No.** It is quick, but the reason is another: it tests the data.
+# **No.** The reason is another: it tests the data.
 #
 # </details>
 #
@@ -930,7 +906,7 @@ assert once_more.predict(yours).label == tuned.predict(yours).label
 # ## Exercises
 #
 # Replace each `...` by your answer, and run the cell and the next one. `checks.overlap.hint()`
-# gives a hint for that exercise, and then a second one.
+# gives a hint for that exercise.
 #
 # ### Predict
 #
@@ -1038,8 +1014,8 @@ for name, pairs in {"ours": test, "careless": careless(test)}.items():
 
 # %% [markdown] tags=["solution"]
 # *Why:* who sees only the hypothesis gives the same answer each time it comes; the best answer is
-# its most frequent label. It is an upper limit: where each hypothesis occurs once, as in most data
-# sets, it is 100 %{=definition} and says nothing. There only a trained guesser tells.
+# its most frequent label. It is an upper limit: where each hypothesis occurs once, it is 100
+# %{=definition} and says nothing.
 
 # %% [markdown]
 # **6.** Leaks: `train` and `test` are lists of (premise, hypothesis, label). Return all sentences
@@ -1068,8 +1044,6 @@ checks.in_both(in_both)
 # %% [markdown] tags=["solution"]
 # *A model answer.* No. *Neutral* is a statement about the two sentences: the premise leaves the
 # hypothesis open, and one may be certain of that. "I am not sure" is a statement about the model:
-# its probability is spread over several answers, in the middle of the triangle. A model can be sure
-# of *neutral* (near the third corner) and unsure between *true* and *false* (on the side between
-# those two, with little *neutral*). To let it say so, the data need no fourth label. One sets a
-# threshold on the largest probability, checks on held-out pairs that above it the model is correct
-# as often as it claims, and gives no answer below it.
+# its probability is spread over several answers. The data need no fourth label. One sets a
+# threshold on the largest probability, and gives no answer below it. On held-out pairs one checks
+# how often the answers above it are correct.

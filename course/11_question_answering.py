@@ -6,9 +6,7 @@
 # *What causes precipitation to fall?* BERT is not expected to know this. It gets a document that
 # says it, and finds the words in it. It writes nothing (this is [**extractive question
 # answering**](../docs/glossary.md#using-it)): the answer is **two numbers**, the place where it
-# starts and the place where it ends. For this BERT needs two more vectors. The rest needs care:
-# which pairs of places are an answer at all, what their probabilities are, what to do if there is
-# no answer, and how to read a long text.
+# starts and the place where it ends.
 #
 # **Afterwards you can**
 # - find an answer with two dot products and a softmax, and compute the loss by hand;
@@ -87,9 +85,8 @@ places = {e.target.text: word_numbers(e.target) for e in notes}
 checks.guess(places_guessed, places)
 
 # %% [markdown]
-# (The notes write s = 77, e = 79{=source the lecture notes} for the third. In this text it is 46
-# to 48{=places}, so their numbers only
-# illustrate the form of an answer.)
+# (The notes write s = 77, e = 79{=source the lecture notes} for the third. In this text it is 46 to
+# 48{=places}.)
 #
 # **Now ask BERT.** This model, *the graduate*, is the course's BERT with the head of section 2,
 # after some 13,000{=source its card in bertedu/graduates} questions on other texts; it never saw
@@ -124,9 +121,8 @@ ranks = [rank(p, example) for p, example in zip(found, notes, strict=True)]
 assert ranks == [1, 1, 1]
 
 # %% [markdown]
-# A tick marks the correct answer: all three are first. *gravity* is only just ahead of *under
-# gravity*. (Among the questions that it learned from are hundreds of the same kinds on other
-# subjects, section 5: this is a demonstration, not a test.) How does BERT get there?
+# A tick marks the correct answer: all three are first. (It learned from hundreds of questions of
+# the same kinds on other subjects, section 5. So this is a demonstration, not a test.)
 #
 # ## 2. The head: two vectors
 #
@@ -174,14 +170,13 @@ checks.guess(new_guessed, new)
 
 # %% [markdown]
 # Two vectors of H numbers, and a bias each. (A bias adds the same at every position, so it changes
-# no softmax.) This is less than a ten thousandth of the model. The encoder does all the reading.
+# no softmax.) This is less than a ten thousandth of the model.
 #
 # ## 3. The data, and how answers are judged
 #
 # The course has hundreds of short texts, *cards*, each on a subject of its own, with four or five
-# questions each, and longer paragraphs to choose and to judge by. (More of those, in
-# `train.json`, are for runs of your own.) The test paragraphs have other subjects than the cards
-# (some are close), and none is on the weather.
+# questions each, and longer paragraphs to choose and to judge by. The test paragraphs have other
+# subjects than the cards (some are close), and none is on the weather.
 
 # %% tags=["nbval-check-output"]
 print("         documents  questions  without an answer")
@@ -216,8 +211,8 @@ assert exact_and_f1("Within a cloud.", ["within a cloud"]) == (1, 1)
 assert exact_and_f1("ice crystals within a cloud", ["within a cloud"])[1] == 2 * 2 / (4 + 2)
 
 # %% [markdown]
-# **A baseline** that does not know what words mean: take the sentence that shares most words with
-# the question, and of it the longest run of words that are not in the question.
+# **A baseline:** take the sentence that shares most words with the question, and of it the longest
+# run of words that are not in the question.
 #
 # **Predict** its F1 on the test questions that have an answer, in percent.
 
@@ -238,13 +233,13 @@ spans_of_100 = sum(min(30, 100 - first) for first in range(100))  # at most 30 t
 print(f"100 tokens have {spans_of_100:,} spans of at most 30 tokens")
 
 # %% [markdown]
-# Words in common lead to a sentence, but hardly ever to the answer in it. This task is hard because
-# even a short paragraph has thousands of spans, and one is correct.
+# Words in common rarely lead to the exact answer. Even a short paragraph has thousands of spans,
+# and at most a few are correct.
 #
 # ## 4. One question, down to the numbers
 #
 # The answer is known in *characters*. BERT needs *tokens*. The offsets of lesson 01 lead from one
-# to the other, and later back.
+# to the other.
 
 # %% tags=["nbval-check-output"]
 task = QuestionAnswering(no_answer=True)
@@ -307,10 +302,9 @@ assert abs(float(loss) - math.log(len(tokens))) < 1
 # ## 5. Watch it learn
 #
 # BERT's authors had 87,599{=source Rajpurkar et al. 2016} questions and three epochs. We take 480
-# of our cards' questions, each
-# once. Many ask "where" or "besides", as the notes do, on other subjects. So the notes' three
-# questions are a **demonstration**, not a test. The test is in section 8, on questions of which
-# none begins with "where" or has a "besides".
+# of our cards' questions, each once. Many ask "where" or "besides", as the notes do, on other
+# subjects. The test is in section 8, on questions of which none begins with "where" or has a
+# "besides".
 
 # %% tags=["nbval-check-output"]
 import re
@@ -345,9 +339,8 @@ def learn(start, examples, recipe):
 
 
 # %% [markdown]
-# The embeddings and the three lowest layers are frozen; this saves time. The learning rate, 4e-4,
-# is for this small model and so few steps. **Do not copy this to BERT-base**: the paper took 5e-5
-# (§4.2), an eighth of it.
+# The embeddings and the three lowest layers are frozen; this saves time. The learning rate is 4e-4.
+# **Do not copy this to BERT-base**: the paper took 5e-5 (§4.2), an eighth of it.
 #
 # **Predict:** with which loss does the run begin? (Section 4 has it for one row.) With which does
 # it end?
@@ -374,10 +367,9 @@ assert losses[-20:].mean() < losses[:10].mean() - 1
 show(tuned.predict(notes))
 
 # %% [markdown]
-# (The places may differ on your machine.) **New cards, and the test:** the
-# cards' last 60 questions are on texts that it has not seen, but they are asked as those that it
-# learned from. The test questions are of other kinds, on longer texts. **Predict** both F1, for the
-# questions that have an answer.
+# **New cards, and the test:** the cards' last 60 questions are on texts that it has not seen, but
+# they are asked as those that it learned from. The test questions are of other kinds, on longer
+# texts. **Predict** both F1, for the questions that have an answer.
 
 
 # %%
@@ -394,20 +386,17 @@ assert not {e.document for e in new_cards} & {e.document for e in few}
 assert f1_on["new cards"] > f1_on["test"] + 0.1
 
 # %% [markdown]
-# The method works: on questions such as it has learned from. On others it is not far above
-# overlapping words, and more of the same does not help much: after all 1,445 cards the test's F1
-# was not higher (`learn(bert, cards, recipe)[0]` shows it, in a minute or two). What is missing is
-# *other* questions, asked by many people about many texts. So we keep the method and change the
-# data.
+# The method works on questions such as it has learned from. On others it is not far above
+# overlapping words. In one run with all 1,445 cards the test's F1 was not higher
+# (`learn(bert, cards, recipe)[0]` repeats it, in a minute or two). So we keep the method and change
+# the data.
 #
 # ## 7. The graduate
 #
 # The model of section 1: the same head on the same checkpoint, after some
-# 13,000{=source its card in bertedu/graduates} questions: parts
-# of SQuAD and of other sets, our cards too. (The course ships it as an adapter of a few MB; its
-# card says how it was made.) **Plain questions of daily life:** predict how many of the 14{=daily}
-# it
-# answers.
+# 13,000{=source its card in bertedu/graduates} questions: parts of SQuAD and of other sets, our
+# cards too. (Its card says how it was made.) **Plain questions of daily life:** predict how many of
+# the 14{=daily} it answers.
 
 # %%
 plain = {
@@ -449,8 +438,8 @@ assert exact["our model of section 5"] < exact["the graduate"] - 5
 
 # %% [markdown]
 # **Try it with your own words.** Point at a token for its two probabilities, and at a cell of the
-# plane for its dot products. Then type a question of your own, or another document. Ask the same in
-# other words. Ask what the document does not say. (Without a running kernel you see a picture.)
+# plane for its dot products. Then type a question of your own, or another document. Ask what the
+# document does not say.
 #
 # With a click (a link with ▸ sets the picture, and one more click sets it back):
 # [the best answer](#SpanExplorer?start=within&end=cloud
@@ -488,15 +477,13 @@ for question in (my_question, "Where is the bakery?", "When does the bakery open
 assert graduate.predict((my_question, my_document)).text == "Mondays"
 
 # %% [markdown]
-# *When ... open?* it takes for a question about a day, here as in the list above. Where a document
-# has two answers of one kind, such a model is easily led to the wrong one.
+# *When ... open?* it answers with a day, here as in the list above.
 #
 # ## 8. What that bought
 #
 # One test, 34 questions that have an answer, and equal arms: the same 480 questions and the same
-# number of steps from the checkpoint and from **random** weights of the same sizes. (There no layer
-# is frozen: random layers are not worth keeping. It takes more than half a minute, so its F1 of
-# each question is stored; `again = True` repeats it.) Beside them the graduate.
+# number of steps from the checkpoint and from **random** weights. (There no layer is frozen. Its F1
+# of each question is stored; `again = True` repeats the run.) Beside them the graduate.
 
 
 # %%
@@ -516,10 +503,9 @@ if again:
     each["480 questions, random weights"] = f1_of_each(best_spans(nothing, answerable))
 
 # %% [markdown]
-# How much would the F1 change with *other* questions? As in lesson 03 we draw 34 of the
-# 34{=f1_on}, with
-# repetition, a thousand times (the **bootstrap**). Some share a paragraph, so the true interval is
-# a little wider; lesson 10 drew whole scenes.
+# How much would the F1 change with *other* questions? As in lesson 03 we draw 34 of the 34{=f1_on},
+# with repetition, a thousand times (the **bootstrap**). (Some share a paragraph; lesson 10 drew
+# whole scenes.)
 
 
 # %%
@@ -547,14 +533,13 @@ assert mean["the graduate"] > mean["480 questions, checkpoint"] + 25
 
 # %% [markdown]
 # (The lines are where 95 % of the draws lie.) From random weights the answers are no better than
-# overlapping words. The checkpoint already knows words; it only has to learn what is *asked*. The
-# graduate had 13,000/480 = 27 times as many questions: the same method, and more data. BERT-base,
-# with
-# 87,599 questions, reaches an F1 of 88.5 % on SQuAD's dev part (the paper's table 2).
+# overlapping words. The graduate had 13,000/480 = 27 times as many questions, and of more kinds.
+# BERT-base, with 87,599 questions, reaches an F1 of 88.5 % on SQuAD's dev part (the paper's table
+# 2).
 #
 # ## 9. Two vectors, one span
 #
-# Two separate softmaxes choose start and end. First the graduate's, for the notes' questions:
+# Two separate softmaxes choose start and end:
 
 # %%
 figure, rows = plt.subplots(3, 1, figsize=(7.5, 5.2))
@@ -593,8 +578,8 @@ checks.guess(legal_guessed, 100 * legal / S**2, "%", within=5)
 print(f"{S} tokens, {S * S:,} pairs;", *(f"{n:,} {why};" for why, n in third.illegal.items()))
 
 # %% [markdown]
-# *Too long* is more than 30 tokens, a rule of thumb of BERT's authors. The score of a legal pair is
-# start logit + end logit. The picture shows the pairs around the best one; illegal pairs are grey.
+# *Too long* is more than 30 tokens, as in BERT's code. The score of a legal pair is start logit +
+# end logit. The picture shows the pairs around the best one; illegal pairs are grey.
 
 # %%
 best = third.spans[0]
@@ -638,11 +623,9 @@ for name, given in {"the graduate": predictions, "our model": weaker}.items():
         assert all(verdict(q.first_token, q.last_token, p) == "legal" for q in p.spans)
 
 # %% [markdown]
-# (Where it is outside the document it may be `[CLS]`, which our model learned as "no answer":
-# section 10.) So one takes the best *legal* pair. What is its probability? The product of both
-# softmaxes gives a part of its 100 %{=definition} to pairs that are no answer. One softmax over
-# all legal spans
-# does not.
+# (For our model, `[CLS]` means "no answer": section 10.) So one takes the best *legal* pair. The
+# product of both softmaxes gives a part of its 100 %{=definition} to pairs that are no answer. One
+# softmax over all legal spans does not.
 
 # %%
 starts, ends = (x.double().softmax(dim=0) for x in (third.start_logits, third.end_logits))
@@ -676,8 +659,8 @@ assert float(listed.softmax(dim=0)[0]) == 1
 # %% [markdown]
 # ## 10. No answer
 #
-# The graduate learned only from questions that have an answer. So it always gives one, also where
-# the document has none:
+# The graduate learned only from questions that have an answer. It gives one also where the document
+# has none:
 
 # %%
 impossible = torch.tensor([e.impossible for e in test])
@@ -718,13 +701,11 @@ assert own.silent  # with so low a threshold there is never an answer
 
 # %% [markdown]
 # The first line compares each question without an answer with each that has one: how often is *no
-# answer* further ahead for the one without? By chance in one half. The two lines below it show
-# what the
-# threshold that dev chose gained over 0, and what it cost. Only three of dev's 20 questions have no
-# answer, so it is chosen almost by chance. In any case more correct refusals cost more wrong ones.
+# answer* further ahead for the one without? By chance in one half. The two lines below it show what
+# the threshold that dev chose gained over 0, and what it cost. Only three of dev's 20 questions
+# have no answer, so it is chosen almost by chance. Here more correct refusals cost more wrong ones.
 # SQuAD 2.0 has 5,945{=source Rajpurkar et al. 2018, Table 2} unanswerable questions in its dev
-# part: enough to choose and to judge. (To try
-# it, write `own` into a cell, and move the threshold until there is no answer.)
+# part. (To try it, write `own` into a cell, and move the threshold until there is no answer.)
 #
 # ## 11. A document of any length
 #
@@ -769,9 +750,8 @@ assert len(chosen_window) == D
 # %% [markdown]
 # A token that is in two windows has two vectors. We use the window in which the token is further
 # from the nearer end: there it has more *context*. (If the step were larger than a window, some
-# tokens would be in no window; transformers#2548 reports such a case.) The answer is a slice of the
-# whole document's characters. A longer text has more spans, so compare the answers with those from
-# the paragraph alone:
+# tokens would be in no window; transformers#2548 reports such a case.) Compare the answers with
+# those from the paragraph alone:
 
 # %%
 kept = 0
@@ -787,8 +767,8 @@ assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
 assert kept < 3
 
 # %% [markdown]
-# Windows make a long document readable, not easy: some of the three answers are lost. The graduate
-# learned from short passages that each have an answer, and never had to choose among nine windows.
+# Some of the three answers are lost. A possible cause: the graduate learned from short passages
+# that each have an answer.
 #
 # ## 12. Look at the errors
 #
@@ -824,10 +804,9 @@ for n in (1, 5, 20):
 assert among > sum(place == 1 for place in place_of)
 
 # %% [markdown]
-# The lists are better than their first lines: for more questions a correct answer is somewhere in
-# the list than at its first place. (`rank` is stricter than exact match: exactly the same
-# characters at exactly the same place.)
-
+# For more questions a correct answer is somewhere in the list than at its first place. (`rank` is
+# stricter than exact match: the same characters at the same place.)
+#
 # ## 13. Real data
 #
 # The same code reads SQuAD. Give it your file, v1.1 or v2.0, or the name of a data set of the
@@ -843,10 +822,9 @@ else:
     print("no file was named, and nothing was read")
 
 # %% [markdown]
-# To train on 130,319{=source Rajpurkar et al. 2018, Table 2} questions takes BERT-base days or
-# weeks on a laptop's processor, and well
-# under an hour on a large GPU (lesson 14 has the formula). From the command line, with 384 tokens a
-# window as in the paper's code:
+# By our estimate, training BERT-base on 130,319{=source Rajpurkar et al. 2018, Table 2} questions
+# takes days or weeks on a laptop's processor, and well under an hour on a large GPU (lesson 14 has
+# the formula). From the command line, with 384 tokens a window as in the paper's code:
 #
 # ```
 # bertedu finetune question_answering train-v2.0.json --dev dev-v2.0.json --out my_reader \
@@ -855,9 +833,9 @@ else:
 # ```
 #
 # `bertedu predict questions` asks the graduate. `--init bertedu` begins with the course's model.
-# Your own questions may stand in a .jsonl file, a line each: `{"question": ..., "document": ...,
-# "answers": [{"text": ..., "start": ...}]}`, where `start` counts characters from 0. An answer that
-# does not stand where the file says is counted and not learned from.
+# Your own questions may stand in a .jsonl file, a line each:
+# `{"question": ..., "document": ..., "answers": [{"text": ..., "start": ...}]}`, where `start`
+# counts characters from 0.
 #
 # ## Recap
 #
@@ -866,10 +844,10 @@ else:
 # - Start and end are learned apart, each by a softmax over the positions. An answer is the best
 #   *legal* pair; one softmax over all legal spans gives probabilities that sum to 1.
 # - `[CLS]` stands for "no answer"; a threshold, chosen on other questions, decides.
-# - Long documents are read in overlapping windows; each token counts where it has most context.
+# - Long documents are read in overlapping windows.
 # - Offsets lead from tokens back to the exact characters.
-# - Judge by exact match and F1, beside a baseline, with an interval, on questions by others: on
-#   those of the kinds that it learned from, any model looks good.
+# - Judge by exact match and F1, beside a baseline, with an interval, on questions of other kinds
+#   than those that it learned from.
 #
 # **The answer:** Two vectors score every token as start and as end, and the answer is the legal
 # span with the largest sum.
@@ -903,13 +881,13 @@ else:
 #
 # <details class="option"><summary>A. Swap the two.</summary>
 #
-# **No.** The two logits were learned for a start and an end. Swapped, they have no meaning.
+# **No.** One vector was learned for starts, the other for ends.
 #
 # </details>
 #
 # <details class="option"><summary>B. Answer with the empty text.</summary>
 #
-# **No.** "No answer" has its own score, that of [CLS]. An empty span is a mistake of the program.
+# **No.** "No answer" has its own score, that of [CLS].
 #
 # </details>
 #
@@ -952,7 +930,7 @@ else:
 # ## Exercises
 #
 # Replace each `...` by your answer, and run the cell and the next one. `checks.span_loss.hint()`
-# gives a hint for that exercise, and then a second one.
+# gives a hint for that exercise.
 
 # %% [markdown]
 # ### Predict
@@ -968,8 +946,7 @@ head_parameters = [770, 1538]
 checks.head_sizes(head_parameters)
 
 # %% [markdown] tags=["solution"]
-# *Why:* two vectors of H, and a bias each: 2 H + 2{=definition}. The length of the document does
-# not matter.
+# *Why:* two vectors of H, and a bias each: 2 H + 2{=definition}.
 
 # %% [markdown]
 # **2.** A document has 5 tokens. How many legal spans are there, if there is no limit to their
@@ -1042,7 +1019,7 @@ def answer_text(document, offsets, first, last):
 checks.answer_text(answer_text)
 
 # %% [markdown] tags=["solution"]
-# *Why:* one slice keeps capitals, blanks and hyphens. Whoever joins tokens loses them.
+# *Why:* one slice keeps capitals, blanks and hyphens.
 
 # %% [markdown]
 # ### Build
@@ -1110,10 +1087,8 @@ checks.word_f1(word_f1)
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* First, over what the softmax runs: over a list of one span it is 100
-# %{=definition} whatever
-# the logits are, and over any short list it is too high (section 9). Second, whether "no answer" is
-# among the choices at all, and with which threshold. Third, what the training questions were: a
-# model that never saw a question without an answer has no reason to refuse. To measure: take
-# 100{=given}
-# questions, ask each of its own document and of another one, and draw the two distributions of null
-# score minus best score. If they are the same, no threshold will help.
+# %{=definition} whatever the logits are, and over any short list it is too high (section 9).
+# Second, whether "no answer" is among the choices at all, and with which threshold. Third, whether
+# the training had questions without an answer. To measure: take 100{=given} questions, ask each of
+# its own document and of another one, and draw the two distributions of null score minus best
+# score. If they are the same, no threshold will help.
