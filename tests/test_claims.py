@@ -259,4 +259,4 @@ def test_in_jupyterlab_each_computed_number_leads_to_its_cell(lesson: str) -> No
         assert {cell for _, cell in told} <= {cell.id for cell in notebook.cells}
         assert [CELL_LINK.sub(r"\1", text) for text in linked] == texts
         links += len(told)
-    assert links >= 40
+    assert links > 20
