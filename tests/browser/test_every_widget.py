@@ -1,4 +1,4 @@
-"""What holds for every widget: many made and closed leave nothing behind; a saved notebook shows them."""
+"""What holds for every widget: closed ones leave nothing behind; a saved notebook shows them."""
 
 import io
 import itertools
