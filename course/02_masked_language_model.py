@@ -4,7 +4,8 @@
 # **How can a model learn language from unlabelled text?**
 #
 # Hide a few words, and let the model guess them from both sides. A model that is trained in this
-# way is a [**masked language model**](../docs/glossary.md#pretraining). Which tokens are chosen, what happens to them, which places does the loss count, and why?
+# way is a [**masked language model**](../docs/glossary.md#pretraining). Which tokens are chosen,
+# what happens to them, which places does the loss count, and why?
 #
 # **Afterwards you can**
 # - show what happens to a chosen token in each of the three cases;
