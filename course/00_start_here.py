@@ -4,9 +4,9 @@
 # **What is BERT, and does this course run on your computer?**
 #
 # **BERT** (*Bidirectional Encoder Representations from Transformers*) is the language model that
-# Google published in 2018. It learned its language by guessing hidden words. Try it: run the next
-# cell with Shift+Enter. Then choose an example, or write a sentence of your own and click a word.
-# BERT never sees a hidden word, and guesses it from all the others.
+# Google published in 2018. It learned its language by guessing hidden words. Run the next cell with
+# Shift+Enter. Then choose an example, or write a sentence and click a word: BERT guesses that word
+# from all the others.
 
 # %% tags=["nbval-check-output"]
 import bertedu
@@ -24,8 +24,8 @@ for preset in PRESETS:
     assert guesses[0].token in preset.good, preset
 
 # %% [markdown]
-# The buttons hold what BERT answers well; the assertions make sure of it. You will soon find what
-# it answers badly: it is a small model. Turn on *guess first*, and see how close you are to it.
+# The buttons hold examples with a good first guess; the assertions check it. Other sentences may
+# get bad guesses. Turn on *guess first* to compare yourself with BERT.
 #
 # A link with ▸ sets the picture above, and one more click on it sets that back. BERT is
 # [rather sure of *france*, 67.6 %](#TryIt?text=paris+is+the+capital+of+[MASK].
@@ -37,8 +37,7 @@ for preset in PRESETS:
 # [it is random, 99.7 %](#TryIt?text=my+dog+is+cute.&pair=calculus+was+developed+by+[MASK].
 # "is a random one: 99.7 %").
 #
-# This course takes BERT apart and puts it together again, after a student's lecture notes. Every
-# number is computed here or has its source, and nearly every example can be replaced by your own.
+# This course follows a student's lecture notes. Every number is computed here or has its source.
 #
 # **After this page you can**
 # - find your way through the course, and check that your computer is ready for it;
@@ -52,15 +51,14 @@ for preset in PRESETS:
 # **In the paper** Devlin et al. 2019, *BERT: Pre-training of Deep Bidirectional Transformers for
 # Language Understanding* (arXiv:1810.04805), §3.
 #
-# **How to work** *Predict* first: say your answer, or write it down. Then *run* the cell with
-# Shift+Enter, and read the explanation. `assert`s in the cells check the most important statements
-# of the text: when a lesson runs to its end, they hold on your computer, too.
+# **How to work** *Predict* first: say your answer, or write it down. Then *run* the cell, and read
+# the explanation. `assert`s in the cells check the most important statements of the text.
 #
 # ## 1. The map
 #
 # The map shows BERT from its input to its answers, and where each lesson belongs. Amber: what goes
 # in. Blue: what happens inside. Pink: what comes out. A dashed frame holds several parts together.
-# Each place is a link. The circle in its corner fills as you solve the lesson's exercises.
+# Each place is a link. Its circle fills as you solve the lesson's exercises.
 
 # %%
 from bertedu.classroom.lessons import CourseMap, lesson_links
@@ -68,8 +66,8 @@ from bertedu.classroom.lessons import CourseMap, lesson_links
 CourseMap(lesson_links(), checks.board().done)
 
 # %% [markdown]
-# Here are the lessons in their order. [Another page](../docs/notes.md) lists the claims of the
-# lecture notes, and says for each whether it is true.
+# Here are the lessons in their order. [Another page](../docs/notes.md) says which claims of the
+# lecture notes are true.
 
 # %%
 from IPython.display import Markdown
@@ -81,15 +79,15 @@ Markdown(lesson_table())
 
 # %% [markdown]
 # Is your time short? Take 01, 04, 05 and 06 to understand the model, or 01, 02, 03 and 07 to
-# understand how it learns. A section whose title begins with **Deeper** can be skipped.
+# understand how it learns. You can skip a section whose title begins with **Deeper**.
 #
-# Each lesson ends with three questions and with exercises on three levels: *predict*, *complete*,
+# Most lessons end with three questions and with exercises on three levels: *predict*, *complete*,
 # *build*. The folder `solutions/` has the answers and the reasons for them.
 #
 # ## 2. Is this machine ready?
 #
 # The next cell checks your installation, as `bertedu doctor` does on the command line. Where
-# something must be repaired, it says how. A note is only for your information.
+# something must be repaired, it says how.
 
 # %%
 from bertedu.commands.doctor import examine
@@ -106,7 +104,7 @@ assert all(found.remedy for found in findings if found.ok is False)
 # %% [markdown]
 # ## 3. Pictures that answer
 #
-# Many lessons have interactive pictures. They all work in the same way:
+# The interactive pictures work in the same way:
 #
 # | you | it |
 # |---|---|
@@ -115,12 +113,12 @@ assert all(found.remedy for found in findings if found.ok is False)
 # | press **Escape** | lets go |
 # | press **Tab**, the **arrow keys**, **Enter** | move and pin without a mouse |
 # | **type** in a text field | computes everything anew for your text |
-# | click a **link with ▸** | sets the picture as the text says; once more, sets it back |
+# | click a **link with ▸** | sets the picture; once more, sets it back |
 #
-# Only typing needs Python to be running. On GitHub, in print and in a notebook that was only
-# opened, a still picture stands in the same place. Run the cell to make it interactive.
+# In a notebook, typing needs a running Python. Where you see a still picture, run the cell to make
+# it interactive.
 #
-# Try it: which words does BERT know whole? Type your own name. In the sentence below,
+# Which words does BERT know whole? Type your own name. In the sentence below,
 # [*dog* is whole, with the id 3899](#WordPieceExplorer?token=dog
 # "token dog, id 3899").
 
@@ -132,8 +130,8 @@ WordPieceExplorer("My dog is unaffable", "He likes playing")
 # %% [markdown]
 # ## 4. A first look at what BERT sees
 #
-# The BERT that you tried is small, and has its own tokenizer. This project pretrained it, starting
-# from the encoder of a published one.
+# The BERT that you tried is small. This project pretrained it, starting from the encoder of a
+# published one.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -154,9 +152,8 @@ pair = "He likes playing"
 # **Predict:** how many tokens will BERT see? One special token begins the input, one ends it, and a
 # third separates the two texts.
 #
-# Where you find a `...` below a **Predict**, put your guess in its place and run the cell. It shows
-# the result beside your guess, and only when there is a guess. Guesses are not marked; but a result
-# that you have guessed first is easier to remember.
+# Where you find a `...` below a **Predict**, put your guess in its place and run the cell. Guesses
+# are not marked.
 
 # %%
 # BEGIN SOLUTION
@@ -172,12 +169,12 @@ token_chips(seen.tokens, seen.input_ids.tolist(), segments=seen.token_type_ids.t
 
 # %% [markdown]
 # A chip is a **token**: a word, the beginning of a word, a later piece of it (it begins with `##`)
-# or a punctuation mark. The number beneath is its **id**, its place in the vocabulary. A chip that
-# is only a grey outline, without a fill, is a **special token**. The line beneath shows the
-# **segment**: teal is the first text (A), violet the second (B).
+# or a punctuation mark. The number beneath is its **id**, its place in the vocabulary. A grey
+# outline without a fill is a **special token**. The line beneath shows the **segment**: teal is the
+# first text (A), violet the second (B).
 #
-# The next cell prints *all* that BERT is given. There are no letters in it: only three rows of
-# numbers, and the order in which they stand.
+# The next cell prints *all* that BERT is given. It gets no letters: only three rows of numbers, and
+# the order in which they stand.
 
 # %%
 print(f"{'place':>5} {'token':12} {'id':>6} {'segment':>8} {'mask':>5}")
@@ -188,8 +185,8 @@ for i, (token_id, segment) in enumerate(numbers):
     assert bert.tokenizer.vocab[seen.tokens[i]] == token_id
 
 # %% [markdown]
-# `mask` is 1 for every real token. It becomes 0 where a short text is filled up to the length of a
-# longer one (lessons 01, 05 and 06).
+# `mask` is 1 for every real token. It is 0 where a short text is filled up to the length of a
+# longer one (lesson 01).
 #
 # ### Shapes, layer by layer
 #
@@ -224,17 +221,14 @@ assert all(list(t.shape) == [1, A, S, S] for name, t in table.items() if "attent
 assert list(table["masked-word scores"].shape) == [1, S, V]
 
 # %% [markdown]
-# How to read it: the first number is always the **batch**, the number of inputs that BERT reads at
-# the same time; here it is one.
+# The first number is always the **batch**, the number of inputs that BERT reads at the same time;
+# here it is one.
 #
 # - **ids** `[batch, S]`: one whole number for each of the *S* tokens.
-# - **embeddings** `[batch, S, H]`: each token has become a vector of *H* numbers. From here on BERT
-#   computes with vectors only (lesson 04).
+# - **embeddings** `[batch, S, H]`: each token has become a vector of *H* numbers (lesson 04).
 # - **attention** `[batch, A, S, S]`: in each of *A* heads, every token spreads 100 %{=definition}
-#   of its
-#   attention over all *S* tokens (lesson 05).
-# - **states** `[batch, S, H]`: *the same shape as before*. A layer takes S vectors and returns S
-#   vectors, so layers can be stacked.
+#   of its attention over all *S* tokens (lesson 05).
+# - **states** `[batch, S, H]`: *the same shape as before*. So layers can be stacked.
 # - **pooled [CLS]** `[batch, H]`: one vector for the whole input.
 # - **masked-word scores** `[batch, S, V]`: at every place, one score for each entry of the
 #   vocabulary (lesson 02). **Next-sentence scores** `[batch, 2]`: follows, or does not follow
@@ -248,9 +242,8 @@ assert not torch.equal(table["embeddings"], table["layer 1: states"])  # same sh
 # %% [markdown]
 # ### One token on its way
 #
-# The picture follows the token at place `place`. There is one row for each stage, and one column
-# for each of the first 64{=limit} numbers of its vector. Blue is negative, red positive, white
-# zero.
+# The picture follows the token at place `place`: one row for each stage, one column for each of the
+# first 64{=limit} numbers of its vector. Blue is negative, red positive, white zero.
 #
 # **Predict:** does a row resemble the row above it, or does each layer make a new vector?
 
@@ -281,9 +274,8 @@ print(f"cosine of the first and the last:     {ends:.2f}")
 assert neighbours.mean() > ends
 
 # %% [markdown]
-# A row resembles the row above it; in this example only the last layer changes the vector much
-# more. A layer *adds* something to each vector and normalises the sum, so it begins with the old
-# vector and does not make one from nothing. Lesson 06 shows the line of code that does it.
+# In this example a row resembles the row above it; only the last layer changes the vector much
+# more. A layer *adds* something to each vector and normalises the sum (lesson 06).
 #
 # ## 5. What BERT answers
 #
@@ -304,9 +296,7 @@ for sentence in (
 assert firsts == ["eat", "city", "sides", "calculus"]
 
 # %% [markdown]
-# Three first guesses are good. The last is not: the model copies a word that it sees, as small
-# models often do where they do not know the answer. The answers are probabilities that were learned
-# from text, and nothing else.
+# Three first guesses are good. The last is not: the model repeats a word of the sentence.
 #
 # It also gives a probability that one text follows another:
 
@@ -321,14 +311,12 @@ assert chances[1] < 0.1
 # %% [markdown]
 # ## 6. The whole way at a glance
 #
-# The next picture shows one pair of sentences in seven panels, from its pieces to the answers. Each
-# panel is the subject of a lesson.
+# The next picture shows one pair of sentences in seven panels, from its pieces to the answers.
 #
 # **Predict:** in which panel does a token take in information about its neighbours?
 #
-# Hover over a token: it lights up in every panel. A click pins it, Escape lets go. Then type
-# *tired* in place of *hungry*: what becomes of the guess in panel 7? (On a page without a running
-# kernel you see a picture.)
+# Hover over a token: it lights up in every panel. Then type *tired* in place of *hungry*: what
+# becomes of the guess in panel 7?
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import Journey
@@ -337,8 +325,8 @@ Journey("my dog is hungry.", "he wants to [MASK].", bert)
 
 # %% [markdown]
 # In attention only; the panels after it show the effect. Pieces, places and segments are looked up
-# for each token by itself, and so is their sum. Change one word: the sum of `[MASK]` stays exactly
-# the same, but its vector after one layer is another one, and so is the guess. In the picture,
+# for each token by itself. Change one word: the sum of `[MASK]` stays the same, but its vector
+# after layer 1 is another one, and so is the guess. In the picture,
 # [in layer 1 it gives *to* 14.8 % of its attention](#Journey?token=[MASK]&open=5&layer=1
 # "to 14.8 %"), and
 # [its first guess is *eat*, 51.1 %](#Journey?token=[MASK]&open=7
@@ -370,8 +358,8 @@ assert guesses == ["eat", "sleep"]
 # ## Exercises
 #
 # Replace each `...` by your answer, then run the cell and the next one. The check says whether the
-# answer is right, what your mistake may be, or that it is not done yet.
-# `checks.how_many_numbers.hint()` gives a hint, and then a second one.
+# answer is correct, or what your mistake may be. `checks.how_many_numbers.hint()` gives a hint, and
+# then a second one.
 
 # %% [markdown]
 # ### Predict
@@ -440,7 +428,7 @@ assert how_many_numbers(S, bert.config.num_hidden_layers, H) == ways.numel()
 # ### Build
 #
 # **4.** Which text is the longest *for BERT*? Write a function that takes a list of texts and
-# returns the one with the most tokens (of several, the first). Letters do not count.
+# returns the one with the most tokens (of several, the first).
 
 
 # %%
@@ -454,8 +442,8 @@ def longest_for_bert(texts):
 checks.longest_for_bert(longest_for_bert)
 
 # %% [markdown] tags=["solution"]
-# *Why:* a frequent word is one piece, however long it is. A rare word becomes many pieces, and
-# every punctuation mark is a token.
+# *Why:* BERT counts tokens, not letters. A long word such as *international* can be one piece. A
+# rare word becomes several pieces, and every punctuation mark is a token.
 
 # %% tags=["solution", "nbval-check-output"]
 texts = ["Understanding international telecommunications", "Uhtceare & nebbich!", "1 2 3 4"]
@@ -466,9 +454,8 @@ assert longest_for_bert(texts) == "Uhtceare & nebbich!"
 # %% [markdown]
 # ## What is done
 #
-# One line for each lesson, one circle for each of its checks. What you have solved is kept in a
-# small file on this computer and is sent nowhere. Every check also gives hints, for example
-# `checks.longest_for_bert.hint()`.
+# One line for each lesson with checks, one circle for each check. What you have solved is kept in a
+# small file on this computer and is sent nowhere.
 
 # %%
 board = checks.board()

@@ -3,8 +3,8 @@
 #
 # **How does a text become pieces and ids?**
 #
-# BERT reads whole numbers; each stands for a *piece* of a word. In this lesson you build the whole
-# tokenizer step by step, and show that it equals the real one.
+# BERT reads whole numbers; each stands for a *piece* of a word. You build the tokenizer step by
+# step, and compare it with the real one.
 #
 # **Afterwards you can**
 # - say what happens to capitals, accents, punctuation, Chinese, emoji and unknown words;
@@ -12,8 +12,7 @@
 # - read `[CLS] … [SEP] … [SEP]`, segment ids and offsets;
 # - compute the scores by which a WordPiece vocabulary grows, and train a small one.
 #
-# **You need** Python's strings, lists and dictionaries. You need no neural networks and no internet
-# connection.
+# **You need** Python's strings, lists and dictionaries. No internet connection.
 #
 # **Time** about 60 minutes to work through; less than one minute of CPU time.
 #
@@ -51,28 +50,24 @@ assert vocabulary["dog"] == 3899
 assert [vocabulary[token] for token in encoding.tokens] == encoding.input_ids.tolist()
 
 # %% [markdown]
-# How to read the picture:
-#
 # - A chip is one [**token**](../docs/glossary.md#text-and-tokens). The number beneath is its
 #   **id**, its place in the vocabulary. BERT gets these ids, and nothing else of the words.
 # - A [**piece**](../docs/glossary.md#text-and-tokens) that begins with `##` **continues** the piece
-#   before it: `em ##bed ##ding ##s` is one word. Its chip touches the chip before.
-# - A chip that is only a grey outline is a [**special
-#   token**](../docs/glossary.md#text-and-tokens). `[CLS]` and `[SEP]` stand for no word of the text
-#   (section 7).
+#   before it: `em ##bed ##ding ##s` is one word.
+# - A grey outline is a [**special token**](../docs/glossary.md#text-and-tokens). `[CLS]`, `[SEP]`
+#   stand for no word of the text (section 7).
 # - All letters are small: this is the *uncased* vocabulary.
 #
 # From the text to the ids there are four steps: **normalise**, **split into words**, **split words
-# into pieces**, **look up the ids**. We build each by hand.
+# into pieces**, **look up the ids**.
 #
 # ## 2. Normalise
 #
-# Two texts may look alike and still have different characters. The first step makes many of them
-# *equal*. It has three parts.
+# The first step makes texts that look alike *equal*, where it can. It has three parts.
 #
-# **2a. Clean.** Every kind of white space becomes a simple space. Control characters, which nobody
-# can see, are removed. Python's `unicodedata` gives the class of each character: `C…` means
-# "other", for example `Cc` control, `Cf` format.
+# **2a. Clean.** Every kind of white space becomes a simple space. Invisible control characters are
+# removed. Python's `unicodedata` gives the class of each character: `C…` means "other", for example
+# `Cc` control, `Cf` format.
 #
 # **Predict:** the next text contains a tab, a zero-width space, a NUL and a newline. What remains?
 
@@ -90,8 +85,8 @@ assert clean("my\tdog\u200b is\x00 cute\n") == "my dog is cute "
 
 # %% [markdown]
 # **2b. A space around every Chinese character.** Chinese is written without spaces, so BERT makes
-# every Chinese character a word of its own. These are the CJK *ideographs* of Unicode; Japanese
-# kana and Korean hangul are not among them.
+# every Chinese character (CJK *ideograph*) a word of its own. Japanese kana and Korean hangul are
+# not among them.
 
 # %% tags=["nbval-check-output"]
 IDEOGRAPHS = [(0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2CEAF),
@@ -131,13 +126,10 @@ for text in ("Naïve CAFÉ", "Straße", "Résumé", "ﬁne"):
 assert normalise("Résumé") == normalise("resume")
 
 # %% [markdown]
-# Two things to remember:
-#
 # - **Something is lost.** *Résumé* (a CV) and *resume* (go on) look the same to this BERT; so do
-#   *Turkey* and *turkey*. Google's README recommends a *cased* model where case carries meaning,
-#   for example to find names.
-# - **Only accents are removed.** `ß` is a letter of its own and stays. So does the ligature `ﬁ`, a
-#   single character that only looks like two.
+#   *Turkey* and *turkey*. Where case carries meaning, Google's README recommends a *cased* model.
+# - **Only marks and capitals go.** `ß` is a letter of its own and stays. So does the ligature `ﬁ`,
+#   a single character that only looks like two.
 
 # %%
 from tokenizers.normalizers import BertNormalizer
@@ -148,7 +140,7 @@ for sample in samples:
     assert normalise(sample) == library.normalize_str(sample)
 
 # %% [markdown]
-# On these samples our short functions do what the library does.
+# On these samples our functions do what the library does.
 #
 # ## 3. Split into words
 #
@@ -176,8 +168,7 @@ assert words_of("don't") == ["don", "'", "t"]
 
 # %% [markdown]
 # `$` and `+` are separate because they are ASCII signs. `€` is not: Unicode calls it a currency
-# *symbol* (`Sc`). The rule stays, because the published weights were trained on exactly these
-# splits.
+# *symbol* (`Sc`).
 #
 # ## 4. Split words into pieces
 #
@@ -199,9 +190,8 @@ while start < len(word):
             break
 
 # %% [markdown]
-# The same as a function. It is complete: nothing more is needed to split a word. (A word of more
-# than 100{=start} characters is `[UNK]` at once; Google's own code says
-# 200{=source google-research/bert, tokenization.py}.)
+# The same as a function. (A word of more than 100{=start} characters is `[UNK]` at once; Google's
+# own code says 200{=source google-research/bert, tokenization.py}.)
 
 
 # %%
@@ -224,8 +214,8 @@ assert split_word("embeddings", vocabulary) == ["em", "##bed", "##ding", "##s"]
 # %% [markdown]
 # ### `play ##ing`?
 #
-# The figure of BERT's input in the paper, and many lecture notes after it, show
-# *he likes play ##ing*.
+# The figure of BERT's input in the paper, and the lecture notes after it, show *he likes play
+# ##ing*.
 #
 # **Predict:** what does our function make of *playing*?
 
@@ -237,8 +227,8 @@ assert "##ing" in vocabulary
 
 # %% [markdown]
 # **One piece.** `play` and `##ing` are both in the vocabulary, but so is `playing`, and the longest
-# match wins. The split in the figure *illustrates* the idea; the published vocabulary does not give
-# it. A vocabulary without `playing` does:
+# match wins. The split in the figure *illustrates* the idea. A vocabulary without `playing` gives
+# it:
 
 # %% tags=["nbval-check-output"]
 without_playing = vocabulary.keys() - {"playing"}
@@ -246,7 +236,7 @@ print(split_word("playing", without_playing))
 assert split_word("playing", without_playing) == ["play", "##ing"]
 
 # %% [markdown]
-# Frequent words are in the vocabulary whole; rarer words are put together from pieces.
+# Many frequent words are in the vocabulary whole; other words are put together from pieces.
 #
 # **Predict** which of these stay whole: *played, replaying, outplaying, hairy, hairiness, cutest,
 # calculus, Leibniz, unaffable*.
@@ -260,9 +250,9 @@ assert split_word("unaffable", vocabulary) == ["una", "##ffa", "##ble"]
 
 # %% [markdown]
 # So `##ing` is used: in *replaying* and *outplaying*. The comment in Google's code explains the
-# algorithm with `un ##aff ##able`, but the published vocabulary has no `##aff`, and even `un` loses
-# to the longer `una`. **The tokenizer knows no grammar.** It finds a prefix or a suffix only where
-# that is the longest match.
+# algorithm with `un ##aff ##able`, but the vocabulary has no `##aff`, and `un` loses to the longer
+# `una`. **The tokenizer knows no grammar.** It finds a prefix or a suffix only where that is the
+# longest match.
 
 # %%
 assert "##aff" not in vocabulary
@@ -271,13 +261,8 @@ assert {"un", "una", "##able"} <= vocabulary.keys()
 # %% [markdown]
 # ### The proof
 #
-# We now have all steps. Do they give the same as the real tokenizer, which is written in Rust? One
-# example proves little, so we take many strings:
-#
-# - every piece of the vocabulary without `##` that consists of letters;
-# - the same with an ending (most of these are no English words);
-# - two of them joined;
-# - random strings.
+# Do our steps give the same as the real tokenizer? We compare them on many strings: the pieces of
+# letters, many of these with an ending, two of them joined, and random strings.
 
 # %% tags=["nbval-check-output"]
 import random
@@ -310,20 +295,19 @@ print(f"{len(differing)} of {len(everything):,} differ")
 assert not differing
 
 # %% [markdown]
-# No string differs. A few short functions are BERT's tokenizer.
+# No string differs.
 #
 # <details><summary>Deeper: two cases that we left out</summary>
 #
 # The library takes `[MASK]` *typed in a text* as the special token; ours would split it into `[`,
-# `mask`, `]`. And Unicode grows every year, so for new characters Python's tables and the library's
-# may differ.
+# `mask`, `]`. And for new characters, Python's Unicode tables and the library's may differ.
 #
 # </details>
 #
 # ### Now you
 #
-# The explorer below shows the same steps for any text that you type. (A link with ▸ sets it, and
-# one more click on it sets it back.) In its sentence
+# The explorer shows the same steps for any text. (A link with ▸ sets it, and one more click on it
+# sets it back.) In its sentence
 # [*dog* is found at once, in try 1 of 1](#WordPieceExplorer?word=dog
 # "Try 1 of 1: dog is in the vocabulary"),
 # [*dislikes* takes 3 tries](#WordPieceExplorer?word=dislikes
@@ -337,8 +321,7 @@ assert not differing
 # and [the apostrophe is a word of its own, id 1005](#WordPieceExplorer?token=%27
 # "token ', id 1005").
 #
-# Things to try: your own name; a word of your language; `antidisestablishmentarianism`; a telephone
-# number; an emoji that is joined to a word.
+# Try your own name, a word of your language, or an emoji that is joined to a word.
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import WordPieceExplorer
@@ -380,10 +363,7 @@ assert sum(entries) == 30_522
 
 # %% [markdown]
 # About one entry in five is a continuation. (A piece without `##` is not always a whole word: see
-# `em` in *embeddings*.)
-#
-# The 994 `[unused…]` entries are empty places. A user can give them to words of a special field
-# without changing the size of the table.
+# `em` in *embeddings*.) The 994 `[unused…]` entries are free for words of a special field.
 
 # %%
 continuations = [piece for piece in vocabulary if piece.startswith("##")]
@@ -402,11 +382,10 @@ print(len(first), len(later), "the same characters:", first == later)
 assert first == later
 
 # %% [markdown]
-# Yes. These 997 characters are the **alphabet**. A word that has only these can always be split, in
-# the worst case letter by letter; a word with any other character never can. So `[UNK]` has exactly
-# two causes: **a character outside the alphabet, or more than 100{=is_unknown} characters**. The
-# next cell
-# checks this.
+# Yes. These 997 characters are the **alphabet**. A word that has only these can be split, in the
+# worst case letter by letter. A word with any other character cannot. So `[UNK]` has exactly two
+# causes: **a character outside the alphabet, or more than 100{=is_unknown} characters**. The next
+# cell checks this.
 
 # %% tags=["nbval-check-output"]
 unknown = 0
@@ -418,7 +397,7 @@ for text in everything:
 print(f"{unknown:,} words became [UNK], each for one of the two reasons")
 
 # %% [markdown]
-# **Which scripts are in the alphabet?** The Unicode name tells: `name("狗")` begins with "CJK".
+# **Which scripts are in the alphabet?** The first word of a Unicode name tells: "CJK" for `狗`.
 #
 # **Predict:** which script has the most characters in this vocabulary of *English* BERT?
 
@@ -437,11 +416,10 @@ axes.set(title="Letters in the alphabet by script (the 14 largest)", xlabel="cha
 assert scripts.most_common(1) == [("CJK", 244)]
 
 # %% [markdown]
-# BERT was trained on Wikipedia, which quotes names in many scripts. But 244 Chinese characters are
-# far too few to read Chinese.
+# But 244 Chinese characters are far too few to read Chinese.
 #
 # **The longest pieces, and the order of the ids.** First come the special tokens, the free places
-# and the single characters; then the words, roughly the frequent ones first.
+# and the single characters. After them, the first words are very frequent ones.
 
 # %% tags=["nbval-check-output"]
 words = [piece for piece in tokenizer.tokens if piece[0] not in "[#"]
@@ -466,16 +444,13 @@ assert pieces_of("dog 🤗") == ["dog", "[UNK]"]
 assert pieces_of("北京") == ["北", "京"]
 
 # %% [markdown]
-# - **Emoji:** `🤗` is not in the alphabet, so it is `[UNK]`. An emoji is a symbol, not punctuation,
-#   so `dog🤗` is *one word*, and **the whole word becomes `[UNK]`, the dog with it**. A space
-#   between the two keeps the dog.
-# - **Chinese:** one character at a time. `北` and `京` are known, `狗` (dog) is not.
-#   `bert-base-chinese` has a vocabulary of its own with 21,128{=source its vocab.txt} entries.
-# - **Korean:** NFD splits every syllable into its letters (*jamo*): two syllables become six
-#   pieces.
-# - **Numbers:** the vocabulary contains the numbers that were frequent in its texts: `2019` is one
-#   piece, `2029` is not. `12345` becomes `123 ##45`; the cut does not follow thousands, hundreds
-#   and tens.
+# - **Emoji:** `🤗` is not in the alphabet. It is no punctuation, so `dog🤗` is *one word*,
+#   and **the whole word becomes `[UNK]`, the dog with it**. A space keeps the dog.
+# - **Chinese:** `北` and `京` are known, `狗` (dog) is not. `bert-base-chinese` has a vocabulary of
+#   its own with 21,128{=source its vocab.txt} entries.
+# - **Korean:** NFD splits a syllable into its letters (*jamo*): two syllables become six pieces.
+# - **Numbers:** `2019` is one piece, `2029` is not. `12345` becomes `123 ##45`; the cut does not
+#   follow thousands, hundreds and tens.
 
 # %% tags=["nbval-check-output"]
 years = [year for year in range(1000, 2100) if str(year) in vocabulary]
@@ -494,17 +469,17 @@ assert pieces_of("a" * 101) == ["[UNK]"] != pieces_of("a" * 100)
 #
 # | token | id | what for |
 # |---|---|---|
-# | `[CLS]` | 101{=special} | always the first; its output is used to classify the whole input |
-# | `[SEP]` | 102{=special} | ends each of the two texts |
+# | `[CLS]` | 101{=special} | its output is used to classify the whole input |
+# | `[SEP]` | 102{=special} | ends a text |
 # | `[MASK]` | 103{=special} | stands for a hidden word (lesson 02) |
 # | `[UNK]` | 100{=special} | an unknown word |
-# | `[PAD]` | 0 | fills short inputs up to the length of the longest (lesson 05) |
+# | `[PAD]` | 0 | fills short inputs up to the length of the longest |
 #
-# The two texts are called segment A and segment B. The **segment id** of a token
-# (`token_type_ids` in code) is 0 in A and 1 in B.
+# The two texts are called segment A and segment B. The **segment id** of a token (`token_type_ids`
+# in code) is 0 in A and 1 in B.
 #
-# **Predict** for *my dog is cute* / *he likes playing*: how many tokens? To which segment does
-# the middle `[SEP]` belong? And `[CLS]`?
+# **Predict** for *my dog is cute* / *he likes playing*: how many tokens? To which segment does the
+# middle `[SEP]` belong? And `[CLS]`?
 
 # %% tags=["nbval-check-output"]
 pair = tokenizer.encode("my dog is cute", "he likes playing")
@@ -534,8 +509,8 @@ assert batch["attention_mask"].sum(dim=1).tolist() == [10, 6]
 
 # %% [markdown]
 # **An input may be too long.** BERT has 512{=source google-research/bert, modeling.py} places. A
-# longer text must be cut, and bertedu cuts
-# only when you ask for it. Of a pair, it shortens the longer text first.
+# longer text must be cut; bertedu cuts only when you ask for it. Of a pair, it shortens the longer
+# text first.
 
 # %% tags=["nbval-check-output"]
 try:
@@ -549,12 +524,12 @@ assert " ".join(short.tokens) == "[CLS] my dog is [SEP] he likes [SEP]"
 # %% [markdown]
 # ## 8. Back to the text: offsets
 #
-# When BERT answers "tokens 8 to 10", we want to show *that part of the original text*, with its
-# capitals and accents. So every token keeps its [**offsets**](../docs/glossary.md#text-and-tokens):
-# where its characters begin and end in the text as it was typed.
+# We want to show an answer as *a part of the original text*. So every token keeps
+# its [**offsets**](../docs/glossary.md#text-and-tokens): where its characters begin and end in the
+# text as it was typed.
 #
-# **Predict:** the tokens are in small letters and without accents. What will `typed[start:end]` be
-# for `cafe`? For the emoji? For the three pieces of one Korean syllable?
+# **Predict:** what will `typed[start:end]` be for `cafe`? For the emoji? For the three pieces of
+# one Korean syllable?
 
 # %% tags=["nbval-check-output"]
 typed = "Our naïve Café 🤗 outplays 안"
@@ -571,12 +546,12 @@ assert typed[slice(*by_token["[UNK]"])] == "🤗"
 assert by_token["ᄋ"] == by_token["##ᅡ"] == by_token["##ᆫ"]  # one syllable, three pieces
 
 # %% [markdown]
-# Offsets count Python characters (Unicode code points). `🤗` is one of them, but four bytes in
-# UTF-8 and two units in JavaScript.
+# Offsets count Python characters (code points). `🤗` is one of them, but four bytes in UTF-8
+# and two units in JavaScript.
 #
 # **A published mistake** (huggingface/tokenizers issue #215): offsets that count in the
-# *normalised* text are used on the *original*. That works until a character changes its length.
-# Python's `lower()` turns the Turkish capital `İ` into two characters:
+# *normalised* text are used on the *original*. Python's `lower()` turns the Turkish capital `İ`
+# into two characters:
 
 # %% tags=["nbval-check-output"]
 text = "İzmir has big dogs"
@@ -592,7 +567,7 @@ assert (len("🤗"), len("🤗".encode()), len("🤗".encode("utf-16-le")) // 2)
 # ## 9. Where does a vocabulary come from?
 #
 # From counting. Start with single characters. Then **merge** one pair of neighbouring pieces into a
-# new piece, again and again, until the vocabulary is large enough. The question is: *which* pair?
+# new piece, again and again, until the vocabulary is large enough. But *which* pair?
 #
 # Google never published the program that made BERT's vocabulary (its README says so). Wu et al.
 # 2016 describe the aim: pieces that make the training text most likely. Hugging Face's course
@@ -600,8 +575,8 @@ assert (len("🤗"), len("🤗".encode()), len("🤗".encode("utf-16-le")) // 2)
 #
 # $$\text{score}(a, b) = \frac{\text{count}(ab)}{\text{count}(a) \times \text{count}(b)}$$
 #
-# A pair has a high score when it occurs often *compared with its parts*: the two pieces seldom
-# occur apart. Take this small text, five words with their counts:
+# A pair has a high score when it occurs often *compared with its parts*. Take five words with their
+# counts:
 
 # %% tags=["nbval-check-output"]
 from fractions import Fraction  # exact: no rounding
@@ -651,10 +626,8 @@ for (a, b), score in pair_scores(splits, counts).items():
 assert max(pair_scores(splits, counts).values()) == Fraction(5, 20 * 5) == Fraction(1, 20)
 
 # %% [markdown]
-# No. `##u` occurs 36{=of_piece} times, so its pairs have low scores: 20/(36 × 20) = 1/36. The
-# highest score is
-# that of `##g ##s`, 5/(20 × 5) = 1/20: it occurs only five times, but every `##s` stands after a
-# `##g`.
+# No. `##u` occurs 36{=of_piece} times: 20/(36 × 20) = 1/36. The highest score is that of `##g ##s`,
+# 5/(20 × 5) = 1/20: it occurs only five times, but every `##s` stands after a `##g`.
 #
 # Merge this pair, count again, and merge again:
 
@@ -678,11 +651,9 @@ for word, pieces in twice.items():
 
 # %% [markdown]
 # (After the first merge *all* pairs have the same score, 1/36{=once}. Then we take the pair that
-# was
-# counted first, `h ##u`.)
+# was counted first, `h ##u`.)
 #
-# Now the **third merge**. Compute the score of (`hu`, `##g`) yourself: how often do they stand
-# together, and how often does each occur?
+# Now the **third merge**. Compute the score of (`hu`, `##g`) yourself.
 
 # %% tags=["nbval-check-output"]
 scores = pair_scores(twice, counts)
@@ -695,15 +666,12 @@ assert max(scores, key=scores.get) == ("hu", "##gs")
 
 # %% [markdown]
 # `hu` occurs 15 times and `##g` 15 times (the other five became `##gs`); together they occur
-# 10{=scores}
-# times: 10/(15 × 15) = **2/45**. The pair (`hu`, `##gs`) has 5/(15 × 5) = **1/15**, the highest
-# score. So the third new piece is `hugs`.
+# 10{=scores} times: 10/(15 × 15) = **2/45**. The pair (`hu`, `##gs`) has 5/(15 × 5) = **1/15**, the
+# highest score. So the third new piece is `hugs`.
 #
-# Hugging Face's course, from which the example comes, has a mistake at this step: it gives both
-# pairs 1/15{=source Hugging Face's course, chapter 6}, merges (`hu`, `##g`), and so ends with
-# another vocabulary. Readers reported it
-# (huggingface/course, issue #500 of 2023, and pull request #547), but in April 2026 the page was
-# still unchanged.
+# Hugging Face's course, from which the example comes, gives both pairs 1/15{=source Hugging Face's
+# course, chapter 6} by mistake. Readers reported it (huggingface/course, pull request #547); in
+# April 2026 the page was still unchanged.
 #
 # ### Train one on a small text
 #
@@ -751,7 +719,7 @@ assert [word for word in word_counts if "v" in word] == ["every"]  # the only v 
 
 # %% [markdown]
 # **`play ##ing`** was learned by counting. But look at what came *first*: `ev`, from the word
-# *every*, the only word with a `v`. The score prefers rare pairs.
+# *every*, the only word with a `v`. Here the score prefers a rare pair.
 #
 # **Predict:** what happens to `playing` if we go on merging?
 
@@ -761,8 +729,7 @@ for merges in (60, 75, 90):
 assert train(word_counts, merges=90)[1]["playing"] == ["playing"]
 
 # %% [markdown]
-# With more merges, `play` and `##ing` are merged as well, and *playing* is one piece. The real
-# vocabulary has 30,522 places, so a word as frequent as *playing* is in it.
+# With more merges *playing* is one piece, as in the real vocabulary.
 #
 # Can the small vocabulary split words that were not in the story?
 
@@ -775,8 +742,7 @@ for word in word_counts:
 
 # %% [markdown]
 # It can, when the word's characters are in the alphabet *in the right form*. There is no `z` at
-# all. *Sleepwalking* fails because the story has `w` only at the beginning of words, so there is no
-# `##w`. The published vocabulary has its whole alphabet in both forms.
+# all. The story has `w` only at the beginning of words, so there is no `##w` for *sleepwalking*.
 
 # %%
 assert "z" not in small_vocabulary
@@ -804,18 +770,16 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 # %% [markdown]
 # It took `##u ##g`, the most *frequent* pair. That is the rule of **BPE** (byte-pair encoding); the
 # library's authors say so too (huggingface/tokenizers, issue #144). There "WordPiece" names the way
-# of *splitting* (longest match first, with `##`). When you read "trained with WordPiece", ask by
-# which rule.
+# of *splitting* (longest match first, with `##`).
 
 # %% [markdown]
 # ## 10. Recap
 #
 # - **normalise** (clean, put spaces around Chinese characters, strip accents, small letters) →
 #   **split into words** at spaces and punctuation → **longest match first** → **ids**;
-# - `##` marks a continuation; frequent words are one piece (*playing* too), rare ones are several;
+# - `##` marks a continuation; many frequent words are one piece, *playing* too;
 # - `[UNK]` replaces a whole word, and only for a character outside the alphabet or more than
-#   100{=is_unknown}
-#   characters;
+#   100{=is_unknown} characters;
 # - `[CLS] A [SEP] B [SEP]`, segment ids 0 and 1, an attention mask for the padding;
 # - offsets lead from each token back to the text as it was typed;
 # - a vocabulary grows by merging pairs; the pair score is count(ab) / (count(a) × count(b)).
@@ -832,21 +796,19 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 #
 # <details class="option"><summary>A. <code>play ##ing</code>, as in the paper's figure</summary>
 #
-# **No.** Both pieces exist, but the figure only illustrates the idea. The longest match wins, and
-# `playing` is longer than `play`.
+# **No.** Both pieces exist, but the longest match wins, and `playing` is longer than `play`.
 #
 # </details>
 #
 # <details class="option"><summary>B. <code>playing</code>, one piece</summary>
 #
-# **Yes.** The word is frequent, so it is in the vocabulary whole, and the longest match takes it.
+# **Yes.** The word is in the vocabulary whole, and the longest match takes it.
 #
 # </details>
 #
 # <details class="option"><summary>C. Letter by letter, because it is not a root form</summary>
 #
-# **No.** The tokenizer knows no grammar. It would use single letters only if no longer piece
-# fitted.
+# **No.** The tokenizer knows no grammar. It uses single letters only if no longer piece fits.
 #
 # </details>
 #
@@ -854,7 +816,7 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 #
 # <details class="option"><summary>A. When it is rare</summary>
 #
-# **No.** A rare word becomes several pieces. In the worst case each letter is a piece.
+# **No.** A rare word becomes several pieces.
 #
 # </details>
 #
@@ -868,14 +830,13 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 # C. When one of its characters is not in the alphabet, or it has more than 100 characters
 # </summary>
 #
-# **Yes.** These are the only two causes; section 5 checked it on all strings. Then the whole word
-# is lost.
+# **Yes.** These are the only two causes.
 #
 # </details>
 #
 # <details class="option"><summary>D. When it contains a capital letter</summary>
 #
-# **No.** Capitals become small letters in the first step, so they cause no `[UNK]`.
+# **No.** Capitals become small letters in the first step.
 #
 # </details>
 #
@@ -883,7 +844,7 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 #
 # <details class="option"><summary>A. Which tokens are real and which are padding</summary>
 #
-# **Yes.** It is 1 for real tokens and 0 for `[PAD]`, so that BERT ignores the padding.
+# **Yes.** It is 1 for real tokens and 0 for `[PAD]`.
 #
 # </details>
 #
@@ -895,7 +856,7 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 #
 # <details class="option"><summary>C. Which words are hidden by <code>[MASK]</code></summary>
 #
-# **No.** The names are alike, but `[MASK]` is an ordinary id in the input. Its attention mask is 1.
+# **No.** `[MASK]` is an ordinary id in the input. Its attention mask is 1.
 #
 # </details>
 
@@ -913,9 +874,8 @@ checks.with_piece
 # %% [markdown]
 # ### Predict
 #
-# **1.** Into how many pieces does each word split? Look at sections 4 and 6, and do not run
-# anything. (`##ness` is in the vocabulary.) Answer with `{"playing": ..., "outplaying": ...,
-# "dog🤗": ..., "cuteness": ...}`.
+# **1.** Into how many pieces does each word split? Do not run anything. (`##ness` is in the
+# vocabulary.) Answer with `{"playing": ..., "outplaying": ..., "dog🤗": ..., "cuteness": ...}`.
 
 # %%
 # BEGIN SOLUTION
@@ -926,8 +886,8 @@ how_many = {"playing": 1, "outplaying": 3, "dog🤗": 1, "cuteness": 2}
 checks.how_many_pieces(how_many)
 
 # %% [markdown] tags=["solution"]
-# *Why:* `playing` is in the vocabulary whole. `out ##play ##ing` has three pieces. `dog🤗` is one
-# word with a character outside the alphabet: one `[UNK]`. `cute ##ness` has two.
+# *Why:* `playing` is whole. `out ##play ##ing` has three pieces. `dog🤗` is one word with a
+# character outside the alphabet: one `[UNK]`. `cute ##ness` has two.
 
 # %% [markdown]
 # **2.** What are the segment ids of the pair *good dog* / *yes*?
@@ -957,14 +917,13 @@ checks.p_u_score(p_u_score)
 
 # %% [markdown] tags=["solution"]
 # *Why:* `p` occurs in *pug* (5) and *pun* (12{=counts}), each time before `##u`: 17. `##u` occurs
-# 36{=p_u_score}
-# times. 17/(17 × 36) = 1/36.
+# 36{=p_u_score} times. 17/(17 × 36) = 1/36.
 
 # %% [markdown]
 # ### Complete
 #
-# **4.** Join pieces to words again. The loop is there; write what one piece does to the list of
-# words. Return a new list; the old one is still needed.
+# **4.** Join pieces to words again. Write what one piece does to the list of words. Return a new
+# list; the old one is still needed.
 
 
 # %%
@@ -1008,8 +967,8 @@ checks.word_numbers(word_numbers)
 
 # %% [markdown]
 # **6.** Write the other rule for training: the score of a pair is how often it occurs. Return a
-# dict from each pair to its score. Then try `train(word_counts, 20, frequency_scores)[0]` and
-# compare with section 9.
+# dict from each pair to its score. Then compare `train(word_counts, 20, frequency_scores)[0]` with
+# section 9.
 
 
 # %%
@@ -1030,16 +989,15 @@ assert train(word_counts, 70)[0].index("##ing") == 70 - 1
 
 # %% [markdown] tags=["solution"]
 # *What you see:* with the plain count, `##ing` is the second merge. With the score it is the
-# seventieth: `##ng` never stands without an *i* before it, but `##i` is in many other words, and
-# the score divides by both counts.
+# seventieth: `##i` is in many other words, and the score divides by its count.
 
 # %% [markdown]
 # ### Build
 #
-# **7.** The longest match never looks ahead. Does it always find the *fewest* pieces? Write a
-# function that finds the smallest possible number. *One way:* `best[end]`, the fewest pieces for
-# the first `end` characters, is 1 + the smallest `best[start]` of all places `start` from which one
-# piece leads to `end`. (Every word that is tried can be put together from pieces.)
+# **7.** Does the longest match always find the *fewest* pieces? Write a function that finds the
+# smallest possible number. *One way:* `best[end]`, the fewest pieces for the first `end`
+# characters, is 1 + the smallest `best[start]` of all places `start` from which one piece leads to
+# `end`. (Every word that is tried can be split.)
 
 
 # %%
@@ -1067,13 +1025,11 @@ print(f"the longest match needs more pieces than necessary in {len(worse)} of"
 assert 0 < len(worse) < 0.02 * len(ascii_words)
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the longest match is not always the best, but nearly always, even on words that
-# were joined at random; and it is fast and simple.
+# *What you see:* the longest match is not always the best, but nearly always on these joined words.
 
 # %% [markdown]
 # **8.** From characters to tokens. A reader marks a part of the text, at least one character. Which
-# tokens does it touch? (Lesson 11 needs this.) Return a list of positions; `[CLS]` and `[SEP]` have
-# positions, too.
+# tokens does it touch? Return a list of positions; `[CLS]` and `[SEP]` have positions, too.
 
 
 # %%
@@ -1097,14 +1053,14 @@ print(*(located.tokens[i] for i in marked))
 
 # %% [markdown] tags=["solution"]
 # *Why:* two ranges share a character if each begins before the other ends. `[CLS]` and `[SEP]` have
-# empty ranges, which share nothing.
+# empty ranges.
 
 # %% [markdown]
 # **9.** (Without a check.) Train a vocabulary on a text of your own, by each of the two rules, with
-# 50, 100 and 200 merges. Which rule finds endings such as `##ing` and `##ed` sooner? What does each
-# rule look for? Which would you take?
+# 50, 100 and 200 merges. Which rule finds endings such as `##ing` and `##ed` sooner? Which would
+# you take?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* The plain count looks for what is frequent: it finds endings and short words
-# early. The score looks for pieces that seldom occur apart, so it first takes rare strings like
-# `ev`. With few places, the count gives shorter splits.
+# *A model answer.* The plain count looks for what is frequent. On the story of section 9 it has
+# `##ing`, `##ed` and `##er` within 50 merges. The score looks for pieces that seldom occur apart;
+# there it has none of them. After 50 merges, and after 100, the count gives shorter splits.

@@ -3,9 +3,9 @@
 #
 # **How can a model learn language from unlabelled text?**
 #
-# Hide a few words, and let the model guess them from the words on both sides. A model that is
-# trained in this way is a [**masked language model**](../docs/glossary.md#pretraining). This lesson
-# shows which tokens are chosen, what happens to them, which places the loss counts, and why.
+# Hide a few words, and let the model guess them from both sides. A model that is trained in this
+# way is a [**masked language model**](../docs/glossary.md#pretraining). Which tokens are chosen,
+# what happens to them, which places does the loss count, and why?
 #
 # **Afterwards you can**
 # - show what happens to a chosen token in each of the three cases;
@@ -18,8 +18,8 @@
 #
 # **Time** about 60 minutes to work through; less than one minute of CPU time.
 #
-# **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3.1 "Task #1: Masked LM"; appendices
-# A.1 (the rule), A.2 (the procedure) and C.2 (other rules).
+# **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §3.1 "Task #1: Masked LM"; appendices A.1
+# (the rule), A.2 (the procedure) and C.2 (other rules).
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -62,9 +62,9 @@ assert torch.equal(inputs["kept"], encoding.input_ids)
 
 # %% [markdown]
 # In all three cases the answer is `hairy`, id 15892. This is the
-# [**label**](../docs/glossary.md#pretraining) of the place. It stands in `labels`, which are the
-# same in all three cases. **-100** means that nothing is asked at a place; no token has this
-# number, and PyTorch's [**cross-entropy**](../docs/glossary.md#pretraining) leaves it out.
+# [**label**](../docs/glossary.md#pretraining) of the place. It stands in `labels`. **-100** means
+# that nothing is asked at a place; PyTorch's [**cross-entropy**](../docs/glossary.md#pretraining)
+# leaves it out.
 #
 # The model is *not* told which places were chosen. It sees `[MASK]`, but a random or a kept token
 # looks like any other.
@@ -74,11 +74,10 @@ assert torch.equal(inputs["kept"], encoding.input_ids)
 # The explorer below masks any text. Under each token stand the id that the model sees, its label,
 # and its fate.
 #
-# Things to try: press *Reroll* until all chosen tokens are masked. Move *chosen, of all tokens* to
-# 100 %: which tokens are still not chosen? Move the three shares; how do the three histograms
-# change? Type a text with a long rare word, and tick *whole words*.
+# Press *Reroll* until all chosen tokens are masked. Move *chosen, of all tokens* to 100 %: which
+# tokens are still not chosen? Type a text with a long rare word, and tick *whole words*.
 #
-# Some of it with a click (a link with ▸ sets the picture, and one more click sets it back):
+# A link with ▸ sets the picture, and one more click sets it back:
 # [choose 100 %](#MaskExplorer?rate=100
 # "18 chosen; there are no more ordinary tokens"), and 18 tokens are chosen;
 # [choose 50 %](#MaskExplorer?rate=50
@@ -99,20 +98,17 @@ MaskExplorer("My dog is hairy, and its hairballs are everywhere.", "He likes pla
 # %% [markdown]
 # ## 3. How many? Exactly.
 #
-# The paper says "15 % of all WordPiece tokens in each sequence". Do `[CLS]` and `[SEP]` count? Does
-# chance decide for each token? What about a short sentence? Google's code answers
+# The paper says "15 % of all WordPiece tokens in each sequence". Google's code says it exactly
 # (google-research/bert, `create_pretraining_data.py`):
 #
 # - The number is **exact**: 15 % of the sequence's length, **`[CLS]` and `[SEP]` counted**, rounded
 #   as Python rounds, and **at least one**.
 # - `[CLS]` and `[SEP]` are counted but never chosen.
-# - A setting (`max_predictions_per_seq`, 20 for a length of
-#   128{=source google-research/bert, create_pretraining_data.py}) limits the number. We leave it
-#   out.
+# - A setting (`max_predictions_per_seq`, 20 for a length of 128{=source google-research/bert,
+#   create_pretraining_data.py}) limits the number. We leave it out.
 #
 # **Predict:** how many tokens are chosen when the sequence has 3{=number_chosen} tokens? 10? 30?
-# 128? Write the
-# four guesses as `{3: …, 10: …, 30: …, 128: …}`.
+# 128? Write the four guesses as `{3: …, 10: …, 30: …, 128: …}`.
 
 
 # %% tags=["nbval-check-output"]
@@ -137,8 +133,7 @@ for length in (3, 6, 10, 30, 50, 128, 512):
 # A sentence of one word always gets this word chosen: a third of its tokens. And 1.5 became 2, but
 # 4.5 became 4{=number_chosen}: Python rounds a half to the *even* neighbour.
 #
-# Does the library follow this rule? We test 20{=picked} sequences of every length that BERT can
-# read:
+# Does the library follow this rule? We test 20{=picked} sequences of each length:
 
 # %%
 from bertedu.pretraining.masking import MASKED, NOT_CHOSEN, RANDOM, MaskingRule, mask_tokens
@@ -153,7 +148,7 @@ for length in range(3, 513):
 assert [number_chosen(length) for length in (3, 10, 30, 128)] == [1, 2, 4, 19]
 
 # %% [markdown]
-# Many programs decide for each token by chance. That is 15 % *on average*, but not the same.
+# Other programs decide for each token by chance. That is 15 % *on average*, but not the same.
 # **Predict:** in what share of the sentences with 4 words would no word be chosen?
 
 # %% tags=["nbval-check-output"]
@@ -200,9 +195,9 @@ assert per_sentence.numel() > 45_000
 assert (fates[:, batch["attention_mask"] == 0] == NOT_CHOSEN).all()  # padding is never chosen
 
 # %% [markdown]
-# The *number* is always the same; which tokens, and which fates, is random. How near to 80/10/10
+# The *number* for a sentence is always the same; places and fates are random. How near to 80/10/10
 # must the shares be? For N chosen tokens and a fate of probability p, the share lies within 1.96 ·
-# √(p (1 - p) / N) of p in 95 of 100{=definition} cases. This is the **95 % band**.
+# √(p (1 - p) / N) of p in about 95 of 100{=definition} cases. This is the **95 % band**.
 #
 # **Predict:** is N large enough to notice a program that does 79/11/10?
 
@@ -223,8 +218,8 @@ for fate, p in {1: 0.8, 2: 0.1, 3: 0.1}.items():
 assert not band(0.8, N)[0] <= 0.79 <= band(0.8, N)[1]
 
 # %% [markdown]
-# It is: 79 % lies far outside the band. In *one* masking of the batch N is smaller, so the shares
-# vary more. How much? The formula is the same:
+# It is: 79 % lies outside the band. In *one* masking of the batch N is smaller, so the shares vary
+# more:
 
 # %%
 plt.style.use(STYLE)
@@ -246,8 +241,8 @@ assert 89 <= inside <= 100  # of 100, 95 on average; fewer than 89: once in 200 
 # %% [markdown]
 # ## 5. What the loss counts, token by token
 #
-# At *every* place the model gives a probability to each of the 30,522 tokens. The loss at a place
-# is **-log p**, where p is the probability of the true token. Its unit is
+# At *every* place the model gives a probability to each of the 30,522 tokens. The loss there is
+# **-log p**, where p is the probability of the true token. Its unit is
 # [**nats**](../docs/glossary.md#pretraining). The loss of the masked language model is the mean of
 # -log p over the **chosen** places, and over no others.
 #
@@ -274,13 +269,13 @@ for i, token in enumerate(one.tokens):
 assert set(masked.fates[0].tolist()) == {0, 1, 2, 3}  # the seed was chosen to show all four
 
 # %% [markdown]
-# The smallest -log p are at the words that the model *sees*: it only has to copy them. (The special
-# tokens are an exception; nothing is ever asked there.) Of the visible words only the kept one
-# counts.
+# In this sentence the smallest -log p are at words that the model *sees*. (At the special tokens it
+# is large; nothing is ever asked there.) Of these words only the kept one counts. One masked word,
+# *the*, is as easy as the visible *doctor*.
 #
-# The model gives the same mean over the chosen places when it gets `labels`; it does not compute
-# the other places at all. (Here more tokens are chosen than usual and fewer are masked, so that one
-# sentence shows every fate.)
+# (More tokens are chosen here than usual and fewer are masked, so that one sentence shows every
+# fate.) The model gives the same mean when it gets `labels`; its head then runs at the chosen
+# places only.
 
 # %%
 by_hand = surprise[counts].mean()
@@ -293,7 +288,7 @@ assert torch.allclose(by_hand, by_model, atol=1e-4)
 
 # %% [markdown]
 # **What if a program counts all tokens?** It forgets the -100 and uses the original ids as labels
-# everywhere. Its loss even looks better. Measured on all the sentences:
+# everywhere. Measured on all the sentences:
 
 # %%
 roll = rolls[0]
@@ -326,34 +321,31 @@ assert round(float(torch.tensor(3.99).log()), 2) == 1.38
 
 # %% [markdown]
 # The wrong number is small because more than four fifths of its tokens are *visible in the input*:
-# the model only has to copy them. Such a loss says nothing about language.
+# the model can copy them. Such a loss says little about language.
 # ([**Perplexity**](../docs/glossary.md#pretraining) is e to the power of the loss: a loss of log 32
-# is that of a choice between 32{=definition} equally likely words.) A model that knows nothing
-# cannot even copy:
-# for it, both numbers are about log 30,522 = 10.3.
+# is that of a choice between 32{=definition} equally likely words.) For a model that knows nothing,
+# both numbers are about log 30,522 = 10.3.
 #
 # <details><summary>Deeper: why the wrong number leaves out the special tokens</summary>
 #
-# `[CLS]` and `[SEP]` are never chosen, so the head has learned that they never are the answer, and
-# its loss there is very large. With them the wrong number would be about as large as the right
-# one. A model *trained* with the mistake would have learned them, too.
+# `[CLS]` and `[SEP]` are never chosen, so the head was never trained to give them, and its loss
+# there is very large. With them the wrong number would be about as large as the correct one.
 #
 # </details>
 #
 # **Be suspicious** when the loss falls under one nat within minutes. BERT-base has a perplexity of
 # 3.99 on held-out text after days of training (the paper's Table 6): 1.38 nats.
 #
-# Each text teaches only at 15 % of its tokens. So BERT learns more slowly per step than a model
-# that predicts every next word, but it ends up better (the paper's appendix C.1).
+# Only 15 % of the tokens of a text are asked in one pass. So BERT learns more slowly per step than
+# a model that predicts every next word, but it ends up better (the paper's appendix C.1).
 #
 # ## 6. Why 80/10/10?
 #
 # Why are not all chosen tokens masked? The paper gives two reasons:
 #
-# - `[MASK]` never occurs in the texts on which BERT is *used* (§3.1). A model that is asked only at
-#   `[MASK]` need not have a useful vector at any other place.
-# - Any token may be a random one. So the model must represent what *every* word should be, and
-#   cannot just trust what it sees (A.1).
+# - `[MASK]` never occurs in the texts on which BERT is *used* (§3.1).
+# - Any token may be a random one, and any may be asked. So the model must represent *every* word in
+#   its context (A.1).
 #
 # **An experiment.** At the same place, show the model `[MASK]`, a random token, or the true token;
 # once beside the dog, and once in a sentence whose other words say more.
@@ -392,11 +384,11 @@ for text, true in {"My dog is {}.": "hairy", "Paris is the {} of France.": "capi
               f"   p(apple) {p[apple]:.1%}   first: {guesses}")  # fmt: skip
 
 # %% [markdown]
-# In *Paris is the apple of France.* the other words say what was meant: the model does not believe
-# the `apple`, and answers *capital*. In *My dog is apple.* nothing else tells the true word, and it
-# repeats the `apple`. One sentence proves nothing. Section 5 asked the model at every place of
-# every sentence. The next cell sorts those answers by the fate of the token, and prints the
-# probability of the *true* token beside that of the token *shown*:
+# In *Paris is the apple of France.* the other words say what was meant: the model answers
+# *capital*. In *My dog is apple.* nothing else tells the true word, and it repeats the `apple`. Two
+# sentences prove nothing. Section 5 asked the model at every place of every sentence. The next cell
+# sorts those answers by the fate of the token. It prints the probability of the *true* token beside
+# that of the token *shown*:
 
 # %%
 mean_p, mean_shown = {}, {}
@@ -422,15 +414,13 @@ assert firsts["My dog is [MASK]."] in {"hungry", "sick", "beautiful"}
 assert {first for text, first in firsts.items() if "Paris" in text} == {"capital"}
 
 # %% [markdown]
-# What a *trained* model shows:
+# What this model shows:
 #
-# - **Kept and not chosen** give nearly the same. They must: to the model they are the same. What it
-#   learned at the few kept tokens, it does at *all* visible tokens. That is the purpose of "kept".
-# - The model does not copy with certainty. It has learned that some visible tokens were replaced
-#   (the next cell counts how many), so it gives some probability to words that fit better.
-# - **Random** is about as hard as masked: the model must notice that the word does not fit, and
-#   find the true one. It does not just repeat its input: the true word, which it does *not* see,
-#   gets several times the probability of the word that it sees. *My dog is apple.* is an exception.
+# - **Kept and not chosen** give nearly the same: the model cannot tell them apart. So what it
+#   learns at the few kept tokens serves *all* visible tokens.
+# - It does not copy with certainty: words that fit better get some probability, too.
+# - **Random** is about as hard as masked here. The true word, which the model does *not* see, gets
+#   several times the probability of the word that it sees. *My dog is apple.* is an exception.
 
 # %% [markdown]
 # How many of the visible tokens are random ones? It depends on the share of chosen tokens:
@@ -446,9 +436,8 @@ for whose, rate in {"in the paper": 0.15, "in most of our model's training": 0.2
 # ### Deeper: three models, three rules
 #
 # What do other rules give? We train three very small models from random weights on the course's own
-# text: by 80/10/10, by masking only, and without random tokens. All else is the same.
-#
-# Their vocabulary has only the tokens that occur, and each trains for a few seconds.
+# text: by 80/10/10, by masking only, and without random tokens. All else is the same. Their
+# vocabulary has only the tokens that occur.
 
 # %% tags=["nbval-check-output"]
 from bertedu.data import TRAIN
@@ -526,14 +515,12 @@ assert marks["80/0/20"]["random"][0] < marks["80/10/10"]["random"][0] / 2
 
 # %% [markdown]
 # At `[MASK]` the three are about equally good. (Each was trained once, so small differences mean
-# nothing.) They differ at *visible* words; the texts on which BERT is used have only these:
+# nothing.) They differ at *visible* words:
 #
 # - **100/0/0** was never asked there, and gives the visible word itself a small probability.
-# - **80/0/20** (no random tokens) is the best there, because it repeats what it sees. Where a
-#   random word stands, it gives this word far more probability than the other two models do, and
-#   the true word hardly any.
-# - **80/10/10** is between: it uses what it sees more than the first, and trusts it less than the
-#   second.
+# - **80/0/20** (no random tokens) gives it the largest. But where a random word stands, it gives
+#   this word far more probability than the other two models do, and the true word hardly any.
+# - **80/10/10** is between.
 
 # %% [markdown]
 # ### Does it matter in the end?
@@ -559,11 +546,10 @@ assert paper[0] < best[0]
 assert paper[1:] == tuple(best[1:])
 
 # %% [markdown]
-# No: on MNLI two other rules are slightly better, and the paper calls fine-tuning surprisingly
-# robust. Where the encoder stays **frozen**, the rule that only masks costs 0.9 points. So 80/10/10
-# is a safe compromise. Later models chose otherwise: ModernBERT (2024) chooses 30 % of the tokens;
-# NeoBERT (2025) chooses 20 % and masks every one. Wettig et al. 2022 (arXiv:2202.08005) found 40 %
-# better for large models.
+# No: on MNLI two other rules are slightly better. Where the encoder stays **frozen**, the rule that
+# only masks costs 0.9 points. So in this table 80/10/10 is a safe compromise. Later models chose
+# otherwise: ModernBERT (2024) chooses 30 % of the tokens; NeoBERT (2025) chooses 20 % and masks
+# every one. Wettig et al. 2022 (arXiv:2202.08005) found 40 % better for large models.
 
 # %%
 mask_only = table_8[100, 0, 0]
@@ -575,7 +561,7 @@ assert max(results[0] for results in table_8.values()) - min(r[0] for r in table
 # ## 7. Whole words against pieces
 #
 # Masking comes after WordPiece. At first it chose single pieces, and the other pieces of the same
-# word stayed visible. Does that make the task too easy? The same piece is to be guessed in both
+# word could stay visible. Does that make the task easier? The same piece is to be guessed in both
 # lines:
 
 # %%
@@ -592,7 +578,7 @@ for name, places in {"one piece": [hidden], "whole word": range(first, hidden + 
 assert chances["one piece"] > chances["whole word"]
 
 # %% [markdown]
-# When `out ##play` is visible, only an ending is left to guess. So Google added [**whole word
+# Here it does: the ending is more probable beside `out ##play`. Google added [**whole word
 # masking**](../docs/glossary.md#pretraining) in May 2019: all pieces of a word are chosen together,
 # at the same rate. BERT-large's SQuAD 1.1 score rose from 91.0 to 92.8 F1 (google-research/bert,
 # README).
@@ -623,8 +609,8 @@ assert words_in_part(MaskingRule())[0] > 0.9 * words_in_part(MaskingRule())[1]
 assert words_in_part(MaskingRule(whole_words=True))[0] == 0
 
 # %% [markdown]
-# Nearly always; with whole words, never. (A word that is longer than the number still to be chosen
-# is left out, so a sequence can end with a few chosen tokens fewer.)
+# In this text nearly always; with whole words, never. (A word that is longer than the number still
+# to be chosen is left out.)
 #
 # ## 8. The model fills gaps
 #
@@ -645,8 +631,7 @@ for name, texts in {"one text": (f"{first} {second}",), "a pair": (first, second
 # %% [markdown]
 # For the second gap the model says *was*, as the notes do; *is* would be good English, too. For the
 # first the notes say *branch*, and the model has it only fourth in the pair, and fifth in one text.
-# Before it stand *a kind of math*, which is not wrong, and *a way of math*, which is. Our model
-# has read little: it knows which sort of word fits, but not well which word.
+# Before it stand *a kind of math*, which is not wrong, and *a way of math*, which is.
 
 # %% [markdown]
 # **Predict** the first guess for each of the next sentences. The cell after it changes only the
@@ -675,15 +660,13 @@ for purpose, place in purposes.items():
     assert guesses[0].token == place
 
 # %% [markdown]
-# Each `[MASK]` gets its own answer, **independently of the others**: the model does not decide for
-# one word and then look for a second that fits it. So for two gaps side by side, the two best words
-# need not be the best pair.
+# Each `[MASK]` gets its own answer, **independently of the others**. So for two gaps side by side,
+# the two best words need not be the best pair.
 
 # %% [markdown]
 # ## 9. Bias, measured
 #
-# A model learns from texts, and texts say *he* near some occupations and *she* near others. Does
-# our model repeat this? Compare its probabilities of the two pronouns in one sentence:
+# Texts say *he* near some occupations and *she* near others. Does our model repeat this?
 #
 # **Predict:** which of the two pronouns is more probable in each of these four sentences?
 #
@@ -715,10 +698,10 @@ for text in ("The engineer told the mechanic that [MASK] was late.",
     print(f"p(he) {he:5.1%}   p(she) {she:5.1%}   {text}")
 
 # %% [markdown]
-# Here the occupations decide. But in the third sentence the same two give *he*: one sentence says
-# little about an occupation. We need many: ten occupations, each with each other, **in both
-# orders**, in four templates. Also, without any occupation *he* is more probable than *she*. So we
-# compare occupations with each other, not with one half.
+# In the first two sentences the occupations decide. But in the third the same two give *he*: one
+# sentence says little about an occupation. We need many: ten occupations, each with each other,
+# **in both orders**, in four templates. And *he* is more probable in the fourth sentence, which
+# names no occupation. So we compare occupations with each other, not with one half.
 
 # %%
 from itertools import permutations
@@ -771,29 +754,27 @@ title = axes.set_title("How much more probable he is than she")
 # %% [markdown]
 # **What may be concluded.** In this model, with these four templates and for these two English
 # pronouns, the ratio p(he) / p(she) is at least 1.8{=high} times as large beside *engineer*,
-# *mechanic* or
-# *soldier* as beside *dancer* or *nurse*, in each template and at both places. It is an effect of
-# the word for the occupation: the sentences are the same, and so are the other occupations in them,
-# except that none is paired with itself. But the model does not repeat every stereotype: the ratio
-# beside *secretary* is about as large as beside *doctor*.
+# *mechanic* or *soldier* as beside *dancer* or *nurse*, in each template and at both places. It is
+# an effect of the word for the occupation: the sentences are the same, and so are the other
+# occupations in them, except that none is paired with itself. But the model does not repeat every
+# stereotype: the ratio beside *secretary* is about as large as beside *doctor*.
 #
 # **What may not be concluded.** Nothing about people: the numbers show what this model learned from
-# its texts, not who has which occupation. Nothing about other models, other languages or other
-# sentences: between the four templates alone, the mean ratio differs by a factor of more than
-# 1.8{=of_template}.
-# And nothing about a program that is built on the model: whether it treats people differently must
-# be measured on its own answers. We did not ask for pronouns other than *he* and *she*.
+# its texts. Nothing about other models, other languages or other sentences: between the four
+# templates alone, the mean ratio differs by a factor of more than 1.8{=of_template}. And nothing
+# about a program that is built on the model: its own answers must be measured. We did not ask for
+# other pronouns.
 #
 # ## Recap
 #
 # - `max(1, round(0.15 · length))` tokens are chosen, `[CLS]` and `[SEP]` counted but never chosen.
 # - A chosen token is masked (80 %), random (10 %) or kept (10 %). The label is the original id;
 #   elsewhere it is -100.
-# - The loss is the mean of -log p over chosen tokens only. With the others it is small and means
-#   nothing.
-# - Random and kept tokens make the model useful at words that it can see. The gain shows when BERT
-#   stays frozen; fine-tuning makes it small.
-# - Whole word masking makes the task harder and, as Google found, the model better.
+# - The loss is the mean of -log p over chosen tokens only. With all other words it is small and
+#   says little.
+# - Random and kept tokens train the model at words that it can see. In the paper's table, this
+#   gains most when BERT stays frozen.
+# - Whole word masking hides a word completely; Google found a better score on SQuAD.
 # - How much more probable *he* is than *she* depends on the occupation beside it. One sentence does
 #   not show that; many sentences with both orders do.
 #
@@ -809,8 +790,7 @@ title = axes.set_title("How much more probable he is than she")
 #
 # <details class="option"><summary>A. -100, because the input did not change</summary>
 #
-# **No.** -100 marks places that were *not* chosen. A program that labels only changed places never
-# asks at kept tokens.
+# **No.** -100 marks places that were *not* chosen.
 #
 # </details>
 #
@@ -822,8 +802,7 @@ title = axes.set_title("How much more probable he is than she")
 #
 # <details class="option"><summary>C. Its own id</summary>
 #
-# **Yes.** The label is the original id for all three fates. The model must give the visible word,
-# but does not know that it was chosen.
+# **Yes.** The label is the original id for all three fates.
 #
 # </details>
 #
@@ -832,8 +811,7 @@ title = axes.set_title("How much more probable he is than she")
 #
 # <details class="option"><summary>A. It counts all tokens, not only the chosen ones</summary>
 #
-# **Yes.** Most tokens are visible and only have to be copied, so the mean is small and means
-# nothing.
+# **Yes.** Most tokens are visible and only have to be copied, so the mean is small.
 #
 # </details>
 #
@@ -867,8 +845,7 @@ title = axes.set_title("How much more probable he is than she")
 # B. So that the model cannot simply trust the words that it sees
 # </summary>
 #
-# **Yes.** Any visible word may be a wrong one, so the model must compare each word with its
-# context.
+# **Yes.** Any visible word may be a wrong one, so the model must compare it with its context.
 #
 # </details>
 #
@@ -1004,10 +981,8 @@ checks.fate_of_draw(fate_of_draw)
 
 # %% [markdown] tags=["solution"]
 # *Why:* the intervals from 0 to 0.8, to 0.9{=draw} and to 1 are as long as the shares. With a
-# second draw
-# after the first, "random" would need 50 %, not 10 %: half of the 20 %{=definition} that are left.
-# The next
-# exercise can find that mistake.
+# second draw after the first, "random" would need 50 %, not 10 %: half of the 20 %{=definition}
+# that are left. The next exercise can find that mistake.
 
 # %% [markdown]
 # ### Build
@@ -1039,9 +1014,8 @@ assert is_80_10_10(fates)  # of the library, section 4
 assert not is_80_10_10(mistaken)
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the wrong program gives 80/2/18{=arithmetic}, for 0.1 · 20 = 2. Neither the loss
-# nor the number of `[MASK]`s
-# shows it.
+# *What you see:* the wrong program gives 80/2/18{=arithmetic}, for 0.1 · 20 = 2. The number of
+# `[MASK]`s does not show it.
 
 # %% [markdown]
 # **8.** Choose `count` places out of `candidates` (a list of positions) so that each is equally
@@ -1061,8 +1035,8 @@ def choose(candidates, count, generator):
 checks.choose(choose)
 
 # %% [markdown] tags=["solution"]
-# *Why:* each place is equally likely to have a small key, and the method works for a whole batch at
-# once: the library does the same with `[B, S]` keys.
+# *Why:* each place is equally likely to have a small key. The library does the same with `[B, S]`
+# keys.
 
 # %% [markdown]
 # **9.** (Without a check.) Choose a text of 300 words. Mask 15 %, 30 %, 50 % and 80 % of it with
@@ -1070,6 +1044,6 @@ checks.choose(choose)
 # How does the task change with the rate? Which rate would you train with?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* The more is hidden, the less there is to guess from: the accuracy falls, slowly
-# at first. But each text then asks more questions, so every step teaches more. Wettig et al. 2022
-# describe these two effects; the best rate balances them, and depends on the model's size.
+# *A model answer.* The more is hidden, the less there is to guess from: the accuracy falls. But
+# each text then asks more questions. Wettig et al. 2022 describe these two effects; the best rate
+# balances them, and depends on the model's size.

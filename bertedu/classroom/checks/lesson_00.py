@@ -33,7 +33,7 @@ embeddings_shape.wrong(
 embeddings_shape.wrong(
     "attention",
     [1, 12, 6, 6],
-    "that is an attention; the embeddings have one vector for each token",
+    "that is the shape of an attention; embeddings have one vector a token",
 )
 
 

@@ -334,7 +334,7 @@ def _fewest_without_marks(word: str) -> int:
 fewest_pieces.wrong(
     "greedy",
     lambda word: len(longest_matches(word, tokenizer().vocab)),
-    "that is the greedy number. Taking the longest piece first can leave a rest that needs more: "
+    "that is the longest match. The longest piece first can leave a rest that needs more: "
     "try all the places where the last piece may begin",
 )
 fewest_pieces.wrong(

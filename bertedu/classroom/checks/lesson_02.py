@@ -55,7 +55,7 @@ blind_loss.wrong(
 blind_loss.wrong(
     "log of half as many",
     [10.33, 9.63],
-    "at half of the places it is blind, among *all* tokens: the mean of 0 and 10.33",
+    "at half of the places it knows nothing, of *all* tokens: take the mean of 0 and 10.33",
 )
 blind_loss.wrong(
     "adds log 2",
@@ -107,7 +107,7 @@ def _any_fates(rng: random.Random) -> tuple[Any, ...]:
     "02",
     cases=_ids_and_fates,
     hints=(
-        "where is the loss told to look away? There the label is -100",
+        "at which places is nothing asked? There the label is -100",
         "torch.where(condition, value_if_true, value_if_false); the condition is about fates",
     ),
     drawn=_any_fates,
@@ -204,7 +204,7 @@ masked_lm_loss.wrong(
 masked_lm_loss.wrong(
     "all positions",
     lambda log_p, labels: -log_p[range(len(labels)), labels.clamp(min=0)].mean(),
-    "the positions with -100 have a say, as if their label were token 0: leave them out",
+    "you count the positions with -100, as if their label were token 0: leave them out",
 )
 masked_lm_loss.wrong(
     "probability",
@@ -341,7 +341,7 @@ is_80_10_10.wrong(
         abs(int((fates == f).sum()) / len(fates) - p) <= 4 * (p * (1 - p) / len(fates)) ** 0.5
         for f, p in ((1, 0.8), (2, 0.1), (3, 0.1))
     ),
-    "you accuse a right program: the shares are of the *chosen* tokens, so leave out fate 0",
+    "you reject a correct program: the shares are of the *chosen* tokens, so leave out fate 0",
 )
 is_80_10_10.wrong(
     "masked only",
@@ -354,7 +354,7 @@ is_80_10_10.wrong(
         round(float((fates == f).sum() / (fates > 0).sum()), 3) == p
         for f, p in ((1, 0.8), (2, 0.1), (3, 0.1))
     ),
-    "you accuse a right program: chance moves the shares a little, and how much depends on N",
+    "you reject a correct program: chance moves the shares a little, and how much depends on N",
 )
 is_80_10_10.wrong(
     "no root",
@@ -363,7 +363,7 @@ is_80_10_10.wrong(
         <= 4 * p * (1 - p) / int((fates > 0).sum())
         for f, p in ((1, 0.8), (2, 0.1), (3, 0.1))
     ),
-    "you accuse a right program: the root is missing, a standard deviation is √(p (1 - p) / N)",
+    "you reject a correct program: the root is missing, a standard deviation is √(p (1 - p) / N)",
 )
 is_80_10_10.wrong(
     "ten percent",
@@ -377,7 +377,7 @@ is_80_10_10.wrong(
 is_80_10_10.wrong(
     "one deviation",
     lambda fates: _within(fates, 1),
-    "you accuse a right program: in one case of three, chance alone moves a share by more than one "
+    "you reject a correct program: in one case of three, chance alone moves a share by more than one "
     "standard deviation; allow four",
 )
 is_80_10_10.wrong(
