@@ -553,7 +553,8 @@ assert years > 10  # section 5
 # With the embedded encoder, **5** labelled sentences of each topic give a better accuracy than
 # **50** with random weights. Labels of topics came only with the probe. So a pretrained model may
 # need few examples for a [**downstream task**](../docs/glossary.md#pretraining), a task for which
-# it is used later (lessons 08 to 11). The tiny encoder is better than random weights, too, but by less.
+# it is used later (lessons 08 to 11). The tiny encoder is better than random weights, too,
+# but by less.
 #
 # (Each had an advantage. The tiny model learned from the text to which the topics belong. The
 # embedded one has never seen this text, but its encoder began as one that was trained on pairs of
