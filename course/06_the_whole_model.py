@@ -3,8 +3,8 @@
 #
 # **Which parts is BERT made of, and where are its 110 million parameters?**
 #
-# You write BERT anew in small cells, show after each part that it equals the library's, and count
-# every [**parameter**](../docs/glossary.md#the-model).
+# You write BERT in small cells, show after each part that it equals the library's, and count every
+# [**parameter**](../docs/glossary.md#the-model).
 #
 # **Afterwards you can**
 # - draw BERT from memory, and write it down;
@@ -98,7 +98,7 @@ def show(name, difference, bar=1e-5):
 # ## 3. Embeddings
 #
 # *Paper, §3, "Input/Output Representations", and its Figure 2.* Three tables have one row for each
-# token, segment and position. The three rows are **added**; then come LayerNorm and
+# token, segment and position. They are **added**; then come LayerNorm and
 # [**dropout**](../docs/glossary.md#the-model).
 #
 # **Predict:** are BERT's positions sines and cosines, as in the first Transformer?
@@ -123,9 +123,8 @@ class Embeddings(nn.Module):
 # %% [markdown]
 # No: `position_embeddings` is a table, too, and it is **learned**.
 #
-# The attributes have Hugging Face's names, so that published weights fit. (`load_state_dict`
-# refuses a name or a shape that does not fit; `assign=True` shares the numbers instead of copying
-# them.)
+# The attributes have Hugging Face's names, so that published weights fit. (`assign=True` shares the
+# numbers instead of copying them.)
 
 # %% tags=["nbval-check-output"]
 embeddings = Embeddings(config).eval()
@@ -425,8 +424,8 @@ proven("heads")
 #
 # ## 8. Run it: every shape
 #
-# **Predict** the shape at each stage for our batch of two: ten tokens in the longer input, 384
-# numbers a vector, 12 heads.
+# **Predict** the shape at each stage for our batch of two: ten tokens, 384 numbers a vector, 12
+# heads.
 
 
 # %%
@@ -462,8 +461,8 @@ assert list(probs.shape) == [2, 12, 10, 10]
 # %% [markdown]
 # ### Padding changes nothing
 #
-# The second input has 6 tokens and 4 places of padding. **Predict:** does it get the same vectors
-# when it is read alone? And without the mask?
+# **Predict:** does the second input get the same vectors when it is read alone? And without the
+# mask?
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
@@ -487,7 +486,7 @@ assert gap(unmasked[1, :6], my_states[1, :6]) > 0.1
 # When you ask for the attention, the library uses the readable formula. Otherwise it calls torch's
 # fused kernel, which need not return the S × S table.
 #
-# **Predict:** do the padded places get vectors, too?
+# The padded places get vectors, too:
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
@@ -558,8 +557,7 @@ patch
 
 # %% [markdown]
 # In this question, the vector still acts as *when* after four of six layers: the answer is a year.
-# After five it is too late. The first answers of the three other tasks stay. Try the buttons, and
-# cut a layer or the segments.
+# After five it is too late. The first answers of the three other tasks stay.
 #
 # ## 10. Count it
 #
@@ -587,7 +585,7 @@ def by_formula(c):
 
 
 # %% [markdown]
-# Now count, parameter by parameter. On torch's `meta` device a tensor has a shape but no memory.
+# Now count. On torch's `meta` device a tensor has a shape but no memory.
 
 
 # %%
@@ -632,7 +630,7 @@ assert everything == sum(counted.values()) == 110_106_428
 assert everything - heads == 109_482_240
 
 # %% [markdown]
-# Formula and count agree in every part. Two exact numbers are behind "110M":
+# Formula and count agree. Two exact numbers are behind "110M":
 #
 # - **110,106,428** with the pooler and both pretraining heads, the token table counted once;
 # - **109,482,240** for what is usually loaded: the encoder with its embeddings and pooler.
@@ -741,8 +739,7 @@ with FlopCounterMode(display=False) as counter, torch.no_grad():
 assert counter.get_total_flops() == operations(config, 128)
 
 # %% [markdown]
-# The S² of attention is a small part at BERT's lengths, at most 18 % here. Most of the work is in
-# dense layers.
+# The S² of attention is a small part at BERT's lengths, at most 18 % here.
 #
 # ## 11. Is the library right?
 #
@@ -767,9 +764,9 @@ assert 1e-5 < gap(nearly, my_states) < 0.1
 # small model), and the same batch. Both tokenizers get hundreds of texts, some with accents,
 # Chinese, Arabic, emoji and control characters.
 #
-# **Predict:** can the differences be *exactly* 0? For which rows must they be?
+# **Predict:** which differences must be *exactly* 0?
 #
-# (Only this cell needs `transformers`; where it is not installed, the cell says so.)
+# (Only this cell needs `transformers`.)
 
 # %% tags=["nbval-check-output"]
 from bertedu.commands.certify import certify
@@ -785,12 +782,10 @@ assert all(row.passed for row in certificates)
 
 # %% [markdown]
 # Every row is within its limit, also the *gradients*, from which a model learns. The last digits
-# may differ, because numbers may be added in another order. Ids and offsets are whole numbers: none
-# may differ.
+# may differ, because sums are rounded. Ids and offsets are whole numbers: none may differ.
 #
 # So your BERT equals the library's, and the library's equals the reference. In a terminal, `bertedu
-# certify` prints the differences themselves, and `bertedu certify --base` compares at BERT-base's
-# own size.
+# certify --base` compares at BERT-base's own size.
 #
 # ## 12. Recap
 #
@@ -800,7 +795,7 @@ assert all(row.passed for row in certificates)
 #   input and its output are `[B, S, H]`.
 # - Tokens exchange information in attention only. Order comes from the **learned** position table
 #   only.
-# - With the mask, padding changes nothing. In evaluation mode, dropout is off.
+# - With the mask, padding changes nothing.
 # - BERT-base: 109,482,240 parameters, 110,106,428 with both heads.
 #
 # **The answer:** BERT is three embedding tables, a stack of layers of the same form (each with its
@@ -848,7 +843,7 @@ assert all(row.passed for row in certificates)
 #
 # <details class="option"><summary>C. Twice the parameters of the whole model</summary>
 #
-# **No.** No part of the model gets larger with the number of heads.
+# **No.** No part gets larger with the number of heads.
 #
 # </details>
 #

@@ -138,8 +138,7 @@ assert torch.allclose(by_model.loss, by_model.mlm_loss + by_model.nsp_loss)
 # each loss by itself, and compute its length in each part of the model. A part with gradient 0
 # learns nothing.
 #
-# **Predict:** which parts learn nothing from the masked words, and which learn nothing from the
-# pairs?
+# **Predict:** which parts learn nothing from the words, and which nothing from the pairs?
 
 
 # %%
@@ -215,7 +214,7 @@ print(f"train: {train}\nheld out: {held_out}")
 # - 30 %{=recipe} of the tokens are chosen instead of 15{=paper}, so each row asks twice as many
 #   questions;
 # - half of the pairs are cut to a random shorter length, not a tenth, so a batch has more of them;
-# - the weights are pulled more strongly towards 0 (`weight_decay`), against learning by heart.
+# - the weights are pulled more strongly towards 0 (`weight_decay`).
 #
 # The test uses the paper's shares, on [**held-out**](../docs/glossary.md#pretraining) documents.
 
@@ -298,11 +297,9 @@ assert lengths_loss < math.log(2)
 # head. So the model begins near the unigram baseline.
 #
 # **Watch it learn.** It takes about a minute. *Pause* interrupts the training, *Stop* ends it. The
-# table below the curves shows the model's guesses for some gaps. (On a page without a running
-# kernel you see a picture of the end.)
+# table below the curves shows the model's guesses for some gaps.
 #
-# **Predict:** which of the two losses falls first? Which words will the model guess at the
-# beginning?
+# **Predict:** which of the two losses falls first?
 
 # %%
 from bertedu.widgets import TrainingMonitor
@@ -354,8 +351,7 @@ if monitor.state == "finished":
 
 # %% [markdown]
 # The words' loss is under its baseline, on documents that the model has never seen: it uses the
-# context a little. The pairs' loss is hardly under the coin, and not clearly under the baseline of
-# the lengths.
+# context a little. The pairs' loss is near its baselines.
 #
 # **Five times as long.** The same model from the same weights, in 1,500{=longer} steps of
 # 2,048{=longer} tokens, takes some minutes. That run is **stored**: the held-out losses after every
@@ -401,9 +397,9 @@ assert min(pair_losses[:5]) > 0.66  # up to step 625
 assert pair_losses[-1] < min(0.6, lengths_loss)
 
 # %% [markdown]
-# Now both losses are under their baselines, that of the pairs also under the baseline of the
-# lengths. But this one begins to fall only after step 625{=pair_losses}. It does not show that the
-# model understands: in lesson 03, shared words alone were correct for about three pairs of four.
+# Now both losses are under all their baselines. But the pairs' loss begins to fall only after step
+# 625{=pair_losses}. A low loss does not show that the model understands: in lesson 03, shared words
+# alone were correct for about three pairs of four.
 #
 # ### Ten moments of a longer run
 #
@@ -433,15 +429,15 @@ assert 0.6 < ended.nsp_accuracy < 0.8
 # %% [markdown]
 # For this sentence, the guesses are at first any pieces. Then most are frequent tokens: a full
 # stop, *is*, *to*, *the*. After one million tokens they are verbs, and *know* comes first. Try a
-# short sentence of your own. A second sentence is judged, too: after the last checkpoint the
-# verdict is correct for 67 % of the held-out pairs, where a coin has a half.
+# short sentence of your own. A second sentence is judged, too: the last checkpoint is correct for
+# 67 % of the held-out pairs.
 #
 # ## 5. And the real one?
 #
 # **Predict:** how long would this machine need for BERT-base as in the paper: 1,000,000 steps of
 # 256 rows of 512 tokens? Guess the years. (The work grows with the number of weights times the
-# number of tokens. Appendix A.2 says that nine tenths of the steps had rows of only 128 tokens;
-# that would be about a third of the work.)
+# number of tokens. In fact nine tenths of the steps had rows of only 128 tokens: about a third of
+# the work.)
 
 # %%
 # BEGIN SOLUTION
@@ -468,7 +464,7 @@ print(f"BERT-base: {paper_tokens:,} tokens with {base / here:,.0f} times the wei
 # [**probe**](../docs/glossary.md#pretraining) tests this: freeze the model, take its vectors, and
 # train a very simple classifier on them. If it succeeds, the vectors *contain* the information.
 #
-# The task: which of 12 topics does a single sentence belong to? There are three encoders: the
+# Which of 12 topics does a single sentence belong to? There are three encoders: the
 # course's with **random** weights, the **tiny** one after its longer run, and the **embedded** one,
 # the course's. The tiny one is much smaller and has its own vocabulary. (Its accuracy is stored
 # with its run.)
@@ -558,7 +554,7 @@ assert years > 10  # section 5
 #
 # (Each had an advantage. The tiny model learned from the text to which the topics belong. The
 # embedded one has never seen this text, but its encoder began as one that was trained on pairs of
-# related sentences. How much this start gives was not measured here.)
+# related sentences. Its part in the result was not measured.)
 #
 # ## Recap
 #

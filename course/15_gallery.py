@@ -4,7 +4,7 @@
 # **Which picture answers which question?**
 #
 # Every interactive picture of this course is on this page, each with what to look for and one thing
-# to try. A teacher finds here what to show to a class.
+# to try.
 #
 # **Afterwards you can**
 # - say which picture answers which question about BERT;
@@ -41,8 +41,8 @@ bert = bertedu.load()
 # **Try** *cosine to: the lit token* in panel 6, and point at `[MASK]`: to which tokens is its
 # vector most similar after the last layer? Then type *math*, the lecture notes' word, in place of
 # *mathematics*: *branch* is still among the first five guesses, but no longer the first.
-# [*branch* is its guess with 23.3 %](#Journey?token=[MASK]&open=7
-# "branch 23.3 %") before.
+# Before, [*branch* is its guess with 23.3 %](#Journey?token=[MASK]&open=7
+# "branch 23.3 %").
 #
 # *(Lessons 01 to 06.)*
 
@@ -71,7 +71,7 @@ assert torch.allclose(journey.attention.sum(dim=-1), torch.ones(len(journey.atte
 # **Look for** the longest match: a word that is not in the vocabulary loses letters from its end
 # until the rest is in it.
 #
-# **Try** your own name, an emoji, a word with an accent. Which of them become `[UNK]`? See where
+# **Try** your own name, an emoji, a word with an accent. See where
 # [`##play`, id 13068](#WordPieceExplorer?token=%23%23play
 # "token ##play, id 13068"), stands.
 #
@@ -132,7 +132,7 @@ assert starts[-1] == deal.corpus.num_sentences == len(deal.sentences)
 #
 # **Look for** the picture of the first layer's attention when a term is switched off.
 #
-# **Try** to switch *position* off and to find two tokens that the model can no longer tell apart;
+# **Try** to switch *position* off: which two tokens can the model no longer tell apart?
 # [18.8 % of the attention then goes elsewhere](#EmbeddingSum?position=off
 # "18.8 % of a token's attention goes elsewhere").
 #
@@ -156,8 +156,7 @@ sums.settings = sums.settings | {"position": True}
 # **Look for** the token with the longest bar: its value has the largest weight in the output.
 #
 # **Try** [*temperature* 4: from 62.1 % to 19.1 %](#AttentionStep?stage=4&temperature=4
-# "falls from 62.1 % to 19.1 %"), and then switch the division by √D off: what becomes of the
-# largest share?
+# "falls from 62.1 % to 19.1 %"), and then switch the division by √D off.
 #
 # *(Lesson 05.)*
 
@@ -201,7 +200,7 @@ assert to_next.max() > 3 / len(tokens)  # three times as much as looking everywh
 # [the last step, 30](#TrainingMonitor?step=30
 # "Step 30:"), for example.)
 #
-# **Try** *Pause* and *Stop*; then give it more steps.
+# **Try** *Pause* and *Stop*; then more steps.
 #
 # *(Lesson 07, with a longer run.)*
 
@@ -236,9 +235,8 @@ assert monitor.state in ("finished", "stopped")
 # on: is it the word that `[CLS]` looks at most?
 #
 # **Try** to take *not* out ([0.5 % negative instead of 98.7 %](#TextClassifier?word=not
-# "negative 0.5 % instead of 98.7 %")), and to write what you thought of your last meal.
-# (This picture and the next three show the course's graduates: the embedded model, fine-tuned on
-# real data. In Python `bertedu.finetuning.load("sentiment")` gives the same model.)
+# "negative 0.5 % instead of 98.7 %")), and to write a sentence of your own. (This picture and the
+# next three show the embedded model, fine-tuned on real data: the course's graduates.)
 #
 # *(Lesson 08.)*
 
@@ -261,7 +259,7 @@ assert abs(words.effects.sum(axis=1)).max() < 1e-6  # what one class wins, the o
 #
 # **Try** to flip the first word of a slot to O ([here *cape*](#TokenTagger?flips=5.O
 # "I-city after O continues nothing, so it is read as B-city")): the I- after it continues nothing,
-# and decoding reads it as B-. Then type a request of your own.
+# and decoding reads it as B-.
 #
 # *(Lesson 09.)*
 
@@ -334,8 +332,7 @@ assert spans.legal_share < 1  # of the product of the two softmaxes
 # does it have?
 #
 # **Try** [*guess first*](#TryIt?guess_first=on&hide=eat
-# "[MASK] waits for your guess") with somebody who knows nothing of BERT, and switch heads off until
-# the first guess is another one.
+# "[MASK] waits for your guess") with somebody who knows nothing of BERT.
 #
 # *(Lessons 00, 02 and 03.)*
 
