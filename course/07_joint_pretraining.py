@@ -430,7 +430,7 @@ assert 0.6 < ended.nsp_accuracy < 0.8
 # For this sentence, the guesses are at first any pieces. Then most are frequent tokens: a full
 # stop, *is*, *to*, *the*. After one million tokens they are verbs, and *know* comes first. Try a
 # short sentence of your own. A second sentence is judged, too: the last checkpoint is correct for
-# 67 % of the held-out pairs.
+# 67 % of the held-out pairs. (For a short pair, its card says, the verdict means little.)
 #
 # ## 5. And the real one?
 #
