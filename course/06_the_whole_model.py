@@ -3,19 +3,16 @@
 #
 # **Which parts is BERT made of, and where are its 110 million parameters?**
 #
-# You know pieces and ids (01), embeddings (04) and self-attention (05). Now you write BERT anew in
-# small cells, show after each part that it equals the library's, count every
-# [**parameter**](../docs/glossary.md#the-model), and see the library compared with the reference
-# implementation.
+# You write BERT in small cells, show after each part that it equals the library's, and count every
+# [**parameter**](../docs/glossary.md#the-model).
 #
 # **Afterwards you can**
-# - draw BERT from memory, and write it down in a page or two;
-# - give the shape of the data at every stage, and say what padding does to it (nothing);
-# - count the parameters of any BERT exactly, by a formula, and say which part has most of them;
-# - correct several frequent wrong beliefs about BERT.
+# - draw BERT from memory, and write it down;
+# - give the shape of the data at every stage;
+# - count the parameters of any BERT by a formula;
+# - correct several wrong beliefs about BERT.
 #
-# **You need** lessons 04 and 05, and some practice with `torch.nn.Module`. No internet connection,
-# and no trained weights.
+# **You need** lessons 04 and 05, and some practice with `torch.nn.Module`. No internet connection.
 #
 # **Time** about 75 minutes to work through; less than one minute of CPU time.
 #
@@ -24,9 +21,9 @@
 #
 # ## 1. The drawing
 #
-# The left side shows all of BERT, from the bottom to the top; the right side one layer, enlarged.
-# The letters are those of the whole course: `B` inputs in a batch, `S` tokens, `H` numbers a
-# vector, `L` layers, `A` heads of `D = H / A` numbers, `V` entries in the vocabulary.
+# The left side shows all of BERT, from the bottom to the top; the right side shows one layer.
+# `B` inputs are in a batch, `S` tokens in an input, `H` numbers in a vector. There are `L` layers,
+# `A` heads of `D = H / A` numbers, and `V` entries in the vocabulary.
 
 # %%
 from bertedu.classroom import checks
@@ -42,8 +39,8 @@ architecture()
 #
 # ## 2. Something to compare with
 #
-# Each part that you write is compared with the library's class of the same name, with the same
-# numbers. The size is that of the course's own model: 6 layers, 384{=config} wide.
+# Each part that you write is compared with the library's, with the same weights. The model has the
+# size of the course's own: 6 layers, 384{=config} wide.
 #
 # **Predict:** in a new model every bias is 0. Why is such a model bad for a comparison?
 
@@ -65,7 +62,7 @@ assert all(weight.all() for weight in library.bert.pooler.parameters())  # not a
 
 # %% [markdown]
 # Zeros hide mistakes: a program that forgets a bias of 0 still gets the correct result. So we
-# changed every parameter a little. The model is not trained; any numbers will do for a comparison.
+# changed every parameter a little.
 #
 # Two inputs of unequal length, so that one is padded:
 
@@ -82,9 +79,9 @@ assert real.sum(dim=1).tolist() == [10, 6]
 
 
 # %% [markdown]
-# Two ways to compute the same can differ in the last digits, because floating-point numbers are
-# rounded. We call results the same when no number differs by more than 0.00001{=gap}; the numbers
-# themselves are about as large as 1.
+# Floating-point numbers are rounded, so two ways to compute the same can differ in the last digits.
+# We call results the same when no number differs by more than 0.00001{=gap}. (The limit for the
+# word scores of section 7, which are larger, is ten times as large.)
 
 
 # %%
@@ -101,7 +98,7 @@ def show(name, difference, bar=1e-5):
 # ## 3. Embeddings
 #
 # *Paper, §3, "Input/Output Representations", and its Figure 2.* Three tables have one row for each
-# token, segment and position. The three rows are **added**; then come LayerNorm and
+# token, segment and position. They are **added**; then come LayerNorm and
 # [**dropout**](../docs/glossary.md#the-model).
 #
 # **Predict:** are BERT's positions sines and cosines, as in the first Transformer?
@@ -124,12 +121,10 @@ class Embeddings(nn.Module):
 
 
 # %% [markdown]
-# No: `position_embeddings` is a table like the others, **learned** from the text. It has as many
-# rows as the longest input has tokens.
+# No: `position_embeddings` is a table, too, and it is **learned**.
 #
-# The attributes have Hugging Face's names, so that published weights fit. We load the library's
-# numbers and compare. (`load_state_dict` refuses a name or a shape that does not fit; `assign=True`
-# shares the numbers instead of copying them.)
+# The attributes have Hugging Face's names, so that published weights fit. (`assign=True` shares the
+# numbers instead of copying them.)
 
 # %% tags=["nbval-check-output"]
 embeddings = Embeddings(config).eval()
@@ -148,9 +143,9 @@ assert isinstance(library.bert.embeddings.position_embeddings.weight, nn.Paramet
 proven("embeddings")
 
 # %% [markdown]
-# Green, with a tick: the parts whose numbers are the library's; a thick frame: the latest one.
+# A tick marks the parts that equal the library's; a thick frame marks the latest one.
 #
-# **No row, no position.** A text with more tokens than the table has rows cannot be read:
+# A text with more tokens than the position table has rows cannot be read:
 
 # %% tags=["nbval-check-output"]
 try:
@@ -164,8 +159,8 @@ else:
 # ## 4. Self-attention
 #
 # *Paper, §3; Vaswani et al., §3.2.* Three dense layers make queries, keys and values. They are cut
-# into `A` heads, each head computes its attention (`attend` is lesson 05's formula, softmax(Q Kᵀ /
-# √D) V), and the results are put side by side again.
+# into `A` heads, each head computes its attention (`attend`, lesson 05's formula), and the results
+# are put side by side again.
 #
 # **Predict:** would 24 heads instead of 12 cost more parameters?
 
@@ -203,7 +198,7 @@ assert torch.all(probs[1, :, :, 6:] == 0)  # nobody looks at the padding
 proven("self-attention")
 
 # %% [markdown]
-# Heads *divide* the width; they do not add to it. So their number changes no parameter:
+# Heads *divide* the width, so their number changes no parameter:
 
 # %% tags=["nbval-check-output"]
 counts = {}
@@ -218,8 +213,7 @@ assert counts[1] == counts[12] == counts[24] == 3 * (384 * 384 + 384)
 # ## 5. Add, then LayerNorm
 #
 # *Vaswani et al., §3.1: LayerNorm(x + Sublayer(x)).* Both halves of a layer end in the same way: a
-# dense layer brings the result to width H, the states that went in are added, and the *sum* is
-# normalised.
+# dense layer, then the states that went in are added, and the *sum* is normalised.
 
 
 # %%
@@ -235,8 +229,7 @@ class Residual(nn.Module):
 
 
 # %% [markdown]
-# **Predict:** GPT-2 and most later models normalise *before* each part, and not the sum. Does it
-# matter?
+# **Predict:** GPT-2 and many later models normalise *before* each part. Does it matter?
 
 # %% tags=["nbval-check-output"]
 residual = Residual(config, config.hidden_size).eval()
@@ -255,7 +248,7 @@ assert gap(before, theirs) > 0.1
 proven("add, then LayerNorm")
 
 # %% [markdown]
-# It does: the weights of one are useless in the other. BERT is a **post-LN** Transformer: without
+# It does: the same weights give other numbers. BERT is a **post-LN** Transformer: without
 # LayerNorm's own scale and shift, every vector that leaves a half of a layer has mean 0 and
 # variance 1.
 
@@ -271,12 +264,11 @@ assert (plain_before.var(dim=-1, correction=0) - 1).abs().max() > 0.1
 # %% [markdown]
 # ## 6. The feed-forward network, and a whole layer
 #
-# *Vaswani et al., §3.3; the paper's §3 sets the width to 4 H.* Attention has moved information
+# *Vaswani et al., §3.3; the paper's §3 sets the width to 4 H.* Attention moves information
 # *between* tokens. The [**feed-forward network**](../docs/glossary.md#the-model) treats each token
-# *by itself*: H numbers become 4 H, an activation bends them, and a second dense layer (the one
-# inside `Residual`) brings them back to H. The activation is
-# [**GELU**](../docs/glossary.md#the-model), a smooth ReLU: x times the probability that a standard
-# normal number is below x.
+# *by itself*: a dense layer to 4 H numbers, an activation, and a dense layer back to H (inside
+# `Residual`). The activation is [**GELU**](../docs/glossary.md#the-model), a smooth ReLU: x times
+# the probability that a standard normal number is below x.
 
 
 # %%
@@ -342,14 +334,12 @@ assert difference[0, 4] > 0.1
 assert difference[0, [0, 1, 2, 3, 5]].max() < 1e-5
 
 # %% [markdown]
-# No: only the vector of *cute* has changed. Tokens exchange information in self-attention and
-# nowhere else.
+# No: only the vector of *cute* has changed. Tokens exchange information in self-attention alone.
 #
 # ## 7. All of it
 #
 # The [**pooler**](../docs/glossary.md#the-model) takes the vector of the first token, `[CLS]`,
-# through a dense layer and tanh: one vector for the whole input. Then BERT is complete: embeddings,
-# the layers, pooler.
+# through a dense layer and tanh: one vector for the whole input.
 
 
 # %%
@@ -404,10 +394,10 @@ proven("pooler")
 #
 # ### The two heads of pretraining
 #
-# *Paper, §3.1.* The **masked-LM head** transforms each vector once more (dense, GELU, LayerNorm)
-# and compares it with every row of the token table by a dot product: a word's score says how well
-# its own input vector fits. The **next-sentence head** is a dense layer on the pooled `[CLS]`:
-# score 0 is for "B follows A", score 1 for "B is random".
+# *Paper, §3.1.* The **masked-LM head** transforms each vector once more (dense, GELU, LayerNorm).
+# A word's score is the dot product of the result with the word's row in the token table, plus a
+# bias. The **next-sentence head** is a dense layer on the pooled `[CLS]`: score 0 is for "B follows
+# A", score 1 for "B is random".
 #
 # **Predict:** how large is the matrix that turns H numbers into V scores?
 
@@ -430,13 +420,12 @@ assert head.decoder.weight is table
 proven("heads")
 
 # %% [markdown]
-# The matrix costs nothing: it **is** the token table of the embeddings, the same object (`is`), so
-# training changes both at once. Beside it, this last step has only a bias for each word.
+# The matrix costs nothing: it **is** the token table, the same object, so training changes both.
 #
 # ## 8. Run it: every shape
 #
-# **Predict** the shape at each stage for our batch of two: ten tokens in the longer input, 384
-# numbers a vector, 12 heads.
+# **Predict** the shape at each stage for our batch of two: ten tokens, 384 numbers a vector, 12
+# heads.
 
 
 # %%
@@ -472,8 +461,8 @@ assert list(probs.shape) == [2, 12, 10, 10]
 # %% [markdown]
 # ### Padding changes nothing
 #
-# The second input has 6 tokens and 4 places of padding. **Predict:** does it get the same vectors
-# when it is read alone, without padding? And without the mask?
+# **Predict:** does the second input get the same vectors when it is read alone? And without the
+# mask?
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
@@ -489,15 +478,15 @@ assert gap(dogs[real], my_states[real]) <= 1e-5
 assert gap(unmasked[1, :6], my_states[1, :6]) > 0.1
 
 # %% [markdown]
-# With the mask, padding changes nothing, whatever tokens it has. Without it, the padded input gets
-# wrong numbers, and there is no error.
+# With the mask, padding changes nothing. Without it, the padded input gets wrong numbers, and there
+# is no error.
 #
 # ### Deeper: faster, and still the same
 #
-# The library has two ways to the same numbers. When you ask for the attention, it uses the readable
-# formula. Otherwise it calls torch's fused kernel, which never stores the S × S table.
+# When you ask for the attention, the library uses the readable formula. Otherwise it calls torch's
+# fused kernel, which need not return the S × S table.
 #
-# **Predict:** do the padded places get vectors, too?
+# The padded places get vectors, too:
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
@@ -511,8 +500,8 @@ assert list(fused[~real].shape) == [4, 384]
 # %% [markdown]
 # ## 9. Three more things that are easy to believe
 #
-# **"BERT reads from left to right."** Only the position table gives an order. Set it to zero, and
-# *dog bites man* and *man bites dog* are the same to BERT.
+# **"BERT reads from left to right."** Each token attends to both sides; only the position table
+# gives an order. Set it to zero, and *dog bites man* and *man bites dog* are the same to BERT.
 
 # %% tags=["nbval-check-output"]
 orderless = Bert(config).eval()
@@ -527,8 +516,9 @@ for name, model in {"with positions": mine, "without positions": orderless}.item
     assert (gap(one, two[swapped]) <= 1e-5) == (model is orderless)
 
 # %% [markdown]
-# **"The same input gives the same output."** In *training*, dropout sets a tenth of the numbers to
-# zero, different ones each time. **Predict:** what happens if a program forgets `model.eval()`?
+# **"The same input gives the same output."** In *training*, dropout sets about a tenth of the
+# numbers to zero, different ones each time. **Predict:** what happens if a program forgets
+# `model.eval()`?
 
 # %% tags=["nbval-check-output"]
 mine.train()
@@ -545,9 +535,9 @@ with torch.inference_mode():
 # begins in training mode.
 #
 # **"After the first layers, a vector is no word any more."** Put another word's vector in its place
-# and see. The question is *who was born in rome?*, and the model that answers questions gets the
-# vector of *when*, from another question, in the place of *who*: after layer 0 (the embeddings), 1,
-# and so on. **Predict:** after which layer is it too late to change the answer?
+# and see. A trained model answers *who was born in rome?*. It gets the vector of *when*, from
+# another question, in the place of *who*. **Predict:** after which layer is it too late to change
+# the answer?
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import Patch
@@ -566,9 +556,8 @@ patch.copy = [2, 1, 1]
 patch
 
 # %% [markdown]
-# After four of six layers the vector still says *when*, and the whole answer follows it. After five
-# it is too late: the other tokens have read the question word. The three answers beside it, which
-# ask for other things, stay. Try the buttons, and cut a layer or the segments.
+# In this question, the vector still acts as *when* after four of six layers: the answer is a year.
+# After five it is too late. The first answers of the three other tasks stay.
 #
 # ## 10. Count it
 #
@@ -576,7 +565,7 @@ patch
 # attention, or the feed-forward networks?
 #
 # A dense layer from *a* to *b* numbers has a × b weights and b biases. LayerNorm has H scales and H
-# shifts. A table has rows × H numbers. Nothing else is needed:
+# shifts. A table has rows × H numbers.
 
 
 # %%
@@ -596,8 +585,7 @@ def by_formula(c):
 
 
 # %% [markdown]
-# Now count, parameter by parameter. Only the *shapes* are needed: on torch's `meta` device a tensor
-# has a shape but no memory, so even BERT-large fits on any laptop.
+# Now count. On torch's `meta` device a tensor has a shape but no memory.
 
 
 # %%
@@ -642,7 +630,7 @@ assert everything == sum(counted.values()) == 110_106_428
 assert everything - heads == 109_482_240
 
 # %% [markdown]
-# Formula and count agree in every part. These are the exact numbers behind "110M":
+# Formula and count agree. Two exact numbers are behind "110M":
 #
 # - **110,106,428** with the pooler and both pretraining heads, the token table counted once;
 # - **109,482,240** for what is usually loaded: the encoder with its embeddings and pooler.
@@ -663,8 +651,8 @@ assert copied == 133_547_324
 #
 # ### Three sizes
 #
-# **Predict:** the course's model is half as wide as BERT-base and has half its layers. Which part
-# of the size do its layers have: a half, a quarter, an eighth? And its token table?
+# **Predict:** the course's model is half as wide as BERT-base and has half its layers. How large
+# are its layers, compared with BERT-base's: a half, a quarter, an eighth? And its token table?
 
 # %% tags=["nbval-check-output"]
 large = bertedu.BertConfig(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16,
@@ -713,7 +701,7 @@ figure
 # %% [markdown]
 # Half the width makes every square matrix a *quarter*, and half as many layers make all layers an
 # **eighth**. The token table keeps its rows, so it is a half. So half of this small model is its
-# token table, and nine tenths of BERT-large are layers.
+# token table.
 
 # %%
 layers = {name: by_formula(c)["attention"] + by_formula(c)["feed-forward"]
@@ -725,10 +713,9 @@ assert by_formula(large)["embeddings"] / sum(by_formula(large).values()) < 0.1
 # %% [markdown]
 # ### Deeper: how much work is a sentence?
 #
-# The product of an *a × b* and a *b × c* matrix costs 2abc{=definition} operations (multiply,
-# add). A layer has,
-# for each token, four square matrices and two of the feed-forward network; and S × S twice for the
-# heads (scores, then mixing). torch can count while it computes:
+# The product of an *a × b* and a *b × c* matrix costs 2abc{=definition} operations. For each token,
+# a layer has four square matrices and two of the feed-forward network. The heads need S × S twice
+# (scores, then mixing). torch can count while it computes:
 
 
 # %% tags=["nbval-check-output"]
@@ -752,17 +739,14 @@ with FlopCounterMode(display=False) as counter, torch.no_grad():
 assert counter.get_total_flops() == operations(config, 128)
 
 # %% [markdown]
-# The S² of attention is a small part at BERT's lengths, at most 18 % here. Most of the work is in
-# dense layers, whose work is the same for every token.
+# The S² of attention is a small part at BERT's lengths, at most 18 % here.
 #
 # ## 11. Is the library right?
 #
-# Your BERT equals the library's. Is the library right? We compare it with the **reference
-# implementation**, Hugging Face's `transformers`, whose names and file format it uses.
+# We compare it with the **reference implementation**, Hugging Face's `transformers`.
 #
 # First, can our limit of 0.00001 find a small mistake? Hugging Face's BERT, and so ours, has the
-# exact GELU. Google's own file `modeling.py` approximates it with tanh; in a drawing the two curves
-# look the same.
+# exact GELU. Google's own file `modeling.py` approximates it with tanh.
 
 # %% tags=["nbval-check-output"]
 from dataclasses import replace
@@ -776,14 +760,13 @@ show("GELU by tanh and exact GELU", gap(nearly, my_states))
 assert 1e-5 < gap(nearly, my_states) < 0.1
 
 # %% [markdown]
-# The limit finds it. Now the comparison: both sides get the same random weights, and the same batch
-# of unequal lengths with two segments. Both tokenizers get hundreds of texts, with accents,
+# The limit finds the difference. Now the comparison: both sides get the same random weights (of a
+# small model), and the same batch. Both tokenizers get hundreds of texts, some with accents,
 # Chinese, Arabic, emoji and control characters.
 #
-# **Predict:** can the differences be *exactly* 0? For which rows must they be?
+# **Predict:** which differences must be *exactly* 0?
 #
-# (This is the only cell of this lesson that needs `transformers`. Importing it takes a few seconds;
-# where it is not installed, the cell says so.)
+# (Only this cell needs `transformers`.)
 
 # %% tags=["nbval-check-output"]
 from bertedu.commands.certify import certify
@@ -798,25 +781,22 @@ for row in certificates:
 assert all(row.passed for row in certificates)
 
 # %% [markdown]
-# Every stage is within the limit: states and attention of each layer, both heads, the loss, and the
-# *gradients*, so training is the same, too. The last digit may differ, because the two add in
-# different orders. Ids and offsets are whole numbers: none may differ.
+# Every row is within its limit, also the *gradients*, from which a model learns. The last digits
+# may differ, because sums are rounded. Ids and offsets are whole numbers: none may differ.
 #
 # So your BERT equals the library's, and the library's equals the reference. In a terminal, `bertedu
-# certify` prints the differences themselves, and `bertedu certify --base` compares at BERT-base's
-# own size.
+# certify --base` compares at BERT-base's own size.
 #
 # ## 12. Recap
 #
 # - BERT = embeddings (token + segment + position, LayerNorm), L layers, pooler; two heads for
-#   pretraining.
-# - A layer = self-attention, **add, LayerNorm**; feed-forward network, **add, LayerNorm**. Tokens
-#   exchange information in attention only. Order comes from the **learned** position table only.
-# - Every layer takes `[B, S, H]` and returns `[B, S, H]`.
-# - With the mask, padding changes nothing. In evaluation mode, dropout is off.
-# - The masked-LM decoder *is* the token table.
-# - BERT-base: 109,482,240 parameters, 110,106,428 with both heads; half of them in the
-#   feed-forward networks.
+#   pretraining. The masked-LM decoder *is* the token table.
+# - A layer = self-attention, **add, LayerNorm**; feed-forward network, **add, LayerNorm**. Its
+#   input and its output are `[B, S, H]`.
+# - Tokens exchange information in attention only. Order comes from the **learned** position table
+#   only.
+# - With the mask, padding changes nothing.
+# - BERT-base: 109,482,240 parameters, 110,106,428 with both heads.
 #
 # **The answer:** BERT is three embedding tables, a stack of layers of the same form (each with its
 # own weights) and a pooler, with two heads for pretraining; half of its 110 million parameters are
@@ -831,19 +811,19 @@ assert all(row.passed for row in certificates)
 #
 # <details class="option"><summary>A. The attention of all layers</summary>
 #
-# **No.** It has half as many parameters as the feed-forward networks.
+# **No.** It has half as many as the feed-forward networks.
 #
 # </details>
 #
 # <details class="option"><summary>B. The token table</summary>
 #
-# **No.** It has about a fifth. In the small model of the course it has half.
+# **No.** It has about a fifth. In the course's small model it has half.
 #
 # </details>
 #
 # <details class="option"><summary>C. The feed-forward networks</summary>
 #
-# **Yes.** They have half of all parameters, twice as many as attention.
+# **Yes.** They have half of all parameters.
 #
 # </details>
 #
@@ -851,8 +831,7 @@ assert all(row.passed for row in certificates)
 #
 # <details class="option"><summary>A. No parameter more</summary>
 #
-# **Yes.** The heads divide the same 768{=paper} numbers; the matrices stay as large as
-# they were.
+# **Yes.** The heads divide the same 768{=paper} numbers; the matrices keep their size.
 #
 # </details>
 #
@@ -864,7 +843,7 @@ assert all(row.passed for row in certificates)
 #
 # <details class="option"><summary>C. Twice the parameters of the whole model</summary>
 #
-# **No.** The other parts do not depend on the number of heads at all.
+# **No.** No part gets larger with the number of heads.
 #
 # </details>
 #
@@ -872,7 +851,7 @@ assert all(row.passed for row in certificates)
 #
 # <details class="option"><summary>A. In the feed-forward network</summary>
 #
-# **No.** It treats each token by itself. Section 6 changed one token, and no other vector changed.
+# **No.** It treats each token by itself (section 6).
 #
 # </details>
 #
@@ -942,8 +921,7 @@ assert sum(by_count(longer).values()) - everything == more_for_length
 
 # %% [markdown] tags=["solution"]
 # *Why:* the position table has 512 more rows of 768{=more_for_length} numbers, 512 · 768 =
-# 393,216; nothing else depends on the
-# length. (The new rows would have to be trained.)
+# 393,216; nothing else depends on the length.
 
 # %% [markdown]
 # ### Complete
@@ -985,8 +963,8 @@ def mask_for_keys(real):
 checks.mask_for_keys(mask_for_keys)
 
 # %% [markdown] tags=["solution"]
-# *Why:* a size of 1 means "the same for all". Broadcasting repeats the mask over the heads and the
-# queries; the last dimension, the keys, keeps its S values.
+# *Why:* a size of 1 means "the same for all": the mask is repeated over heads and queries, and the
+# last dimension, the keys, keeps its S values.
 
 # %% [markdown]
 # ### Build
@@ -1012,9 +990,8 @@ assert with_shared_layers(base) == 31_515_648
 
 # %% [markdown] tags=["solution"]
 # *Why:* 23,837,184 for the embeddings, 2,362,368 + 4,722,432 + 3,072 = 7,087,872 for the one
-# layer, 590,592 for the pooler. (The
-# real ALBERT-base is smaller still: it splits the token table into two thin factors.) The *work*
-# for a sentence stays the same: the layer runs L times.
+# layer, 590,592 for the pooler. (The real ALBERT-base is smaller still: it splits the token table
+# into two thin factors.) The *work* for a sentence stays the same: the layer runs L times.
 
 # %% [markdown]
 # **6.** From the parts of a `model` such as `mine`, compute the states after only the first `n`

@@ -3,13 +3,13 @@
 #
 # **Which picture answers which question?**
 #
-# Every interactive picture of this course on one page, each with what to look for and one thing to
-# try. A teacher finds here what to show to a class.
+# Every interactive picture of this course is on this page, each with what to look for and one thing
+# to try.
 #
 # **Afterwards you can**
 # - say which picture answers which question about BERT;
 # - read a number off each, and get the same number from the library;
-# - take a picture along as a file, or as a page that works without Python.
+# - take a picture along as a file that works without Python.
 #
 # **You need** no other lesson; each picture names the lesson that explains it. No internet
 # connection.
@@ -18,9 +18,8 @@
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805): §3 and figure 2.
 #
-# All pictures work alike: *hover* shows, a *click* pins, *Escape* lets go, *Tab* and the *arrow
-# keys* replace the mouse, and typing computes everything anew. `assert`s in the cells check what
-# the text says of the results.
+# *Hover* shows, a *click* pins, *Escape* lets go, *Tab* and the *arrow keys* replace the mouse, and
+# typing computes everything anew. A link with ▸ sets the picture, and one more click sets it back.
 
 # %%
 import tempfile
@@ -42,12 +41,10 @@ bert = bertedu.load()
 # **Try** *cosine to: the lit token* in panel 6, and point at `[MASK]`: to which tokens is its
 # vector most similar after the last layer? Then type *math*, the lecture notes' word, in place of
 # *mathematics*: *branch* is still among the first five guesses, but no longer the first.
-#
-# A link with ▸ sets the picture, and one more click sets it back:
-# [*branch* is its guess with 23.3 %](#Journey?token=[MASK]&open=7
+# Before, [*branch* is its guess with 23.3 %](#Journey?token=[MASK]&open=7
 # "branch 23.3 %").
 #
-# *(All lessons; a panel each.)*
+# *(Lessons 01 to 06.)*
 
 # %% tags=["nbval-check-output"]
 journey = widgets.Journey(
@@ -74,8 +71,8 @@ assert torch.allclose(journey.attention.sum(dim=-1), torch.ones(len(journey.atte
 # **Look for** the longest match: a word that is not in the vocabulary loses letters from its end
 # until the rest is in it.
 #
-# **Try** your own name, an emoji, a word with an accent. Which of them become `[UNK]`? See, too,
-# where [`##play`, id 13068](#WordPieceExplorer?token=%23%23play
+# **Try** your own name, an emoji, a word with an accent. See where
+# [`##play`, id 13068](#WordPieceExplorer?token=%23%23play
 # "token ##play, id 13068"), stands.
 #
 # *(Lesson 01.)*
@@ -90,8 +87,8 @@ assert bert.encode("Résumé").tokens == bert.encode("resume").tokens  # cleaned
 # %% [markdown]
 # ## 3. MaskExplorer: three fates
 #
-# **Look for** the difference between one roll and two thousand: one roll of a short text rarely has
-# all three fates, and thousands have them in the shares of the rule.
+# **Look for** the difference between one roll and two thousand: one roll of this text has two
+# chosen tokens, and two thousand rolls have the three fates in the shares of the rule.
 #
 # **Try** to switch *whole words* on, with a long word that falls into pieces, or
 # [to choose 50 %: 7 tokens](#MaskExplorer?rate=50
@@ -112,9 +109,8 @@ assert len(set((masks.fates > 0).sum(dim=1).tolist())) == 1  # the same number i
 # %% [markdown]
 # ## 4. SentencePairBuilder: does B follow A?
 #
-# **Look for** the label. 0 means that B *follows*, 1 that B is random: Google's convention. "True"
-# and "false" mean nothing without their question: of a B that follows, "does B follow?" is true and
-# "is B random?" false.
+# **Look for** the label. 0 means that B *follows*, 1 that B is random: Google's convention. Of a B
+# that follows, "does B follow?" is true and "is B random?" is false.
 #
 # **Try** *Make 1,000* with B from all sentences, as some published code does: how many “random”
 # pairs really follow? [Here is one](#SentencePairBuilder?a=1.2&label=random&b=1.3&from=all
@@ -134,10 +130,9 @@ assert starts[-1] == deal.corpus.num_sentences == len(deal.sentences)
 # %% [markdown]
 # ## 5. EmbeddingSum: three vectors become one
 #
-# **Look for** what the first layer loses when a term is switched off: the picture of its attention
-# changes at once.
+# **Look for** the picture of the first layer's attention when a term is switched off.
 #
-# **Try** to switch *position* off and to find two tokens that the model can no longer tell apart;
+# **Try** to switch *position* off: which two tokens can the model no longer tell apart?
 # [18.8 % of the attention then goes elsewhere](#EmbeddingSum?position=off
 # "18.8 % of a token's attention goes elsewhere").
 #
@@ -158,11 +153,10 @@ sums.settings = sums.settings | {"position": True}
 # %% [markdown]
 # ## 6. AttentionStep: how do query, keys and values become one output?
 #
-# **Look for** the token with the longest bar: its value is nearly all of the output.
+# **Look for** the token with the longest bar: its value has the largest weight in the output.
 #
 # **Try** [*temperature* 4: from 62.1 % to 19.1 %](#AttentionStep?stage=4&temperature=4
-# "falls from 62.1 % to 19.1 %"), and then switch the division by √D off: what becomes of the
-# largest share?
+# "falls from 62.1 % to 19.1 %"), and then switch the division by √D off.
 #
 # *(Lesson 05.)*
 
@@ -180,12 +174,12 @@ assert bert.encode(step.text).tokens[int(shares.argmax())] == "dog"
 #
 # **Look for** stripes beside the diagonal: such a head looks at the next or the previous token.
 #
-# **Try** to find the head that looks most at `[SEP]`. The bottom row shows why: query times key,
+# **Try** to find the head that looks most at `[SEP]`. The bottom row shows query times key,
 # component by component. In the head that is shown first,
 # [*cute* looks at the full stop after it with 99.3 %](#AttentionExplorer?layer=2&head=9&token=cute
 # "“cute” (position 4) asks: . 99.3 %") (position 4).
 #
-# *(Lesson 05, which also shows bertviz.)*
+# *(Lesson 05.)*
 
 # %% tags=["nbval-check-output"]
 explorer = widgets.AttentionExplorer("My dog is cute.", "He likes playing.", bert)
@@ -202,12 +196,13 @@ assert to_next.max() > 3 / len(tokens)  # three times as much as looking everywh
 # %% [markdown]
 # ## 8. TrainingMonitor: a loss falls
 #
-# **Look for** the dashed line, the baseline: a loss means something only beside it. (At
+# **Look for** the dashed line, the baseline, and compare the loss with it. (At
 # [the last step, 30](#TrainingMonitor?step=30
 # "Step 30:"), for example.)
 #
-# **Try** *Pause* and *Stop*; then give it more steps. (Thirty are far too few to learn a language;
-# lesson 07 takes more time.)
+# **Try** *Pause* and *Stop*; then more steps.
+#
+# *(Lesson 07, with a longer run.)*
 
 # %%
 from bertedu.data import HELD_OUT
@@ -240,9 +235,8 @@ assert monitor.state in ("finished", "stopped")
 # on: is it the word that `[CLS]` looks at most?
 #
 # **Try** to take *not* out ([0.5 % negative instead of 98.7 %](#TextClassifier?word=not
-# "negative 0.5 % instead of 98.7 %")), and to write what you thought of your last meal.
-# (This picture and the next three show the course's graduates: the embedded model, fine-tuned on
-# real data. In Python `bertedu.finetuning.load("sentiment")` gives the same model.)
+# "negative 0.5 % instead of 98.7 %")), and to write a sentence of your own. (This picture and the
+# next three show the embedded model, fine-tuned on real data: the course's graduates.)
 #
 # *(Lesson 08.)*
 
@@ -265,8 +259,7 @@ assert abs(words.effects.sum(axis=1)).max() < 1e-6  # what one class wins, the o
 #
 # **Try** to flip the first word of a slot to O ([here *cape*](#TokenTagger?flips=5.O
 # "I-city after O continues nothing, so it is read as B-city")): the I- after it continues nothing,
-# and decoding reads it as B-. Then type a request of your own: for music, a table, a film, a book,
-# the weather.
+# and decoding reads it as B-.
 #
 # *(Lesson 09.)*
 
@@ -285,13 +278,13 @@ assert ("city", "town") in [(slot.label, slot.text) for slot in flipped.slots]
 # %% [markdown]
 # ## 11. PairExplorer: true, false or unknown?
 #
-# **Look for** ◆, the hypothesis with no premise: if it stands where ● stands, the model does not
-# use the premise. [Here it is true with 65.1 %](#PairExplorer?pinned=alone
+# **Look for** ◆, the hypothesis with no premise: if it stands where ● stands, the premise changes
+# nothing. [Here it is true with 65.1 %](#PairExplorer?pinned=alone
 # "the hypothesis alone: entailment 65.1 %").
 #
 # **Try** to put *not* into the hypothesis, or to change one word, and see how far the point moves.
 #
-# *(Lesson 10, which asks what such a model has learned.)*
+# *(Lesson 10.)*
 
 # %% tags=["nbval-check-output"]
 premise = "A dog is running through the park."
@@ -313,7 +306,7 @@ assert abs(triangle.probabilities - triangle.alone).max() > 0.05  # the premise 
 # [That there is no answer](#SpanExplorer?start=[CLS]&end=[CLS]
 # "no answer: outside the document") would be a pair of `[CLS]`.
 #
-# **Try** another question about the text, and one that it does not answer: what does the model say?
+# **Try** another question about the text, and one that it does not answer.
 #
 # *(Lesson 11.)*
 
@@ -339,8 +332,7 @@ assert spans.legal_share < 1  # of the product of the two softmaxes
 # does it have?
 #
 # **Try** [*guess first*](#TryIt?guess_first=on&hide=eat
-# "[MASK] waits for your guess") with somebody who knows nothing of BERT, and switch heads off until
-# the first guess is another one.
+# "[MASK] waits for your guess") with somebody who knows nothing of BERT.
 #
 # *(Lessons 00, 02 and 03.)*
 
@@ -358,8 +350,8 @@ assert place.hidden.rank == 1
 # %% [markdown]
 # ## 14. Patch: what is where inside?
 #
-# **Look for** the answer that changes, and for the three that stay. A vector of another sentence,
-# put in a token's place, carries its word along.
+# **Look for** the answer that changes. A vector of another sentence is put in a token's place: here
+# *tokyo* for *paris* turns the guess *france* into *japan*.
 #
 # **Try** to copy it after a later layer: when is it too late? Then cut the segments: *calculus* now
 # follows the dog.
@@ -383,11 +375,11 @@ assert patched_pair.after.follows > 0.5
 # %% [markdown]
 # ## 15. TimeMachine: how did it come to that?
 #
-# **Look for** the checkpoint at which the guesses begin to depend on the sentence. Until then the
-# loss only falls to the line *counts only*.
+# **Look for** the checkpoint at which the guesses begin to depend on the sentence. Compare its loss
+# with the line *counts only*.
 #
 # **Try** to press *Play*, and to say what comes first in the next checkpoint. Then type a second
-# sentence: this model has read too little to judge a pair, and the line under the bars says so.
+# sentence: the line under the bars says for how many held-out pairs the checkpoint is correct.
 #
 # *(Lesson 07. It shows a small model of its own, not the one above.)*
 
@@ -405,7 +397,7 @@ assert machine.frames[0].places[0][0].probability < 0.05
 # ## 16. Take one along
 #
 # *Save picture* in each of them gives a still picture. `to_html` gives a page that needs neither
-# Python nor a network: its data stands in the file. Only typing does not work there.
+# Python nor a network: its data stands in the file. Typing a new text does not work there.
 
 # %%
 from bertedu.widgets.static_page import to_html
@@ -435,6 +427,7 @@ assert "https://" not in page
 # | does one sentence follow from the other? | PairExplorer |
 # | where does the answer start and end? | SpanExplorer |
 # | what does BERT take a hidden word for? | TryIt |
+# | which answer does one vector change? | Patch |
 # | how did a model come to its answers? | TimeMachine |
 #
 # **The answer:** The table has one picture for each question, and the Journey shows all parts at
@@ -449,19 +442,19 @@ assert "https://" not in page
 #
 # <details class="option"><summary>A. The Journey.</summary>
 #
-# **No.** It shows one sentence at all stations, but it has no switch for the three terms.
+# **No.** It has no switch for the three terms.
 #
 # </details>
 #
 # <details class="option"><summary>B. The AttentionExplorer.</summary>
 #
-# **No.** It shows any head of any layer, with positions always on.
+# **No.** It shows any head, with positions always on.
 #
 # </details>
 #
 # <details class="option"><summary>C. The EmbeddingSum.</summary>
 #
-# **Yes.** There you can switch each of the three terms off, and see the first layer change.
+# **Yes.** There you can switch each of the three terms off.
 #
 # </details>
 #
@@ -475,7 +468,7 @@ assert "https://" not in page
 #
 # <details class="option"><summary>B. Answers with a low probability.</summary>
 #
-# **No.** These are legal and have a pale colour. Grey pairs are no answers at all.
+# **No.** These have a pale colour. Grey pairs are no answers at all.
 #
 # </details>
 #
@@ -496,13 +489,13 @@ assert "https://" not in page
 #
 # <details class="option"><summary>B. The whole picture.</summary>
 #
-# **No.** The page needs only a browser. It has its data and its code.
+# **No.** The page needs only a browser.
 #
 # </details>
 #
 # <details class="option"><summary>C. Typing a new text.</summary>
 #
-# **Yes.** A new text must be computed by the model, and that needs Python.
+# **Yes.** The model must compute a new text, and the file has no model.
 #
 # </details>
 

@@ -141,7 +141,7 @@ def mask_for_keys(real: Tensor) -> Tensor:
 mask_for_keys.wrong(
     "queries",
     lambda real: real[:, None, :, None],
-    "that is the published mistake: it shuts out queries, and everybody may still look at padding",
+    "that is the published mistake: it shuts out queries, and all tokens still look at padding",
 )
 mask_for_keys.wrong(
     "no change",
@@ -330,7 +330,7 @@ states_after.wrong(
     lambda model, n, ids, segments, mask: _through(
         model.encoder["layer"][:n], model.embeddings(ids, segments), torch.ones_like(mask)
     ),
-    "padding has a say: make the layers' mask from `attention_mask`",
+    "padding changes the result: make the layers' mask from `attention_mask`",
 )
 states_after.wrong(
     "segments 0",

@@ -156,14 +156,14 @@ joint_loss.wrong(
         (_words(words, labels, "sum") + F.cross_entropy(pairs, follows, reduction="sum"))
         / ((labels != IGNORED).sum() + len(follows))
     ),
-    "one mean over all -log p lets the pairs drown among the words: two means, then a plus",
+    "in one mean over all -log p the few pairs hardly count: take two means, then add them",
 )
 joint_loss.wrong(
     "all positions",
     lambda words, labels, pairs, follows: (
         _words(words, labels.clamp(min=0)) + F.cross_entropy(pairs, follows)
     ),
-    "the positions with -100 have a say, as if their label were token 0: leave them out",
+    "the positions with -100 are counted, as if their label were token 0: leave them out",
 )
 joint_loss.wrong(
     "divided by all positions",
