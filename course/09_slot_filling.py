@@ -3,8 +3,8 @@
 #
 # **How does BERT give one answer for each word?**
 #
-# *Wake me at half past six on Monday.* To find the time and the day, BERT must answer once **for
-# every word**.
+# *Wake me at half past six on Monday.* What are the time and the day? BERT answers once **for every
+# word**.
 #
 # **Afterwards you can**
 # - give each word one label, and say which pieces the loss counts;
@@ -41,9 +41,9 @@ print(f"{len(train)} requests in train, {len(dev)} in dev, {len(test)} in test")
 # %% [markdown]
 # ## 1. One answer for each word
 #
-# In the lecture notes this is **case 2**: a single sentence in, a class for each word out. This is
-# [**sequence labelling**](../docs/glossary.md#using-it); used to find the slots of a request, it is
-# [**slot filling**](../docs/glossary.md#using-it). Each token's vector goes through the same
+# In the lecture notes this is **case 2**: a single sentence in, a class for each word out
+# ([**sequence labelling**](../docs/glossary.md#using-it)). Finding the slots of a request in this
+# way is [**slot filling**](../docs/glossary.md#using-it). Each token's vector goes through the same
 # **linear classifier**. The notes' example is *arrive Taipei on November 2nd*.
 
 # %%
@@ -94,7 +94,7 @@ print(f"intents: {H} * {N} + {N} = {head['intent_classifier']:,}, behind the poo
       f"{head['bert.pooler']:,}")  # fmt: skip
 
 # %% [markdown]
-# B- and I- for each kind of slot, and O. The new part for the tags is one small matrix and a bias:
+# B- and I- for each kind of slot, and O.
 
 # %% tags=["nbval-check-output"]
 share = head["classifier"] / sum(sizes.values())
@@ -106,8 +106,7 @@ assert share < 0.001
 # %% [markdown]
 # ## 2. Look at the data
 #
-# The requests were written for this course. Most values in the test requests do not occur in
-# training.
+# Most values in the test requests do not occur in training.
 
 # %% tags=["nbval-check-output"]
 for name, part in {"train": train, "dev": dev, "test": test}.items():
@@ -161,7 +160,7 @@ print(f"always O:            {tag_accuracy(all_outside):.1%} of the tags are cor
 print(f"a word's usual tag:  {tag_accuracy(usual):.1%} of the tags are correct")
 
 # %% [markdown]
-# More than half of the tags of *always O* are correct, and it has found *no* slot.
+# More than half of its tags are correct, and *always O* has found *no* slot.
 
 # %%
 assert tag_accuracy(usual) > tag_accuracy(all_outside) > 0.5
@@ -169,7 +168,7 @@ assert tag_accuracy(usual) > tag_accuracy(all_outside) > 0.5
 # %% [markdown]
 # ## 3. Words, pieces, labels
 #
-# People labelled *words*. BERT reads *pieces* (lesson 01).
+# The labels belong to *words*. BERT reads *pieces* (lesson 01).
 #
 # **Predict:** the request below has 7 words. How many tokens will it have, and how many labels?
 
@@ -225,8 +224,7 @@ assert copied > 1.05 * begun
 #
 # **Decoding.** The classifier answers for each word separately. It may say I- where there is
 # nothing to continue: after an O, or after a slot with another label. Such an [**illegal
-# I-**](../docs/glossary.md#using-it) is read as a B-. (The field's old program `conlleval` does the
-# same.)
+# I-**](../docs/glossary.md#using-it) is read as a B-, as in the old program `conlleval`.
 #
 # **Predict** the slots in these tags:
 
@@ -257,11 +255,10 @@ assert touching
 
 # %% [markdown]
 # **Scoring.** A found slot is correct if its label, its first word *and* its last word are those of
-# a true one. The [**precision**](../docs/glossary.md#using-it) is the share of the found slots that
-# is correct. The [**recall**](../docs/glossary.md#using-it) is the share of the true slots that was
-# found. [**F1**](../docs/glossary.md#using-it) is 2{=definition} · correct / (found + true), the
-# harmonic mean
-# of both.
+# a true one. [**Precision**](../docs/glossary.md#using-it) is the share of the found slots that is
+# correct, [**recall**](../docs/glossary.md#using-it) the share of the true slots that was found.
+# [**F1**](../docs/glossary.md#using-it) is 2{=definition} · correct / (found + true), the harmonic
+# mean of both.
 #
 # **Predict:** is a slot that is one word too short half correct?
 
@@ -308,7 +305,7 @@ assert 2 / 3 < tag_accuracy(usual) < 3 / 4
 # %% [markdown]
 # ## 5. One request, down to the numbers
 #
-# We follow one request through the fresh classifiers on the pretrained encoder.
+# One request, by hand, through the fresh classifiers on the pretrained encoder.
 
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
@@ -356,10 +353,10 @@ assert same
 # %% [markdown]
 # ## 6. Watch it learn
 #
-# Now the encoder and the two classifiers are trained together; the embeddings and the three lowest
-# layers stay as they are. The state that is best on *dev* is kept.
+# The encoder and the two classifiers are trained together, except for the embeddings and the three
+# lowest layers. The state that is best on *dev* is kept.
 #
-# **Predict:** which curve rises sooner, that of the intents or that of the slots?
+# **Predict:** which rises sooner, the accuracy of the intents or the F1 of the slots?
 
 
 # %%
@@ -396,7 +393,7 @@ assert all(m["intent_accuracy"] > m["f1"] for _, m in run.evaluations[:3])
 assert min(Counter(tag for example in train for tag in example.tags).values()) == 1
 
 # %% [markdown]
-# In this run that of the intents. There are five intents, and 37 tags.
+# In this run the accuracy of the intents rises sooner. There are five intents, and 37 tags.
 #
 # ## 7. Why it is still weak
 #
@@ -430,7 +427,7 @@ assert recall["pretrained"][0] > recall["pretrained"][1] + 0.1
 assert losses[-10:].mean() < 0.3
 
 # %% [markdown]
-# The table does not know the words around a new value. The model can use them: it finds three new
+# The table does not see the words around a new value. The model does: it finds about three new
 # values of five. But it finds four of five known ones, and its loss in training is near 0. More
 # **data**, with other values, may help. Some of its errors:
 
@@ -478,8 +475,7 @@ assert len(extra) + len(true & ours) == len(ours)
 assert kinds["missed"].count("alone") < len(missed) / 4
 
 # %% [markdown]
-# The model overlooks few slots. In most cases it found something at the place, but with another
-# label or other ends.
+# In most cases the model found something at the place, but with another label or other ends.
 #
 # ### Deeper: mend, or throw away?
 #
@@ -652,9 +648,9 @@ assert recall["pretrained"][1] > max(recall["random"][1], recall["usual tags"][1
 
 # %% [markdown]
 # (The lines are where 95 %{=definition} of the draws lie.) The pretrained model's F1 is far ahead,
-# most of all at new values. The random model sees the same words and differs only in its first
-# weights. What do the pretrained ones know? In the table of token vectors, before any attention,
-# which tokens are most similar?
+# and its recall most of all at new values. The random model sees the same words and differs only in
+# its starting weights. In the pretrained table of token vectors, before any attention, which tokens
+# are most similar?
 #
 # **Predict** the neighbours of *chopin*.
 
@@ -677,8 +673,8 @@ assert len(weekdays & set(near["friday"])) >= 2
 #
 # ## 9. Touch it
 #
-# This tagger runs your own model of section 6. Click a word and **flip its label**. Here an illegal
-# I- after an O is shown and mended.
+# This tagger runs your own model. Click a word and **flip its label**. Here an illegal I- after an
+# O is shown and mended.
 
 # %%
 illegal = TokenTagger(tuned, "wake me at 6:45")
@@ -693,8 +689,7 @@ assert illegal.prediction.pieces[3] == ["6", ":", "45"]
 assert [(slot.label, slot.text) for slot in illegal.slots] == [("time", "6:45")]
 
 # %% [markdown]
-# **Your own request.** The model knows five intents and 18{=head} kinds of slot. What does it
-# answer to *tell me a joke*?
+# **Your own request.** What does the model answer to *tell me a joke*?
 
 # %%
 my_request = "could you put two bottles of milk on the shopping list for friday"
@@ -714,7 +709,7 @@ assert abs(sum(joke.probabilities.values()) - 1) < 1e-5
 #
 # ## 10. Your data, or BERT-base
 #
-# The same code reads real data sets, and starts from a real BERT:
+# The same code reads real data sets, too:
 #
 # | form | what `slot_filling.read` is given |
 # |:--|:--|
@@ -825,7 +820,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 #
 # <details class="option"><summary>C. About 30 %.</summary>
 #
-# **No.** A slot is found with its label and both ends, or not at all.
+# **No.** No slot is found, so none is correct.
 #
 # </details>
 #
@@ -1005,7 +1000,7 @@ assert f1(viterbi) > f1(raw) - 0.05
 # %% [markdown]
 # **6.** (Without a check.) Your assistant books tables. Its F1 of slots is 90 %. Your boss reads
 # the tag accuracy, 97 %, and wants to let it act without asking back. Which number should decide,
-# and how would you measure it? Write four sentences.
+# and how would you measure it?
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* Neither of the two: a booking is correct only if the intent and *all* slots are,
