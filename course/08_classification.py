@@ -4,16 +4,14 @@
 # **How does BERT give one answer for a whole text?**
 #
 # *I ought to have given up on this novel.* Is this praise or complaint?
-# [**Fine-tuning**](../docs/glossary.md#using-it) takes the pretrained model, puts a small new head
-# on it, and trains both further on examples with their answers. The first of the four cases gives
-# **one answer for a whole text**.
+# [**Fine-tuning**](../docs/glossary.md#using-it) puts a small new head on the pretrained model, and
+# trains both on examples with their answers.
 #
 # **Afterwards you can**
-# - say which numbers of a classifier are new and which are pretrained, and compute an answer by
-#   hand;
-# - fine-tune a classifier, and judge it beside baselines, on sentences that it has never seen;
-# - find out what a word does in a text without reading it off the attention;
-# - compare three ways to make one vector of a sentence, and report only what the runs show.
+# - say which numbers of a classifier are new, and compute an answer by hand;
+# - fine-tune a classifier, and judge it beside baselines, on new sentences;
+# - find out what a word does in a text;
+# - compare three ways to make one vector of a sentence.
 #
 # **You need** lessons 01, 05 and 06. No internet connection.
 #
@@ -44,16 +42,15 @@ print(bert)
 # %% [markdown]
 # ## 1. One answer for a whole text
 #
-# The lecture notes have four cases of fine-tuning. BERT is the same in all; the head and the
-# outputs that it reads differ. H is the size of an output vector.
+# The lecture notes have four cases of fine-tuning, with the same BERT. The heads differ, and the
+# outputs that they read. H is the size of an output vector.
 
 # %%
 four_cases()
 
 # %% [markdown]
 # This lesson is about **case 1**: a single sentence in, a class out. BERT's vector for `[CLS]` goes
-# through a [**linear classifier**](../docs/glossary.md#using-it). The classifier begins with random
-# numbers, BERT with its pretrained weights, and both are trained.
+# through a [**linear classifier**](../docs/glossary.md#using-it), which begins with random numbers.
 
 # %%
 words = ("[CLS]", "such", "a", "lovely", "film", "[SEP]")
@@ -91,9 +88,9 @@ print(f"the whole model has {sum(sizes.values()):,} parameters; {share:.4%} of t
 assert share < 1e-4
 
 # %% [markdown]
-# The classifier has a row of H weights and a bias for each class: 2 · 384 + 2. The paper says: "The
-# only new parameters introduced during fine-tuning are classification layer weights", K × H of
-# them. (The biases are in its code.)
+# A row of H weights and a bias for each class: 2 · 384 + 2. The paper says: "The only new
+# parameters introduced during fine-tuning are classification layer weights", K × H of them. (The
+# biases are in its code.)
 
 # %%
 assert head == K * H + K
@@ -102,8 +99,7 @@ assert pooler == H * H + H
 # %% [markdown]
 # ## 2. The data, and what one gets without reading
 #
-# The course brings sentences on films, meals, trains and more. Each is for or against something.
-# Some contain irony or negation.
+# The course's sentences are each for or against something.
 
 # %% tags=["nbval-check-output"]
 NAMES = {"0": "negative", "1": "positive"}
@@ -127,16 +123,16 @@ for e in train[:6]:
 
 # %% [markdown]
 # The model learns from *train*. We choose settings, and when to stop, by *dev*. We judge by *test*,
-# at the end, and choose nothing by it.
+# and choose nothing by it.
 #
-# **The baselines.** What [**accuracy**](../docs/glossary.md#using-it), the share of correct
-# answers, does a program get that does not read?
+# Two **baselines**. What [**accuracy**](../docs/glossary.md#using-it), the share of correct
+# answers, does each get?
 #
 # - **majority** always says the more frequent class;
 # - [**bag of words**](../docs/glossary.md#using-it) is a logistic regression on the counts of the
-#   tokens, in any order.
+#   tokens.
 #
-# **Predict** the accuracy of each on the test sentences, in percent.
+# **Predict** both, on the test sentences, in percent.
 
 # %%
 from bertedu.finetuning.baselines import BagOfWords, majority
@@ -160,13 +156,12 @@ print("for negative:", *(tokenizer.tokens[i] for i in order[:14]))
 assert for_positive[order[0]] < 0 < for_positive[order[-1]]
 
 # %% [markdown]
-# Many of these words say nothing for or against. And a count of words does not see their order.
+# Many of these words say nothing for or against, and a count does not see their order.
 #
 # ## 3. One sentence, down to the numbers
 #
-# We send one sentence by hand through the pretrained encoder with a fresh head: `[CLS]`'s output,
-# the pooler, two dot products (the [**logits**](../docs/glossary.md#pretraining)), a softmax, a
-# logarithm.
+# One sentence, by hand, through the pretrained encoder and a fresh head. Two dot products give the
+# [**logits**](../docs/glossary.md#pretraining).
 #
 # **Predict** the loss in nats.
 
@@ -208,10 +203,10 @@ assert abs(float(loss) - np.log(2)) < 0.35
 #
 # ## 4. Watch it learn
 #
-# A **recipe** holds all settings of a run. The paper's are batches of 16 or 32, learning rates of
+# A **recipe** holds the settings of a run. The paper's are batches of 16 or 32, learning rates of
 # 2e-5 to 5e-5, and 2 to 4 epochs. Ours is 3e-4. **Do not copy this to BERT-base**: it is six times
-# the largest learning rate of the paper. `freeze_layers` leaves the embeddings and the three lowest
-# layers as they are, which saves time.
+# the paper's largest. `freeze_layers` leaves the embeddings and the three lowest layers as they
+# are, which saves time.
 
 # %% tags=["nbval-check-output"]
 trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -258,17 +253,15 @@ assert epoch_loss[-1] < epoch_loss[0] - 0.1
 assert max(scores) == tuned.metrics["accuracy"]
 
 # %% [markdown]
-# From the second epoch on the model has seen each training sentence before. The left curve goes on
-# falling where the accuracy on *dev* no longer rises: a sign of
-# [**overfitting**](../docs/glossary.md#using-it). So we judge by the right curve. The state with
-# the best accuracy on *dev* is kept: a simple form of [**early
-# stopping**](../docs/glossary.md#using-it).
+# The left curve goes on falling where the accuracy on *dev* no longer rises: a sign of
+# [**overfitting**](../docs/glossary.md#using-it). The state with the best accuracy on *dev* is
+# kept: a simple form of [**early stopping**](../docs/glossary.md#using-it).
 #
 # ## 5. Why it is still weak
 #
-# **How sure is a percentage?** With 120 sentences, each is 100/120 = 0.8 points. Other sentences of
-# the same kind would give another accuracy. We draw 120 of the 120{=positive}, with repetition,
-# thousands of times, and report where 95 % of the results lie: a [**confidence
+# **How sure is a percentage?** With 120 sentences, each is 100/120 = 0.8 points, and other
+# sentences would give another accuracy. We draw 120 of the 120{=positive}, with repetition, many
+# times, and report where 95 % of the results lie: a [**confidence
 # interval**](../docs/glossary.md#using-it) (by the *bootstrap* of lesson 03).
 
 
@@ -293,9 +286,8 @@ print(f"accuracy on test {right['pretrained'].mean():.1%}, 95 % of draws: {low:.
 assert right["pretrained"].mean() > 0.55
 
 # %% [markdown]
-# Are 420 sentences too few? We try a *probe* (lesson 07): a simple classifier on the frozen outputs
-# of the pretrained model, here on their mean. Each probe is a ridge regression whose penalty is
-# chosen by *dev*. We give it fewer and more sentences.
+# Are 420 sentences too few? We fit a *probe* (lesson 07) with fewer and more of them: a ridge
+# regression on the mean of the frozen outputs.
 #
 # **Predict:** at how many sentences does its curve become flat?
 
@@ -354,8 +346,8 @@ print(*(f"{size}: {share:.1%}" for size, share in zip(sizes_tried, curve, strict
 assert curve[-1] > curve[1] + 0.02
 
 # %% [markdown]
-# The curve still rises at its end, so more **data** should help. Read the mistakes of which the
-# model was surest:
+# The probe's curve still rises at its end, so more **data** may help. Read the fine-tuned model's
+# surest mistakes:
 
 # %%
 import re
@@ -373,12 +365,12 @@ print(f"\n{new:.0%} of the words in the test sentences occur in no training sent
 assert new > 0.2
 
 # %% [markdown]
-# Our guess: one must know what is good and bad about a perfume or a washing machine, and 420
-# sentences hardly mention such things.
+# Our guess: one must know what is good and bad about a perfume or a washing machine. No training
+# sentence names either.
 #
 # ### Deeper: a pattern in the mistakes?
 #
-# **Count** before you believe in a pattern, such as "it cannot do negation". Four candidates:
+# **Count** before you believe in a pattern. Four candidates:
 
 # %%
 NEGATION = re.compile(r"\b(not?|never|nobody|nothing|none|neither|nor|hardly|without|n't|cannot)\b")
@@ -411,16 +403,16 @@ assert errors[sure].mean() < errors[~sure].mean()
 assert trust[errors].max() > 0.8
 
 # %% [markdown]
-# *By chance* is the share of random groups of the same size that have at least as large a gap.
-# Three candidates are not proved. (Whoever tries twenty candidates can expect to find one "harder"
-# at 5 %, by chance alone.) Where the bag of words is wrong, this model is wrong more often. Where
-# the model is less sure, too, it is wrong more often. But some of its sure answers are wrong.
+# *By chance* is the share of random groups of the same size with at least as large a gap. Three
+# candidates are not proved. (Whoever tries twenty can expect one below 5 %, by chance alone.) The
+# model is wrong more often where the bag of words is wrong, and where it is less sure. But some of
+# its sure answers are wrong.
 #
 # ## 6. The graduate
 #
-# Now the same head on the same checkpoint, but after real data: a hundred times as many sentences
-# and phrases, about films and products and of daily talk. Its card in `bertedu/graduates` names the
-# data and the figures. Only small updates of its matrices were trained and saved (an *adapter*).
+# The same head on the same checkpoint, after a hundred times as many texts: on films and products,
+# and daily talk. Its card in `bertedu/graduates` names the data. Only the head, the pooler and
+# small updates of other matrices (an *adapter*) were trained.
 #
 # **Predict** its accuracy on the 20{=plain} plain sentences below, and that of the first model.
 
@@ -457,8 +449,7 @@ assert share >= 0.85
 
 # %% [markdown]
 # **Try it with your own words.** The picture asks the graduate, and asks it again *without* each
-# word (section 7). For example: *The soup was not bad at all.*, *The soup was not good.*, *It is
-# much too expensive.* Which sentences does it get wrong?
+# word. For example: *The soup was not bad at all.*
 #
 # With a click (a link with ▸ sets the picture, and one more click sets it back):
 # [without *rude*](#TextClassifier?word=rude
@@ -480,11 +471,10 @@ TextClassifier(graduate, "The food was good, but the waiter was rude.")
 # %% [markdown]
 # ### What pretraining buys, and what data buys
 #
-# One more run: the same head, recipe and sentences, but **random weights** instead of the
-# pretrained ones. Two tests: the course's 120{=positive} sentences, and the 20{=plain} plain ones.
+# The same head, recipe and sentences, but **random weights** at the start. Two tests: the course's
+# 120{=positive} sentences, and the 20{=plain} plain ones.
 #
-# **Predict** the accuracy of the random start on the 120, and the graduate's. (The graduate has
-# seen none of the course's sentences.)
+# **Predict** the accuracy of the random start on the 120, and the graduate's.
 
 # %%
 random_run = FinetuningRun(Classification(), bert.config, train, dev, recipe=recipe)
@@ -531,21 +521,19 @@ axes.invert_yaxis()
 # From random weights this run stays near a coin. But where the interval of a difference reaches 0,
 # these 120 sentences do not prove that one model is better.
 #
-# **What did the data buy?** Plain sentences: there the graduate is ahead. The course's sentences
-# are hard on purpose: they say *a wet raincoat*, not *bad*. There the graduate, which learned from
-# none of them, has about the accuracy of the model that learned from 420{=positive} of them.
+# **What did the data buy?** On the 20{=plain} plain sentences the graduate is ahead, but 20{=plain}
+# are too few for a proof. The course's sentences are harder: negation, contrast and irony are
+# frequent. There the graduate, which learned from none of them, has about the accuracy of the model
+# that learned from 420{=positive} of them.
 #
 # ## 7. Take a word away
 #
-# Which word made the model give its answer? Ask the model again **without** the word. If the
-# probability of the class falls, the word was evidence for the class. The picture of section 6 does
-# this for every word. Type *The soup was not bad.* and click *not*; switch *attention* on to
-# compare.
+# Which word made the model give its answer? Ask again **without** the word. If the probability of
+# the class falls, the word spoke for the class in this text. In the picture above, type *The soup
+# was not bad.* and click *not*; switch *attention* on to compare.
 #
-# Can one read the same off the attention: the word that `[CLS]` looks at most in the last layer?
-#
-# **Predict:** in how many of 40 test sentences is the word that `[CLS]` looks at most also the word
-# whose removal changes the graduate's answer most?
+# **Predict:** in how many of 40 test sentences is the word that `[CLS]` looks at most in the last
+# layer also the word whose removal changes the graduate's answer most?
 
 
 # %%
@@ -583,8 +571,9 @@ print(f"on average, the word looked at most has {lost:.0%} of the largest effect
 assert chance < low < same.mean() < 0.7
 
 # %% [markdown]
-# This is better than chance, but for many sentences the two words differ. Removal has faults as
-# well: "the was good" is no sentence, and if two words do the same, removing one may change little.
+# This is better than chance, but in many of the 40{=asked} sentences the two words differ. Removal
+# has faults as well: "the was good" is no sentence, and if two words do the same, removing one may
+# change little.
 #
 # ## 8. A claim, put to the test
 #
@@ -592,8 +581,7 @@ assert chance < low < same.mean() < 0.7
 # its own, so no single word dominates it, and therefore one classifies from it. One may also pool
 # all outputs instead: their mean, or all of them concatenated.*
 #
-# Lesson 05 measured the first part. First we ask here: does a single word dominate what `[CLS]`
-# takes in, before and after fine-tuning?
+# Lesson 05 measured the first part. Does a single word dominate what `[CLS]` takes in?
 
 # %%
 dominance = {}
@@ -625,10 +613,8 @@ for pooling in ("cls", "mean", "concat"):
 assert counted == {"cls": 2 * H, "mean": 2 * H, "concat": 2 * 32 * H}
 
 # %% [markdown]
-# **Before fine-tuning.** The probe of section 5 on each vector; `[CLS]` is tested twice: before and
-# after the pooler. Each is fitted 20{=x_dev} times, on 420 training sentences drawn with
-# repetition, to
-# show how much depends on them.
+# **Before fine-tuning.** The probe of section 5 on each vector; `[CLS]` is tested before and after
+# the pooler. Each is fitted 20{=x_dev} times, on 420 training sentences drawn with repetition.
 
 # %%
 rng = np.random.default_rng(0)
@@ -640,13 +626,11 @@ for _ in range(20):
 frozen = {name: np.array(correct) for name, correct in frozen.items()}  # [20, 120] each
 
 # %% [markdown]
-# **After fine-tuning.** The same head for each pooling as in the library, the same short recipe,
-# and two seeds each: six runs. (A *seed* decides the head's first numbers, the order of the
-# sentences, and dropout.) They are **stored**: for each run a bit for each test sentence, 1 where
-# the answer is correct. `repeat = True` runs them again.
+# **After fine-tuning.** The same short recipe for each pooling, and two seeds: six runs. (A *seed*
+# decides the head's first numbers, the order of the sentences, and dropout.) The answers are
+# **stored**; `repeat = True` runs them again.
 #
-# **Predict:** are the accuracies of the three poolings further apart than before, or closer
-# together?
+# **Predict:** are the three accuracies further apart than before, or closer together?
 
 # %%
 repeat = False
@@ -672,9 +656,9 @@ if repeat:
         print(f"{name}: fine-tuned twice", flush=True)
 
 # %% [markdown]
-# **Compare in pairs.** All poolings are tested on the same sentences. So we take the *difference*
-# of two poolings in each draw. If its interval lies on one side of 0, one pooling is better. If
-# not, these data cannot tell.
+# **Compare in pairs.** All poolings are tested on the same sentences, so we take the *difference*
+# of two in each draw. If its interval lies on one side of 0, one pooling is better here. If not,
+# these data cannot tell.
 
 # %%
 compared = {"probe": [("mean", "[CLS]"), ("mean", "pooler"), ("mean", "concatenation")],
@@ -724,30 +708,25 @@ bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.v
 #
 # - The best and the worst pooling are eleven points apart before fine-tuning, and twelve after it;
 #   `[CLS]` has the lowest accuracy both times.
-# - An interval that ends within a few tenths of a point of 0 is hardly a verdict, and of six
-#   comparisons one may look "better" by chance.
-# - The probe and the fine-tuned classifier differ in more than the training. Compare poolings of
-#   the same colour.
-# - The data are few: 120 sentences of one kind, one small model, one recipe and two seeds.
+# - An interval that ends within a few tenths of a point of 0 is hardly a verdict.
+# - Compare poolings of the same colour: probe and fine-tuning differ in more than the training.
+# - The data are few: 120 sentences, one small model, one recipe and two seeds.
 # - **This model is not neutral.** Its encoder began as that of `all-MiniLM-L6-v2` (see the card in
-#   `bertedu/checkpoints`), which makes sentence vectors *by the mean* and was trained for it on a
-#   billion pairs. So one expects that its mean is good before fine-tuning.
+#   `bertedu/checkpoints`), which was trained to make sentence vectors *by the mean*. Our guess:
+#   this helps the mean.
 # - The notes are partly true: no word has all of `[CLS]`'s attention, but the largest share is
-#   several times an even one, and fine-tuning does not make it smaller.
+#   several times an even one, and no smaller in the graduate.
 #
 # <details><summary>Deeper: what others found</summary>
 #
-# With the original BERT and no training for it, sentence vectors from the mean compare better than
-# those from `[CLS]` (54.8 against 29.2{=source Reimers and Gurevych 2019, Table 1} on average over
-# seven sets). Trained for the job, the two are about equal (80.8 against 79.8, and 87.4 against
-# 86.6: Reimers and Gurevych 2019, arXiv:1908.10084, Tables 1 and 6). So what `[CLS]` holds depends
-# on the training.
+# Without training for it, BERT's sentence vectors from the mean compare better than those from
+# `[CLS]` (54.8 against 29.2{=source Reimers and Gurevych 2019, Table 1} on average over seven
+# sets). Trained for it, the two are about equal (80.8 against 79.8, and 87.4 against 86.6: Reimers
+# and Gurevych 2019, arXiv:1908.10084, Tables 1 and 6).
 #
 # </details>
 #
 # ### Deeper: the tables behind the picture
-#
-# The last table has each fine-tuned model beside its probe.
 
 # %%
 for name, (to_words, largest, even) in dominance.items():
@@ -782,8 +761,8 @@ for name, correct in after.items():
 # %% [markdown]
 # ## 9. Your own data, and the real BERT
 #
-# The same lines work for any file with the columns `sentence` and `label` (a .tsv as in GLUE, a
-# .csv, or .jsonl), or with lines `LABEL text`. Name a file and run the cell.
+# For a file with the columns `sentence` and `label` (.tsv as in GLUE, .csv, or .jsonl), or with
+# lines `LABEL text`. Name a file and run the cell.
 
 # %%
 my_file = None  # such as "SST-2/train.tsv", or "hub:stanfordnlp/sst2:train" with a network
@@ -821,9 +800,8 @@ assert ":3" in told
 # bertedu predict my_classifier "What a lovely film!" "What a waste of time."
 # ```
 #
-# The first holds out a tenth to choose by (or takes `--dev FILE`). It continues an interrupted run.
-# `--init bert-base-uncased` starts from the real BERT. The folder that it writes also opens in
-# transformers. The second command, here:
+# The first holds out a tenth to choose by (or takes `--dev FILE`); `--init bert-base-uncased`
+# starts from the real BERT. The second command, here:
 
 # %%
 tuned.save(f"{folder.name}/my_classifier")
@@ -832,7 +810,7 @@ for its_name in (f"{folder.name}/my_classifier", "sentiment"):
     assert main(["predict", its_name, *asked_for]) == 0
 
 # %% [markdown]
-# The first two answers are those of the model from section 4, the others the graduate's.
+# The first two answers are those of your model, the others the graduate's.
 #
 # **And the first sentence of this lesson?**
 
@@ -843,20 +821,20 @@ print(f"{answer.label} ({answer.probabilities[answer.label]:.1%}): {opening}")
 assert answer.label == "negative"
 
 # %% [markdown]
-# It is a complaint: who ought to have given up has gone on, and regrets it.
+# It is a complaint: the writer has read on, and regrets it.
 #
 # ## Recap
 #
-# - Case 1: `[CLS]`'s output → pooler → K × H matrix → softmax. Only the matrix is new.
-# - Judge on sentences that were used neither to learn nor to choose; beside a majority, a bag of
-#   words and random weights; with an interval.
-# - A curve that still rises at its end asks for more data.
-# - Remove a word to see what it does. The attention shows it only in part.
-# - `[CLS]`, mean, concatenation: compare in pairs, over several draws and seeds, and report the
+# - Case 1: `[CLS]`'s output → pooler → linear classifier → softmax. Only the linear classifier is
+#   new.
+# - Judge on sentences that were used neither to learn nor to choose, beside baselines, with an
 #   interval.
+# - A curve that still rises at its end suggests more data.
+# - Remove a word to see what it does. The attention shows it only in part.
+# - Compare poolings in pairs, over several seeds.
 #
-# **The answer:** A small new matrix turns the pooled vector of `[CLS]` into one answer, and
-# baselines, test sentences and an interval say how good that answer is.
+# **The answer:** A small new matrix turns the pooled vector of `[CLS]` into one answer; baselines,
+# test sentences and an interval say how good it is.
 
 # %% [markdown]
 # ## Test yourself
@@ -867,7 +845,7 @@ assert answer.label == "negative"
 #
 # <details class="option"><summary>A. All parameters of the model.</summary>
 #
-# **No.** The encoder and the pooler are pretrained. Fine-tuning only trains them further.
+# **No.** The encoder and the pooler are pretrained.
 #
 # </details>
 #
@@ -894,7 +872,7 @@ assert answer.label == "negative"
 #
 # <details class="option"><summary>B. The two models are equally good.</summary>
 #
-# **No.** That was not shown either. The interval also contains a difference of 16 points.
+# **No.** The interval also contains a difference of 16 points.
 #
 # </details>
 #
@@ -924,8 +902,7 @@ assert answer.label == "negative"
 #
 # <details class="option"><summary>B. Take the word that [CLS] looks at most.</summary>
 #
-# **No.** In many of our test sentences this is another word than the one whose removal changes the
-# answer most.
+# **No.** In many of our 40{=asked} sentences another word's removal changes the answer most.
 #
 # </details>
 #
@@ -933,7 +910,7 @@ assert answer.label == "negative"
 # C. Take the word with the largest weight in the bag of words.
 # </summary>
 #
-# **No.** That is another model. Its weights say nothing about what BERT uses.
+# **No.** The weights of another model say nothing about what BERT uses.
 #
 # </details>
 
@@ -958,8 +935,7 @@ numbers = 3845
 checks.numbers_in_head(numbers)
 
 # %% [markdown] tags=["solution"]
-# *Why:* a row of 768 weights and a bias for each of the 5 classes: 5 · 768 + 5. The pooler was
-# pretrained.
+# *Why:* 5 · 768 weights and 5 biases. The pooler was pretrained.
 
 # %% [markdown]
 # **2.** A fresh head, 4 classes: about how large is the first loss, in nats, with two decimals?
@@ -1014,7 +990,7 @@ checks.concatenated(concatenated)
 
 # %% [markdown] tags=["solution"]
 # *Why:* the classifier has a weight for each number at each place, so the places must be the same
-# for every text. Without the zeros a text's answer would depend on the other texts of its batch.
+# for every text.
 
 # %% [markdown]
 # ### Build
@@ -1042,8 +1018,8 @@ for text in (test[4].text, test[5].text):
     print(*(f"{word} {100 * effect:+.0f}" for word, effect in zip(text.split(), told, strict=True)))
 
 # %% [markdown] tags=["solution"]
-# *Why:* by place, not by word: "so so good" has two different *so*. The effect of a word holds *in
-# this text*: the same word can have another effect elsewhere.
+# *Why:* by place, not by word: "so so good" has two different *so*. The same word can have another
+# effect in another text.
 
 # %% [markdown]
 # **6.** The paired bootstrap of section 8. `right_a` and `right_b` say for each of N sentences
@@ -1079,5 +1055,5 @@ print(f"accuracy, pretrained minus bag of words: {low:+.1f} to {high:+.1f} point
 # %% [markdown] tags=["solution"]
 # *A model answer.* 1.7 points are two sentences of 120. How many seeds were run for each? What is
 # the interval of the *paired* difference? Was the recipe chosen by dev sentences? Was the encoder
-# trained with the mean? I would be convinced by several seeds each, an interval on one side of 0,
-# and the same sign on a second data set.
+# trained with the mean? Convincing: several seeds each, an interval on one side of 0, and the same
+# sign on a second data set.

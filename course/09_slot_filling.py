@@ -3,14 +3,14 @@
 #
 # **How does BERT give one answer for each word?**
 #
-# *Wake me at half past six on Monday.* To do this, one must find the time and the day, so BERT must
-# answer once **for every word**.
+# *Wake me at half past six on Monday.* What are the time and the day? BERT answers once **for every
+# word**.
 #
 # **Afterwards you can**
-# - give each word one label and each piece the correct one, and say which of them the loss counts;
+# - give each word one label, and say which pieces the loss counts;
 # - read BIO tags, see an illegal one, and mend it;
 # - judge by whole slots, and say why the accuracy of the tags is misleading;
-# - fine-tune a tagger that also names the intent, and show what pretraining and data buy.
+# - fine-tune a tagger that also names the intent.
 #
 # **You need** lessons 01, 02 and 06. No internet connection.
 #
@@ -41,10 +41,10 @@ print(f"{len(train)} requests in train, {len(dev)} in dev, {len(test)} in test")
 # %% [markdown]
 # ## 1. One answer for each word
 #
-# In the lecture notes this is **case 2**: a single sentence in, a class for each word out. This is
-# [**sequence labelling**](../docs/glossary.md#using-it); used to find the slots of a request, it is
-# [**slot filling**](../docs/glossary.md#using-it). The vector of each token goes through a **linear
-# classifier**, the same one at every place. The notes' example is *arrive Taipei on November 2nd*.
+# In the lecture notes this is **case 2**: a single sentence in, a class for each word out
+# ([**sequence labelling**](../docs/glossary.md#using-it)). Finding the slots of a request in this
+# way is [**slot filling**](../docs/glossary.md#using-it). Each token's vector goes through the same
+# **linear classifier**. The notes' example is *arrive Taipei on November 2nd*.
 
 # %%
 words = ("arrive", "taipei", "on", "november", "2nd")
@@ -69,11 +69,11 @@ for i, (word, answer) in enumerate(zip(words, word_tags, strict=True)):
 diagram(boxes | word_boxes, arrows + word_arrows, size=(7.5, 3.2))
 
 # %% [markdown]
-# *Taipei* is a place, *November 2nd* a date. These parts are
-# [**slots**](../docs/glossary.md#using-it). Each word has a tag: **B-** where a slot *begins*,
-# **I-** where it goes on (*inside*), **O** *outside* of all.
+# *Taipei* is a place, *November 2nd* a date. These are [**slots**](../docs/glossary.md#using-it).
+# Each word has a tag: **B-** where a slot *begins*, **I-** where it goes on (*inside*), **O**
+# *outside* of all.
 #
-# What the whole request wants, for example to book a table, is its
+# What the request wants, for example to book a table, is its
 # [**intent**](../docs/glossary.md#using-it). `[CLS]` answers it, through the pooler and another
 # classifier.
 #
@@ -94,7 +94,7 @@ print(f"intents: {H} * {N} + {N} = {head['intent_classifier']:,}, behind the poo
       f"{head['bert.pooler']:,}")  # fmt: skip
 
 # %% [markdown]
-# B- and I- for each slot, and O. The new part for the tags is one small matrix and a bias:
+# B- and I- for each kind of slot, and O.
 
 # %% tags=["nbval-check-output"]
 share = head["classifier"] / sum(sizes.values())
@@ -106,8 +106,7 @@ assert share < 0.001
 # %% [markdown]
 # ## 2. Look at the data
 #
-# The requests were written by hand for this course. The test requests have other phrasings and
-# mostly other values.
+# Most values in the test requests do not occur in training.
 
 # %% tags=["nbval-check-output"]
 for name, part in {"train": train, "dev": dev, "test": test}.items():
@@ -131,8 +130,8 @@ axes.tick_params(axis="y", labelsize=9)
 assert max(counts.values()) > 10 * min(counts.values())
 
 # %% [markdown]
-# Two baselines. The first says O for every word. The second has a table with the tag that each word
-# has most often in the training requests; for other words it says O.
+# Two baselines. The first says O for every word. The second gives each word its most frequent tag
+# in training, and O to unknown words.
 
 # %%
 from bertedu.finetuning.baselines import UsualTags
@@ -148,8 +147,7 @@ def tag_accuracy(found):
 
 
 # %% [markdown]
-# **Predict** the accuracy of the first one's tags, in percent. (Put your guess in place of the
-# `...`.)
+# **Predict** the accuracy of the first one's tags, in percent.
 
 # %% tags=["nbval-check-output"]
 # BEGIN SOLUTION
@@ -162,7 +160,7 @@ print(f"always O:            {tag_accuracy(all_outside):.1%} of the tags are cor
 print(f"a word's usual tag:  {tag_accuracy(usual):.1%} of the tags are correct")
 
 # %% [markdown]
-# More than half of the tags of *always O* are correct, and it has found *no* slot.
+# More than half of its tags are correct, and *always O* has found *no* slot.
 
 # %%
 assert tag_accuracy(usual) > tag_accuracy(all_outside) > 0.5
@@ -170,7 +168,7 @@ assert tag_accuracy(usual) > tag_accuracy(all_outside) > 0.5
 # %% [markdown]
 # ## 3. Words, pieces, labels
 #
-# People labelled *words*. BERT reads *pieces* (lesson 01). Which piece gets the word's label?
+# The labels belong to *words*. BERT reads *pieces* (lesson 01).
 #
 # **Predict:** the request below has 7 words. How many tokens will it have, and how many labels?
 
@@ -190,18 +188,17 @@ tags_of = {t for e in train for w, t in zip(e.words, e.tags, strict=True) if w =
 assert tags_of == {"B-song", "B-date"}
 
 # %% [markdown]
-# The **first piece** of each word has the word's label and answers for the word. All other pieces,
-# `[CLS]` and `[SEP]` have **-100**: the loss leaves them out. (The first piece can still *look at*
-# them, in every layer.)
+# The **first piece** of each word has the word's label. All other pieces, `[CLS]` and `[SEP]` have
+# **-100**: the loss leaves them out. (The first piece can still *look at* them.)
 #
-# *Yesterday* is a song here, and a day elsewhere. A table has one tag for both.
+# *Yesterday* is a song here, and a day elsewhere. The table has one tag for both.
 
 # %%
 assert int((piece_labels != -100).sum()) == len(request.words) == 7
 assert len(piece_labels) == 10
 
 # %% [markdown]
-# Why not give the label to each piece of the word? Count what the labels then say.
+# Why not give the label to each piece of the word?
 
 # %% tags=["nbval-check-output"]
 early = next(e for e in train if "6:45" in e.words)
@@ -220,16 +217,14 @@ print(f"{begun} slots would become {copied}")
 assert copied > 1.05 * begun
 
 # %% [markdown]
-# B- means that a slot *begins here*, so one clock time would become three. (Exhibit 22 of lesson 13
-# is a program that did this.)
+# B- means that a slot *begins here*, so this one time would become three slots. (In exhibit 22 of
+# lesson 13 a program does this.)
 #
 # ## 4. Count whole slots
 #
-# From tags to a score there are two steps.
-#
 # **Decoding.** The classifier answers for each word separately. It may say I- where there is
-# nothing to continue. Such an [**illegal I-**](../docs/glossary.md#using-it), after an O or after a
-# slot with another label, is read as a B-. (The field's old program `conlleval` does the same.)
+# nothing to continue: after an O, or after a slot with another label. Such an [**illegal
+# I-**](../docs/glossary.md#using-it) is read as a B-, as in the old program `conlleval`.
 #
 # **Predict** the slots in these tags:
 
@@ -248,7 +243,7 @@ assert changed == [2, 5, 6]
 assert [slot.text for slot in spoken_slots] == ["half seven", "rome", "tomorrow"]
 
 # %% [markdown]
-# Could one do without B-? Only if two slots of the same label never stood side by side:
+# One could do without B- only if two slots of the same label never stood side by side:
 
 # %% tags=["nbval-check-output"]
 from itertools import pairwise
@@ -260,11 +255,10 @@ assert touching
 
 # %% [markdown]
 # **Scoring.** A found slot is correct if its label, its first word *and* its last word are those of
-# a true one. The [**precision**](../docs/glossary.md#using-it) is the share of the found slots that
-# is correct. The [**recall**](../docs/glossary.md#using-it) is the share of the true slots that was
-# found. [**F1**](../docs/glossary.md#using-it) is 2{=definition} · correct / (found + true), the
-# harmonic mean
-# of both.
+# a true one. [**Precision**](../docs/glossary.md#using-it) is the share of the found slots that is
+# correct, [**recall**](../docs/glossary.md#using-it) the share of the true slots that was found.
+# [**F1**](../docs/glossary.md#using-it) is 2{=definition} · correct / (found + true), the harmonic
+# mean of both.
 #
 # **Predict:** is a slot that is one word too short half correct?
 
@@ -285,8 +279,7 @@ def f1(found):
 
 
 # %% [markdown]
-# **Predict:** the table's tags have the accuracy that you saw above. What is the F1 of its slots,
-# in percent?
+# **Predict:** what is the F1 of the table's slots, in percent?
 
 # %% tags=["nbval-check-output"]
 # BEGIN SOLUTION
@@ -312,7 +305,7 @@ assert 2 / 3 < tag_accuracy(usual) < 3 / 4
 # %% [markdown]
 # ## 5. One request, down to the numbers
 #
-# We follow one request through the fresh classifiers on the pretrained encoder.
+# One request, by hand, through the fresh classifiers on the pretrained encoder.
 
 # %%
 from bertedu.finetuning import FinetuningRecipe, FinetuningRun
@@ -346,8 +339,8 @@ assert torch.allclose(output.loss, by_hand.mean() + intent_by_hand, atol=1e-5)
 assert abs(float(output.loss) - math.log(K * N)) < 1.5
 
 # %% [markdown]
-# The loss is the **sum of two means**, as in pretraining (lesson 07): one over the words, one over
-# the requests. The places with -100 do not count:
+# The loss is the **sum of two means**: one over the words, one over the requests. The places with
+# -100 do not count:
 
 # %% tags=["nbval-check-output"]
 spoiled = output.logits[0].clone()
@@ -360,10 +353,10 @@ assert same
 # %% [markdown]
 # ## 6. Watch it learn
 #
-# Now the encoder and the two classifiers are trained together; the embeddings and the three lowest
-# layers stay as they are, which saves time. The state that is best on *dev* is kept.
+# The encoder and the two classifiers are trained together, except for the embeddings and the three
+# lowest layers. The state that is best on *dev* is kept.
 #
-# **Predict:** what is learned sooner, the intents or the slots?
+# **Predict:** which rises sooner, the accuracy of the intents or the F1 of the slots?
 
 
 # %%
@@ -400,13 +393,12 @@ assert all(m["intent_accuracy"] > m["f1"] for _, m in run.evaluations[:3])
 assert min(Counter(tag for example in train for tag in example.tags).values()) == 1
 
 # %% [markdown]
-# In this run the intents come sooner. There are five intents, and 37 tags.
+# In this run the accuracy of the intents rises sooner. There are five intents, and 37 tags.
 #
 # ## 7. Why it is still weak
 #
-# Divide the true slots into those whose value also occurs with that label in the training requests,
-# and those that are new. **Predict:** what share of the new ones does the table of usual tags find,
-# and what share the model?
+# Divide the true slots into those whose value also occurs with that label in training, and new
+# ones. **Predict:** what share of the new ones does the table find, and what share the model?
 
 # %%
 answers = {"pretrained": tuned.predict(test)}
@@ -435,10 +427,9 @@ assert recall["pretrained"][0] > recall["pretrained"][1] + 0.1
 assert losses[-10:].mean() < 0.3
 
 # %% [markdown]
-# The table finds a new value only if each of its words usually has that tag elsewhere. The model
-# can also use the words around it: it finds three new values of five. But it finds four of five
-# that it has met, and its loss in training is near 0. More **data**, with other values, may help.
-# Read some of its errors:
+# The table does not see the words around a new value. The model does: it finds about three new
+# values of five. But it finds four of five known ones, and its loss in training is near 0. More
+# **data**, with other values, may help. Some of its errors:
 
 
 # %%
@@ -457,7 +448,7 @@ for number in sorted({slot[0] for slot in missed})[:40:6]:
 # %% [markdown]
 # ### Deeper: which kinds of errors?
 #
-# A found slot can have another label, other ends, or both; or there is no true slot at its place.
+# A found slot can have another label, other ends, or both; or it overlaps no true slot.
 
 
 # %%
@@ -484,15 +475,13 @@ assert len(extra) + len(true & ours) == len(ours)
 assert kinds["missed"].count("alone") < len(missed) / 4
 
 # %% [markdown]
-# The model overlooks few slots. In most cases it found something at the place, but with another
-# label or other ends.
+# In most cases the model found something at the place, but with another label or other ends.
 #
 # ### Deeper: mend, or throw away?
 #
-# Compare our decoding with a stricter rule, which *throws away* each slot that begins with an
-# illegal I-.
+# A stricter rule *throws away* each slot that begins with an illegal I-.
 #
-# **Predict:** which of the two gives the higher F1?
+# **Predict:** which rule gives the higher F1?
 
 # %%
 raw = [[p.labels[k] for k in p.probabilities.argmax(-1).tolist()] for p in answers["pretrained"]]
@@ -515,15 +504,14 @@ assert f1(raw) == f1(rows["pretrained"])
 assert [slot_filling.mend(tags)[0] for tags in raw] == rows["pretrained"]
 
 # %% [markdown]
-# Here throwing away gives the higher F1. Mending saves slots whose first word was called I- instead
-# of B-, and adds others that are wrong. So whoever reports an F1 must name the rule; ours is that
+# Here throwing away gives the higher F1. Mending can save slots whose first word was called I-
+# instead of B-, and can add wrong ones. So whoever reports an F1 must name the rule; ours is that
 # of `conlleval`. Exercise 5 has a third way.
 #
 # ## 8. The graduate
 #
-# Now the same head on the same checkpoint, but after real data: the 13,084 training requests of
-# SNIPS (Coucke et al. 2018), with 7 intents and 39 kinds of slot. Its card in `bertedu/graduates`
-# names the data and the figures.
+# The same head on the same checkpoint, after the 13,084 training requests of SNIPS (Coucke et al.
+# 2018), with 7 intents and 39 kinds of slot. Its card in `bertedu/graduates` has the figures.
 #
 # **Predict:** in how many of the 14 requests below does it find the intent and *every* slot?
 
@@ -569,8 +557,7 @@ assert sum(whole) >= 12
 
 # %% [markdown]
 # **Try it with your own words**, in the picture. Point at a word for its distribution over the
-# tags. For example: *play the best songs from 1975*, *find the movie the lion king*. What kind of
-# place does it take *taipei* for in *will it rain in taipei tomorrow*?
+# tags. For example: *play the best songs from 1975*.
 #
 # With a click (a link with ▸ sets the picture, and one more click sets it back):
 # [*italian*](#TokenTagger?word=italian
@@ -595,8 +582,8 @@ tagger
 # %% [markdown]
 # ### What pretraining buys, and what data buys
 #
-# The same recipe and requests as in section 6, but **random** weights at the start. The baselines:
-# the usual tags, and for the intents a bag of words.
+# The recipe and requests of section 6, but **random** weights at the start. The baselines: the
+# usual tags, and for the intents a bag of words.
 
 # %%
 from bertedu.finetuning.baselines import BagOfWords
@@ -621,10 +608,9 @@ of_graduate = graduate.metrics
 print(f"graduate (on SNIPS)        {of_graduate['f1']:13.1%} {of_graduate['intent_accuracy']:9.1%}")
 
 # %% [markdown]
-# The graduate has other labels than the course's requests, so its line is of SNIPS' development
-# requests: another test, not to be compared with the others. How much would the scores change with
-# *other* requests? As in lesson 03 we draw 120 of the 120, with repetition, a thousand times (the
-# **bootstrap**).
+# The graduate's line is of SNIPS' development requests: another test, not to be compared with the
+# others. How much would the scores change with *other* requests? As in lesson 03 we draw 120 of the
+# 120, with repetition, a thousand times (the **bootstrap**).
 
 
 # %%
@@ -661,10 +647,10 @@ assert intents["pretrained"] > 0.7
 assert recall["pretrained"][1] > max(recall["random"][1], recall["usual tags"][1]) + 0.15
 
 # %% [markdown]
-# (The lines are where 95 %{=definition} of the draws lie.) The pretrained model is far ahead, most
-# of all at new values. The random model sees the words around a slot, too, so the difference comes
-# from pretraining. Take a token's vector in the first table, before any attention. Which tokens
-# have the most similar vectors?
+# (The lines are where 95 %{=definition} of the draws lie.) The pretrained model's F1 is far ahead,
+# and its recall most of all at new values. The random model sees the same words and differs only in
+# its starting weights. In the pretrained table of token vectors, before any attention, which tokens
+# are most similar?
 #
 # **Predict** the neighbours of *chopin*.
 
@@ -683,14 +669,12 @@ assert (
 assert len(weekdays & set(near["friday"])) >= 2
 
 # %% [markdown]
-# Nobody labelled Chopin as a composer. Our guess: what the model learns of one composer helps with
-# others whose vectors are similar.
+# Our guess: what the model learns of one composer helps with others whose vectors are similar.
 #
 # ## 9. Touch it
 #
-# This tagger runs your own model of section 6. Click a word and **flip its label**: make the first
-# word of a slot an I-, and see how decoding reads it. Here an illegal I- after an O is shown and
-# mended.
+# This tagger runs your own model. Click a word and **flip its label**. Here an illegal I- after an
+# O is shown and mended.
 
 # %%
 illegal = TokenTagger(tuned, "wake me at 6:45")
@@ -705,8 +689,7 @@ assert illegal.prediction.pieces[3] == ["6", ":", "45"]
 assert [(slot.label, slot.text) for slot in illegal.slots] == [("time", "6:45")]
 
 # %% [markdown]
-# **Your own request.** The model knows five intents and 18{=head} kinds of slot, nothing else. What
-# does it answer to *tell me a joke*?
+# **Your own request.** What does the model answer to *tell me a joke*?
 
 # %%
 my_request = "could you put two bottles of milk on the shopping list for friday"
@@ -722,12 +705,11 @@ print("tell me a joke:", *(f"{name} {share:.1%}" for name, share in joke.probabi
 assert abs(sum(joke.probabilities.values()) - 1) < 1e-5
 
 # %% [markdown]
-# A softmax over five intents always gives all its probability to the five. It cannot say *none of
-# these*.
+# A softmax over five intents gives all its probability to the five. It cannot say *none of these*.
 #
 # ## 10. Your data, or BERT-base
 #
-# The same code reads real data sets, and starts from a real BERT:
+# The same code reads real data sets, too:
 #
 # | form | what `slot_filling.read` is given |
 # |:--|:--|
@@ -755,10 +737,8 @@ assert slot_filling.read(own)[0].slots[0].text == "Cape Town"
 # %% [markdown]
 # Name a folder with the parts *train*, *valid* and *test* here, and run the cell.
 # (`bert-base-uncased` is downloaded once, some 440{=source its page on huggingface.co} MB: lesson
-# 14.) SNIPS has 13,084{=source Coucke et al. 2018} training
-# requests. Chen, Zhuo and Wang report an F1 of 97.0 % and an intent accuracy of 98.6
-# %{=source Chen, Zhuo and Wang 2019, arXiv:1902.10909} there, with
-# BERT-base.
+# 14.) On SNIPS, with BERT-base, Chen, Zhuo and Wang report an F1 of 97.0 % and an intent accuracy
+# of 98.6 %{=source Chen, Zhuo and Wang 2019, arXiv:1902.10909}.
 
 # %%
 your_data = None  # "snips", for example: a folder in which train, valid and test are
@@ -769,7 +749,7 @@ if your_data:
     print(yours.evaluate(parts[2]))
 
 # %% [markdown]
-# The command line continues an interrupted run:
+# The same on the command line:
 #
 #     bertedu finetune slot-filling snips/train --dev snips/valid --test snips/test --out my_tagger
 #     bertedu predict my_tagger "wake me at seven" "table for two in rome"
@@ -790,7 +770,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 #
 # - One linear classifier, the same at every place, gives each word a tag; `[CLS]` gives the intent.
 # - A word answers at its first piece. All other tokens have -100, and the loss leaves them out.
-# - BIO tags write slots down. An illegal I- is read as a B-.
+# - An illegal I- is read as a B-.
 # - Most tags are O, so their accuracy is misleading. Count whole slots: label and both ends.
 # - Here pretraining helps most at values that do not occur in training.
 #
@@ -806,7 +786,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 #
 # <details class="option"><summary>A. Each piece has the word's label.</summary>
 #
-# **No.** Then one B- becomes three, and one slot becomes three slots.
+# **No.** Then one B- becomes three slots.
 #
 # </details>
 #
@@ -820,7 +800,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 # C. The first piece has the word's label, the others have -100.
 # </summary>
 #
-# **Yes.** So each word is asked once, and the loss leaves the other pieces out.
+# **Yes.** So each word is asked once.
 #
 # </details>
 #
@@ -834,13 +814,13 @@ assert again.slots == tuned.predict("wake me at seven").slots
 #
 # <details class="option"><summary>B. 62 %.</summary>
 #
-# **No.** That is the accuracy of the tags. F1 counts whole slots.
+# **No.** That is the accuracy of the tags.
 #
 # </details>
 #
 # <details class="option"><summary>C. About 30 %.</summary>
 #
-# **No.** A slot is found with its label and both ends, or not at all.
+# **No.** No slot is found, so none is correct.
 #
 # </details>
 #
@@ -849,7 +829,7 @@ assert again.slots == tuned.predict("wake me at seven").slots
 #
 # <details class="option"><summary>A. As two thirds of a correct slot.</summary>
 #
-# **No.** Strict scoring has no parts of slots. Both ends must be those of the true slot.
+# **No.** Both ends must be those of the true slot.
 #
 # </details>
 #
@@ -918,8 +898,8 @@ scores = {"tag accuracy": 9 / 12, "precision": 2 / 3, "recall": 2 / 4, "f1": 4 /
 checks.table_for_four(scores)
 
 # %% [markdown] tags=["solution"]
-# *Why:* three tags are wrong (*the*, *golden*, *seven*). Of three found slots two are correct, of
-# four true ones two were found; 2 · 2 / (3 + 4) = 4/7.
+# *Why:* *the*, *golden* and *seven* have wrong tags. Of three found slots two are correct, of four
+# true ones two were found; 2 · 2 / (3 + 4) = 4/7.
 
 # %% [markdown]
 # ### Complete
@@ -946,8 +926,8 @@ def tags_to_slots(tags):
 checks.tags_to_slots(tags_to_slots)
 
 # %% [markdown] tags=["solution"]
-# *Why:* a tag begins a slot, or makes the last one longer, or is O. There is no fourth case.
-# `before[2:]` is empty for an O, and differs from every label.
+# *Why:* a tag begins a slot, or makes the last one longer, or is O. `before[2:]` is empty for an O,
+# and differs from every label.
 
 # %% [markdown]
 # **4.** Precision, recall and F1 of whole slots, in this order. Both arguments are lists of
@@ -980,9 +960,8 @@ checks.slot_f1(slot_f1)
 #
 # **5.** Mending comes after the choice. One can also choose the likeliest of all *legal* sequences.
 # Given log-probabilities [W, K] of W words and the K tags (a list), return the W tags with the
-# largest sum.
-# There are K^W sequences, but you need not try them all: for each tag, only the best way that *ends
-# in it* can become part of the best one. (This is the **Viterbi** algorithm.)
+# largest sum. You need not try all K^W sequences: for each tag, only the best way that *ends in it*
+# can become part of the best one. (This is the **Viterbi** algorithm.)
 
 
 # %%
@@ -1014,18 +993,18 @@ assert all(not slot_filling.mend(tags)[1] for tags in viterbi)
 assert f1(viterbi) > f1(raw) - 0.05
 
 # %% [markdown] tags=["solution"]
-# *Why it is quick:* K² sums for each word, instead of K^W sequences. A CRF goes one step further
-# and *learns* how well each tag follows another; Chen, Zhuo and Wang tried it on ATIS, and it
-# brought nothing (96.0 % instead of 96.1 %{=source Chen, Zhuo and Wang 2019, arXiv:1902.10909}).
+# *Why it is quick:* K² sums for each word, instead of K^W sequences. A CRF also *learns* how well
+# each tag follows another. Chen, Zhuo and Wang tried it on ATIS: the F1 was 96.0 % instead of 96.1
+# %{=source Chen, Zhuo and Wang 2019, arXiv:1902.10909}.
 
 # %% [markdown]
 # **6.** (Without a check.) Your assistant books tables. Its F1 of slots is 90 %. Your boss reads
 # the tag accuracy, 97 %, and wants to let it act without asking back. Which number should decide,
-# and how would you measure it? Write four sentences.
+# and how would you measure it?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* Neither of the two: a booking is correct only if the intent and *all* slots of
-# the request are, so one should count whole requests (`sentence_accuracy` in the library's
-# metrics). One should count on requests of real users, with an interval. Some mistakes cost more
-# than others, so look at each slot. And one can act where the model is sure, ask back where it is
-# not, and measure how many wrong bookings are left at each threshold.
+# *A model answer.* Neither of the two: a booking is correct only if the intent and *all* slots are,
+# so one should count whole requests (`sentence_accuracy` in the library's metrics). One should
+# count on requests of real users, with an interval. Some mistakes cost more than others, so look at
+# each slot. And one can act where the model is sure, ask back where it is not, and measure how many
+# wrong bookings are left at each threshold.
