@@ -3,10 +3,10 @@
 #
 # **How does a model learn whether one sentence follows another?**
 #
-# Questions and answers, or a claim and its consequence, are *two* texts. So BERT gets a second task
-# while it learns, [**next sentence prediction**](../docs/glossary.md#pretraining): it sees two
+# Some tasks need *two* texts: a question and an answer, or a claim and its consequence. So BERT
+# learns a second task, [**next sentence prediction**](../docs/glossary.md#pretraining): it sees two
 # pieces of text, and says whether the second followed the first. In this lesson you build such
-# pairs, find the mistakes in building them, and measure what one must know to solve the task.
+# pairs, and measure what one must know to solve the task.
 #
 # **Afterwards you can**
 # - write `[CLS] A [SEP] B [SEP]` with its segment ids and its label, and say what 0 and 1 mean;
@@ -40,7 +40,7 @@ print("IS_NEXT =", IS_NEXT, "  NOT_NEXT =", NOT_NEXT)
 # %% [markdown]
 # ## 1. One input, two sentences
 #
-# BERT reads one row of tokens. Two texts become one row with `[SEP]` after each. Each text is a
+# Two texts become one row of tokens, with `[SEP]` after each. Each text is a
 # [**segment**](../docs/glossary.md#text-and-tokens); a **segment id** gives for every token its
 # segment, 0 for A and 1 for B.
 #
@@ -77,8 +77,8 @@ two_pairs()
 # and one for B, or let it *mix*. Watch the tokens, the segment ids, the label, and the count of
 # both labels.
 #
-# Things to try: choose as B the sentence that really follows, but call it random. Make pairs by the
-# thousand with each of the rules, and watch the count: which rules are wrong?
+# Choose as B the sentence that really follows, but call it random. Make pairs by the thousand with
+# each of the rules: which rules are wrong?
 #
 # Some pairs with a click (a link with ▸ sets the picture, and one more click sets it back):
 # [a longer A, and 6 tokens are cut off](#SentencePairBuilder?a=1.2
@@ -100,8 +100,7 @@ SentencePairBuilder()
 # %% [markdown]
 # ## 3. Does 1 mean yes?
 #
-# The label is often misread. Google's code asks "is B random?", and so does every checkpoint that
-# follows it, ours included:
+# The label is often misread. Google's code asks "is B random?", and our checkpoint follows it:
 #
 # | B ... | the paper's word | label | "does B follow A?" | "is B random?" |
 # |:--|:--|--:|:--|:--|
@@ -109,10 +108,10 @@ SentencePairBuilder()
 # | is random | NotNext | **1** | false | true |
 #
 # The paper has only the words; the numbers are Google's convention. "True" and "false" alone mean
-# nothing, as the two right columns show: always say which question they answer.
+# nothing: always say which question they answer.
 #
 # Users have asked about this (google-research/bert#125, huggingface/transformers#836). The first
-# author answered that 1 means "is random" because he used this convention from the beginning.
+# author answered that he had used this convention from the beginning.
 #
 # **Predict:** somebody tests a good model on 100 pairs, but reads column 1 as "follows". The
 # model's answer is correct for 94. Which accuracy does that person report?
@@ -139,9 +138,9 @@ assert abs(float(probs[IS_NEXT]) - good) < 1e-4
 #
 # ## 4. One to one, exactly
 #
-# The paper says 50 %. Google's code decides by chance for each pair. But when only one sentence of
-# a document is left, nothing can follow it, so the code must take a random B. So more than half of
-# the pairs are random, above all in short documents.
+# The paper says 50 %. Google's code decides by chance for each pair. But where there is only one
+# sentence, such as the last of a document, nothing can follow it, and the code takes a random B. So
+# more than half of the pairs are random.
 #
 # `bertedu.pretraining.pairs` makes exactly as many of each kind. First the text, as token ids:
 
@@ -161,8 +160,8 @@ print("train:", train)
 print("held out:", held_out)
 
 # %% [markdown]
-# An [**epoch**](../docs/glossary.md#pretraining) goes once over the text. Each is different (A and
-# B are split elsewhere, B is drawn anew), but the epoch of a number is always the same.
+# An [**epoch**](../docs/glossary.md#pretraining) goes once over the text. Epoch 0 is the same each
+# time; epoch 1 has other pairs.
 
 # %% tags=["nbval-check-output"]
 sampler = PairSampler(train, tokenizer, max_length=64)
@@ -187,11 +186,9 @@ assert 1 < 100 * (coin / len(examples)).std() < 3
 assert {each.random / (each.random + each.follows) for each in dealt} == {0.5}
 
 # %% [markdown]
-# It matters because a model that always says "random" has an accuracy of 60 % if 60 %{=definition}
-# of the pairs
-# are random. With 1:1, a model that has learned nothing has 50 %{=dealt}, and a loss of ln 2 =
-# 0.69 nats.
-# These are the numbers to beat.
+# A model that always says "random" has an accuracy of 60 % if 60 %{=definition} of the pairs are
+# random. With 1:1, a model that has learned nothing has 50 %{=dealt}, and a loss of ln 2 = 0.69
+# nats. These are the numbers to beat.
 #
 # **Predict:** somebody writes a text file with a blank line after *each sentence*. A blank line
 # ends a document. What happens?
@@ -210,13 +207,13 @@ except bertedu.InputError as error:
 
 # %% [markdown]
 # Every document has one sentence, so nothing ever follows anything. Google's code labels every pair
-# "random" without a warning (google-research/bert#125), and a model reaches 100 % by always saying
-# so. Here it is an error that says what to change.
+# "random" (google-research/bert#125), and a model reaches 100 % by always saying so. Here it is an
+# error that says what to change.
 #
 # ## 5. A random B that is none
 #
-# Another mistake is harder to see. The simplest rule for a random B is: take any sentence of the
-# text. Then B may also be the sentence that really follows.
+# The simplest rule for a random B is: take any sentence of the text. Then B may also be the
+# sentence that really follows.
 #
 # **Predict:** in a text of 5 sentences, in how many of the "random" pairs does B really follow?
 # What is the best accuracy that any model can reach on such pairs?
@@ -240,10 +237,9 @@ assert abs(truly_next - 1 / 5) < 0.01
 assert abs(best - 0.9) < 0.01
 
 # %% [markdown]
-# One in five, and 90 %. Even a perfect model would be wrong on every tenth pair, because the same
-# pair occurs with both labels. The share is one in N sentences: small in a large text, large in a
-# small one. Several published programs have the mistake (codertimo/BERT-pytorch#110,
-# NVIDIA/DeepLearningExamples#421).
+# One in five, and 90 %. Even the best model would be wrong on one pair in ten, because the same
+# pair occurs with both labels. In a text of N sentences, one random pair in N is none. Published
+# programs have had the mistake (codertimo/BERT-pytorch#110, NVIDIA/DeepLearningExamples#421).
 #
 # The rule of this library: a random B comes from **another document**, and never begins with the
 # sentence that really continues A (there may be copies). The next cell checks the first half of the
@@ -270,12 +266,11 @@ print(f"{checked:,} pairs: every random B is from another document, every other 
 # %% [markdown]
 # ## 6. What is it that one must know?
 #
-# A task teaches only what is needed to solve it. So we look for *simple* ways to solve this one.
-# Two candidates:
+# Are there *simple* ways to solve the task? Two candidates:
 #
 # - **Lengths.** Do the lengths of A and B show whether B was replaced?
-# - **Shared words.** A text goes on about the same things; a random B is about something else. A
-#   program that only compares the *sets of words* knows neither order nor grammar.
+# - **Shared words.** A text often repeats its words. A program that only compares the *sets of
+#   words* knows neither order nor grammar.
 #
 # We compute three numbers for each pair: the length of A, the length of B, and the overlap. The
 # overlap is the weight of the words that occur in both, divided by the geometric mean of the
@@ -412,15 +407,13 @@ assert bands["BERT"][0] > bands["lengths"][1]
 assert bands["shared words"][0] > bands["lengths"][1]
 
 # %% [markdown]
-# A comparison of word sets has most of the accuracy already; our small BERT is only some 6 points
-# better, and other documents might give 1 or 11{=gain}. For this reason Lan et al. 2020 called the
-# task
-# too easy: it mixes *topic*, which words show, with *coherence*. Our documents are hard on purpose:
-# several have the same topic, and the model has never seen them. On held-out articles of Wikipedia,
-# of which it has read others, its accuracy is 93 % (its card in `bertedu/checkpoints` says how it
-# was measured).
+# Shared words alone reach 77 %. Our small BERT is only some 6 points better, and other documents
+# might give 1 or 11{=gain}. Lan et al. 2020 guess that the task is too easy: it mixes *topic* with
+# *coherence*, and topic is easier. Several of our documents have the same topic, and the model has
+# seen none of them. On longer pairs from held-out articles of Wikipedia its accuracy is 93 % (its
+# card in `bertedu/checkpoints`); it has read other articles.
 #
-# Why do the **lengths** show anything at all? Look:
+# Why do the **lengths** show anything?
 
 # %% tags=["nbval-check-output"]
 length = train_x[:, :2].sum(dim=1)
@@ -433,16 +426,15 @@ for label, name in {IS_NEXT: "follows", NOT_NEXT: "random"}.items():
 assert shares["follows"] > shares["random"] + 0.05
 
 # %% [markdown]
-# Short pairs follow more often. At the end of a document little text is left, so what follows there
-# is short; a random B fills the row. Google's code has the same leak (`target_b_length` is counted
-# from the full row). So a model that is a little better than a coin has perhaps learned only to
-# count.
+# Among short pairs, more follow than not. At the end of a document little text is left, so what
+# follows there is short; a random B is chosen to fill the row. Google's code does the same
+# (`target_b_length` is counted from the full row).
 #
 # **Rule:** before you praise a model, ask which accuracy is possible without reading.
 #
 # ## 7. What the model has not learned
 #
-# Take pairs that follow, and **swap** A and B. Every word is the same; only the order is wrong.
+# Take pairs that follow, and **swap** A and B. Every word stays the same; only the order is wrong.
 #
 # **Predict:** how often does the model still say "follows", in percent?
 
@@ -472,17 +464,17 @@ for name, share in says_follows.items():
 assert len(random_pairs) == len(following)
 
 # %% [markdown]
-# About as often as in order, and far more often than for random pairs. The model judges whether
-# the two belong together, not which comes first. ALBERT (Lan et al. 2020, arXiv:1909.11942, Table
-# 5) found the same: a model trained on next sentence prediction tells two consecutive texts in
-# order from the same two swapped with an accuracy of 52.0 %, where chance gives 50. Its authors
-# train on this question instead, [**sentence order prediction**](../docs/glossary.md#pretraining),
-# so that the topic does not help.
+# About as often as in order, and far more often than for random pairs. On these pairs the model
+# judges whether the two belong together, not which comes first. ALBERT (Lan et al. 2020,
+# arXiv:1909.11942, Table 5) found the same: a model trained on next sentence prediction tells two
+# consecutive texts from the same two swapped with an accuracy of 52.0 %, where chance gives 50. Its
+# authors train on this question instead, [**sentence order
+# prediction**](../docs/glossary.md#pretraining), so that the topic does not help.
 #
 # ## 8. Your own pairs
 #
 # Change the sentences. Can you find a B that follows and shares no word with A? Can you deceive the
-# model with a random B that repeats A's words?
+# model with a random B?
 
 
 # %%
@@ -508,20 +500,17 @@ assert says_follows["swapped"] > max(0.85, says_follows["random"] + 0.4)  # sect
 # %% [markdown]
 # The first pair is the lecture notes' example. B does follow A, and the model says so. The notes
 # write *false*, and do not say to which question. To "does B follow A?" it is a slip for *true*; to
-# "is B random?", as label 1 asks, it is correct. In both cases B is *not* random. Lesson 07 has the
-# other two words of the example.
+# "is B random?", as label 1 asks, it is correct. Lesson 07 has the other two words of the example.
 #
-# The other pairs show how the model can be deceived. It knows that *The crowd fell silent* may
-# follow, without a shared word, and that a burning candle does not. But the sentence about a
-# burning *match* gets nearly as much as the crowd: it has another topic, and repeats one word. The
-# pair with the violin repeats nearly every word of A, and gets the most.
+# *The crowd fell silent* shares only the word *the* with A, and the model says that it follows. But
+# the sentence about a burning *match* gets nearly as much: it has another topic, and repeats one
+# word more. The pair with the violin repeats every word of A, and gets the most.
 #
 # ## 9. Was it worth it?
 #
 # The paper removed the task, and lost 3.5 points on QNLI (a question, and a sentence that may hold
 # the answer), but 0.6 at most on the other four tasks of its Table 5. The authors of RoBERTa (Liu
-# et al. 2019, Table 2) pretrained BERT-base with four kinds of rows, two of them without the task.
-# Their table has five columns, two of them for SQuAD:
+# et al. 2019, Table 2) pretrained BERT-base with four kinds of rows, two of them without the task:
 
 # %% tags=["nbval-check-output"]
 roberta = {  # SQuAD 1.1 F1, SQuAD 2.0 F1, MNLI-m, SST-2, RACE
@@ -543,9 +532,8 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 # Without the task, DOC-SENTENCES are better than BERT's pairs in four of five columns, and
 # FULL-SENTENCES in three, with one equal. RoBERTa took FULL-SENTENCES, because with rows of one
 # document the batches differ in size. *Single sentences* as A and B are the worst in all five
-# columns: short stretches do not teach what reaches far. RoBERTa's authors add that BERT's own
-# comparison may have kept the pairs and only removed the loss. So the two papers do not clearly
-# contradict each other.
+# columns. RoBERTa's authors add that BERT's own comparison may have kept the pairs and only removed
+# the loss. So the two papers do not clearly contradict each other.
 #
 # ## Recap
 #
@@ -553,14 +541,11 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 # - Label **0 = B follows A**, 1 = B is random. A bare "true" or "false" needs its question.
 # - Exactly as many pairs of each kind; a random B from another document, never the true
 #   continuation.
-# - Shared words alone give an accuracy of about 77 % here. The model hardly learns the order of the
-#   two.
-# - The numbers to beat are 50 %{=dealt} and ln 2 = 0.69 nats, or better, the accuracy that shared
-#   words alone
-#   give.
+# - The numbers to beat are 50 %{=dealt} and ln 2 = 0.69 nats, or better, the accuracy of shared
+#   words: about 77 % here. Our model hardly learned the order of the two.
 #
 # **The answer:** The model sees as many true as random continuations and learns to tell them apart
-# at `[CLS]`; ours learned mostly whether the two texts share a topic, not which comes first.
+# at `[CLS]`; ours learned mostly whether the two texts belong together, not which comes first.
 
 # %% [markdown]
 # ## Test yourself
@@ -571,7 +556,7 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 #
 # <details class="option"><summary>A. B follows A</summary>
 #
-# **No.** In Google's convention, which nearly every checkpoint uses, this is label 0.
+# **No.** In Google's convention this is label 0.
 #
 # </details>
 #
@@ -583,7 +568,7 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 #
 # <details class="option"><summary>C. The two sentences have the same meaning</summary>
 #
-# **No.** The task does not ask about meaning. It asks whether B stood after A.
+# **No.** It asks whether B stood after A.
 #
 # </details>
 #
@@ -592,20 +577,19 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 #
 # <details class="option"><summary>A. Yes, because chance gives 50 %</summary>
 #
-# **No.** Chance is not the only baseline. A program that compares sets of words reaches about the
-# same.
+# **No.** A program that only compares sets of words reaches about the same.
 #
 # </details>
 #
 # <details class="option"><summary>B. Yes, because the pairs are held-out</summary>
 #
-# **No.** Held-out pairs show that nothing was learned by heart. They do not show what was learned.
+# **No.** Held-out pairs only show that the answers were not learned by heart.
 #
 # </details>
 #
 # <details class="option"><summary>C. No: shared words alone give about 77 % here</summary>
 #
-# **Yes.** Such a program knows neither order nor grammar. So 77 % needs no understanding.
+# **Yes.** Such a program knows neither order nor grammar.
 #
 # </details>
 #
@@ -613,13 +597,13 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 #
 # <details class="option"><summary>A. The model mostly says that B is random</summary>
 #
-# **No.** It would, if it had learned the order; but all the words still belong together.
+# **No.** It would do so if it had learned the order.
 #
 # </details>
 #
 # <details class="option"><summary>B. The model is undecided, at 50 %</summary>
 #
-# **No.** It says "follows" for more than nine in ten such pairs, because the topic is the same.
+# **No.** It says "follows" for more than nine in ten such pairs.
 #
 # </details>
 #
@@ -631,7 +615,7 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 #
 # <details class="option"><summary>D. The model mostly still says that B follows</summary>
 #
-# **Yes.** It judges whether the two texts belong together. The model has hardly learned the order.
+# **Yes.** It has hardly learned the order.
 #
 # </details>
 
@@ -688,8 +672,8 @@ checks.loss_of_guessing([undecided, certain])
 
 # %% [markdown] tags=["solution"]
 # *Why:* -log 0.5 = 0.69. Half of the pairs are random; there the certain model gives the truth
-# probability 0, and -log 0 is infinite. So a held-out loss can be above 0.69 while the accuracy is
-# above 50 %: the model is often correct, and too certain when it is wrong.
+# probability 0, and -log 0 is infinite. So a loss can be above 0.69 while the accuracy is above 50
+# %: the model is often correct, and too certain when it is wrong.
 
 # %% [markdown]
 # ### Complete
@@ -714,7 +698,7 @@ assert torch.equal(segments_of(pair.input_ids, tokenizer.sep_token_id), pair.tok
 
 # %% [markdown] tags=["solution"]
 # *Why:* a token is in B if a `[SEP]` stands *before* it. If the `[SEP]` itself counts, the first
-# one falls into B: a frequent mistake.
+# one falls into B.
 
 # %% [markdown]
 # **5.** From logits `[N, 2]` to "does B follow?", a bool `[N]`.
@@ -734,8 +718,7 @@ checks.follows(follows)
 print(follows(torch.tensor([[2.0, -1.0], [0.0, 0.5], [-3.0, -2.0]])).tolist())
 
 # %% [markdown] tags=["solution"]
-# *Why:* the larger logit has the larger probability, so no softmax is needed. The names say which
-# column is which; a 0 would not.
+# *Why:* the larger logit has the larger probability, so no softmax is needed.
 
 # %% [markdown]
 # **6.** Balance: `labels` is a numpy array [N] of 0 and 1, with more of one kind. Return the
@@ -759,8 +742,7 @@ checks.balanced(balanced)
 print(balanced(np.array([1, 1, 0, 1, 0, 1, 1])).tolist())
 
 # %% [markdown] tags=["solution"]
-# *Why:* with two labels 0, two of the five labels 1 may stay. The library drops at random, because
-# the last ones of a text may be alike.
+# *Why:* with two labels 0, two of the five labels 1 may stay.
 
 # %% [markdown]
 # ### Build
@@ -815,17 +797,15 @@ print(f"{share:.0%} of the random pairs, in a text of 20 sentences")
 assert abs(share - 1 / 20) < 0.01
 
 # %% [markdown] tags=["solution"]
-# *What you see:* one in 20{=naive_pair}. Put such a detector into the tests of a program that
-# writes pairs:
-# neither the loss nor the label counts show the mistake.
+# *What you see:* one in 20{=naive_pair}. Test a program that writes pairs with such a detector: the
+# label counts do not show the mistake.
 
 # %% [markdown]
-# **9.** (Without a check.) Write ten pairs that follow but share no word, and ten random ones that
-# share many. For which is the model correct? What would you show to somebody who says that it
+# **9.** (Without a check.) Write ten pairs that follow but share hardly a word, and ten random ones
+# that share many. For which is the model correct? What would you show to somebody who says that it
 # "understands" what belongs together?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* A pair such as "The match was about to begin. / The crowd fell silent." needs
-# knowledge of matches. Our model gives it 96 %, so it has learned more than to compare words; but
-# it gives 94 % to a false pair that repeats *match*. It judges whether two texts have the same
-# subject, not what follows from what, nor in which order.
+# *A model answer.* In "The match was about to begin. / The crowd fell silent." only *the* is
+# shared, and our model gives 96 %{=crowd}: here it does more than compare words. But it gives 94 %
+# to a false pair that repeats *match*. Two sentences are only examples; many would be needed.
