@@ -58,8 +58,8 @@ print(f"the token table has {tables['token'].numel() / everything:.0%} of the mo
 assert 0.4 < tables["token"].numel() / everything < 0.6
 
 # %% [markdown]
-# The token table has about half of this small model's numbers. (In BERT-base it has a fifth: its
-# layers are larger, its vocabulary is the same.)
+# The token table has about half of this small model's numbers. (In
+# BERT-base it has a fifth, because the layers are larger.)
 #
 # Looking up is also a matrix product: a vector with a single 1 at place 3899 (*one-hot*), times
 # the table, gives row 3899. This explains why the table can be *learned* like any other weights.
@@ -340,9 +340,9 @@ assert abs(judged["sinusoids"].mlm_loss - judged["none"].mlm_loss) < 0.3
 
 # %% [markdown]
 # Without its positions this model is much worse. *Other* positions help it hardly more than none:
-# it has learned to read its own. So this does not show what a model trained without positions
-# would lack. When trained from the start, for translation, both kinds are about as good (Vaswani
-# et al. 2017, Table 3, row E).
+# it has learned to read its own. So this does not show what a model trained without
+# positions would lack. When trained from the start, for translation, both kinds are about as good
+# (Vaswani et al. 2017, Table 3, row E).
 #
 # One difference matters: the table has 512 rows, so a text cannot have more tokens.
 
@@ -453,13 +453,13 @@ assert rise == 2
 # A. They lie in different directions, so a linear layer can read each part from the sum
 # </summary>
 #
-# **Yes.** Section 3 measured it: position and segment are read with an accuracy of more than 99 %.
+# **Yes.** In section 3, position and segment are read with an accuracy of more than 99 %.
 #
 # </details>
 #
 # <details class="option"><summary>B. BERT keeps the three vectors beside the sum</summary>
 #
-# **No.** Only the sum enters the first layer; nothing else is kept.
+# **No.** Only the sum enters the first layer.
 #
 # </details>
 #
@@ -473,7 +473,7 @@ assert rise == 2
 #
 # <details class="option"><summary>A. The model refuses the input</summary>
 #
-# **No.** All ids 0 is a legal input: that of a single text.
+# **No.** All ids 0 is a legal input.
 #
 # </details>
 #
@@ -495,7 +495,7 @@ assert rise == 2
 # D. The program runs, and the judgment of pairs becomes worse
 # </summary>
 #
-# **Yes.** There is no error. Only the accuracy on pairs shows the mistake.
+# **Yes.** There is no error, but the accuracy falls.
 #
 # </details>
 
@@ -598,8 +598,8 @@ checks.layer_norm(layer_norm)
 assert torch.allclose(layer_norm(summed), normal, atol=1e-5)
 
 # %% [markdown] tags=["solution"]
-# *Two frequent mistakes:* `x.std()` divides by H - 1 where LayerNorm divides by H; and the eps
-# stands *in* the root.
+# *Two frequent mistakes:* `x.std()` divides by H - 1, LayerNorm by H; and the eps stands *in* the
+# root.
 
 # %% [markdown]
 # **6.** The cosine of two vectors `[H]`, neither of them all zeros.

@@ -137,8 +137,8 @@ assert tops[1] < tops[0] < tops[2]
 # In the picture above, [at temperature 2](#AttentionStep?stage=4&temperature=2
 # "the largest share (“dog”) falls from 62.1 % to 32.0 %") the largest share falls from 62.1 % to
 # 32.0 %, and [without the division](#AttentionStep?stage=4&scaled=off
-# "the largest share (“dog”) rises from 62.1 % to 100.0 %") it rises from 62.1 % to 100.0 %: the
-# head reads *dog* and nothing else.
+# "the largest share (“dog”) rises from 62.1 % to 100.0 %") it rises to
+# 100.0 %.
 #
 # A dot product of D numbers is a sum of D terms, so it grows with D: for random vectors its
 # standard deviation is √D.
@@ -243,7 +243,7 @@ joined = contexts.transpose(0, 1).reshape(S, H)  # the heads' contexts, side by 
 # ## 4. The rest of the layer
 #
 # The heads' contexts, side by side, go through one more matrix. Then the result is **added to the
-# layer's input**, and normalised. This addition is the [**residual
+# layer's input**, and normalised. This is the [**residual
 # connection**](../docs/glossary.md#the-model), or *residual*. The second half of the layer, the
 # feed-forward network, treats each token by itself, and ends in the same way.
 
@@ -301,7 +301,7 @@ assert without > 0.1
 # ## 6. Look at it
 #
 # The picture shows all layers and heads; a click makes one large. Hover over a token to see what
-# it attends to; click to hold it. Below stand the numbers of the chosen head.
+# it attends to; click to hold it.
 #
 # Find a head that attends to the **previous** token, one for the **next**, and one in which all
 # tokens attend to `[CLS]`. Then switch the special tokens off. Hover over a pair of tokens: the
@@ -350,8 +350,8 @@ AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.
 # But queries and keys come from *different* matrices.
 #
 # Our model's encoder began as that of `all-MiniLM-L6-v2`, which was trained to represent a
-# sentence by the *mean* of all outputs. So its `[CLS]` may differ from that of the original BERT.
-# Where possible, we compare with the measurements of Clark et al.
+# sentence by the *mean* of all outputs. So its `[CLS]` may differ from that of
+# the original BERT.
 #
 # **Predict:** over all words and all heads, how often does the word itself get the largest share,
 # in percent?
@@ -724,7 +724,7 @@ assert typical_gap < 0.1
 # not show. A likely reason, not tested: a gradient describes a very small change, but to remove a
 # word is a large one.
 #
-# There are two limits. "Removed" means here that `[MASK]` stands in the place, and integrated
+# Two limits: "removed" means here that `[MASK]` stands in the place, and integrated
 # gradients begin at the text of `[MASK]`s, so the comparison may be in their favour. And each word
 # was removed by itself: where two words say the same, removing only one of them may change little.
 #
@@ -785,7 +785,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>C. To save memory</summary>
 #
-# **No.** The table of scores has the same size with and without the division.
+# **No.** The table of scores keeps its size.
 #
 # </details>
 #
@@ -793,7 +793,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>A. To itself</summary>
 #
-# **No.** It gets the largest share in a few percent of the cases only.
+# **No.** It seldom gets the largest share.
 #
 # </details>
 #
@@ -811,7 +811,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>D. To all tokens equally</summary>
 #
-# **No.** The shares are far from equal; the special tokens get most.
+# **No.** The special tokens get most of it.
 #
 # </details>
 #
@@ -819,7 +819,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>A. This head makes the prediction</summary>
 #
-# **No.** The head of section 8 gave nearly all to *cup*. Without it the first guess was the same.
+# **No.** Without the head of section 8, the first guess was the same.
 #
 # </details>
 #
@@ -1023,8 +1023,8 @@ for token, row in zip(of_cat, one[layer_of, head_of], strict=True):
 
 # %% [markdown]
 # **9.** (Without a check.) Choose a sentence in which a pronoun refers to a noun. Find the head
-# with the largest share from one to the other, and remove it. Which experiment would convince you
-# that a head finds the noun of a pronoun? Which result would speak against it?
+# with the largest share from one to the other, and remove it. Which experiment would
+# convince you that a head finds the noun of a pronoun? What would speak against it?
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* You need many sentences with known answers, a head chosen on one half and
