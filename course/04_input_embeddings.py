@@ -3,11 +3,10 @@
 #
 # **How does a token become a vector?**
 #
-# An id only names a token; id 3899 is not "more" than id 2003. To compute with it, BERT makes it a
-# vector. This lesson shows this step: three tables, a sum, and a normalisation.
+# To compute with an id, BERT makes it a vector: with three tables, a sum, and a normalisation.
 #
 # **Afterwards you can**
-# - compute BERT's input vectors by hand, equal to the model's to the last bit;
+# - compute BERT's input vectors by hand;
 # - say why three vectors may be added, and what it would cost to keep them apart;
 # - compare learned positions with sinusoidal ones, by measurement;
 # - measure what the segment ids contribute, and what they do not.
@@ -59,12 +58,11 @@ print(f"the token table has {tables['token'].numel() / everything:.0%} of the mo
 assert 0.4 < tables["token"].numel() / everything < 0.6
 
 # %% [markdown]
-# The token table alone has half of this small model's numbers. (In BERT-base it has a fifth: its
-# layers are larger, its vocabulary is the same.)
+# The token table has about half of this small model's numbers. (In
+# BERT-base it has a fifth, because the layers are larger.)
 #
-# Looking up is also a matrix product: a vector with a single 1 at place 3899 (*one-hot*), times the
-# table, gives row 3899. Nobody computes it in this way, but it explains why the table can be
-# *learned* like any other weights.
+# Looking up is also a matrix product: a vector with a single 1 at place 3899 (*one-hot*), times
+# the table, gives row 3899. This explains why the table can be *learned* like any other weights.
 
 # %% tags=["nbval-check-output"]
 dog = tokenizer.vocab["dog"]
@@ -73,8 +71,8 @@ assert torch.equal(one_hot @ tables["token"], tables["token"][dog])
 print(f"dog, id {dog}: a one-hot vector of {len(one_hot):,} numbers picks one row of {H}")
 
 # %% [markdown]
-# No single number of a row means anything by itself. But rows can be compared: the **cosine** of
-# two vectors is 1 when they have the same direction, and 0 when they have nothing in common.
+# Rows can be compared: the **cosine** of two vectors is 1 when they have the same direction, and 0
+# when they stand at a right angle.
 
 # %%
 directions = torch.nn.functional.normalize(tables["token"], dim=-1)  # [V, H], each of length 1
@@ -91,16 +89,16 @@ for word in ("dog", "seven", "london", "##ing"):
 assert "dogs" in dict(nearest("dog"))
 
 # %% [markdown]
-# Nobody told the model which words belong together. Their vectors are alike because the words are
-# used alike. (The table began as that of a model that was also trained on pairs of related
-# sentences.)
+# Most of these neighbours are related words. A likely reason, not tested here: they are used
+# alike. (The table began as that of a model that was also trained on pairs of related sentences.)
 #
 # ## 2. The sum
 #
 # For each token, BERT adds three rows: that of the token, that of its
 # [**position**](../docs/glossary.md#the-model), and that of its segment. Then comes
-# [**LayerNorm**](../docs/glossary.md#the-model): from each vector its mean is subtracted, and it is
-# divided by its standard deviation. Each of the H places then has a scale and a shift of its own.
+# [**LayerNorm**](../docs/glossary.md#the-model): from each vector its mean is subtracted, and it
+# is divided by its standard deviation. Each of the H places then has a scale and a shift of its
+# own.
 #
 # Here it is by hand, for the notes' pair:
 
@@ -124,17 +122,17 @@ with torch.inference_mode():
     normalised = embeddings.LayerNorm(summed)
 assert torch.equal(normalised, by_model)  # to the last bit
 assert torch.allclose(by_hand, by_model, atol=1e-5)
-print(f"{S} tokens with {H} numbers each: our result equals the model's, to the last bit")
+print(f"{S} tokens with {H} numbers each: our sum, with torch's LayerNorm, equals the model's"
+      " to the last bit")
 print(f"after LayerNorm, before scale and shift: mean {normal.mean().abs():.2f},"
       f" standard deviation {normal.std():.2f}")  # fmt: skip
 
 # %% [markdown]
-# (In another order of adding, the last bit may differ, because floating-point numbers are rounded.
-# And torch's own LayerNorm rounds a little differently than the formula, by less than
+# (Torch's own LayerNorm rounds a little differently than the formula, by less than
 # 0.00001{=by_hand}.)
 #
-# **Look at it.** Each token is a column of three strips and their sum. Switch a term off, and watch
-# the first layer's attention change.
+# **Look at it.** Each token is a column of three strips and their sum. Switch a term off, and
+# watch the first layer's attention change.
 #
 # The same with a click (a link with ▸ sets the picture, and one more click sets it back):
 # [without positions](#EmbeddingSum?position=off
@@ -157,7 +155,7 @@ from bertedu.widgets import EmbeddingSum
 EmbeddingSum(bert=bert)
 
 # %% [markdown]
-# **Predict:** which of the three vectors is the longest, and so has the most weight in the sum?
+# **Predict:** which of the three vectors is the longest, on average?
 
 # %%
 for name, part in {"token": token, "position": position, "segment": segment}.items():
@@ -169,15 +167,14 @@ assert token.norm(dim=-1).mean() > segment.norm(dim=-1).mean()
 # %% [markdown]
 # ## 3. Why may one add?
 #
-# 3 + 4 = 7, but also 5 + 2 = 7: from a sum of numbers one cannot tell the parts. Are token and
-# position mixed up?
+# 3 + 4 = 7, but also 5 + 2 = 7: from a sum of two numbers one cannot tell the parts. But these are
+# vectors of 384 numbers. If the tables' rows lie in different directions, each part can be read
+# from the sum.
 #
-# With *one* number they would be. With 384 numbers, the token vectors and the position vectors lie
-# in different directions, and each direction can be read separately. We test it: a linear
-# classifier gets only the sums, of random tokens at random positions, and must give the position.
+# We test it: a linear classifier gets only the sums, of random tokens at random positions, and
+# must give the position.
 #
 # **Predict:** what accuracy does it reach on 32 positions, in percent? Guessing would give 3 %.
-
 
 # %%
 def sums(count, seed):
@@ -214,13 +211,13 @@ for name, chance in {"position": 1 / 32, "segment": 1 / 2, "token": 1 / len(toke
     print(f"{name:9} accuracy from the sum {found[name]:6.1%}   by guessing {chance:.3%}")
 
 # %% [markdown]
-# A linear layer reads position and segment from the sum. In BERT, linear layers come right after
-# LayerNorm: the queries, keys and values of each head. So little is lost by adding. (Here the token
-# is the row of the table with the largest dot product; exercise 7 has a better rule.)
+# A linear layer reads position and segment from the sum. BERT's queries, keys and values are
+# linear layers, too (of the sum after LayerNorm, which this test leaves out). So little is lost by
+# adding. (Here the token is the row of the table with the largest dot product.)
 #
-# **Could one keep them apart?** Put the three vectors one after the other: 3 · 384 = 1,152 numbers.
-# A linear layer with the matrix [W₁ W₂ W₃] gives W₁t + W₂p + W₃s: a *sum* again. So to add at once
-# means that the three matrices are already part of the tables, which are learned anyway.
+# **Could one keep them apart?** Put the three vectors one after the other: 3 · 384 = 1,152
+# numbers. A linear layer with the matrix [W₁ W₂ W₃] gives W₁t + W₂p + W₃s: a *sum* again. The
+# tables are learned anyway, so they can learn W₁t, W₂p and W₃s at once.
 
 # %% tags=["nbval-check-output"]
 side_by_side = torch.cat([token, position, segment], dim=-1)  # [S, 3 H]
@@ -237,9 +234,8 @@ print(f"that is {W.numel() / first_layer:.0%} of the numbers of a whole layer ({
 assert 0.2 < W.numel() / first_layer < 0.3
 
 # %% [markdown]
-# That would cost a quarter of a layer, and the tables can learn the same. If all 1,152 numbers were
-# kept through the network, each layer would cost nine times as much, because its matrices grow with
-# the square:
+# The matrix would cost a quarter of a layer. If all 1,152 numbers were kept through the network,
+# each layer would cost nine times as much, because its matrices grow with the square:
 
 # %% tags=["nbval-check-output"]
 wide, narrow = (
@@ -256,11 +252,9 @@ assert 8.9 < wide / narrow < 9
 #
 # Without positions, BERT would see words without an order (lesson 06 shows it). The first
 # Transformer used fixed waves: sines and cosines of many lengths. BERT has a table of 512 rows,
-# which begins with random numbers and is learned. (Web pages that say "BERT uses sinusoids" are
-# wrong.)
+# which begins with random numbers and is learned.
 #
-# Nobody tells the table that row 7 comes after row 6. **Predict:** will neighbouring rows be alike?
-
+# **Predict:** will neighbouring rows be alike?
 
 # %%
 def sinusoids(positions, size):
@@ -303,12 +297,12 @@ assert near[2] < by_distance(waves, 4)
 assert max(abs(by_distance(learned, distance)) for distance in (8, 16, 32)) < near[2] + 0.1
 
 # %% [markdown]
-# They are: training has made neighbours alike. Over the first places the likeness falls faster than
-# in the waves; further away it goes up and down on both sides of 0. (The mean row was subtracted
-# from both tables.)
+# They are: training has made neighbours alike. Over the first places the likeness falls faster
+# than in the waves; further away it goes up and down on both sides of 0. (The mean row was
+# subtracted from both tables.)
 #
-# **How much does the model use them?** Take three copies of the model: as it is, without positions,
-# and with sinusoids of the same lengths. Each fills gaps in the course's held-out text.
+# **How much does the model use them?** Take three copies of the model: as it is, without
+# positions, and with sinusoids of the same lengths. Each fills gaps in the course's held-out text.
 
 # %%
 import copy
@@ -345,10 +339,10 @@ assert judged["sinusoids"].mlm_loss > judged["learned"].mlm_loss + 0.5
 assert abs(judged["sinusoids"].mlm_loss - judged["none"].mlm_loss) < 0.3
 
 # %% [markdown]
-# Without its positions this model is much worse. But *other* positions help it hardly more than
-# none: it has learned to read its own. So this shows how much the model uses its positions, not
-# what a model trained without them would lack. When trained from the start, both kinds are about as
-# good (Vaswani et al. 2017, Table 3, row E).
+# Without its positions this model is much worse. *Other* positions help it hardly more than none:
+# it has learned to read its own. So this does not show what a model trained without
+# positions would lack. When trained from the start, for translation, both kinds are about as good
+# (Vaswani et al. 2017, Table 3, row E).
 #
 # One difference matters: the table has 512 rows, so a text cannot have more tokens.
 
@@ -361,13 +355,11 @@ except bertedu.InputError as error:
 # %% [markdown]
 # ## 5. Segments
 #
-# The segment table has only two rows of 384 numbers. What would happen without them? The `[SEP]`
-# between A and B is still there. We take the same held-out pairs, and fill in the segment ids in
-# three ways:
+# What would happen without the two rows of the segment table? The `[SEP]` between A and B is still
+# there. We take the same held-out pairs, and fill in the segment ids in three ways.
 #
-# **Predict:** what happens to next sentence prediction when all segment ids are 0? When A and B are
-# exchanged? And to the hidden words?
-
+# **Predict:** what happens to next sentence prediction when all segment ids are 0? When A and B
+# are exchanged? And to the hidden words?
 
 # %%
 def with_segments(change):
@@ -395,10 +387,9 @@ assert by_segments["all 0"].nsp_accuracy < usual.nsp_accuracy - 0.1
 
 # %% [markdown]
 # The loss of the hidden words hardly changes. The pairs become much worse when all ids are the
-# same, by more than the band of so few pairs (lesson 02, section 4). The `[SEP]` *could* show the
-# two sides, but this model has learned to use the segment ids. Which side is called 0 matters less
-# than that they differ: see the last line. So a forgotten `token_type_ids` gives no error, only
-# worse answers.
+# same, by more than the band (lesson 02, section 4). The `[SEP]` *could* show the two sides, but
+# this model has learned to use the segment ids. When 0 and 1 are exchanged, the accuracy falls by
+# less than the band. So a forgotten `token_type_ids` gives no error, only worse answers.
 #
 # Now leave the segment ids correct, and exchange the two *texts*.
 
@@ -415,16 +406,16 @@ for a, b in stories:
 assert rise == 2
 
 # %% [markdown]
-# The probability changes, because each word now has another position and segment. For the cake it
-# falls, but for the other two it even rises a little: the model has learned what belongs together,
-# and hardly the order (lesson 03).
+# For the cake the probability falls; for the other two pairs it rises a little. Three pairs are
+# only examples: lesson 03 swaps many, and finds that this model has hardly learned the order.
 #
 # ## Recap
 #
 # - Input vector = LayerNorm(token + segment + position). Each of the three is a row of a table.
 # - Adding costs nothing, and a linear layer reads the parts from the sum.
-# - BERT's positions are learned, not sinusoidal. Neighbours become alike; there is no position 512.
-# - The segment table has two rows. Hidden words hardly need it; the pairs do.
+# - BERT's positions are learned, not sinusoidal. Neighbours become alike; there is no position
+#   512.
+# - In this model, hidden words hardly need the segments; the pairs do.
 #
 # **The answer:** BERT looks up a learned vector for the token, for its position and for its
 # segment, adds the three, and normalises the sum.
@@ -446,7 +437,7 @@ assert rise == 2
 #
 # <details class="option"><summary>B. It reads the tokens one after the other</summary>
 #
-# **No.** It computes all tokens at the same time; without the position table it would see no order.
+# **No.** It computes all tokens at the same time.
 #
 # </details>
 #
@@ -462,20 +453,19 @@ assert rise == 2
 # A. They lie in different directions, so a linear layer can read each part from the sum
 # </summary>
 #
-# **Yes.** Section 3 measured it: position and segment are read with an accuracy of more than 99 %.
+# **Yes.** In section 3, position and segment are read with an accuracy of more than 99 %.
 #
 # </details>
 #
 # <details class="option"><summary>B. BERT keeps the three vectors beside the sum</summary>
 #
-# **No.** Only the sum enters the first layer; nothing else is kept.
+# **No.** Only the sum enters the first layer.
 #
 # </details>
 #
 # <details class="option"><summary>C. LayerNorm separates them again</summary>
 #
-# **No.** LayerNorm only sets mean and variance, then scales and shifts; it knows nothing of the
-# parts.
+# **No.** LayerNorm sets mean and variance, then scales and shifts; it knows no parts.
 #
 # </details>
 #
@@ -483,7 +473,7 @@ assert rise == 2
 #
 # <details class="option"><summary>A. The model refuses the input</summary>
 #
-# **No.** All ids 0 is a legal input: that of a single text.
+# **No.** All ids 0 is a legal input.
 #
 # </details>
 #
@@ -491,8 +481,7 @@ assert rise == 2
 # B. Nothing, because <code>[SEP]</code> shows where B begins
 # </summary>
 #
-# **No.** It could show it, but this model learned to use the segment ids: its accuracy on pairs
-# falls.
+# **No.** This model learned to use the segment ids: its accuracy on pairs falls.
 #
 # </details>
 #
@@ -506,15 +495,14 @@ assert rise == 2
 # D. The program runs, and the judgment of pairs becomes worse
 # </summary>
 #
-# **Yes.** There is no error. Only the accuracy on pairs shows the mistake.
+# **Yes.** There is no error, but the accuracy falls.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer, then run the cell and the next one. `checks.layer_norm.hint()`
-# gives a hint, and then a second one.
+# Replace each `...`, then run the cell and the next one. `checks.layer_norm.hint()` gives a hint.
 
 # %% [markdown]
 # ### Predict
@@ -610,8 +598,8 @@ checks.layer_norm(layer_norm)
 assert torch.allclose(layer_norm(summed), normal, atol=1e-5)
 
 # %% [markdown] tags=["solution"]
-# *Two frequent mistakes:* `x.std()` divides by H - 1 where LayerNorm divides by H; and the eps
-# stands *in* the root.
+# *Two frequent mistakes:* `x.std()` divides by H - 1, LayerNorm by H; and the eps stands *in* the
+# root.
 
 # %% [markdown]
 # **6.** The cosine of two vectors `[H]`, neither of them all zeros.
@@ -661,8 +649,7 @@ print(*found_again)
 assert found_again == list(range(S))
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the sum determines its parts. 384 numbers are more than enough to tell 30,522
-# times 512 combinations apart.
+# *What you see:* for each of these ten tokens, the sum determines the position.
 
 # %% [markdown]
 # **8.** Shift: put `shift` `[PAD]` (id 0) *in front* of a sentence, with attention mask 0, so that
@@ -693,5 +680,5 @@ assert tokenizer.pad_token_id == 0
 assert shift_difference(bert.model.bert, tokenizer.encode("my dog is cute").input_ids, 5) > 0.05
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the states change, because positions are absolute; a model with *relative*
-# positions would give the same. So BERT's inputs are padded at the end, never in front.
+# *What you see:* the states change, because positions are absolute. So BERT's inputs are usually
+# padded at the end.

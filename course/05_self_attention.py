@@ -3,10 +3,9 @@
 #
 # **How does a token take in information from the other tokens?**
 #
-# After lesson 04 a token's vector depends on its word, its position and its segment, and on no
-# other token. [**Self-attention**](../docs/glossary.md#the-model) is the only part of BERT in which
-# tokens take in information from each other. In this lesson you compute it by hand, see what a
-# trained model does with it, and test a claim of many lecture notes.
+# [**Self-attention**](../docs/glossary.md#the-model) is the only part of BERT in which tokens take
+# in information from each other. In this lesson you compute it by hand, see what a trained model
+# does with it, and test a claim of the lecture notes.
 #
 # **Afterwards you can**
 # - compute query, key, value, score, probability and context for one token by hand;
@@ -19,8 +18,7 @@
 # **Time** about 75 minutes to work through; less than one minute of CPU time.
 #
 # **In the paper** Vaswani et al. 2017 (arXiv:1706.03762), §3.2; Devlin et al. 2019 takes it over
-# unchanged (§3 "Model Architecture"). What trained heads do: Clark et al. 2019
-# (arXiv:1906.04341).
+# (§3 "Model Architecture"). What trained heads do: Clark et al. 2019 (arXiv:1906.04341).
 
 # %% tags=["nbval-check-output"]
 import copy
@@ -78,8 +76,8 @@ assert torch.allclose(probs.sum(dim=-1), torch.ones(3))
 
 # %% [markdown]
 # *dog* attends equally to *dog* and *cute*: both keys have the same first number, and the second
-# number of its query is 0. *is* has the query 0, so all its shares are equal. No token can attend
-# to nothing: the shares always sum to 1. (Section 7 needs this.)
+# number of its query is 0. *is* has the query 0, so all its shares are equal. The shares always
+# sum to 1, so no token can attend to nothing.
 #
 # The library does the same in three short functions:
 
@@ -91,9 +89,7 @@ print("the library gives the same scores, shares and contexts")
 
 # %% [markdown]
 # The same step in our trained BERT, with D = 32{=by_hand} numbers in place of two (one *head* of
-# its first
-# layer; section 3 explains heads). *playing* asks: **Play** shows its query and all keys, the
-# scores, the shares, and how the values, each weighted by its share, become one output.
+# its first layer). *playing* asks: **Play** shows each step, from its query to the output.
 #
 # **Predict:** the scores can also be divided by a *temperature*; at 1 it is the model. At 2, does
 # the largest share rise or fall? And without the division by √D? Then try both.
@@ -141,8 +137,8 @@ assert tops[1] < tops[0] < tops[2]
 # In the picture above, [at temperature 2](#AttentionStep?stage=4&temperature=2
 # "the largest share (“dog”) falls from 62.1 % to 32.0 %") the largest share falls from 62.1 % to
 # 32.0 %, and [without the division](#AttentionStep?stage=4&scaled=off
-# "the largest share (“dog”) rises from 62.1 % to 100.0 %") it rises from 62.1 % to 100.0 %: the
-# head reads *dog* and nothing else.
+# "the largest share (“dog”) rises from 62.1 % to 100.0 %") it rises to
+# 100.0 %.
 #
 # A dot product of D numbers is a sum of D terms, so it grows with D: for random vectors its
 # standard deviation is √D.
@@ -184,9 +180,9 @@ for n, (with_it, without) in largest.items():
     print(f"D = {n:4}: largest of 20 shares {with_it:.0%} with the division, {without:.0%} without")
 
 # %% [markdown]
-# With the division, the largest share is about the same for any D. Without it, at D = 1024 nearly
-# everything goes to one key. There the softmax is *flat*: its gradient is nearly 0, and the layer
-# hardly learns.
+# With the division, the largest share is about the same for any of these D. Without it, at D =
+# 1024, nearly everything goes to one key. There the softmax is *flat*: the gradient becomes small.
+# Measure it:
 
 # %% tags=["nbval-check-output"]
 size = 1024
@@ -205,9 +201,9 @@ assert largest[1024][1] > 0.9
 # %% [markdown]
 # ## 3. In the model
 #
-# Now with trained weights: the first layer of our BERT, its first head, and the sentence "my dog is
-# cute". Each layer has 12 [**heads**](../docs/glossary.md#the-model): the 384 numbers are cut into
-# 12 parts of D = 32{=by_hand}, and each head works with its own queries, keys and values.
+# Now with trained weights: the first layer of our BERT, its first head, and the sentence "my dog
+# is cute". Each layer has 12 [**heads**](../docs/glossary.md#the-model): the 384 numbers of
+# queries, keys and values are cut into 12 parts of D = 32{=by_hand}, one part for each head.
 
 # %%
 encoding = tokenizer.encode("my dog is cute")
@@ -235,8 +231,9 @@ joined = contexts.transpose(0, 1).reshape(S, H)  # the heads' contexts, side by 
 
 # %% [markdown]
 # **Why several heads?** A head gives one set of shares for each token, so it can look for one thing
-# at a time. Twelve can look for twelve. They cost nothing: the matrices are as large as those of
-# one head with D = 384. Two of the 6 · 12 = 72 heads in the picture of section 6, on a longer text:
+# at a time; twelve can look for twelve. They need no more weights: the matrices are as large as
+# those of one head with D = 384. Two of the 6 · 12 = 72 heads in the picture of section 6, on a
+# longer text:
 # [one of the first layer](#AttentionExplorer?layer=1&head=1&token=dog
 # "“dog” (position 2) asks: [CLS] 27.7 %, likes 7.6 %") in which *dog* (position 2) gives 27.7 % to
 # `[CLS]` and 7.6 % to *likes*, and
@@ -246,7 +243,7 @@ joined = contexts.transpose(0, 1).reshape(S, H)  # the heads' contexts, side by 
 # ## 4. The rest of the layer
 #
 # The heads' contexts, side by side, go through one more matrix. Then the result is **added to the
-# layer's input**, and normalised. This addition is the [**residual
+# layer's input**, and normalised. This is the [**residual
 # connection**](../docs/glossary.md#the-model), or *residual*. The second half of the layer, the
 # feed-forward network, treats each token by itself, and ends in the same way.
 
@@ -261,8 +258,8 @@ assert torch.allclose(after_layer, by_model, atol=1e-5)
 print(f"layer 1, by hand: {tuple(after_layer.shape)}, equal to the model's within 0.00001")
 
 # %% [markdown]
-# So **a token keeps its own vector**, whatever the shares are. Switch the attention of this layer
-# off (all contexts zero): the result is still much the same.
+# So **a token's own vector goes past the attention**, whatever the shares are. Switch the
+# attention of this layer off (all contexts zero): the sum is still much the same.
 
 # %%
 with torch.inference_mode():
@@ -280,8 +277,8 @@ assert same.mean() > 0.5
 # [**attention mask**](../docs/glossary.md#the-model) excludes these keys: their score becomes -∞,
 # their share exactly 0.
 #
-# **Predict:** the same sentence, alone and with 8 `[PAD]` after it: what changes with the mask, and
-# what without it?
+# **Predict:** the same sentence, alone and with 8 `[PAD]` after it: what changes with the mask,
+# and what without it?
 
 # %% tags=["nbval-check-output"]
 ids = encoding.input_ids
@@ -299,17 +296,16 @@ assert with_mask < 1e-5
 assert without > 0.1
 
 # %% [markdown]
-# Without the mask, the answers depend on the other texts in the batch. There is no error, and a
-# loss hardly shows the mistake.
+# Without the mask, the answers depend on the padding, and there is no error.
 #
 # ## 6. Look at it
 #
-# The picture shows all layers and heads; a click makes one large. Hover over a token to see what it
-# attends to; click to hold it. Below stand the numbers of the chosen head.
+# The picture shows all layers and heads; a click makes one large. Hover over a token to see what
+# it attends to; click to hold it.
 #
-# Things to try: find a head that attends to the **previous** token, one for the **next**, and one
-# in which all tokens attend to `[CLS]`. Then switch the special tokens off. Hover over a pair of
-# tokens: the bars show the products of query and key, number by number, and their sum, the score.
+# Find a head that attends to the **previous** token, one for the **next**, and one in which all
+# tokens attend to `[CLS]`. Then switch the special tokens off. Hover over a pair of tokens: the
+# bars show the products of query and key, number by number, and their sum, the score.
 
 # %% tags=["nbval-check-output"]
 from bertedu.widgets import AttentionExplorer
@@ -347,15 +343,15 @@ AttentionExplorer("My dog is cute.", "He likes playing with the neighbour's cat.
 # %% [markdown]
 # ## 7. A claim, put to the test
 #
-# Many lecture notes say: *in self-attention a word attends most to itself; `[CLS]` has no meaning
+# The lecture notes say: *in self-attention a word attends most to itself; `[CLS]` has no meaning
 # of its own, so no single word dominates it, and that is why one classifies from it.*
 #
-# This would be so with q = k, as in many toy examples: the dot product of a vector with itself is
-# large. But queries and keys come from *different* matrices.
+# In toy examples with q = k this is often so: the dot product of a vector with itself is large.
+# But queries and keys come from *different* matrices.
 #
-# Our model's encoder began as that of `all-MiniLM-L6-v2`, which was trained to represent a sentence
-# by the *mean* of all outputs. So its `[CLS]` may differ from that of the original BERT. Where
-# possible, we compare with the measurements of Clark et al.
+# Our model's encoder began as that of `all-MiniLM-L6-v2`, which was trained to represent a
+# sentence by the *mean* of all outputs. So its `[CLS]` may differ from that of
+# the original BERT.
 #
 # **Predict:** over all words and all heads, how often does the word itself get the largest share,
 # in percent?
@@ -431,16 +427,14 @@ assert special[[0, -1]].max() < 0.4
 # %% [markdown]
 # A word itself seldom gets the largest share, and on average no more than an equal one. About half
 # of the attention goes to the special tokens in layer 2, and most of it in layers 3 to
-# 5{=measured}: in our
-# model nearly all to `[CLS]`, in BERT-base to `[SEP]` (Clark et al. 2019: over half of the
-# attention in layers 6 to 10). Their interpretation: a head that has nothing to do for a word
-# attends to a token where it does no harm, because its shares must sum to 1.
+# 5{=measured}: in our model nearly all to `[CLS]`, in BERT-base to `[SEP]` (Clark et al. 2019:
+# over half of the attention in layers 6 to 10). Their interpretation: a head that has nothing to
+# do for a word attends to a token where it does no harm, because its shares must sum to 1.
 #
-# But `[CLS]` takes so much that little is left for the words. Perhaps the claim is about the
-# **words** only. So leave `[CLS]` and `[SEP]` out, and divide the shares of the words by their sum.
+# Perhaps the claim is about the **words** only. So leave `[CLS]` and `[SEP]` out, and divide the
+# shares of the words by their sum.
 #
 # **Predict:** of a word's attention to words, is its own share now larger than an equal one?
-
 
 # %%
 def among_words(probs):
@@ -466,8 +460,8 @@ assert of_words[:, 1].mean() < 0.3
 # %% [markdown]
 # **So the first half of the claim is wrong, but partly right about words.** Among all tokens the
 # word itself is seldom first, and even among words another word is first in most cases. But among
-# words its own share is clearly larger than an equal one. And the **residual** keeps the word's own
-# vector, whatever the attention does (section 4): no share shows this.
+# words its own share is clearly larger than an equal one. And the **residual** carries the word's
+# own vector past the attention (section 4): no share shows this.
 #
 # Are there heads with one clear task?
 
@@ -502,8 +496,7 @@ for i, name in ((4, "previous"), (5, "next"), (2, "[CLS]"), (0, "itself")):
 # [the next](#AttentionExplorer?layer=2&head=9&token=he
 # "“he” (position 7) asks: likes") (*he*, position 7, looks at *likes*). Clark et al.
 # found such heads in BERT-base: four give more than half of their attention to the previous token,
-# and five to the next. (They also found heads for grammar, for example from an object to its verb;
-# we do not claim that for our small model.)
+# and five to the next.
 #
 # **The second half of the claim: `[CLS]`.** What does it attend to itself?
 
@@ -531,16 +524,15 @@ assert 0.15 < from_cls[2, -1] < 0.5  # its largest word, in an average head
 # [read one word: 81.3 % for *he*](#AttentionExplorer?layer=6&head=2&token=[CLS]
 # "asks: he 81.3 %").)
 # Only in the last layer, whose `[CLS]` is used for next sentence prediction, does it attend
-# broadly to the words; Clark et al. found the same in BERT-base. So over all heads its attention is
-# spread, though a single head may prefer one word. But the reason is not that `[CLS]` "has no
-# meaning of its own": *training* decides what its vector holds. Lesson 08 compares it with the mean
-# of all outputs.
+# broadly to the words; Clark et al. found the same in BERT-base. There its attention is spread over
+# all heads, though a single head may prefer one word. That `[CLS]` "has no meaning of its own"
+# does not explain this: *training* decides what its vector holds. Lesson 08 compares it with the
+# mean of all outputs.
 #
 # ## 8. Attention is not explanation
 #
-# What does my aunt drink? The model says *tea*. *Because* a head attends to *cup*? Test it. Find
-# the head with the largest share from `[MASK]` to *cup*, remove it, and see whether the guess
-# changes.
+# The model guesses that my aunt drinks *tea*. Is it *because* a head attends to *cup*? Find the
+# head with the largest share from `[MASK]` to *cup*, remove it, and see whether the guess changes.
 
 
 # %%
@@ -571,8 +563,8 @@ assert after[0].probability > before[0].probability
 assert len({guess.token for guess in before} & {guess.token for guess in after}) >= 5
 
 # %% [markdown]
-# The model still says *tea*, and is even more certain. So the head with the largest share was not
-# decisive. Remove each of the 72 heads, one at a time:
+# The model still says *tea*, with a higher probability. So for this guess the head with the
+# largest share was not decisive. Remove each of the 72 heads, one at a time:
 
 # %%
 place = torch.tensor(asks)
@@ -617,32 +609,30 @@ assert shares[i, j] < shares.max() / 2
 assert drink == "coffee"
 
 # %% [markdown]
-# There is a connection, but a weak one: the order of the heads by their shares is not the order by
-# their effects. Most heads can be removed, one at a time, with little effect; one with less than
-# half of the largest share changes the guess. One sentence only shows *how* to test. Lesson 08,
-# *7. Take a word away*, asks of many sentences whether the word with the most attention is also the
-# one whose removal changes the answer most. For many it is not.
+# In this sentence there is a weak connection between share and effect. Most heads can be removed,
+# one at a time, with little effect; one with less than half of the largest share changes the
+# guess. One sentence only shows *how* to test. Lesson 08, *7. Take a word away*, tests many
+# sentences.
 #
-# A map of attention shows where information *may* flow. Whether the model uses it must be tested by
-# a change.
+# A map of attention shows where information *may* flow. Whether the model uses it must be tested
+# by a change.
 
 # %% [markdown]
 # ## 9. Deeper: gradients as an explanation
 #
-# Attention is not the only way to say which words matter for a guess. (Here it is the attention
-# from the guessed place, the mean of all heads.) Two others use the **gradient**: how much the log
-# p of the guess changes when a word's input vector changes a little.
+# Which words matter for a guess? Attention gives one answer (here from the guessed place, the mean
+# of all heads). Two others use the **gradient**: how much the log p of the guess changes when a
+# word's input vector changes a little.
 #
 # - **Gradient times input**: for each word, the dot product of its gradient and its input vector.
 # - **Integrated gradients** (Sundararajan et al. 2017, arXiv:1703.01365): begin with a text in
-#   which all words are `[MASK]`, go to the real text in small steps, and take the mean gradient on
+#   which all words are `[MASK]`, and go to the real text in small steps. Take the mean gradient on
 #   this way, times the difference of the two input vectors. The results of all words sum (nearly,
 #   because the steps are few) to the difference of the two log p.
 #
 # To test them, we **remove** each word by itself (put `[MASK]` in its place), and measure how many
 # nats of log p the guess loses. An explanation is *faithful* when its order of the words is the
 # order of these losses.
-
 
 # %%
 def log_p_of(states, place, guess):
@@ -689,14 +679,12 @@ for token, row in zip(others, example.T.tolist(), strict=True):
     print(f"{token:9} {row[0]:20.1%}", *(f"{x:20.2f}" for x in row[1:3]), f"{row[3]:22.2f}")
 
 # %% [markdown]
-# Attention and integrated gradients say that *cup* matters most, and removal agrees. Gradient times
-# input puts *cup* last. But one sentence proves nothing. We take 20{=faithful} held-out sentences,
-# hide the
-# word in the middle, and compare, for the model's first guess, the order of the words by each
+# Attention and integrated gradients say that *cup* matters most, and removal agrees. Gradient
+# times input puts *cup* last. This is one sentence. We take 20{=faithful} held-out sentences, hide
+# the word in the middle, and compare, for the model's first guess, the order of the words by each
 # method with their order by removal (rank correlation: 1 = the same order, 0 = no connection).
 #
 # **Predict:** which of the three is the most faithful?
-
 
 # %%
 def ranks(values):
@@ -733,18 +721,16 @@ assert typical_gap < 0.1
 # %% [markdown]
 # Integrated gradients are clearly the most faithful here. Attention and gradient times input have
 # only a weak connection with the effect of removal; which of these two is better, 20 sentences do
-# not show. A gradient describes a very small change, but to remove a word is a large one. Jain &
-# Wallace 2019 (arXiv:1902.10186) found for other models that attention often does not agree with
-# gradients.
+# not show. A likely reason, not tested: a gradient describes a very small change, but to remove a
+# word is a large one.
 #
-# There are two limits. "Removed" means here that `[MASK]` stands in the place, and integrated
-# gradients begin at the text of `[MASK]`s, so the comparison is in their favour. And each word was
-# removed by itself: where two words say the same, removing only one of them changes little.
+# Two limits: "removed" means here that `[MASK]` stands in the place, and integrated
+# gradients begin at the text of `[MASK]`s, so the comparison may be in their favour. And each word
+# was removed by itself: where two words say the same, removing only one of them may change little.
 #
 # ## 10. Deeper: another viewer, bertviz
 #
-# bertviz (Vig 2019) is the best-known viewer of attention. Here it runs without a network. It has
-# three views:
+# bertviz (Vig 2019) has three views; here they run without a network:
 #
 # - **head view**: one layer, all heads, as coloured lines. Look for parallel slanted lines
 #   (previous, next), and for lines that meet in `[CLS]`.
@@ -766,11 +752,11 @@ neuron_view(bert, "My dog is cute.")
 # ## Recap
 #
 # - Attention: softmax(Q Kᵀ / √D) V. Rows are queries, columns are keys, every row sums to 1.
-# - Without √D one share takes nearly everything, and the layer hardly learns; without the mask,
+# - Without √D one share takes nearly everything, and the gradient becomes small; without the mask,
 #   padding changes the answers.
-# - A layer adds to its input. The residual keeps a word's own vector.
-# - In the middle layers words attend mostly to a special token, some heads to a neighbour. A word
-#   gives itself more than to the average word, but seldom most.
+# - A layer adds to its input: the residual carries a word's own vector past the attention.
+# - In our model's middle layers, words attend mostly to `[CLS]`. Among words, a word gives itself
+#   more than an equal share, but seldom most.
 # - A large share is not a reason: remove the head, or the word, and see what changes.
 #
 # **The answer:** Each token compares its query with the keys of all tokens, turns the scores into
@@ -793,14 +779,13 @@ neuron_view(bert, "My dog is cute.")
 # B. So that a softmax of large scores does not give everything to one key
 # </summary>
 #
-# **Yes.** Scores of random vectors grow with √D. Without the division the largest share nears 1 and
-# the gradient 0.
+# **Yes.** Scores of random vectors grow with √D. Without the division the largest share nears 1.
 #
 # </details>
 #
 # <details class="option"><summary>C. To save memory</summary>
 #
-# **No.** The table of scores has the same size with and without the division.
+# **No.** The table of scores keeps its size.
 #
 # </details>
 #
@@ -808,7 +793,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>A. To itself</summary>
 #
-# **No.** It gets the largest share in a few percent of the cases only.
+# **No.** It seldom gets the largest share.
 #
 # </details>
 #
@@ -826,7 +811,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>D. To all tokens equally</summary>
 #
-# **No.** The shares are far from equal; the special tokens get most.
+# **No.** The special tokens get most of it.
 #
 # </details>
 #
@@ -834,28 +819,26 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>A. This head makes the prediction</summary>
 #
-# **No.** The head of section 8 gave nearly all to *cup*. Without it the first guess was the same.
+# **No.** Without the head of section 8, the first guess was the same.
 #
 # </details>
 #
 # <details class="option"><summary>B. The prediction depends on this word</summary>
 #
-# **No.** Perhaps, but the share does not show it. The word must be removed to see it.
+# **No.** The share does not show it. Remove the word to see.
 #
 # </details>
 #
 # <details class="option"><summary>C. Nothing certain about the prediction</summary>
 #
-# **Yes.** The share says where values come from. What the later layers do with them must be tested
-# by a change.
+# **Yes.** The share says where values come from. What they do must be tested by a change.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `...` by your answer, then run the cell and the next one. `checks.softmax.hint()`
-# gives a hint, and then a second one.
+# Replace each `...`, then run the cell and the next one. `checks.softmax.hint()` gives a hint.
 
 # %% [markdown]
 # ### Predict
@@ -912,8 +895,7 @@ for_128, for_512 = 2_359_296, 37_748_736
 checks.how_many_shares([for_128, for_512])
 
 # %% [markdown] tags=["solution"]
-# *Why:* four times the length gives sixteen times as many pairs. At BERT's lengths this is a small
-# part of the work (lesson 06).
+# *Why:* four times the length gives sixteen times as many pairs.
 
 # %% [markdown]
 # ### Complete
@@ -1037,16 +1019,15 @@ for token, row in zip(of_cat, one[layer_of, head_of], strict=True):
     print(f"{token:6} → {of_cat[row.argmax()]:6} {row.max():.0%}")
 
 # %% [markdown] tags=["solution"]
-# *What you see:* the head that changes least attends to a position, not to a word: here to the
-# previous token, whatever it is.
+# *What you see:* here the head that changes least attends to the previous token, whatever it is.
 
 # %% [markdown]
 # **9.** (Without a check.) Choose a sentence in which a pronoun refers to a noun. Find the head
-# with the largest share from one to the other, and remove it. Which experiment would convince you
-# that a head finds the noun of a pronoun? Which result would speak against it?
+# with the largest share from one to the other, and remove it. Which experiment would
+# convince you that a head finds the noun of a pronoun? What would speak against it?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* Among 6 · 12 = 72 heads some attend anywhere by chance. You need many sentences
-# with
-# known answers, a head chosen on one half and tested on the other, and a baseline such as "the
-# nearest noun". If you swap the nouns and the attention stays where it was, that speaks against it.
+# *A model answer.* You need many sentences with known answers, a head chosen on one half and
+# tested on the other, and a baseline such as "the nearest noun": among 6 · 12 = 72 heads some
+# attend anywhere by chance. If you swap the nouns and the attention stays where it was, that
+# speaks against it.

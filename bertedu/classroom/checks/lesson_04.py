@@ -403,7 +403,7 @@ shift_difference.wrong(
     lambda model, ids, shift: _largest(
         *(states[-len(ids) :] for states in _moved(model, ids, shift, masked=False))
     ),
-    "the padding has a say in yours: give the model an attention mask that is 0 there",
+    "the padding changes your result: give the model an attention mask that is 0 there",
 )
 shift_difference.wrong(
     "behind",

@@ -37,7 +37,7 @@ def is_attends_to() -> set[str]:
 is_attends_to.wrong(
     "itself",
     {"is"},
-    "is any other key's second number as large? A token does not come first with itself by right",
+    "is any other key's second number as large? A token's own key need not fit its query best",
 )
 is_attends_to.wrong(
     "cute", {"cute"}, "a first number in the key counts nothing here: the query has 0 there"
@@ -354,7 +354,7 @@ def _raw(q: Tensor, k: Tensor) -> Tensor:
 masked_attention.wrong(
     "no mask",
     lambda q, k, v, mask: _raw(q, k).softmax(-1) @ v,
-    "padding has a say: the mask is not used",
+    "padding changes your result: the mask is not used",
 )
 masked_attention.wrong(
     "mask turned round",
@@ -371,7 +371,7 @@ masked_attention.wrong(
 masked_attention.wrong(
     "score zero",
     lambda q, k, v, mask: _raw(q, k).masked_fill(~mask, 0).softmax(-1) @ v,
-    "a score of 0 is no wall: e^0 = 1 still gets a share. It takes -∞",
+    "a score of 0 does not exclude a key: e^0 = 1 still gets a share. Set it to -∞",
 )
 masked_attention.wrong(
     "queries masked",
