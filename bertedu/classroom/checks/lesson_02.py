@@ -377,8 +377,8 @@ is_80_10_10.wrong(
 is_80_10_10.wrong(
     "one deviation",
     lambda fates: _within(fates, 1),
-    "you reject a correct program: in one case of three, chance alone moves a share by more than one "
-    "standard deviation; allow four",
+    "you reject a correct program: in one case of three, chance alone moves a share by more than "
+    "one standard deviation; allow four",
 )
 is_80_10_10.wrong(
     "always", lambda _: True, "your detector never finds anything; it must return False for 80/2/18"
