@@ -532,8 +532,9 @@ axes.invert_yaxis()
 # the class falls, the word spoke for the class in this text. In the picture above, type *The soup
 # was not bad.* and click *not*; switch *attention* on to compare.
 #
-# **Predict:** in how many of 40 test sentences is the word that `[CLS]` looks at most in the last
-# layer also the word whose removal changes the graduate's answer most?
+# Does the attention show the same? **Predict:** in how many of 40 test sentences is the word that
+# `[CLS]` looks at most in the last layer also the word whose removal changes the graduate's answer
+# most?
 
 
 # %%
@@ -571,7 +572,7 @@ print(f"on average, the word looked at most has {lost:.0%} of the largest effect
 assert chance < low < same.mean() < 0.7
 
 # %% [markdown]
-# This is better than chance, but in many of the 40{=asked} sentences the two words differ. Removal
+# More often than by chance, but in many of the 40{=asked} sentences the two words differ. Removal
 # has faults as well: "the was good" is no sentence, and if two words do the same, removing one may
 # change little.
 #
@@ -761,8 +762,8 @@ for name, correct in after.items():
 # %% [markdown]
 # ## 9. Your own data, and the real BERT
 #
-# For a file with the columns `sentence` and `label` (.tsv as in GLUE, .csv, or .jsonl), or with
-# lines `LABEL text`. Name a file and run the cell.
+# These lines work for a file with the columns `sentence` and `label` (.tsv as in GLUE, .csv, or
+# .jsonl), or with lines `LABEL text`. Name a file and run the cell.
 
 # %%
 my_file = None  # such as "SST-2/train.tsv", or "hub:stanfordnlp/sst2:train" with a network
@@ -910,7 +911,7 @@ assert answer.label == "negative"
 # C. Take the word with the largest weight in the bag of words.
 # </summary>
 #
-# **No.** The weights of another model say nothing about what BERT uses.
+# **No.** These weights are those of another model.
 #
 # </details>
 
@@ -1055,5 +1056,5 @@ print(f"accuracy, pretrained minus bag of words: {low:+.1f} to {high:+.1f} point
 # %% [markdown] tags=["solution"]
 # *A model answer.* 1.7 points are two sentences of 120. How many seeds were run for each? What is
 # the interval of the *paired* difference? Was the recipe chosen by dev sentences? Was the encoder
-# trained with the mean? Convincing: several seeds each, an interval on one side of 0, and the same
-# sign on a second data set.
+# trained with the mean? Convincing are several seeds each, an interval on one side of 0, and the
+# same sign on a second data set.

@@ -14,7 +14,7 @@
 #
 # **You need** lessons 01, 02 and 06. No internet connection.
 #
-# **Time** about 60 minutes to work through; about a minute and a half of CPU time.
+# **Time** about 60 minutes to work through; two trainings take one to two minutes each.
 #
 # **In the paper** Devlin et al. 2019 (arXiv:1810.04805), §5.3, which does the same for names; with
 # an intent: Chen, Zhuo and Wang 2019 (arXiv:1902.10909).
@@ -1003,8 +1003,8 @@ assert f1(viterbi) > f1(raw) - 0.05
 # and how would you measure it?
 
 # %% [markdown] tags=["solution"]
-# *A model answer.* Neither of the two: a booking is correct only if the intent and *all* slots are,
-# so one should count whole requests (`sentence_accuracy` in the library's metrics). One should
-# count on requests of real users, with an interval. Some mistakes cost more than others, so look at
-# each slot. And one can act where the model is sure, ask back where it is not, and measure how many
-# wrong bookings are left at each threshold.
+# *A model answer.* Neither: a booking is correct only if the intent and *all* slots are, so count
+# whole requests (`sentence_accuracy` in the library's metrics). Count on requests of real users,
+# with an interval. Some mistakes cost more than others, so look at each slot. One can act where the
+# model is sure, ask back where it is not, and measure how many wrong bookings are left at each
+# threshold.
