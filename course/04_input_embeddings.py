@@ -58,8 +58,8 @@ print(f"the token table has {tables['token'].numel() / everything:.0%} of the mo
 assert 0.4 < tables["token"].numel() / everything < 0.6
 
 # %% [markdown]
-# The token table has about half of this small model's numbers. (In
-# BERT-base it has a fifth, because the layers are larger.)
+# The token table has about half of this small model's numbers. (In BERT-base it has a fifth,
+# because the layers are larger.)
 #
 # Looking up is also a matrix product: a vector with a single 1 at place 3899 (*one-hot*), times
 # the table, gives row 3899. This explains why the table can be *learned* like any other weights.
@@ -128,7 +128,7 @@ print(f"after LayerNorm, before scale and shift: mean {normal.mean().abs():.2f},
       f" standard deviation {normal.std():.2f}")  # fmt: skip
 
 # %% [markdown]
-# (Torch's own LayerNorm rounds a little differently than the formula, by less than
+# (Torch's LayerNorm and the formula differ in rounding, by less than
 # 0.00001{=by_hand}.)
 #
 # **Look at it.** Each token is a column of three strips and their sum. Switch a term off, and
@@ -167,9 +167,7 @@ assert token.norm(dim=-1).mean() > segment.norm(dim=-1).mean()
 # %% [markdown]
 # ## 3. Why may one add?
 #
-# 3 + 4 = 7, but also 5 + 2 = 7: from a sum of two numbers one cannot tell the parts. But these are
-# vectors of 384 numbers. If the tables' rows lie in different directions, each part can be read
-# from the sum.
+# From the sum of two numbers one cannot tell the parts. But these are vectors of 384 numbers.
 #
 # We test it: a linear classifier gets only the sums, of random tokens at random positions, and
 # must give the position.
@@ -301,8 +299,8 @@ assert max(abs(by_distance(learned, distance)) for distance in (8, 16, 32)) < ne
 # than in the waves; further away it goes up and down on both sides of 0. (The mean row was
 # subtracted from both tables.)
 #
-# **How much does the model use them?** Take three copies of the model: as it is, without
-# positions, and with sinusoids of the same lengths. Each fills gaps in the course's held-out text.
+# **How much does the model use them?** Three copies fill gaps in held-out text: the model as it
+# is, without positions, and with sinusoids of the same lengths.
 
 # %%
 import copy
@@ -340,9 +338,9 @@ assert abs(judged["sinusoids"].mlm_loss - judged["none"].mlm_loss) < 0.3
 
 # %% [markdown]
 # Without its positions this model is much worse. *Other* positions help it hardly more than none:
-# it has learned to read its own. So this does not show what a model trained without
-# positions would lack. When trained from the start, for translation, both kinds are about as good
-# (Vaswani et al. 2017, Table 3, row E).
+# it has learned to read its own. So this does not show what a model trained without positions
+# would lack. When trained from the start, for translation, both kinds are about as good (Vaswani
+# et al. 2017, Table 3, row E).
 #
 # One difference matters: the table has 512 rows, so a text cannot have more tokens.
 
@@ -355,8 +353,8 @@ except bertedu.InputError as error:
 # %% [markdown]
 # ## 5. Segments
 #
-# What would happen without the two rows of the segment table? The `[SEP]` between A and B is still
-# there. We take the same held-out pairs, and fill in the segment ids in three ways.
+# What do the two rows of the segment table add to the `[SEP]` between A and B? We fill in the
+# segment ids of the held-out pairs in three ways.
 #
 # **Predict:** what happens to next sentence prediction when all segment ids are 0? When A and B
 # are exchanged? And to the hidden words?
@@ -386,10 +384,10 @@ assert by_segments["all 0"].nsp_loss > usual.nsp_loss
 assert by_segments["all 0"].nsp_accuracy < usual.nsp_accuracy - 0.1
 
 # %% [markdown]
-# The loss of the hidden words hardly changes. The pairs become much worse when all ids are the
-# same, by more than the band (lesson 02, section 4). The `[SEP]` *could* show the two sides, but
-# this model has learned to use the segment ids. When 0 and 1 are exchanged, the accuracy falls by
-# less than the band. So a forgotten `token_type_ids` gives no error, only worse answers.
+# The loss of the hidden words hardly changes. The pairs become much worse when all ids are 0, by
+# more than the band (lesson 02, section 4). The `[SEP]` *could* show the two sides, but this model
+# has learned to use the segment ids. When 0 and 1 are exchanged, the accuracy falls by less than
+# the band. So a forgotten `token_type_ids` gives no error, only worse answers.
 #
 # Now leave the segment ids correct, and exchange the two *texts*.
 

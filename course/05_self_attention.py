@@ -4,8 +4,7 @@
 # **How does a token take in information from the other tokens?**
 #
 # [**Self-attention**](../docs/glossary.md#the-model) is the only part of BERT in which tokens take
-# in information from each other. In this lesson you compute it by hand, see what a trained model
-# does with it, and test a claim of the lecture notes.
+# in information from each other. You compute it by hand, and test a claim of the lecture notes.
 #
 # **Afterwards you can**
 # - compute query, key, value, score, probability and context for one token by hand;
@@ -50,7 +49,7 @@ print(bert)
 # [**softmax**](../docs/glossary.md#the-model) turns these scores into shares that sum to 1. The
 # **context** of the token is the sum of all values, weighted by these shares.
 #
-# Here are three tokens with vectors of two numbers. Compute on paper:
+# Compute on paper, with vectors of two numbers:
 #
 # | token | query | key | value |
 # |:--|:--|:--|:--|
@@ -75,9 +74,9 @@ for token, row, mixed in zip(("dog", "is", "cute"), probs, context, strict=True)
 assert torch.allclose(probs.sum(dim=-1), torch.ones(3))
 
 # %% [markdown]
-# *dog* attends equally to *dog* and *cute*: both keys have the same first number, and the second
-# number of its query is 0. *is* has the query 0, so all its shares are equal. The shares always
-# sum to 1, so no token can attend to nothing.
+# *dog* attends equally to *dog* and *cute*: its query reads only the first number of the keys,
+# and both have the same. *is* has the query 0, so all its shares are equal. The shares always sum
+# to 1, so no token can attend to nothing.
 #
 # The library does the same in three short functions:
 
@@ -109,8 +108,7 @@ print("the library gives the same scores, shares and contexts")
 #   "Each token's value is multiplied by its share"): each token's value is multiplied by its share;
 # - [6, add up](#AttentionStep?stage=6&target=dog
 #   "“playing” asks “dog” (position 2): score 23.23, divided 4.11, share 62.1 %"): the sum is what
-#   the head gives to *playing*; the line at the foot has the numbers of *dog* (position 2): 23.23,
-#   4.11, 62.1 %.
+#   the head gives to *playing*; the line at the foot repeats the numbers of *dog* (position 2).
 #
 # Any other token may ask:
 # [*likes* looks at *dog*, too, with 34.7 %](#AttentionStep?stage=4&token=likes
@@ -428,8 +426,8 @@ assert special[[0, -1]].max() < 0.4
 # A word itself seldom gets the largest share, and on average no more than an equal one. About half
 # of the attention goes to the special tokens in layer 2, and most of it in layers 3 to
 # 5{=measured}: in our model nearly all to `[CLS]`, in BERT-base to `[SEP]` (Clark et al. 2019:
-# over half of the attention in layers 6 to 10). Their interpretation: a head that has nothing to
-# do for a word attends to a token where it does no harm, because its shares must sum to 1.
+# over half of the attention in layers 6 to 10). Their interpretation: a head with nothing to do
+# attends to a token where it does no harm.
 #
 # Perhaps the claim is about the **words** only. So leave `[CLS]` and `[SEP]` out, and divide the
 # shares of the words by their sum.
@@ -459,9 +457,9 @@ assert of_words[:, 1].mean() < 0.3
 
 # %% [markdown]
 # **So the first half of the claim is wrong, but partly right about words.** Among all tokens the
-# word itself is seldom first, and even among words another word is first in most cases. But among
-# words its own share is clearly larger than an equal one. And the **residual** carries the word's
-# own vector past the attention (section 4): no share shows this.
+# word itself is seldom first, and even among words another one is first in most cases. But there
+# its own share is clearly larger than an equal one. And the **residual** carries the word's own
+# vector past the attention (section 4): no share shows this.
 #
 # Are there heads with one clear task?
 
@@ -611,8 +609,7 @@ assert drink == "coffee"
 # %% [markdown]
 # In this sentence there is a weak connection between share and effect. Most heads can be removed,
 # one at a time, with little effect; one with less than half of the largest share changes the
-# guess. One sentence only shows *how* to test. Lesson 08, *7. Take a word away*, tests many
-# sentences.
+# guess. This is one sentence. Lesson 08, *7. Take a word away*, tests many sentences.
 #
 # A map of attention shows where information *may* flow. Whether the model uses it must be tested
 # by a change.
@@ -620,15 +617,15 @@ assert drink == "coffee"
 # %% [markdown]
 # ## 9. Deeper: gradients as an explanation
 #
-# Which words matter for a guess? Attention gives one answer (here from the guessed place, the mean
-# of all heads). Two others use the **gradient**: how much the log p of the guess changes when a
+# Attention says which words matter for a guess (here from the guessed place, the mean of all
+# heads). Two other ways use the **gradient**: how much the log p of the guess changes when a
 # word's input vector changes a little.
 #
 # - **Gradient times input**: for each word, the dot product of its gradient and its input vector.
 # - **Integrated gradients** (Sundararajan et al. 2017, arXiv:1703.01365): begin with a text in
 #   which all words are `[MASK]`, and go to the real text in small steps. Take the mean gradient on
-#   this way, times the difference of the two input vectors. The results of all words sum (nearly,
-#   because the steps are few) to the difference of the two log p.
+#   this way, times the difference of the two input vectors. The results of all words nearly sum to
+#   the difference of the two log p.
 #
 # To test them, we **remove** each word by itself (put `[MASK]` in its place), and measure how many
 # nats of log p the guess loses. An explanation is *faithful* when its order of the words is the
@@ -724,16 +721,16 @@ assert typical_gap < 0.1
 # not show. A likely reason, not tested: a gradient describes a very small change, but to remove a
 # word is a large one.
 #
-# Two limits: "removed" means here that `[MASK]` stands in the place, and integrated
-# gradients begin at the text of `[MASK]`s, so the comparison may be in their favour. And each word
-# was removed by itself: where two words say the same, removing only one of them may change little.
+# Two limits: "removed" means here that `[MASK]` stands in the place, and integrated gradients
+# begin at the text of `[MASK]`s, so the comparison may be in their favour. And of two words that
+# say the same, removing only one may change little.
 #
 # ## 10. Deeper: another viewer, bertviz
 #
 # bertviz (Vig 2019) has three views; here they run without a network:
 #
-# - **head view**: one layer, all heads, as coloured lines. Look for parallel slanted lines
-#   (previous, next), and for lines that meet in `[CLS]`.
+# - **head view**: one layer, all heads, as coloured lines. Parallel slanted lines are previous or
+#   next; look for lines that meet in `[CLS]`.
 # - **model view**: all layers and heads. Look for heads of a layer that are alike.
 # - **neuron view**: queries and keys, number by number. Look for the numbers that make the score.
 
@@ -805,7 +802,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>C. To <code>[CLS]</code></summary>
 #
-# **Yes.** It takes about half to two thirds there. In BERT-base `[SEP]` has this role.
+# **Yes.** It takes about half to two thirds there. In BERT-base, `[SEP]` does.
 #
 # </details>
 #
