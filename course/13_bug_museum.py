@@ -3,10 +3,8 @@
 #
 # **Which mistakes did others make, and would you have found them?**
 #
-# Every mistake in this museum was published: in libraries, in courses, in code behind papers, by
-# people who knew what they were doing. They show *where* BERT breaks. Nearly all have this in
-# common: there is no error message, and where a model is trained, the loss falls. Only a number is
-# wrong.
+# Every mistake in this museum was published: in libraries, in courses, in code behind papers.
+# Most give no error message. Only a number is wrong.
 #
 # **Afterwards you can**
 # - say from a symptom which part of a program to look at first;
@@ -19,8 +17,8 @@
 # **Time** about half an hour for the five exhibits that are **for class**, two hours for all seven
 # rooms; less than a minute of CPU time.
 #
-# **In the paper** Devlin et al. 2019 (arXiv:1810.04805) describes in a few lines most of what is
-# done wrong here in twenty-seven ways: §3.1, §4, and appendix A.
+# **In the paper** Devlin et al. 2019 (arXiv:1810.04805) describes the model and its training:
+# §3.1, §4, and appendix A.
 #
 # At each exhibit read the **symptom** and *predict* its cause. Run the code, look at the
 # **damage**, find the line. Then write the **mend** where the `...` stands, and run the check. The
@@ -129,10 +127,9 @@ print(best_pairs(splits, counts))
 assert best_pairs(splits, counts) == [("hu", "##gs")]
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* a sum done by hand. `hu` occurs 15 times and `##g` 15{=01:scores} times (`##gs`
-# has taken
-# the other five): 10/225 = 2/45, less than 5/75 = 1/15. (`##u ##g` is not 1/21{=on_the_page}
-# either, but 5/(21 · 15) = 1/63.)
+# *What was wrong:* a sum done by hand. `hu` occurs 15 times and `##g` 15{=01:scores} times
+# (`##gs` has taken the other five): 10/225 = 2/45, less than 5/75 = 1/15. (`##u ##g` is not
+# 1/21{=on_the_page} either, but 5/(21 · 15) = 1/63.)
 
 # %% [markdown]
 # **Published:** huggingface/course, pull request #547 (lesson 01 tells more). **Remember:** a
@@ -188,9 +185,8 @@ def wants_lower_case(arguments):
 checks.wants_lower_case(wants_lower_case)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* `bool` of any text that is not empty is True. (A switch without a value that
-# begins as True cannot be switched off either; `argparse.BooleanOptionalAction` makes a pair of
-# switches and is the cleanest mend.)
+# *What was wrong:* `bool` of any text that is not empty is True.
+# (`argparse.BooleanOptionalAction` makes a pair of switches, and is another mend.)
 
 # %% [markdown]
 # **Published:** huggingface/transformers #131 (a switch that was always on); `type=bool` stands in
@@ -238,8 +234,7 @@ checks.where_in_original(where_in_original)
 
 # %% [markdown] tags=["solution"]
 # *What was wrong:* the place was counted in the changed text and used in the original. `origin`
-# keeps for each character of the changed text where it came from; `encoding.offsets` of this
-# library's tokenizer does the same.
+# keeps for each character of the changed text where it came from.
 
 # %% [markdown]
 # **Published:** huggingface/tokenizers #215 (there it was Japanese), PaddlePaddle/PaddleNLP #880
@@ -280,9 +275,9 @@ for fate in ("masked", "random", "kept"):
 assert fates["kept"] == chosen
 
 # %% [markdown]
-# **The damage:** no token is ever hidden. The model sees every answer and learns to copy, so the
-# loss is low. The repository needed four commits until the shares were correct. **Mend it:** of the
-# draws below 0.15 the smallest 80 % are masked, the next 10 % random, the rest kept.
+# **The damage:** no token is ever hidden. The model sees every answer and can copy it, so a low
+# loss shows nothing. The repository needed four commits until the shares were correct. **Mend
+# it:** of the draws below 0.15 the smallest 80 % are masked, the next 10 % random, the rest kept.
 
 
 # %%
@@ -506,8 +501,8 @@ def other_sentence(follows, count, rng):
 checks.other_sentence(other_sentence)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* "random" included the true one. Drawing from one number fewer and stepping over
-# the forbidden one needs no loop and keeps all others equally likely.
+# *What was wrong:* "random" included the true one. Drawing from one number fewer and stepping
+# over the forbidden one keeps all others equally likely.
 
 # %% [markdown]
 # **Published:** codertimo/BERT-pytorch #110; NVIDIA/DeepLearningExamples #421 saw the same with a
@@ -565,8 +560,8 @@ def probability_of_next(logits):
 checks.probability_of_next(probability_of_next)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* one expects 1 to mean "yes". In BERT 1 means "is random", only because its
-# author began that way, as he wrote.
+# *What was wrong:* one expects 1 to mean "yes". In BERT 1 means "is random": its author wrote
+# that this was his first convention.
 
 # %% [markdown]
 # **Published:** the question in google-research/bert #125 and huggingface/transformers #836; code
@@ -720,8 +715,8 @@ assert correct["right"] > 0.7
 assert correct["zeros"] < 0.6
 
 # %% [markdown]
-# **The damage:** `[SEP]` still stands between the two, and yet the accuracy on the pairs of exhibit
-# 9 falls to a coin's: in training the model always saw ones behind the first `[SEP]`. **Mend it.**
+# **The damage:** `[SEP]` still stands between the two, and yet the accuracy on the pairs of
+# exhibit 9 falls to a coin's. In training, the second sentence of a pair had ones. **Mend it.**
 
 
 # %%
@@ -769,8 +764,8 @@ except (IndexError, RuntimeError) as error:
 assert len(ids) > positions.num_embeddings == 512
 
 # %% [markdown]
-# **The damage:** at best a crash (on some devices, an error much later). **Mend it:** count tokens,
-# keep as many as fit, and mind how the row ends. (`limit` is 2 or more.)
+# **The damage:** here a crash. **Mend it:** count tokens, keep as many as fit, and mind how the
+# row ends. (`limit` is 2 or more.)
 
 
 # %%
@@ -786,7 +781,7 @@ checks.shortened(shortened)
 
 # %% [markdown] tags=["solution"]
 # *What was wrong:* 512 is a number of tokens, and of rows in a table. And `ids[:limit]` would cut
-# off the `[SEP]`: no crash, but an input such as the model has never seen.
+# off the `[SEP]`: no crash, but an input without its last mark.
 
 # %% [markdown]
 # **Published:** texts of more than 512 tokens broke alexandrainst/danlp #54 and
@@ -883,7 +878,7 @@ checks.attention_shares(attention_shares)
 
 # %% [markdown] tags=["solution"]
 # *What was wrong:* the order. (Setting to 0 afterwards *and* dividing each row by its sum is
-# right, too: the check accepts it. Room 8 returns to this.)
+# right, too: room 8.)
 
 # %% [markdown]
 # **Published:** huggingface/pytorch-image-models, pull request #2236. **Remember:** after every
@@ -981,9 +976,9 @@ print(
 assert torch.isclose(masked, unmasked)
 
 # %% [markdown]
-# **The damage:** the model is trained on the empty slots, and they make the loss look small. What
-# is the loss of the slots that count? **Mend it:** one number. (Every row has at least one such
-# slot.)
+# **The damage:** the model is trained on the empty slots, too, and here they make the loss look
+# small. What is the loss of the slots that count? **Mend it:** one number. (Every row has at
+# least one such slot.)
 
 
 # %%
@@ -1107,11 +1102,11 @@ for C in (2, 3, 4, len(tokenizer)):
     assert math.isclose(again, math.log(math.e + C - 1) - 1, abs_tol=1e-4)
 
 # %% [markdown]
-# **The damage:** the loss never comes near 0 and training goes on pushing, while the accuracy,
-# which needs only the largest number, looks good. **Mend it:** return the raw **logits**, that is,
-# the output of the dense layer. (The check compares what `cross_entropy` makes of your answer, for
-# every class. So a number that is added to all logits of one text does not count: `logits + 7`
-# passes, and so does `log_softmax(logits)`, which adds such a number.)
+# **The damage:** the loss never comes near 0, while the accuracy, which needs only the largest
+# number, looks good. **Mend it:** return the raw **logits**, that is, the output of the dense
+# layer. (The check compares what `cross_entropy` makes of your answer, for every class. So a
+# number that is added to all logits of one text does not count: `logits + 7` passes, and so does
+# `log_softmax(logits)`, which adds such a number.)
 
 
 # %%
@@ -1216,10 +1211,10 @@ print(f"the same tokens twice: cosines {alike.min():.2f} to {alike.max():.2f}; e
 assert alike.max() < 0.9999
 
 # %% [markdown]
-# **The damage:** noise in every number, and a wrong conclusion wherever two vectors are compared. A
-# course's page (d2l-ai/d2l-en, `bert-pretraining.md`; our own reading, not a report) compares a
-# word's vectors in two sentences with dropout on. **Mend it**, so that training can go on
-# afterwards as before. (`model(ids)` or its `last_hidden_state`: the check's model gives both.)
+# **The damage:** noise in the vectors, and so in comparisons of them. A course's page
+# (d2l-ai/d2l-en, `bert-pretraining.md`; our own reading, not a report) compares a word's vectors
+# in two sentences with dropout on. **Mend it**, so that training can go on afterwards as before.
+# (`model(ids)` or its `last_hidden_state`: the check's model gives both.)
 
 
 # %%
@@ -1239,8 +1234,8 @@ def sentence_states(model, ids):
 checks.sentence_states(sentence_states)
 
 # %% [markdown] tags=["solution"]
-# *What was wrong:* two switches were taken for one. `eval()` turns dropout off; `no_grad()` saves
-# memory.
+# *What was wrong:* two switches were taken for one. `eval()` turns dropout off; `no_grad()` turns
+# gradients off.
 
 # %% [markdown]
 # **Published:** huggingface/transformers #432 and many after it; in codertimo/BERT-pytorch #92 it
@@ -1435,8 +1430,8 @@ assert backwards > 300
 assert in_question > 200
 
 # %% [markdown]
-# (A trained model may do so less often.) **The damage:** `tokens[5:3]` is empty, and Python does
-# not complain. **Mend it**, but still allow answers of one token.
+# **The damage:** `tokens[5:3]` is empty, and Python does not complain. **Mend it**, but still
+# allow answers of one token.
 
 
 # %%
@@ -1487,9 +1482,9 @@ for number in (1, 2, 4, 8):
 assert answered / 2_000 < 0.15
 
 # %% [markdown]
-# **The damage** (the scores are invented: windows without the answer are surer of it than the one
-# that has it): with each further window "no answer" is more likely to win. **Mend it.** (No two
-# scores are equal.)
+# **The damage** (the scores are invented: windows without the answer have mostly higher scores
+# for "no answer"): with each further window "no answer" is more likely to win. **Mend it.** (No
+# two scores are equal.)
 
 
 # %%
@@ -1597,8 +1592,7 @@ with torch.no_grad():
     assert not torch.equal(dropout(torch.ones(99)), torch.ones(99))  # it is not enough
 
 # %% [markdown]
-# Whoever reads code to find mistakes also reports some that are none, and overlooks others. So a
-# claim about code needs an assertion, too.
+# A claim about code needs an assertion, too.
 #
 # ## Recap: the guide to the museum
 #
@@ -1614,7 +1608,7 @@ with torch.no_grad():
 # | rare words, other alphabets | pieces (22), offsets (3), words (1, 2){=#} | slice the original |
 # | long texts have worse answers | windows (26, 27), spans (24, 25){=#} | add irrelevant text |
 #
-# **The answer:** Nearly all these mistakes give no error message, and a test of a few lines finds
+# **The answer:** Most of these mistakes give no error message, and a test of a few lines finds
 # them, if it says what must be *true* and not what the code does.
 #
 # What you have done in the museum and in the whole course (kept on this machine only):
@@ -1642,7 +1636,7 @@ checks.board()
 # B. Count the inputs: which tokens are masked, and which labels are counted?
 # </summary>
 #
-# **Yes.** Exhibits 4 and 6 have this symptom. In both, the model was asked almost nothing.
+# **Yes.** Exhibits 4 and 6 have this symptom. In both, most answers were easy.
 #
 # </details>
 #
@@ -1689,8 +1683,7 @@ checks.board()
 #
 # <details class="option"><summary>C. Dropout, which was left on.</summary>
 #
-# **No.** Then two calls would differ even without a batch. Here it is the length of the batch that
-# matters.
+# **No.** Then two calls would differ even without a batch. Here the length of the batch matters.
 #
 # </details>
 
@@ -1741,5 +1734,4 @@ assert not any(test(bad) for test, bad in zip(tests.values(), ill, strict=True))
 # %% [markdown] tags=["solution"]
 # *What makes a good exhibit:* the damage is a number that anybody can compute again. The mend
 # changes that number and nothing else. And something outside the code (the paper, a formula, a
-# reference implementation) says which of the two is correct. Without that it is a deviation, which
-# may be an improvement.
+# reference implementation) says which of the two is correct. Without that it is a deviation.

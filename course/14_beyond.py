@@ -3,9 +3,8 @@
 #
 # **What does a large BERT cost, and what came after BERT?**
 #
-# You have taken BERT apart on a laptop. This lesson goes on from there: to the real
-# `bert-base-uncased`, to what a BERT costs in operations, hours and money, and to what came after
-# BERT.
+# You have taken BERT apart on a laptop. Now comes the real `bert-base-uncased`: what it costs,
+# and what followed it.
 #
 # **Afterwards you can**
 # - load a published BERT, with a network and without one;
@@ -50,9 +49,8 @@ print(bert)
 # %% [markdown]
 # ## 1. The real BERT, in the same cells
 #
-# The library also loads published models, by their names on the Hugging Face hub. Most people who
-# say "BERT" mean `bert-base-uncased` (a download of some 440{=source its page on huggingface.co}
-# MB, once).
+# The library also loads published models, by their names on the Hugging Face hub. The best known
+# is `bert-base-uncased` (a download of some 440{=source its page on huggingface.co} MB, once).
 #
 # **Predict:** what should a program do when there is no network?
 
@@ -114,12 +112,12 @@ for name, weight in original.state_dict().items():
 print(carried_over)
 
 # %% [markdown]
-# The same numbers come back, bit for bit. The whole field exchanges files in this format.
+# The same numbers come back, bit for bit.
 #
 # ## 2. What does a BERT cost? Operations
 #
-# First tokens. The paper trained for 1,000,000 steps with 256 rows each: 90 % of the steps with
-# rows of 128 tokens, the last 10 % with rows of 512 (appendix A.2).
+# The paper trained for 1,000,000 steps with 256 rows each: 90 % of the steps with rows of 128
+# tokens, the last 10 % with rows of 512 (appendix A.2).
 #
 # **Predict:** how much of the work do the short rows save?
 
@@ -199,15 +197,14 @@ for name in tokens:
     assert 0.7 < electra[name] / better[name] < 1.3
 
 # %% [markdown]
-# Three counts, with different simplifications, agree well enough for planning.
-# (ELECTRA's own table gives 6.4 · 10¹⁹{=source google-research/electra, flops_computation.py}
-# for BERT-base, as if all rows had 512 tokens. Always ask
-# *which* schedule was counted: the factor is three.)
+# The three counts differ by at most a fifth: good enough for planning. (ELECTRA's own
+# table gives 6.4 · 10¹⁹{=source google-research/electra, flops_computation.py} for BERT-base, as
+# if all rows had 512 tokens. Always ask *which* schedule was counted: the factor is three.)
 #
 # ## 3. Hours and money
 #
-# Hours = operations / (devices × operations a second that each *really* does). No device reaches
-# the speed on its data sheet. So we take it from a published run, and test it on another.
+# Hours = operations / (devices × operations a second that each *really* does). In practice that
+# is less than the data sheet says. So we take it from a published run, and test it on another.
 #
 # **The paper:** BERT-base on 4 Cloud TPUs, that is 16 chips, in 4 days.
 
@@ -306,9 +303,9 @@ assert cost / rate / day > 30
 # | the time of a step | the batches, the masks, the learning rate, the steps |
 # | numbers in their last digits | the losses |
 #
-# In many other programs the batch size is meant *for each process*. With eight processes one then
-# trains on eight times as much at a step, with a learning rate that was chosen for one. Always ask
-# for the [**global batch**](../docs/glossary.md#beyond).
+# In many other programs the batch size is meant *for each process*. With eight processes a step
+# then has eight times as many tokens, with a learning rate that was chosen for one. Ask for the
+# [**global batch**](../docs/glossary.md#beyond).
 #
 # **What happens in a step?** Each process computes the gradient for its own rows; then the
 # gradients are added. Here are three "processes" in turn, beside one that sees all rows.
@@ -351,9 +348,9 @@ for name, sums in {"by chosen tokens": right, "each a third": wrong}.items():
     assert same == (name == "by chosen tokens")
 
 # %% [markdown]
-# Not when the processes have different numbers of chosen tokens: in a mean of means, a token of a
-# process with few of them counts more. `bertedu` weights each process's loss by the number of its
-# chosen tokens. A test of the library holds two processes to the losses of one.
+# Not here, where the processes have different numbers of chosen tokens: in a mean of means, a
+# token of a process with few of them counts more. `bertedu` weights each process's loss by the
+# number of its chosen tokens. A test of the library holds two processes to the losses of one.
 #
 # **Does it fit?** Each process holds the weights, their gradients and Adam's two running means, in
 # float32, and its share of the batch.
@@ -375,9 +372,10 @@ assert 256 * 512 == 131_072
 # ## 5. Deeper: RoBERTa, and is next sentence prediction worth it?
 #
 # Lesson 03 showed the tables: the paper lost 3.5 points on QNLI without next sentence prediction
-# (NSP), RoBERTa lost nothing. We ask the question at a small size: two models, **with** and
-# **without** the NSP loss, and *nothing else* different: the same rows, the same hidden tokens, the
-# same first weights. A single pair of runs proves nothing, so we take three seeds.
+# (NSP), RoBERTa's authors found no loss. We ask the question at a small size: two models,
+# **with** and **without** the NSP loss, and *nothing else* different: the same rows, the same
+# hidden tokens, the same first weights. A single pair of runs proves nothing, so we take three
+# seeds.
 #
 # In a few seconds a model cannot learn English. So both begin with the course's token table,
 # reduced from 384 numbers a token to 64{=kept} (its principal components).
@@ -494,8 +492,7 @@ def probe(model):
 
 # %% [markdown]
 # **Predict:** which of the two will guess hidden words better? Which will know the topics better?
-# By how much? (It takes about half a minute. Matrices as small as these are computed faster by
-# *one* thread.)
+# By how much? (It takes about half a minute.)
 
 # %%
 threads = torch.get_num_threads()
@@ -550,22 +547,23 @@ assert np.concatenate([with_nsp, without])[:, 1].mean() < start_topics + 0.05
 
 # %% [markdown]
 # Both are better than the unigram baseline, and the NSP loss changes the masked words' loss by
-# little beside what was learned. The topics were in the token table from the start, and such short
-# training adds none. So no harm was *shown*. That agrees with RoBERTa, but it is **weak** evidence:
+# little beside what was learned. The topics were in the token table from the start, and the
+# training added none. So no harm was *shown*. That agrees with RoBERTa, but it is **weak**
+# evidence:
 #
 # - In so few steps NSP itself is not learned: its accuracy is that of a coin.
 #   Lesson 07 needed minutes for that. So we did not test what NSP is worth *once it is learned*.
 # - The models are tiny, the text is short, and we measured two things. An effect like QNLI's, where
 #   *pairs* of sentences matter, could not have shown here.
 #
-# RoBERTa took away the loss **and** filled its rows with running text instead of pairs. Its authors
-# suspect that BERT's own comparison took away the loss only (§4.2). So three things called "without
-# NSP" can be three experiments.
+# RoBERTa took away the loss **and** filled its rows with running text instead of pairs. Its
+# authors suspect that BERT's own comparison took away the loss only (§4.2). So "without NSP" can
+# name different experiments.
 #
 # ## 6. ModernBERT, part by part
 #
-# In 2024 ModernBERT (Warner et al., arXiv:2412.13663) put together what had been found since. Its
-# sizes, as in the published configuration of ModernBERT-base:
+# ModernBERT (Warner et al. 2024) put together what had been found since. Its sizes, as in the
+# published configuration of ModernBERT-base:
 
 # %% tags=["nbval-check-output"]
 H, layers, wide, vocabulary, longest, window, every = 768, 22, 1152, 50_368, 8192, 128, 3
@@ -579,8 +577,7 @@ assert wide < size.intermediate_size
 
 # %% [markdown]
 # It has more layers than BERT-base (22{=longest} instead of 12{=paper}), and their feed-forward
-# networks are
-# narrower. Now its new parts.
+# networks are narrower.
 #
 # ### Rotary positions instead of a table
 #
@@ -689,9 +686,8 @@ assert torch.allclose(padded[real], packed, atol=1e-4)
 assert real.float().mean() < 0.4
 
 # %% [markdown]
-# The same vectors at every real token, for a fraction of the work. In training, the library saves
-# most of that another way: it puts inputs of similar length into one batch, so there is little
-# padding.
+# The same vectors at every real token, with a fifth of the dense work. In training, the library
+# saves work another way: it puts inputs of similar length into one batch.
 #
 # ### GeGLU: a gate in the feed-forward network
 #
@@ -720,7 +716,8 @@ assert gated == 3 * H * wide < 2 * H * 3072
 
 # %% [markdown]
 # A gate **multiplies** two things that the layer has found, as long as the first is clearly
-# positive (GELU lets nothing else through). A single gated unit can compute 5 × 3{=given}:
+# positive (GELU makes clearly negative numbers nearly 0). A single gated unit can compute
+# 5 × 3{=given}:
 
 # %% tags=["nbval-check-output"]
 multiply = GeGLU(2, 1)
@@ -735,8 +732,8 @@ with torch.no_grad():
 # %% [markdown]
 # ### 30 % instead of 15 %
 #
-# With more hidden tokens there are more questions a row, and fewer words left to answer them from.
-# Both at once, with the course's model on held-out sentences:
+# With more hidden tokens there are more questions a row, and fewer words left to answer them
+# from:
 
 # %%
 shown = bertedu.collate([tokenizer.encode(text) for text in sentences[:150]])
@@ -811,20 +808,20 @@ assert 1 < first_by["mean vectors"] < len(faq_questions) == 10
 assert first_by["mean vectors"] > first_by["shared words"]
 
 # %% [markdown]
-# This is more than chance, and not good enough for a library. It found more than counting shared
-# words did, but ten questions cannot show so small a difference. The encoder of our model once was
-# made for such vectors (all-MiniLM-L6-v2), but it was then pretrained further for other tasks. So
-# for search take a model that was *trained* for it: on seven sets, the mean of BERT's own vectors
-# reaches a rank correlation of 0.55 with human judgements, less than the mean of plain word vectors
-# (GloVe, 0.61), and 0.75 after training on pairs (Reimers and Gurevych 2019, Table 1).
+# This is not good enough for a library. It found more than counting shared words did, but ten
+# questions cannot show so small a difference. The encoder of our model once was made for such
+# vectors (all-MiniLM-L6-v2), but it was then pretrained further for other tasks. So for search
+# take a model that was *trained* for it: on seven sets, the mean of BERT's own vectors reaches a
+# rank correlation of 0.55 with human judgements, less than the mean of plain word vectors (GloVe,
+# 0.61), and 0.75 after training on pairs (Reimers and Gurevych 2019, Table 1).
 #
 # ## 8. Distillation: a small model learns from a large one
 #
-# A large model is slow. **Distillation** trains a small **student** on what a large **teacher**
-# answers. The teacher's probabilities say more than a label: they also say which wrong answers are
-# nearly correct. A **temperature** T divides the logits before the softmax, so that these small
-# probabilities get larger. The loss is the cross-entropy to the softened probabilities; the factor
-# T² keeps its gradients about as large as without T (Hinton et al. 2015, arXiv:1503.02531).
+# **Distillation** trains a small **student** on what a large **teacher** answers. The teacher's
+# probabilities say more than a label: they also say which wrong answers are nearly correct. A
+# **temperature** T divides the logits before the softmax, so that these small probabilities get
+# larger. The loss is the cross-entropy to the softened probabilities; the factor T² keeps its
+# gradients about as large as without T (Hinton et al. 2015, arXiv:1503.02531).
 
 
 # %%
@@ -850,10 +847,9 @@ def fit_linear(x, loss_of):
 # %% [markdown]
 # A toy example, with the 12 topics of section 5. The teacher is a linear classifier on BERT's
 # sentence vectors. Only 5 sentences a topic have a label, and the teacher learns from these. A
-# student is as small as possible: a bag of words, without BERT. One student learns from the same
-# labels. The other reads 50 sentences a topic (the 5{=few} are among them) *without* labels, and
-# learns
-# what the teacher answers.
+# student is a bag of words, without BERT. One student learns from the same labels. The other
+# reads 50 sentences a topic (the 5{=few} are among them) *without* labels, and learns what the
+# teacher answers.
 #
 # **Predict** three accuracies on held-out sentences: of the teacher, of the student that learns
 # from the 60 labels, and of the student that learns from the teacher's answers.
@@ -906,8 +902,8 @@ assert reached["student, 60 labels"] + 0.04 < reached["student, distilled"]
 assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 
 # %% [markdown]
-# The distilled student learned from the teacher's answers, and saw no label itself. It is better
-# than the one that learned from the 60 labels, and not as good as its teacher.
+# The distilled student saw no label itself, but ten times as many sentences. It is better than
+# the one that learned from the 60 labels, and not as good as its teacher.
 #
 # **DistilBERT** (Sanh et al. 2019, arXiv:1910.01108) does this in pretraining. The teacher is
 # BERT-base, the student has half its layers and starts from some of the teacher's weights. To the
@@ -919,14 +915,13 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 #
 # ## 9. What to read next
 #
-# - Devlin et al. 2019, arXiv:1810.04805. BERT itself: you now know nearly all the terms in it.
+# - Devlin et al. 2019, arXiv:1810.04805. BERT itself.
 # - Vaswani et al. 2017, arXiv:1706.03762. The Transformer, of which BERT is the encoder.
 # - Liu et al. 2019, arXiv:1907.11692. RoBERTa: the same model, trained with more care.
 # - Lan et al. 2020, arXiv:1909.11942. ALBERT: why next sentence prediction is easy, and what to ask
 #   instead.
 # - Wettig et al. 2022, arXiv:2202.08005. What the masking rate does, and why 15 % is no law.
-# - Warner et al. 2024, arXiv:2412.13663. ModernBERT: everything of section 6, put together and
-#   measured.
+# - Warner et al. 2024, arXiv:2412.13663. ModernBERT: the parts of section 6, put together.
 # - Izsak et al. 2021, arXiv:2104.07705. How to train a BERT with one server in
 #   24{=source Izsak et al. 2021, arXiv:2104.07705} hours.
 # - Geiping and Goldstein 2022, arXiv:2212.14034. The same with one GPU in one day: what helps, and
@@ -939,8 +934,7 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 # - Tenney et al. 2019, arXiv:1905.05950. Which layer knows what: grammar below, meaning above.
 # - Reimers and Gurevych 2019, arXiv:1908.10084. How to get sentence vectors that can be compared.
 # - Mosbach et al. 2021, arXiv:2006.04884. Why fine-tuning fails at times, and how to avoid that.
-# - Dodge et al. 2020, arXiv:2002.06305. How much depends on the seed: read it before you report a
-#   number.
+# - Dodge et al. 2020, arXiv:2002.06305. How much depends on the seed.
 # - Rajpurkar et al. 2016, arXiv:1606.05250. SQuAD, with the precipitation passage of the lecture
 #   notes.
 #
@@ -951,7 +945,8 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 #   estimate on another run before you believe it.
 # - Many processes share one **global batch**; losses are weighted by what they counted, and the
 #   result is that of a single process.
-# - An experiment with several seeds shows whether a part of a method is worth it.
+# - Judge a part of a method by an experiment with several seeds. It may be too small to show a
+#   difference.
 # - ModernBERT: rotary positions, local and global layers, unpadding, GeGLU, 30
 #   %{=source Warner et al.
 #   2024, arXiv:2412.13663} hidden, no next sentence prediction, 8,192{=longest} tokens.
@@ -959,8 +954,8 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 #   model on a large one's probabilities.
 #
 # **The answer:** The paper's BERT-base costs some hours on eight GPUs today, about 200{=dollars}
-# dollars, and
-# its successors keep the encoder and change positions, attention, padding, gates, masking and size.
+# dollars. ModernBERT keeps the encoder and changes positions, attention, padding, gates, masking
+# and size.
 
 # %% [markdown]
 # ## Test yourself
@@ -1015,7 +1010,7 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 # A. The teacher's probabilities, softened by a temperature.
 # </summary>
 #
-# **Yes.** They also say which wrong answers are nearly correct. One may add the true labels.
+# **Yes.** They also say which wrong answers are nearly correct.
 #
 # </details>
 #
@@ -1220,8 +1215,7 @@ verdict(order_pairs(["a", "b", "c", "d"]), [("a", "b", 0), ("c", "b", 1), ("c", 
 
 # %% [markdown] tags=["solution"]
 # *A model answer.* At 20 dollars for 1.13 hours on 8 A100, 100 dollars buy some 100/20 · 1.13 =
-# 5.7 hours: half of
-# the paper's run for BERT-base, or a smaller model for longer. First one would write down the
-# purpose, and compare with what costs nothing: a published model, fine-tuned on the same examples,
-# with several seeds. Training anew is worth it where no published model has read such text (another
-# language, another field), and this comparison shows it.
+# 5.7 hours: half of the paper's run for BERT-base, or a smaller model for longer. First one would
+# write down the purpose, and compare with what costs nothing: a published model, fine-tuned on
+# the same examples, with several seeds. Training anew may be worth it where no published model
+# has read such text (another language, another field); this comparison shows it.
