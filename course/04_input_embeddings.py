@@ -122,8 +122,10 @@ with torch.inference_mode():
     normalised = embeddings.LayerNorm(summed)
 assert torch.equal(normalised, by_model)  # to the last bit
 assert torch.allclose(by_hand, by_model, atol=1e-5)
-print(f"{S} tokens with {H} numbers each: our sum, with torch's LayerNorm, equals the model's"
-      " to the last bit")
+print(
+    f"{S} tokens with {H} numbers each: our sum, with torch's LayerNorm, equals the model's"
+    " to the last bit"
+)
 print(f"after LayerNorm, before scale and shift: mean {normal.mean().abs():.2f},"
       f" standard deviation {normal.std():.2f}")  # fmt: skip
 
@@ -173,6 +175,7 @@ assert token.norm(dim=-1).mean() > segment.norm(dim=-1).mean()
 # must give the position.
 #
 # **Predict:** what accuracy does it reach on 32 positions, in percent? Guessing would give 3 %.
+
 
 # %%
 def sums(count, seed):
@@ -253,6 +256,7 @@ assert 8.9 < wide / narrow < 9
 # which begins with random numbers and is learned.
 #
 # **Predict:** will neighbouring rows be alike?
+
 
 # %%
 def sinusoids(positions, size):
@@ -358,6 +362,7 @@ except bertedu.InputError as error:
 #
 # **Predict:** what happens to next sentence prediction when all segment ids are 0? When A and B
 # are exchanged? And to the hidden words?
+
 
 # %%
 def with_segments(change):

@@ -434,6 +434,7 @@ assert special[[0, -1]].max() < 0.4
 #
 # **Predict:** of a word's attention to words, is its own share now larger than an equal one?
 
+
 # %%
 def among_words(probs):
     """[2, L, A], means over the words: its own share of what the words get; is it the largest?"""
@@ -631,6 +632,7 @@ assert drink == "coffee"
 # nats of log p the guess loses. An explanation is *faithful* when its order of the words is the
 # order of these losses.
 
+
 # %%
 def log_p_of(states, place, guess):
     """log p(guess) at a place, [N], from input vectors [N, S, H]."""
@@ -682,6 +684,7 @@ for token, row in zip(others, example.T.tolist(), strict=True):
 # method with their order by removal (rank correlation: 1 = the same order, 0 = no connection).
 #
 # **Predict:** which of the three is the most faithful?
+
 
 # %%
 def ranks(values):
