@@ -137,6 +137,18 @@ def test_new_text_keeps_the_outputs_and_new_code_is_refused(built, tmp_path):
     assert read(root / "notebooks/solutions/01_small.ipynb") == after[1]
 
 
+def test_a_source_that_changes_while_it_is_built_is_said(tmp_path):
+    root = tmp_path
+    changes = (
+        f"from pathlib import Path\nPath({str(root)!r}, 'course/01_small.py').write_text('')\n"
+    )
+    course(root, f"# %% [markdown]\n# 2 words\n\n# %%\n{changes}")
+    code, said = bertedu_notebooks(root)
+    assert code == 1
+    assert "FAILED in a source that has changed meanwhile: build it again" in said
+    assert not (root / "notebooks/01_small.ipynb").exists()
+
+
 def test_outputs_are_kept_and_nothing_of_the_moment_is(built):
     notebook = read(built / "notebooks/01_small.ipynb")
     assert notebook["metadata"] == METADATA

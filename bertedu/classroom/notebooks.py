@@ -348,6 +348,8 @@ def _write(edition: Edition, notebook: Any) -> int:
 
     from bertedu.classroom.claims.links import link_numbers
 
+    if [c.source for c in notebook.cells] != [c.source for c in unexecuted(edition).cells]:
+        raise CellError("a source that has changed meanwhile: build it again")
     text = nbformat.writes(link_numbers(edition, notebook)) + "\n"  # type: ignore[no-untyped-call]
     with replacing(edition.path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
