@@ -74,8 +74,8 @@ assert torch.equal(inputs["kept"], encoding.input_ids)
 # The explorer below masks any text. Under each token stand the id that the model sees, its label,
 # and its fate.
 #
-# Press *Reroll* until all chosen tokens are masked. Move *chosen, of all tokens* to 100 %: which
-# tokens are still not chosen? Type a text with a long rare word, and tick *whole words*.
+# Press *Reroll* until all chosen tokens are masked. Type a text with a long rare word, and tick
+# *whole words*.
 #
 # A link with ▸ sets the picture, and one more click sets it back:
 # [choose 100 %](#MaskExplorer?rate=100
@@ -423,7 +423,7 @@ assert {first for text, first in firsts.items() if "Paris" in text} == {"capital
 #   several times the probability of the word that it sees. *My dog is apple.* is an exception.
 
 # %% [markdown]
-# How many of the visible tokens are random ones? It depends on the share of chosen tokens:
+# The share of random ones among the visible tokens depends on the share of chosen tokens:
 
 # %% tags=["nbval-check-output"]
 for whose, rate in {"in the paper": 0.15, "in most of our model's training": 0.2}.items():
