@@ -257,7 +257,7 @@ print(f"layer 1, by hand: {tuple(after_layer.shape)}, equal to the model's withi
 
 # %% [markdown]
 # So **a token's own vector goes past the attention**, whatever the shares are. Switch the
-# attention of this layer off (all contexts zero): the sum is still much the same.
+# attention of this layer off (all contexts zero): in this sentence the sum stays much the same.
 
 # %%
 with torch.inference_mode():
@@ -457,10 +457,10 @@ for name, values in {"its own share": of_words[:, 0], "own is largest": of_words
 assert of_words[:, 1].mean() < 0.3
 
 # %% [markdown]
-# **So the first half of the claim is wrong, but partly right about words.** Among all tokens the
-# word itself is seldom first, and even among words another one is first in most cases. But there
-# its own share is clearly larger than an equal one. And the **residual** carries the word's own
-# vector past the attention (section 4): no share shows this.
+# **So for this model the first half of the claim is wrong, but partly right about words.** Among
+# all tokens the word itself is seldom first, and even among words another one is first in most
+# cases. But there its own share is clearly larger than an equal one. And the **residual** carries
+# the word's own vector past the attention (section 4): no share shows this.
 #
 # Are there heads with one clear task?
 
@@ -722,7 +722,8 @@ assert typical_gap < 0.1
 # Integrated gradients are clearly the most faithful here. Attention and gradient times input have
 # only a weak connection with the effect of removal; which of these two is better, 20 sentences do
 # not show. A likely reason, not tested: a gradient describes a very small change, but to remove a
-# word is a large one.
+# word is a large one. Jain & Wallace 2019 (arXiv:1902.10186) found for other models that attention
+# often does not agree with gradients.
 #
 # Two limits: "removed" means here that `[MASK]` stands in the place, and integrated gradients
 # begin at the text of `[MASK]`s, so the comparison may be in their favour. And of two words that
