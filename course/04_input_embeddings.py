@@ -415,7 +415,7 @@ assert rise == 2
 # ## Recap
 #
 # - Input vector = LayerNorm(token + segment + position). Each of the three is a row of a table.
-# - Adding costs nothing, and a linear layer reads the parts from the sum.
+# - The sum needs no weights of its own, and a linear layer reads the parts from the sum.
 # - BERT's positions are learned, not sinusoidal. Neighbours become alike; there is no position
 #   512.
 # - In this model, hidden words hardly need the segments; the pairs do.
