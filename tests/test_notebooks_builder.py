@@ -145,7 +145,7 @@ def test_a_source_that_changes_while_it_is_built_is_said(tmp_path):
     course(root, f"# %% [markdown]\n# 2 words\n\n# %%\n{changes}")
     code, said = bertedu_notebooks(root)
     assert code == 1
-    assert "FAILED in a source that has changed meanwhile: build it again" in said
+    assert "FAILED in 01_small.py has changed meanwhile: run it again" in said
     assert not (root / "notebooks/01_small.ipynb").exists()
 
 

@@ -25,6 +25,7 @@ from bertedu.classroom.claims.number import Number, numbers
 from bertedu.classroom.claims.prose import Passage, parse, passages
 from bertedu.classroom.claims.sums import EXPRESSION, balanced, holds, value_of
 from bertedu.classroom.notebooks import MARK, Edition, unexecuted
+from bertedu.errors import InputError
 
 KINDS = {
     "output": "shown by a cell",
@@ -120,8 +121,15 @@ def claims(
         edition: which lesson, with or without solutions.
         notebook: its cells with their outputs.
         others: the code cells of other lessons, by number, which a text may name.
+
+    Raises:
+        InputError: the source has other text than the notebook.
     """
     marked = unexecuted(edition, marked=True).cells
+    if [MARK.sub("", each.source) for each in _texts(marked)] != [
+        each.source for each in _texts(notebook.cells)
+    ]:
+        raise InputError(f"{edition.source.name} has changed meanwhile: run it again")
     lesson = edition.source.stem[:2]
     cells = code_cells(edition, notebook)
     found: list[list[Claim]] = []
@@ -144,6 +152,10 @@ def claims(
             exercises = exercises or "## Exercises" in cell.source
         found.append(here)
     return found
+
+
+def _texts(cells: Iterable[Any]) -> list[Any]:
+    return [cell for cell in cells if cell.cell_type == "markdown"]
 
 
 _PAPER = "Devlin et al. 2019, arXiv:1810.04805"
