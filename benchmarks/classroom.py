@@ -17,7 +17,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from bertedu.classroom.notebooks import editions, unexecuted
+from bertedu.classroom.editions import editions, unexecuted
 
 ROOT = Path(__file__).parents[1]
 SECONDS_PER_CELL = 1200  # a full class on few cores is slow

@@ -25,7 +25,8 @@ from bertedu.classroom import checks
 from bertedu.classroom.checks import lesson_02, progress, running
 from bertedu.classroom.checks.comparing import difference, plain
 from bertedu.classroom.checks.framework import Check, check
-from bertedu.classroom.notebooks import ENVIRONMENT, without_solutions
+from bertedu.classroom.editions import without_solutions
+from bertedu.classroom.notebooks import ENVIRONMENT
 from bertedu.errors import InputError
 from tests.answers import try_all
 from tests.course_answers import CHECKS, COURSE, course_functions, solution

@@ -16,7 +16,7 @@ from bertedu.classroom.claims.links import link_numbers, placed
 from bertedu.classroom.claims.number import numbers
 from bertedu.classroom.claims.prose import parse, passages
 from bertedu.classroom.claims.sums import holds
-from bertedu.classroom.notebooks import Edition, editions, unexecuted
+from bertedu.classroom.editions import Edition, editions, unexecuted
 from bertedu.commands import cli
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,7 +22,8 @@ import nbformat
 import pytest
 
 from bertedu.classroom import notebooks
-from bertedu.classroom.notebooks import NOT_DONE, Edition, executed, unexecuted
+from bertedu.classroom.editions import Edition, unexecuted
+from bertedu.classroom.notebooks import NOT_DONE, executed
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINS = ("07", "08", "09", "10", "11", "12")  # a minute or more, and three passes take longer

@@ -6,8 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from bertedu.classroom.editions import BEGIN, SOLUTION, Edition, editions
 from bertedu.classroom.nbgrader import assignment
-from bertedu.classroom.notebooks import BEGIN, SOLUTION, Edition, editions
 from bertedu.commands import cli
 from bertedu.errors import InputError
 

@@ -18,14 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bertedu.classroom import notebooks, stills
-from bertedu.classroom.notebooks import (
-    BEGIN,
-    END,
-    METADATA,
-    editions,
-    unexecuted,
-    without_solutions,
-)
+from bertedu.classroom.editions import BEGIN, END, METADATA, editions, unexecuted, without_solutions
 from bertedu.classroom.stills import BROWSERS, SHARPNESS, as_image
 from bertedu.errors import InputError
 from bertedu.widgets import MaskExplorer

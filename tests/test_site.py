@@ -9,7 +9,8 @@ import pytest
 
 from bertedu.classroom.book.content import Content
 from bertedu.classroom.book.site import executed_lesson, write
-from bertedu.classroom.notebooks import CellError, Edition
+from bertedu.classroom.editions import Edition
+from bertedu.classroom.notebooks import CellError
 from bertedu.commands import cli
 from bertedu.errors import InputError
 

@@ -2,8 +2,8 @@
 
 `lessons` is the list of lessons, with the course's own drawings; `museum` has the floor plan of
 lesson 13; `figures` draws token chips and diagrams; `checks` judges the exercises, a file for each
-lesson; `notebooks` builds what students open from course/, and `stills` the pictures in it of
-widgets, by a browser; `tour` refuses links in its prose that set no widget; `claims` follows each
-number of it to the cell that shows it; `book` makes pages of it that need no kernel; `nbgrader`
-makes assignments.
+lesson; `editions` makes two notebooks of each source in course/, `notebooks` executes and keeps
+them, and `stills` draws the widgets in them, by a browser; `tour` refuses links in the prose that
+set no widget; `claims` follows each number of it to the cell that shows it; `book` makes pages of
+it that need no kernel; `nbgrader` makes assignments.
 """

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bertedu.classroom.notebooks import (
+from bertedu.classroom.editions import (
     BEGIN,
     SOLUTION,
     Edition,

@@ -8,7 +8,7 @@ import pytest
 from bertedu.classroom.book.site import Page, _write, lesson_pages
 from bertedu.classroom.claims.command import with_outputs
 from bertedu.classroom.claims.number import numbers
-from bertedu.classroom.notebooks import editions, unexecuted
+from bertedu.classroom.editions import editions, unexecuted
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "08_classification"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bertedu.classroom.notebooks import editions, unexecuted
+from bertedu.classroom.editions import editions, unexecuted
 from bertedu.classroom.tour import KINDS, links
 from tests.browser.conftest import REPO_ROOT, wait_for_idle
 from tests.lesson_pages import write_lesson

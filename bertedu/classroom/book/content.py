@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from bertedu.classroom.book.ledger import mark
 from bertedu.classroom.book.markdown import code, parser
 from bertedu.classroom.claims import Claim
-from bertedu.classroom.notebooks import STRIP
+from bertedu.classroom.editions import STRIP
 from bertedu.classroom.stills import WIDGET_VIEW, as_image
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")

@@ -25,8 +25,9 @@ from bertedu.classroom.book.content import Content, Section
 from bertedu.classroom.book.ledger import FILTER, LEDGER, entries, page_data, today
 from bertedu.classroom.claims import Claim, claims
 from bertedu.classroom.claims.cells import Cell, code_cells
+from bertedu.classroom.editions import Edition, add_root, editions, unexecuted
 from bertedu.classroom.lessons import COURSE, CourseMap
-from bertedu.classroom.notebooks import CellError, Edition, add_root, editions, executed, unexecuted
+from bertedu.classroom.notebooks import CellError, executed
 from bertedu.errors import InputError
 from bertedu.finetuning import graduates
 from bertedu.finetuning.adapters import base_checksum

@@ -24,7 +24,7 @@ from bertedu.classroom.claims.cells import WORD, Cell, Shown, code_cells, stem, 
 from bertedu.classroom.claims.number import Number, numbers
 from bertedu.classroom.claims.prose import Passage, parse, passages
 from bertedu.classroom.claims.sums import EXPRESSION, balanced, holds, value_of
-from bertedu.classroom.notebooks import MARK, Edition, unexecuted
+from bertedu.classroom.editions import MARK, Edition, unexecuted
 from bertedu.errors import InputError
 
 KINDS = {

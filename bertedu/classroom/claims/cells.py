@@ -8,7 +8,7 @@ from html import unescape
 from typing import Any
 
 from bertedu.classroom.claims.number import Number, numbers
-from bertedu.classroom.notebooks import Edition
+from bertedu.classroom.editions import Edition
 
 WORD = re.compile(r"[A-Za-z]+")
 _LITTLE = (

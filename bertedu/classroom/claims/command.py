@@ -8,7 +8,7 @@ from typing import Any
 
 from bertedu.classroom.claims import Claim, claims
 from bertedu.classroom.claims.cells import code_cells
-from bertedu.classroom.notebooks import add_root, editions, unexecuted
+from bertedu.classroom.editions import add_root, editions, unexecuted
 from bertedu.errors import InputError
 
 

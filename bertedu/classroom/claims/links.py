@@ -9,7 +9,7 @@ from typing import Any
 
 from bertedu.classroom.claims import COMPUTED, FOLLOWED, Claim, claims
 from bertedu.classroom.claims.prose import parse, passages
-from bertedu.classroom.notebooks import Edition
+from bertedu.classroom.editions import Edition
 
 _LINK_END = re.compile(r"\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from bertedu.classroom.claims.number import Number, numbers
-from bertedu.classroom.notebooks import MARK
+from bertedu.classroom.editions import MARK
 
 
 def parse(text: str) -> list[Any]:
