@@ -62,7 +62,7 @@ def test_each_number_of_08_opens_the_line_that_computed_it(book, new_page) -> No
 def test_a_click_shows_the_cell_with_its_assertion_and_leads_there(book, new_page) -> None:
     page = new_page()
     page.goto((book / f"{NAME}.html").as_uri())
-    page.get_by_role("link", name="40", exact=True).click()
+    page.get_by_role("link", name="40", exact=True).first.click()
     panel = page.locator(".book-panel")
     marked = panel.locator("mark").all_inner_texts()
     assert marked[0] == "assert chance < low < same.mean() < 0.7"
@@ -81,7 +81,7 @@ def test_marks_panel_and_page_are_accessible_and_fit(theme, book, new_page, axe,
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
         page.goto((book / f"{NAME}.html").as_uri())
-        page.get_by_role("link", name="40", exact=True).click()
+        page.get_by_role("link", name="40", exact=True).first.click()
         page.evaluate(axe)
         assert (
             page.evaluate(
@@ -107,8 +107,8 @@ def test_marks_panel_and_page_are_accessible_and_fit(theme, book, new_page, axe,
 def test_in_jupyterlab_a_number_of_08_leads_to_its_cell(lab, open_notebook, artefacts) -> None:
     cells = nbformat.read(ROOT / "notebooks" / f"{NAME}.ipynb", as_version=4).cells
     page = open_notebook(lab.write("numbers.ipynb", *cells), run=False)
-    links = page.locator('.jp-MarkdownOutput a[href^="#cell-id="]')
-    assert links.count() > 9
+    links = page.locator('.jp-MarkdownOutput a[href^="#cell-id="]:visible')
+    assert links.count() > 5
     ids = [cell.id for cell in cells]
     for link in (links.first, links.last):
         link.scroll_into_view_if_needed()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from bertedu.classroom.editions import editions, unexecuted
 from bertedu.classroom.tour import KINDS, links
@@ -165,6 +166,15 @@ def test_in_jupyterlab_every_link_waits_for_its_widget_and_then_sets_it(notebook
         assert link.get_attribute("aria-current") is None, href
 
 
+def says_soon(step, text: str) -> bool:
+    """Whether a widget says something within some seconds."""
+    try:
+        step.get_by_text(text).wait_for(timeout=8_000)
+    except PlaywrightTimeout:
+        return False
+    return True
+
+
 def test_in_jupyterlab_the_keyboard_and_the_clipboard_do_it_too(notebook, artefacts) -> None:
     page = notebook
     wait_for_idle(page)
@@ -173,6 +183,8 @@ def test_in_jupyterlab_the_keyboard_and_the_clipboard_do_it_too(notebook, artefa
     link.focus()
     page.wait_for_timeout(1000)  # JupyterLab makes the link's cell the active one, and may focus it
     link.press("Enter")
+    if not says_soon(step, "“dog” gets 62.1 %"):  # the focus was taken away before the key came
+        link.press("Enter")
     step.get_by_text("“dog” gets 62.1 %").wait_for()
     page.wait_for_timeout(500)
     for theme in ("light", "dark"):
