@@ -11,12 +11,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from bertedu.classroom.book.content import Content
 from bertedu.classroom.book.site import lesson_pages
 from bertedu.classroom.claims import COMPUTED, FOLLOWED, KINDS, Claim, claims
-from bertedu.classroom.claims.command import built, with_outputs
+from bertedu.classroom.claims.command import built
 from bertedu.classroom.claims.links import link_numbers, placed
 from bertedu.classroom.claims.number import numbers
 from bertedu.classroom.claims.prose import parse, passages
 from bertedu.classroom.claims.sums import holds
-from bertedu.classroom.editions import Edition, editions, unexecuted
+from bertedu.classroom.editions import Edition, editions, unexecuted, with_outputs
 from bertedu.commands import cli
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -123,10 +123,15 @@ def test_new_text_keeps_the_outputs_and_new_code_is_refused(built, tmp_path):
     after = [read(path) for path in sorted(root.rglob("*.ipynb"))]
     assert [outputs(notebook) for notebook in after] == [outputs(notebook) for notebook in before]
     assert "4 is 2 · 2" in str(after[1])
-    course(root, source.replace("2 * number", "number + number"))
-    code, said = bertedu_notebooks(root, "--text")
-    assert code == 1
-    assert "solutions/01_small  FAILED in a notebook whose code has changed: build it" in said
+    for code_changed in (
+        source.replace("2 * number", "number + number"),
+        source.replace("# %%\n# BEGIN SOLUTION\nguess = double(2)\n# END SOLUTION\n", ""),
+    ):
+        assert code_changed != source
+        course(root, code_changed)
+        code, said = bertedu_notebooks(root, "--text")
+        assert code == 1
+        assert "solutions/01_small  FAILED in a notebook whose code has changed: build it" in said
     assert read(root / "notebooks/solutions/01_small.ipynb") == after[1]
 
 

@@ -176,6 +176,26 @@ def unexecuted(edition: Edition, *, marked: bool = False) -> Any:
     return notebook
 
 
+def with_outputs(notebook: Any, path: Path) -> Any:
+    """Returns a notebook with the outputs that cells of the same code have in a built one.
+
+    Args:
+        notebook: without outputs; changed in place.
+        path: of the built one, in which other cells may have changed since.
+
+    Raises:
+        ValueError: the file there is not a notebook.
+    """
+    from nbformat.v4 import reads_json
+
+    built = reads_json(path.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
+    there = {cell.id: cell for cell in built.cells}
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (old := there.get(cell.id)):
+            cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    return notebook
+
+
 def _tags(cell: Any) -> list[str]:
     return list(cell.metadata.get("tags", []))
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from bertedu.classroom.claims.links import link_numbers
-from bertedu.classroom.editions import METADATA, Edition, add_root, editions, unexecuted
+from bertedu.classroom.editions import (
+    METADATA,
+    Edition,
+    add_root,
+    editions,
+    unexecuted,
+    with_outputs,
+)
 from bertedu.classroom.stills import StillError, put_stills
 from bertedu.classroom.tour import problems
 from bertedu.errors import InputError
@@ -147,32 +154,27 @@ def build(edition: Edition) -> list[str]:
 
 
 def retell(edition: Edition) -> list[str]:
-    """Writes one edition with its new text and the outputs that it has; returns no notes.
+    """Writes one edition with its new text and the outputs that it has; returns as `build`.
 
     Args:
         edition: which source, and with or without solutions.
 
     Raises:
         CellError: its code has changed since, or it was never built.
+        InputError: as `build`.
     """
     if not edition.path.exists():
         raise CellError("a notebook that is not built: build it")
-    built, notebook = _read(edition), unexecuted(edition)
-    kept, told = (
-        [cell for cell in each.cells if cell.cell_type == "code"] for each in (built, notebook)
-    )
-    if [cell.source for cell in kept] != [cell.source for cell in told]:
+    notebook = with_outputs(unexecuted(edition), edition.path)
+    counts = [cell.execution_count for cell in notebook.cells if _runs(cell)]
+    if counts != [*range(1, len(counts) + 1)]:
         raise CellError("a notebook whose code has changed: build it")
-    for cell, old in zip(told, kept, strict=True):
-        cell.outputs, cell.execution_count = old.outputs, old.execution_count
     _write(edition, notebook)
-    return []
+    return [*remarks(notebook, edition.solved)]
 
 
-def _read(edition: Edition) -> Any:
-    import nbformat
-
-    return nbformat.read(edition.path, as_version=4)  # type: ignore[no-untyped-call]
+def _runs(cell: Any) -> bool:
+    return bool(cell.cell_type == "code" and cell.source.strip())
 
 
 def _write(edition: Edition, notebook: Any) -> int:
@@ -219,19 +221,13 @@ def stale(edition: Edition) -> str | None:
     if not edition.path.exists():
         return "is not built"
     try:
-        built = _read(edition)
+        built = nbformat.read(edition.path, as_version=4)  # type: ignore[no-untyped-call]
+        expected = with_outputs(unexecuted(edition), edition.path)
     except (ValueError, nbformat.ValidationError):
         return "is not a notebook"
-    expected = unexecuted(edition)
-    outputs = {}
-    for cell in built.cells:
-        if cell.cell_type == "code":
-            if cell.execution_count is None and cell.source.strip():
-                return f"was not executed at {cell.source.splitlines()[0]!r}"
-            outputs[cell.id] = cell.outputs, cell.execution_count
-    for cell in expected.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = outputs.get(cell.id, ([], None))
+    for cell in filter(_runs, built.cells):
+        if cell.execution_count is None:
+            return f"was not executed at {cell.source.splitlines()[0]!r}"
     if built == link_numbers(edition, expected):
         return None
     for number, (old, new) in enumerate(zip(built.cells, expected.cells, strict=False), 1):

@@ -49,13 +49,12 @@ class FineTunedWidget(AskingWidget):
         count = len(self.finetuned.tokenizer.encode(*texts))
         return count, min(self.MOST_TOKENS, self.finetuned.max_length)
 
-    def _check_length(self, most: int, *texts: str) -> Encoding:
-        """Returns the tokens of what is asked; more than `most`, or than fits, are refused."""
-        encoding = self.finetuned.tokenizer.encode(*texts)
-        most = min(most, self.finetuned.max_length)
-        if len(encoding) > most:
+    def _check_length(self, *texts: str) -> None:
+        """Raises InputError where more tokens are asked about than are shown, or fit."""
+        count, most = self._length(*texts)
+        if count > most:
             raise InputError(
-                f"There are {len(encoding):,} tokens and this picture shows at most {most}: "
+                f"There are {count:,} tokens and this picture shows at most {most}: "
                 "shorten the text."
             )
         length = sum(map(len, texts))
@@ -64,4 +63,3 @@ class FineTunedWidget(AskingWidget):
                 f"There are {length:,} characters and this picture shows at most {20 * most:,}: "
                 "shorten the text."
             )
-        return encoding

@@ -103,7 +103,7 @@ class PairExplorer(FineTunedWidget):
         """Gets to know the pairs that are not known yet, in one batch."""
         new = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
         for pair in new:
-            self._check_length(LONGEST, *pair)
+            self._check_length(*pair)
         if not new:
             return
         answers = [answer.probabilities for answer in self.finetuned.predict(new)]

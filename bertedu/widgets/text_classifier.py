@@ -84,7 +84,8 @@ class TextClassifier(FineTunedWidget):
         return f"{told}, most by “{word}”: {_points(effects[strongest])}"
 
     def _look(self, text: str) -> None:
-        encoding = self._check_length(LONGEST, text)
+        self._check_length(text)
+        encoding = self.finetuned.tokenizer.encode(text)
         spans = Example.from_text(text).offsets
         versions = [text, *(f"{text[:start]} {text[end:]}" for start, end in spans)]
         predictions = self.finetuned.predict(versions)

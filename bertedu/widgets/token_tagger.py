@@ -98,7 +98,7 @@ class TokenTagger(FineTunedWidget):
         return f"{words} word{'' if words == 1 else 's'}: {found}{told}"
 
     def _look(self, text: str) -> None:
-        self._check_length(LONGEST, text)
+        self._check_length(text)
         prediction: TagPrediction = self.finetuned.predict([text])[0]
         self.prediction, self._shown = prediction, text
         self._likeliest = [

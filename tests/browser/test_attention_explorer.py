@@ -135,7 +135,7 @@ def test_the_keyboard_reaches_heads_tokens_and_back(explorer, bert: Bert) -> Non
 def test_a_place_in_the_matrix_and_a_line_are_a_pair(explorer, bert: Bert) -> None:
     choose(explorer, 2, 1)
     canvas = explorer.locator("canvas.be-map")
-    canvas.scroll_into_view_if_needed()
+    canvas.hover()  # waits until it is drawn
     side = canvas.bounding_box()["width"] - 96
     cell = side / 10
     canvas.click(position={"x": 92 + 6.5 * cell, "y": 92 + 2.5 * cell})

@@ -6,9 +6,8 @@ import nbformat
 import pytest
 
 from bertedu.classroom.book.site import Page, _write, lesson_pages
-from bertedu.classroom.claims.command import with_outputs
 from bertedu.classroom.claims.number import numbers
-from bertedu.classroom.editions import editions, unexecuted
+from bertedu.classroom.editions import editions, unexecuted, with_outputs
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "08_classification"

@@ -4,11 +4,10 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from bertedu.classroom.claims import Claim, claims
 from bertedu.classroom.claims.cells import code_cells
-from bertedu.classroom.editions import add_root, editions, unexecuted
+from bertedu.classroom.editions import add_root, editions, unexecuted, with_outputs
 from bertedu.errors import InputError
 
 
@@ -32,8 +31,8 @@ def built(
             continue
         if not edition.path.exists():
             raise InputError(f"{edition.path} is not built: run bertedu notebooks")
-        notebook = unexecuted(edition)
-        notebooks[edition] = with_outputs(notebook, edition.path)
+        notebook = with_outputs(unexecuted(edition), edition.path)
+        notebooks[edition] = notebook
         others[edition.source.stem[:2]] = code_cells(edition, notebook)
     return {
         edition.source.stem: [
@@ -41,23 +40,6 @@ def built(
         ]
         for edition in chosen
     }
-
-
-def with_outputs(notebook: Any, path: Path) -> Any:
-    """Returns a notebook with the outputs that its cells have in a built one.
-
-    Args:
-        notebook: without outputs; changed in place.
-        path: of the built one, in which other cells may have changed since.
-    """
-    from nbformat.v4 import reads_json
-
-    kept = reads_json(path.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
-    outputs = {cell.id: cell.get("outputs", []) for cell in kept.cells}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = outputs.get(cell.id, [])
-    return notebook
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
