@@ -523,10 +523,10 @@ panels[0].set(ylabel="accuracy, %")
 assert error < 0.12
 
 # %% [markdown]
-# The *expected calibration error* is the mean distance of the bars from the dashed line, weighted
-# by how many answers are in each. With T the model is right exactly as often as before. T was
-# chosen on **these** sentences; for others another T may fit. Calibrate on data like those to
-# come.
+# *Confidence* is the probability of the answer. The *expected calibration error* is the mean
+# distance of the bars from the dashed line, weighted by how many answers are in each. With T the
+# model is right exactly as often as before. T was chosen on **these** sentences; for others
+# another T may fit. Calibrate on data like those to come.
 #
 # ## 8. In which layer can one read the answer?
 #

@@ -33,7 +33,7 @@ loss_of_ignorance.wrong("no loss", 0.0, "a loss of 0 needs the probability 1; he
 
 @check("10", value=True, within=0.005)
 def lazy_scores() -> dict[str, Fraction]:
-    """What "always neutral" scores, with three labels and when only "true or not" is asked."""
+    """The accuracy of "always neutral", with three labels and when "true or not" is asked."""
     labels = ("entailment", "contradiction", "neutral")
     true = [label == "entailment" for label in labels]
     return {

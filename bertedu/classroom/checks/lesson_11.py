@@ -63,7 +63,7 @@ how_many_spans.wrong(
     hints=("articles and case do not count: which words are left of each?",),
 )
 def official_scores() -> list[float]:
-    """Exact match and F1 of "Within a cloud" where "the cloud" is right, with two decimals."""
+    """Exact match and F1 of "Within a cloud" where "the cloud" is correct, with two decimals."""
     found, gold = ["within", "cloud"], ["cloud"]
     precision, recall = len(gold) / len(found), 1
     return [0.0, 2 * precision * recall / (precision + recall)]

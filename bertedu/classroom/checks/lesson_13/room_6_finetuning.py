@@ -182,7 +182,7 @@ def _without_dropout(model: nn.Module, ids: Tensor) -> Tensor:
 sentence_states.wrong(
     "dropout 0",
     _without_dropout,
-    "dropout is 0 from now on, in training, too: `model.eval()` can be taken back",
+    "dropout stays 0, in training, too: use `model.eval()`, and put the mode back",
 )
 sentence_states.wrong(
     "eval only",

@@ -55,7 +55,7 @@ span_probability.right("one softmax over all legal spans, as in lesson 11", _of_
 span_probability.wrong(
     "sum of logits",
     lambda s, e, i, j: s[i] + e[j],
-    "a sum of logits is no probability: it can be 8.5, or -3. First two softmaxes",
+    "a sum of logits is no probability: it can be 8.5, or -3. Take two softmaxes first",
 )
 span_probability.wrong(
     "mean",
@@ -188,7 +188,7 @@ has_answer.wrong(
 has_answer.wrong(
     "mean",
     lambda nulls, best: best >= sum(nulls) / len(nulls),
-    "the mean still grows with every window that holds no answer: take the smallest",
+    "windows that hold no answer still raise the mean: take the smallest",
 )
 has_answer.wrong(
     "median",
