@@ -193,7 +193,7 @@ print(f"loss {loss:.3f} nats; log 2 = {np.log(2):.3f}")
 # %%
 with torch.inference_mode():
     output = model(**batch, labels=torch.tensor([truth]))
-assert torch.allclose(output.logits[0], logits, atol=1e-4), "trained since: make `run` again first"
+assert torch.allclose(output.logits[0], logits, atol=1e-4), "`run` was trained: make it again"
 assert abs(float(output.loss - loss)) < 1e-4
 assert abs(float(loss) - np.log(2)) < 0.35
 
@@ -241,7 +241,7 @@ print(f"{sum(r.seconds for r in reports):.0f} s")
 figure, (left, right_side) = plt.subplots(1, 2, figsize=(7.5, 2.9))
 left.plot([r.loss for r in reports])
 left.axhline(np.log(2), color=COLORS["ink"], linestyle="--", linewidth=1)
-left.set(xlabel="step (dashed: a coin)", ylabel="nats", title="Loss on training batches")
+left.set(xlabel="step (dashed: log 2)", ylabel="nats", title="Loss on training batches")
 looked = [report for report in reports if report.metrics]
 scores = [report.metrics["accuracy"] for report in looked]
 right_side.plot(
@@ -340,8 +340,8 @@ axes.axhline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xscale="log", ylim=(45, 75), ylabel="accuracy on test, %")
 axes.set_xticks(sizes_tried, [str(size) for size in sizes_tried], minor=False)
 axes.minorticks_off()
-axes.set_xlabel("training sentences (dashed: a coin; each point: the mean of 20 draws)")
-axes.set_title("A probe on frozen outputs: more sentences, more right answers")
+axes.set_xlabel("training sentences (dashed: by chance; each point: the mean of 20 draws)")
+axes.set_title("A probe on frozen outputs, fitted to more and more sentences")
 print(*(f"{size}: {share:.1%}" for size, share in zip(sizes_tried, curve, strict=True)))
 assert curve[-1] > curve[1] + 0.02
 
@@ -380,24 +380,24 @@ suspects = {
     "with a negation": np.array([bool(NEGATION.search(t)) for t in text]),
     "with a contrast": np.array([bool(CONTRAST.search(t)) for t in text]),
     "longer than 13 words": np.array([len(t.split()) > 13 for t in text]),
-    "wrong for the bag, too": ~right["bag of words"],
+    "bag of words is wrong": ~right["bag of words"],
 }
 
 # %%
 errors, rng = ~right["pretrained"], np.random.default_rng(0)
-print(f"{'of the sentences':24}{'number':>8}{'wrong':>8}{'of others':>11}{'by chance':>11}")
+print(f"{'the sentences':24}{'number':>8}{'errors':>8}{'of others':>11}{'by chance':>11}")
 for name, has in suspects.items():
     gap = errors[has].mean() - errors[~has].mean()
     groups = [rng.permutation(has) for _ in range(2000)]  # as many sentences, drawn blindly
     gaps = np.array([errors[group].mean() - errors[~group].mean() for group in groups])
     by_chance = (np.abs(gaps) >= abs(gap) - 1e-9).mean()
-    told = "not proved" if by_chance > 0.05 else "harder" if gap > 0 else "easier"
+    told = "not proved" if by_chance > 0.05 else "more errors" if gap > 0 else "fewer errors"
     print(f"{name:24}{has.sum():8}{errors[has].mean():8.1%}{errors[~has].mean():11.1%}"
           f"{by_chance:11.1%}  {told}")  # fmt: skip
 
 # %%
 sure = trust > np.median(trust)
-print(f"wrong answers among the surer half: {errors[sure].mean():.1%}, "
+print(f"errors among the surer half: {errors[sure].mean():.1%}, "
       f"among the less sure half: {errors[~sure].mean():.1%}")  # fmt: skip
 assert errors[sure].mean() < errors[~sure].mean()
 assert trust[errors].max() > 0.8
@@ -444,7 +444,7 @@ for sentence, *both in zip(plain, *verdicts.values(), strict=True):
     print(f"{sentence:46}{said[0]:>20}{said[1]:>20}")
 for name, found in verdicts.items():
     share = np.mean([a.label == label for a, label in zip(found, plain.values(), strict=True)])
-    print(f"{name}: {share:.0%} of {len(plain)} are right")
+    print(f"{name}: accuracy {share:.0%} on {len(plain)} sentences")
 assert share >= 0.85
 
 # %% [markdown]
@@ -499,7 +499,7 @@ for one, other in (("pretrained", "random weights"), ("pretrained", "bag of word
     low, high = interval(gain)
     print(f"{one} minus {other}: {100 * gain.mean():+.1f} points "
           f"(95 %: {100 * low:+.1f} to {100 * high:+.1f}): "
-          f"{'shown' if low > 0 else 'not shown'} by the test sentences")  # fmt: skip
+          f"{'a gain is shown' if low > 0 else 'no gain is shown'}")  # fmt: skip
 assert right["pretrained"].mean() > right["random weights"].mean() + 0.05
 assert right["graduate"].mean() > 0.55
 assert on_plain["graduate"] > on_plain["pretrained"]
@@ -731,8 +731,8 @@ bars = panels["attention"].bar(list(dominance), [100 * d[1] for d in dominance.v
 
 # %%
 for name, (to_words, largest, even) in dominance.items():
-    print(f"{name}: {to_words:.0%} of [CLS]'s attention goes to words; the largest share of it "
-          f"is {largest:.0%} (an even one: {even:.0%})")  # fmt: skip
+    print(f"{name}: {to_words:.0%} of [CLS]'s attention goes to words; the word with the "
+          f"most has {largest:.0%} of it, on average (an even share: {even:.0%})")  # fmt: skip
 for name, number in counted.items():
     print(f"pooling {name}: the classifier has {number:,} weights")
 
@@ -747,10 +747,13 @@ for name, correct in after.items():
 # %%
 for (one, other, when), difference in differences.items():
     low, high = 100 * interval(difference)
-    better = one if low > 0 else other if high < 0 else ""
+    lead = max(low, -high)  # from 0 to the nearer end; below 0 where the interval holds 0
+    finding = (
+        "no difference is shown" if lead <= 0 else "too near 0 to decide" if lead < 0.5
+        else f"{one if low > 0 else other} is better"
+    )  # fmt: skip
     print(f"{when}: {one} minus {other}: {100 * difference.mean():+.1f} points "
-          f"(95 %: {low:+.1f} to {high:+.1f}): "
-          f"{f'{better} is better' if better else 'cannot be told apart'}")  # fmt: skip
+          f"(95 %: {low:+.1f} to {high:+.1f}): {finding}")  # fmt: skip
 
 # %%
 for name, correct in after.items():
@@ -1015,7 +1018,7 @@ checks.word_effects(word_effects)
 # %% tags=["solution"]
 for text in (test[4].text, test[5].text):
     told = word_effects(lambda t: tuned.predict(t).probabilities["positive"], text)
-    print("change of p(positive), in points, by each word:")
+    print("p(positive) with each word minus p(positive) without it, in points:")
     print(*(f"{word} {100 * effect:+.0f}" for word, effect in zip(text.split(), told, strict=True)))
 
 # %% [markdown] tags=["solution"]

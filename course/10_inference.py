@@ -292,7 +292,7 @@ print(f"the label is {told[first_pair.label]}: loss {loss:.2f} nats; ln 3 = {mat
 right_label = torch.tensor([run.task.labels.index(first_pair.label)])
 with torch.inference_mode():
     output = run.model(**bertedu.collate([encoding]), labels=right_label)
-assert torch.allclose(output.logits[0], logits, atol=1e-4), "trained since: make `run` again first"
+assert torch.allclose(output.logits[0], logits, atol=1e-4), "`run` was trained: make it again"
 assert abs(float(output.loss) - loss) < 1e-4
 assert abs(loss - math.log(3)) < 0.5
 
@@ -438,7 +438,7 @@ for pair, *verdicts in zip(daily, *said.values(), strict=True):
     print(f"{told[pair.label]:8}", *(f"{told[p.label]:8}" for p in verdicts),
           pair.premise, "/", pair.hypothesis)  # fmt: skip
 right = {name: accuracy(found, daily) for name, found in said.items()}
-print(*(f"{name}: {share:.0%};" for name, share in right.items()))
+print(*(f"{name}: {15 * share:.0f} of 15 correct;" for name, share in right.items()))
 assert right["graduate"] > 0.75
 
 # %% [markdown]
@@ -527,7 +527,7 @@ checks.guess(turned_guessed, 100 * share_turned["graduate"], "%", within=10)
 
 # %%
 for name, of_model in turned.items():
-    print(f"{name:8} rightly called true or false: {len(of_model)} pairs; *not* turned "
+    print(f"{name:8} correctly called true or false: {len(of_model)} pairs; *not* turned "
           f"{share_turned[name]:.0%} of them round")  # fmt: skip
 assert share_turned["ours"] < 0.2
 assert share_turned["ours"] + 0.2 < share_turned["graduate"] < 0.75

@@ -98,7 +98,7 @@ found = graduate.predict(notes)
 
 
 def rank(prediction, example):
-    """The place of the first right answer in the list of the best spans; None = none is there."""
+    """The place of the first correct answer in the list of the best spans; None: not in it."""
     right = {(answer.text, answer.start) for answer in example.answers}
     listed = [(span.text, span.start) in right for span in prediction.spans]
     return listed.index(True) + 1 if any(listed) else None
@@ -113,7 +113,7 @@ def show(predictions):
             where = f"words {span.first_word} to {span.last_word}"
             print(f"  {mark} {span.probability:6.1%}  {where}: {span.text}")
     ranks = [rank(p, example) or "beyond 20" for p, example in zip(predictions, notes, strict=True)]
-    print("places of the right answers in the lists:", *ranks, sep="  ")
+    print("places of the correct answers in the lists:", *ranks, sep="  ")
 
 
 show(found)
@@ -310,7 +310,8 @@ assert abs(float(loss) - math.log(len(tokens))) < 1
 import re
 
 for kind in ("Where ", "What causes ", "What makes ", " besides | apart from "):
-    print(f"{sum(bool(re.search(kind, e.question)) for e in cards):4} of {len(cards):,}: {kind}")
+    of_kind = sum(bool(re.search(kind, e.question)) for e in cards)
+    print(f"{of_kind:4} of {len(cards):,}: {kind.strip().replace(' | ', ' or ')}")
 weather = re.compile(r"precipitation|graupel|\b(rain|snow|hail|drizzle|clouds?)\b", re.IGNORECASE)
 assert not any(weather.search(f"{e.document} {e.question}") for e in cards)
 assert sum(bool(re.match("Where ", e.question)) for e in cards) > 300
@@ -354,7 +355,7 @@ figure, axes = plt.subplots(figsize=(7.5, 2.8))
 axes.plot(losses, color=COLORS["own"], alpha=0.3, linewidth=1)
 axes.plot(range(19, len(losses)), losses.unfold(0, 20, 1).mean(dim=1), color=COLORS["own"])
 axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, None))
-axes.set_title(f"One pass over {len(few)} questions (thick: mean of 20)")
+axes.set_title(f"One pass over {len(few)} questions (thick: mean of 20 steps)")
 assert losses[-20:].mean() < losses[:10].mean() - 1
 
 # %% [markdown]
@@ -681,7 +682,7 @@ chosen = tuned.task.calibrated(dev, tuned.predict(dev))
 lead = torch.tensor([p.null_score - p.spans[0].score for p in weaker])
 figure, axes = plt.subplots(figsize=(7.5, 2))
 axes.set(yticks=[0, 1], yticklabels=["has an answer", "has none"], ylim=(-0.5, 1.5))
-axes.set_xlabel("null score - score of the best span (dashed: the threshold that dev chose)")
+axes.set_xlabel("null score - score of the best span (dashed: the threshold, chosen on dev)")
 axes.axvline(chosen.null_threshold, color=COLORS["ink"], linestyle="--", linewidth=1)
 for y, (rows, kind) in enumerate(((~impossible, "own"), (impossible, "other"))):
     axes.plot(lead[rows], [y] * int(rows.sum()), "os"[y], color=COLORS[kind], alpha=0.6)
@@ -689,12 +690,14 @@ for y, (rows, kind) in enumerate(((~impossible, "own"), (impossible, "other"))):
 # %%
 pairs = [(a, b) for a in lead[impossible] for b in lead[~impossible]]
 right_order = sum(bool(a > b) for a, b in pairs) / len(pairs)
-print(f"a question without an answer leads one with an answer in {right_order:.0%} of the pairs")
+print(f"the lead of *no answer* is larger for the question without one: {right_order:.0%} of pairs")
 for threshold in (0.0, chosen.null_threshold):
     silent = lead > threshold
-    print(f"threshold {threshold:5.1f}: *no answer* to {int((silent & impossible).sum())} of "
-          f"{int(impossible.sum())} without one, and to {int((silent & ~impossible).sum())} "
-          f"of {int((~impossible).sum())} with one")  # fmt: skip
+    refused = [int((silent & group).sum()) for group in (impossible, ~impossible)]
+    print(
+        f"threshold {threshold:5.1f}: *no answer* to {refused[0]} of {int(impossible.sum())} "
+        f"questions without one, and to {refused[1]} of {int((~impossible).sum())} with one"
+    )
 own = SpanExplorer(tuned, my_question, my_document)
 own.settings = own.settings | {"threshold": -100.0}
 assert own.silent  # with so low a threshold there is never an answer
@@ -729,7 +732,7 @@ room = 256 - len(tokenizer.ids(notes[0].question)) - 3  # [CLS] and two [SEP]
 checks.guess(windows_guessed, len(encodings), "windows")
 
 # %% tags=["nbval-check-output"]
-print(f"{D:,} tokens; {room} fit into a window, and each goes on {room - 128} further")
+print(f"{D:,} tokens; {room} fit into a window; each next window begins {room - 128} tokens later")
 
 # %%
 from bertedu.finetuning.spans import best_window, windows_of
@@ -793,14 +796,14 @@ for example, p in zip(test, predictions, strict=True):
     kind = "overlapping" if touch else "same sentence" if same else "another sentence"
     errors[kind] += 1
     if errors[kind] <= 3:
-        print(f"{kind:16} {example.question}\n{'':17}{given.text[:60]}   (right: {target.text})")
+        print(f"{kind:16} {example.question}\n{'':17}{given.text[:60]}   (correct: {target.text})")
 
 # %%
 print(*(f"{kind}: {count};" for kind, count in errors.most_common()))
 place_of = [rank(p, e) for p, e in zip(predictions, test, strict=True) if not e.impossible]
 for n in (1, 5, 20):
     among = sum(place is not None and place <= n for place in place_of)
-    print(f"a right answer is among the {n:2} best: {among} of {len(place_of)}")
+    print(f"a correct answer is among the {n:2} best for {among} of {len(place_of)} questions")
 assert among > sum(place == 1 for place in place_of)
 
 # %% [markdown]

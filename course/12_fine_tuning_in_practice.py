@@ -111,7 +111,7 @@ assert abs(np.mean(fails_losses[-7:]) - np.log(5)) < 0.15
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 axes.plot(works_losses, label="learning rate 3e-4")
 axes.plot(fails_losses, "--", label="learning rate 3e-3")
-axes.axhline(np.log(5), color=COLORS["ink"], linestyle=":", label="log 5: knows nothing")
+axes.axhline(np.log(5), color=COLORS["ink"], linestyle=":", label="log 5: equal probabilities")
 axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, 2.2))
 axes.set_title("A run that works, and one that fails")
 legend = axes.legend(loc="lower left")
@@ -140,7 +140,7 @@ legend = axes.legend(loc="lower left")
 
 # %%
 repeat = False
-stored = {  # learning rate: for each seed, right answers of 60 after each epoch
+stored = {  # learning rate: for each seed, correct answers of 60 after each epoch
     3e-5: [[12, 23, 25, 27, 30, 30], [12, 12, 11, 13, 16, 16], [17, 19, 21, 23, 27, 27]],
     1e-4: [[16, 33, 33, 39, 46, 46], [16, 23, 26, 34, 39, 39], [23, 33, 39, 44, 46, 46]],
     3e-4: [[17, 43, 48, 48, 49, 51], [26, 34, 45, 46, 46, 46], [41, 48, 49, 46, 47, 49]],
@@ -182,7 +182,7 @@ for rate, scores in zip(rates, 100 * grid[:, :, -1], strict=True):
 best = grid[:, :, -1].mean(1).argmax()
 print(f"best: {rates[best]}; its seeds are {100 * np.ptp(grid[best, :, -1]):.0f} points apart")
 assert rates[best] == "0.0003"
-assert grid[-1, :, -1].max() == 0.2  # the highest rate: every seed is lost
+assert grid[-1, :, -1].max() == 0.2  # the highest rate: no seed learns
 assert grid[0, :, -1].mean() < 0.5  # the lowest: six epochs are not enough
 assert np.ptp(grid[best, :, -1]) > abs(grid[2, :, -1].mean() - grid[3, :, -1].mean())
 
@@ -203,7 +203,7 @@ assert np.ptp(grid[best, :, -1]) > abs(grid[2, :, -1].mean() - grid[3, :, -1].me
 tuned = works.finetuned
 on_test = np.mean([answer.label == example.label for answer, example in
                    zip(tuned.predict([e.text for e in test]), test, strict=True)])  # fmt: skip
-print(f"on dev {max(works_scores):.1%}, on test {on_test:.1%}")
+print(f"accuracy on dev {max(works_scores):.1%}, on test {on_test:.1%}")
 assert on_test > 0.6
 
 # %% [markdown]
@@ -231,7 +231,7 @@ assert faster[6] > 1.2
 # What does it cost? Three seeds each, stored as above (accuracy on *dev* after six epochs):
 
 # %%
-frozen_runs = {  # layers frozen, learning rate: right answers of 60
+frozen_runs = {  # layers frozen, learning rate: correct answers of 60
     (0, 3e-4): [51, 46, 49],
     (2, 3e-4): [50, 46, 51],
     (4, 3e-4): [47, 46, 49],
@@ -279,7 +279,7 @@ began = time.perf_counter()
 x_train, x_dev = (outputs(bert.model.bert, [e.text for e in part]) for part in (train, dev))
 y_train, y_dev = (torch.tensor([labels.index(e.label) for e in part]) for part in (train, dev))
 head_only = float((fit(x_train[-1], y_train, x_dev[-1]) == y_dev).float().mean())
-print(f"frozen outputs and a linear head: {head_only:.0%} on dev "
+print(f"frozen outputs and a linear head: accuracy on dev {head_only:.0%} "
       f"in {time.perf_counter() - began:.1f} s")  # fmt: skip
 assert head_only > 0.6
 
@@ -333,7 +333,7 @@ assert torch.equal(lower(x), lower.linear(x))  # B is zero: it begins as what it
 torch.nn.init.normal_(lower.B)
 merged = x @ lower.merged().T + lower.linear.bias
 assert torch.allclose(lower(x), merged, atol=1e-3)
-print(f"update alone and merged differ by at most {(lower(x) - merged).abs().max():.0e}")
+print(f"update beside W or merged: outputs differ by {(lower(x) - merged).abs().max():.0e} at most")
 
 # %% [markdown]
 # After training, the update can be added to W (*merged*): then the model is as fast as before.
@@ -345,12 +345,12 @@ total = sum(p.numel() for p in whole.parameters())
 add_lora(whole, rank=8)
 updates = sum(p.numel() for n, p in whole.named_parameters() if "lora_" in n)
 print(f"{updates:,} of {total:,} numbers: {updates / total:.1%}; "
-      f"{2 * updates / 1e6:.1f} MB instead of {2 * total / 1e6:.0f} in half precision")  # fmt: skip
+      f"in half precision {2 * updates / 1e6:.1f} MB, not {2 * total / 1e6:.0f} MB")  # fmt: skip
 sides = {(384, 384): 4, (384, 1536): 1, (1536, 384): 1}  # of one layer: query, key, value, two more
 assert updates == 6 * sum(8 * sum(shape) * count for shape, count in sides.items())
 
 # %%
-lora_runs = {  # learning rate: right answers of 60 on dev after six epochs, rank 8, three seeds
+lora_runs = {  # learning rate: correct answers of 60 on dev after six epochs, rank 8, three seeds
     1e-3: [45, 45, 49],
     3e-3: [44, 50, 53],
 }
@@ -470,7 +470,7 @@ p = np.array([a.probabilities["positive"] for a in judge.predict([e.text for e i
 positive = np.array([e.label == "1" for e in sentences])
 assert len(sentences) == 600
 confidence, correct = np.maximum(p, 1 - p), (p > 0.5) == positive
-print(f"on average it is sure to {confidence.mean():.1%}, and right in {correct.mean():.1%}")
+print(f"mean probability of its answers {confidence.mean():.1%}, accuracy {correct.mean():.1%}")
 assert confidence.mean() > correct.mean() + 0.1
 
 # %% [markdown]
@@ -501,7 +501,7 @@ assert nats(afterwards, positive[~half]) < nats(before, positive[~half]) - 0.1
 
 # %%
 def reliability(p, positive):
-    """For each bin of confidence: its mean, the share that is right, and how many there are."""
+    """For each bin of confidence: its mean, the accuracy, and how many answers it has."""
     sure, is_right = np.maximum(p, 1 - p), (p > 0.5) == positive
     bins = np.minimum(((sure - 0.5) / 0.1).astype(int), 4)
     return np.array([(sure[bins == b].mean(), is_right[bins == b].mean(), (bins == b).sum())
@@ -516,17 +516,17 @@ for axes, numbers, title in zip(panels, (before, afterwards), ("As it is", f"T =
     error = np.average(np.abs(table[:, 0] - table[:, 1]), weights=table[:, 2])
     axes.plot([50, 100], [50, 100], color=COLORS["ink"], linestyle="--", linewidth=1)
     axes.bar(100 * table[:, 0], 100 * table[:, 1], width=5)
-    axes.set(xlim=(47, 103), ylim=(0, 105), xlabel="how sure, % (dashed: calibrated)")
-    axes.set_title(f"{title}: {100 * error:.0f} points off")
+    axes.set(xlim=(47, 103), ylim=(0, 105), xlabel="confidence, % (dashed: calibrated)")
+    axes.set_title(f"{title}: error {100 * error:.0f} points")
     print(f"{title}: expected calibration error {100 * error:.1f} points")
-panels[0].set(ylabel="how often right, %")
+panels[0].set(ylabel="accuracy, %")
 assert error < 0.12
 
 # %% [markdown]
-# The *expected calibration error* is the mean distance of the bars from the dashed line, weighted
-# by how many answers are in each. With T the model is right exactly as often as before. T was
-# chosen on **these** sentences; for others another T may fit. Calibrate on data like those to
-# come.
+# *Confidence* is the probability of the answer. The *expected calibration error* is the mean
+# distance of the bars from the dashed line, weighted by how many answers are in each. With T the
+# model is right exactly as often as before. T was chosen on **these** sentences; for others
+# another T may fit. Calibrate on data like those to come.
 #
 # ## 8. In which layer can one read the answer?
 #
@@ -540,6 +540,7 @@ parts = [read(SENTIMENT / f"{part}.tsv") for part in ("train", "test")]
 y_learn, y_judge = (torch.tensor([int(e.label) for e in part]) for part in parts)
 assert len(y_judge) == 120
 curves = {}
+print("accuracy on test: embeddings, layers 1 to 6")
 for name, encoder in {"pretrained": bert.model.bert, "graduate": judge.model.bert}.items():
     x_learn, x_judge = (outputs(encoder, [e.text for e in part]) for part in parts)
     curves[name] = [float((fit(a, y_learn, b) == y_judge).float().mean())
@@ -629,19 +630,18 @@ legend = axes.legend(loc="upper left")
 #
 # </details>
 #
-# **3. A classifier is sure to 96 % on average and right in 74 %. You divide its logits by T = 3.
-# What changes?**
+# **3. A classifier gives its answers a mean probability of 96 %; its accuracy is 74 %. You divide
+# its logits by T = 3. What changes?**
 #
-# <details class="option"><summary>A. Both: it is less sure, and right more often.</summary>
+# <details class="option"><summary>A. Both: the probability falls, and the accuracy rises.</summary>
 #
 # **No.** The order of the classes stays the same, so every answer stays the same.
 #
 # </details>
 #
-# <details class="option"><summary>B. How sure it is, and nothing else.</summary>
+# <details class="option"><summary>B. How sure it is. Its answers stay the same.</summary>
 #
-# **Yes.** Its probabilities come nearer to what it gets right, on data like those that T was
-# chosen by.
+# **Yes.** Its probabilities come nearer to its accuracy, on data like those that T was chosen by.
 #
 # </details>
 #

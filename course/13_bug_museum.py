@@ -161,7 +161,7 @@ for option in ([], ["--lower_case", "False"]):
     lowercase = lower_case_option(option)
     pieces = bertedu.BertTokenizer(cased, lowercase=lowercase).encode(text).tokens
     unknown = f"{pieces.count('[UNK]')} of {len(pieces)} tokens are [UNK]"
-    print(f"{' '.join(option):19} → {lowercase}: {unknown}")
+    print(f"{' '.join(option) or '(no option)':19} → {lowercase}: {unknown}")
 assert pieces.count("[UNK]") == 7
 assert "[UNK]" not in bertedu.BertTokenizer(cased, lowercase=False).encode(text).tokens
 
@@ -642,7 +642,7 @@ def nearly_layer_norm(x, weight, bias, eps):
 # %% tags=["nbval-check-output"]
 one = torch.tensor([[1.0, 0, 0, 0]])
 ones, zeros = torch.ones(4), torch.zeros(4)
-print(f"first number: nearly {nearly_layer_norm(one, ones, zeros, 1e-12)[0, 0]:.4f}, "
+print(f"first number: nearly LayerNorm {nearly_layer_norm(one, ones, zeros, 1e-12)[0, 0]:.4f}, "
       f"LayerNorm {F.layer_norm(one, [4])[0, 0]:.4f}")  # fmt: skip
 encoding = bertedu.collate([bert.encode("My dog is cute.", "He likes playing.")])
 norms = [part for part in bert.model.bert.modules() if isinstance(part, nn.LayerNorm)]
@@ -703,16 +703,16 @@ def types_at_first(a, b):
 
 # %% tags=["nbval-check-output"]
 with torch.inference_mode():
-    both = {"right": batch["token_type_ids"], "zeros": torch.zeros_like(batch["token_type_ids"])}
+    both = {"0 and 1": batch["token_type_ids"], "all 0": torch.zeros_like(batch["token_type_ids"])}
     outputs = {name: bert.model.bert(**batch | {"token_type_ids": x}) for name, x in both.items()}
     judge = bert.model.cls.seq_relationship
     shares = {name: judge(o.pooler_output).softmax(-1)[:, 0] for name, o in outputs.items()}
 correct = {name: ((share > 0.5) == is_true).float().mean() for name, share in shares.items()}
-print(*(f"segments {name}: accuracy {share:.1%}" for name, share in correct.items()), sep="\n")
+print(*(f"segment ids {name}: accuracy {share:.1%}" for name, share in correct.items()), sep="\n")
 states = [output.last_hidden_state for output in outputs.values()]
 assert (states[0] - states[1]).abs().max() > 0.1
-assert correct["right"] > 0.7
-assert correct["zeros"] < 0.6
+assert correct["0 and 1"] > 0.7
+assert correct["all 0"] < 0.6
 
 # %% [markdown]
 # **The damage:** `[SEP]` still stands between the two, and yet the accuracy on the pairs of
@@ -1147,7 +1147,7 @@ def spared_at_first(names, parts):
 # %% tags=["nbval-check-output"]
 names = [name for name, _ in bert.model.bert.named_parameters()]
 spared = spared_at_first(names, ["bias", "LayerNorm"])
-print(f"{len(spared)} of {len(names)} parameters are spared the decay")
+print(f"{len(spared)} of {len(names)} parameters are without decay")
 assert spared == []
 assert abs((1 - 1e-4 * 0.01) ** 10_000 - 0.99) < 1e-4  # what is left after 10,000 steps
 
@@ -1170,7 +1170,7 @@ checks.without_decay(without_decay)
 
 # %% tags=["solution", "nbval-check-output"]
 number = len(without_decay(names, ["bias", "LayerNorm"]))
-print(f"{number} of {len(names)} parameters are spared the decay")
+print(f"{number} of {len(names)} parameters are without decay")
 L = bert.config.num_hidden_layers
 assert len(without_decay(names, ["bias", "LayerNorm"])) == L * (6 + 4) + 2 + 1
 
@@ -1326,7 +1326,7 @@ figure, axes = plt.subplots(figsize=(7.5, 2.4))
 plt.close(figure)
 axes.plot(lengths, cosines, "o-")
 axes.set(xlabel="tokens of the row, padding included", ylabel="cosine", ylim=(0, 1.05))
-axes.set_title("One sentence, padded more and more, beside itself alone")
+axes.set_title("One sentence with more and more padding, compared with itself alone")
 figure
 
 # %% [markdown]

@@ -230,7 +230,7 @@ assert 3 < days < 5
 # %% tags=["nbval-check-output"]
 days_on_one = cost / (4 * tpu_chip) / day
 dollars_an_hour = 500 / (14 * 24)
-print(f"on one Cloud TPU: {days_on_one:.0f} days, at {dollars_an_hour:.2f} dollars an hour "
+print(f"on one Cloud TPU: {days_on_one:.0f} days; at {dollars_an_hour:.2f} dollars an hour, "
       f"{days_on_one * 24 * dollars_an_hour:.0f} dollars")  # fmt: skip
 assert 14 * 0.8 < days_on_one < 14 * 1.2
 
@@ -250,7 +250,7 @@ a100 = mosaic / (8 * 11.5 * 3600)
 hours = cost / (8 * a100) / 3600
 dollars = hours * 20 / 1.13
 print(f"an A100 really did {a100 / 1e12:.0f} trillion operations a second: "
-      f"{a100 / tpu_chip:.0f} TPU chips of 2018")  # fmt: skip
+      f"as many as {a100 / tpu_chip:.0f} TPU chips of 2018")  # fmt: skip
 print(f"the paper's run on 8 A100: {hours:.0f} hours, {dollars:.0f} dollars")
 assert 8 < hours < 16
 assert 100 < dollars < 400
@@ -360,7 +360,7 @@ with torch.device("meta"):
     parameters = sum(p.numel() for p in bertedu.BertForPreTraining(size).parameters())
 print(f"BERT-base needs {parameters * 16 / 2**30:.1f} GiB in each process before the first token")
 for processes in (1, 8, 16):
-    print(f"{processes:2} processes: {131_072 // processes:7,} tokens each at a step")
+    print(f"processes: {processes:2}; tokens of each in a step: {131_072 // processes:7,}")
 assert round(parameters * 16 / 2**30, 1) == 1.6
 assert 256 * 512 == 131_072
 
@@ -539,7 +539,8 @@ def verdict_on(differences, unit):
 difference = without - with_nsp
 loss_change, loss_band, loss_words = verdict_on(difference[:, 0], "nats")
 topic_change, topic_band, topic_words = verdict_on(100 * difference[:, 1], "points")
-print("leaving NSP out changes\n  masked words by", loss_words, "\n  topics by      ", topic_words)
+print("leaving NSP out changes\n  the masked words' loss by ", loss_words)
+print("  the accuracy on topics by", topic_words)
 gained = start.unigram_loss - with_nsp[:, 0].mean()
 assert abs(loss_change) < gained / 3
 assert abs(topic_change) < 10  # points
@@ -644,7 +645,7 @@ for axes, kind, reach in zip(both, ("global", "local"), (48, 6), strict=True):
     looks = (small_place[:, None] - small_place).abs() <= reach
     axes.imshow(looks, cmap="Blues", vmin=0, vmax=1.4)
     axes.set(title=f"a {kind} layer", xlabel="key", ylabel="query", xticks=[], yticks=[])
-figure.suptitle("Who looks at whom (48 tokens, 6 neighbours on either side)", fontsize=10)
+figure.suptitle("Which token looks at which (48 tokens; local: 6 on either side)", fontsize=10)
 assert seen < 0.016 * longest**2
 
 # %% [markdown]
@@ -800,9 +801,9 @@ similar_by = {"mean vectors": unit[0] @ unit[1].T, "shared words": shared_words}
 # %%
 first_by = {}
 for name, similar in similar_by.items():
-    places = (similar >= similar.diagonal()[:, None]).sum(dim=1)  # of the right answers
+    places = (similar >= similar.diagonal()[:, None]).sum(dim=1)  # of the correct answers
     first_by[name] = int((places == 1).sum())
-    print(f"{name}: the right answer is first for {first_by[name]} of 10 questions;",
+    print(f"{name}: the correct answer is first for {first_by[name]} of 10 questions;",
           "its places in the ten lists:", *places.tolist())  # fmt: skip
 assert 1 < first_by["mean vectors"] < len(faq_questions) == 10
 assert first_by["mean vectors"] > first_by["shared words"]

@@ -190,7 +190,8 @@ explorer
 
 # %%
 tokens = bert.encode(explorer.text, explorer.pair).tokens
-print(f"Layer {layer + 1}, head {head + 1} gives the next token {to_next.max():.0%}.")
+print(f"Layer {layer + 1}, head {head + 1}: on average {to_next.max():.0%} of the attention "
+      "goes to the next token.")  # fmt: skip
 assert to_next.max() > 3 / len(tokens)  # three times as much as looking everywhere alike
 
 # %% [markdown]

@@ -81,7 +81,7 @@ def test_each_form_is_read(name, content, examples, tmp_path: Path) -> None:
         (
             "a.tsv",
             "sentence\tlabel\ngood\t1\nbad\n",
-            "a.tsv:3: the row has 1 cells and the header 2",
+            "a.tsv:3: cells in the row: 1, in the header: 2",
         ),
         ("a.tsv", "sentence\tlabel\ngood\t\n", "a.tsv:2: the label is empty"),
         ("a.csv", 'text,label\nfine,1\n"open,1\n', "a.csv:3: this is no row of a .csv"),

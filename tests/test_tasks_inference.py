@@ -68,7 +68,7 @@ def test_pairs_without_a_header_are_named_by_number(tmp_path: Path) -> None:
 def test_a_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
     file = tmp_path / "a.tsv"
     file.write_text("premise\thypothesis\tlabel\na\tb\tyes\na\tb\n")
-    with pytest.raises(InputError, match=r"a\.tsv:3: the row has 2 cells and the header 3"):
+    with pytest.raises(InputError, match=r"a\.tsv:3: cells in the row: 2, in the header: 3"):
         inference.read(file)
     file.write_text("text\tlabel\na\tb\n")
     with pytest.raises(InputError, match=r"a\.tsv:1: the header names no premise"):

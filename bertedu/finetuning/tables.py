@@ -227,7 +227,8 @@ def _quotes_are_csv(numbered: Sequence[tuple[str, str]]) -> bool:
 def _with_header(names: list[str], rows: Iterator[Cells]) -> Iterator[Row]:
     for where, cells in rows:
         if len(cells) < len(names) or any(cell.strip() for cell in cells[len(names) :]):
-            raise InputError(f"{where}: the row has {len(cells)} cells and the header {len(names)}")
+            counts = f"cells in the row: {len(cells)}, in the header: {len(names)}"
+            raise InputError(f"{where}: {counts}")
         yield Row(where, dict(zip(names, cells, strict=False)))
 
 

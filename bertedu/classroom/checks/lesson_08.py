@@ -50,13 +50,15 @@ def loss_of_fresh_head() -> float:
 
 
 loss_of_fresh_head.wrong(
-    "two classes", 0.69, "that is log 2, for two classes; here a guess is right one time in four"
+    "two classes",
+    0.69,
+    "that is log 2, for two classes; here the probability of the correct class is 1/4",
 )
 loss_of_fresh_head.wrong(
     "in bits", 2.0, "that is in bits, with the logarithm to base 2; nats have the natural one"
 )
 loss_of_fresh_head.wrong(
-    "the probability", 0.25, "that is the probability of the right class; the loss is its -log"
+    "the probability", 0.25, "that is the probability of the correct class; the loss is its -log"
 )
 loss_of_fresh_head.wrong(
     "the sign", -1.39, "the sign: the logarithm of 1/4 is negative, and the loss is minus that"
@@ -100,7 +102,7 @@ def class_probabilities(pooled: Tensor, weight: Tensor, bias: Tensor) -> list[li
 class_probabilities.wrong(
     "no bias",
     lambda pooled, weight, bias: (pooled @ weight.T).softmax(-1),
-    "the bias is missing: it is added to the logits, before the softmax",
+    "the bias is missing: add it to the dot products, before the softmax",
 )
 class_probabilities.wrong(
     "over the batch",
@@ -115,7 +117,7 @@ class_probabilities.wrong(
 class_probabilities.wrong(
     "sigmoid",
     lambda pooled, weight, bias: (pooled @ weight.T + bias).sigmoid(),
-    "a sigmoid asks of each class by itself, and the sum need not be 1: one of K is a softmax",
+    "a sigmoid treats each class by itself, so the sum need not be 1: take a softmax over the K",
 )
 class_probabilities.wrong(
     "logarithms",
@@ -125,7 +127,7 @@ class_probabilities.wrong(
 class_probabilities.wrong(
     "bias afterwards",
     lambda pooled, weight, bias: (pooled @ weight.T).softmax(-1) + bias,
-    "the bias comes too late: behind the softmax the sum is no longer 1",
+    "the bias comes too late: it is added to the logits, before the softmax",
 )
 
 
@@ -175,14 +177,14 @@ def _filled(states: Tensor, positions: int, *, before: bool = False) -> Tensor:
 concatenated.wrong(
     "padding kept",
     lambda states, attention_mask, positions: _filled(states, positions).flatten(1),
-    "the outputs at the padding are still in it: a text's row then depends on its neighbours",
+    "the outputs at the padding are still there: put zeros in their place",
 )
 concatenated.wrong(
     "not filled",
     lambda states, attention_mask, positions: (states * attention_mask[:, :, None])[
         :, :positions
     ].flatten(1),
-    "the rows are too short where the texts are: the classifier has positions * H columns, always",
+    "where the texts are short, your rows are too short: fill them with zeros to positions * H",
 )
 concatenated.wrong(
     "not cut",
@@ -196,7 +198,7 @@ concatenated.wrong(
     lambda states, attention_mask, positions: _filled(
         states * attention_mask[:, :, None], positions, before=True
     ).flatten(1),
-    "the zeros stand in front, so [CLS] is now at another place in short texts: fill at the end",
+    "you put zeros in front of short texts, so [CLS] is no longer first: put them at the end",
 )
 concatenated.wrong(
     "number by number",
@@ -269,12 +271,12 @@ word_effects.wrong(
 word_effects.wrong(
     "without only",
     lambda probability, text: [probability(rest) for rest in _without(text)],
-    "these are the probabilities without each word; take them from the whole text's",
+    "these are the probabilities without each word; subtract each from that of the whole text",
 )
 word_effects.wrong(
     "the word alone",
     lambda probability, text: [probability(word) for word in text.split()],
-    "you ask about each word by itself; what it does in this text shows when it is left out",
+    "you ask about each word by itself; instead leave it out of the text, and ask about the rest",
 )
 word_effects.wrong(
     "all of the same",
@@ -290,7 +292,7 @@ word_effects.wrong(
         probability(text) - probability(" ".join(text.split()[:place]))
         for place in range(len(text.split()))
     ],
-    "you leave out the word and all behind it: put the rest of the text back",
+    "you leave out the word and all words after it: leave out this word only",
 )
 word_effects.wrong(
     "never negative",
@@ -368,12 +370,12 @@ paired_interval.wrong(
 paired_interval.wrong(
     "all draws",
     lambda right_a, right_b, draws: _ends(right_a[draws].mean(1) - right_b[draws].mean(1), 0),
-    "smallest and largest: that grows with the number of draws; leave 2.5 % out at each end",
+    "these are the smallest and the largest difference; leave 2.5 % out at each end",
 )
 paired_interval.wrong(
     "counts",
     lambda right_a, right_b, draws: _ends(right_a[draws].sum(1) - right_b[draws].sum(1)),
-    "you count right answers; an accuracy is their share",
+    "you count correct answers; an accuracy is their share",
 )
 paired_interval.wrong(
     "only a",

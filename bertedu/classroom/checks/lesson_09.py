@@ -41,7 +41,7 @@ counted_labels.wrong(
 counted_labels.wrong(
     "no special tokens",
     {"words": 6, "tokens": 8, "counted": 6},
-    "the input also has [CLS] in front and [SEP] behind",
+    "the input also has [CLS] at its start and [SEP] at its end",
 )
 counted_labels.wrong(
     "words for tokens",
@@ -69,12 +69,12 @@ def table_for_four() -> dict[str, float]:
 table_for_four.wrong(
     "half right",
     {"tag accuracy": 9 / 12, "precision": 2.5 / 3, "recall": 2.5 / 4, "f1": 5 / 7},
-    "you count the restaurant as half right: a slot is right as a whole, or not at all",
+    "you count the restaurant as half correct: a slot is correct as a whole, or not at all",
 )
 table_for_four.wrong(
     "overlap",
     {"tag accuracy": 9 / 12, "precision": 1.0, "recall": 3 / 4, "f1": 6 / 7},
-    "“golden dragon” only overlaps “the golden dragon”: its first word is wrong, so the slot is",
+    "“golden dragon” only overlaps “the golden dragon”: so this slot is not correct",
 )
 table_for_four.wrong(
     "turned round",
@@ -84,12 +84,12 @@ table_for_four.wrong(
 table_for_four.wrong(
     "arithmetic mean",
     {"tag accuracy": 9 / 12, "precision": 2 / 3, "recall": 2 / 4, "f1": 7 / 12},
-    "F1 is not the ordinary mean of the two: it is 2 · right / (found + true)",
+    "F1 is not the ordinary mean of the two: it is 2 · correct / (found + true)",
 )
 table_for_four.wrong(
     "golden is right",
     {"tag accuracy": 10 / 12, "precision": 2 / 3, "recall": 2 / 4, "f1": 4 / 7},
-    "“golden” has B-restaurant where I-restaurant is right: these are two different tags",
+    "“golden” has B-restaurant instead of I-restaurant: these are two different tags",
 )
 
 
@@ -155,7 +155,7 @@ def _same(before: str, tag: str) -> bool:
 tags_to_slots.wrong(
     "forgets the illegal",
     lambda tags: _slots(tags, _is_b, _same),
-    "an I- that continues nothing is lost: conlleval lets it begin a slot",
+    "an I- that continues nothing is lost: here it begins a slot, as in conlleval",
 )
 tags_to_slots.wrong(
     "one word each",
@@ -212,13 +212,13 @@ def _any_slots(rng: random.Random) -> tuple[Any, ...]:
     "09",
     cases=_judged,
     hints=(
-        "a slot is right if the *same sentence* has one with the same label, first and last word",
-        "over all sentences add up `len(set(a) & set(b))`; then divide, with 0 for 0 / 0",
+        "a slot is correct if the *same request* has one with the same label, first and last word",
+        "over all requests add up `len(set(a) & set(b))`; then divide, with 0 for 0 / 0",
     ),
     drawn=_any_slots,
 )
 def slot_f1(gold: Spans, found: Spans) -> list[float]:
-    """Precision, recall and F1 of whole slots over all sentences."""
+    """Precision, recall and F1 of whole slots over all requests."""
     right = sum(
         any(slot == other for other in true) for true, ours in zip(gold, found, strict=True)
         for slot in ours
@@ -283,22 +283,22 @@ def _turned_round(gold: Spans, found: Spans) -> list[float]:
 slot_f1.wrong(
     "overlap",
     _overlapping,
-    "a slot that only overlaps the true one is none: label, first and last word must all be right",
+    "overlapping the true slot is not enough: label, first and last word must be the same",
 )
 slot_f1.wrong(
     "mean of sentences",
     _mean_of_sentences,
-    "you average over sentences: count right, found and true over all of them, then divide once",
+    "you average over requests: count correct, found and true slots over all, then divide once",
 )
 slot_f1.wrong(
     "all sentences in one set",
     _all_in_one,
-    "slots of different sentences are mixed: a time found in one is not right in another",
+    "slots of different requests are mixed: a slot of one is not correct in another",
 )
 slot_f1.wrong(
     "without labels",
     _without_labels,
-    "the place is right but not the label: compare the label, too",
+    "you compare the places only: compare the label, too",
 )
 slot_f1.wrong(
     "arithmetic mean",
@@ -401,8 +401,8 @@ best_legal.wrong(
 best_legal.wrong(
     "greedy",
     _greedy,
-    "you decide word by word and never go back: a B- that is second best now may allow a sure I- "
-    "next",
+    "you decide word by word and never go back: a B- that is second best now may "
+    "allow a very likely I- next",
 )
 best_legal.wrong(
     "I- may begin",
@@ -419,10 +419,10 @@ best_legal.wrong(
 best_legal.wrong(
     "probabilities added",
     lambda log_p, tags: best_legal.oracle(log_p.exp(), tags),
-    "you add probabilities; a sequence's probability is their product, the sum of the *logs*",
+    "you add probabilities; they are multiplied, so add their *logarithms*, as they are given",
 )
 best_legal.wrong(
     "least likely",
     lambda log_p, tags: best_legal.oracle(-log_p, tags),
-    "the sign: of the sums of log-probabilities the largest is wanted, the one nearest to 0",
+    "the sign: the largest sum of log-probabilities is wanted, the one nearest to 0",
 )

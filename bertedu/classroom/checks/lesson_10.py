@@ -28,12 +28,12 @@ loss_of_ignorance.wrong("two labels", 0.69, "ln 2 is for two labels; here each o
 loss_of_ignorance.wrong("a share", 0.33, "1/3 is the probability; the loss is -log of it")
 loss_of_ignorance.wrong("bits", 1.58, "that is in bits (log to base 2); the loss is in nats: ln")
 loss_of_ignorance.wrong("base 10", 0.48, "that is the logarithm to base 10; nats need ln")
-loss_of_ignorance.wrong("no loss", 0.0, "a loss of 0 would be certain, and right, each time")
+loss_of_ignorance.wrong("no loss", 0.0, "a loss of 0 needs the probability 1; here it is 1/3")
 
 
 @check("10", value=True, within=0.005)
 def lazy_scores() -> dict[str, Fraction]:
-    """What "always neutral" scores, with three labels and when only "true or not" is asked."""
+    """The accuracy of "always neutral", with three labels and when "true or not" is asked."""
     labels = ("entailment", "contradiction", "neutral")
     true = [label == "entailment" for label in labels]
     return {
@@ -51,12 +51,12 @@ lazy_scores.wrong(
 lazy_scores.wrong(
     "nothing changes",
     {"three labels": _THIRD, "true or not": _THIRD},
-    "“neutral” also counts as right for a contradiction, once only “not true” is asked",
+    "“neutral” is also correct for a contradiction, when only “true or not” is asked",
 )
 lazy_scores.wrong(
     "turned round",
     {"three labels": _MOST, "true or not": _THIRD},
-    "turned round: with fewer labels it is easier to be right by doing nothing",
+    "the two are exchanged: “not true” holds for more pairs than “neutral”",
 )
 
 
@@ -112,7 +112,7 @@ says_true.wrong(
 says_true.wrong(
     "turned round",
     lambda p: p[:, 1] < p[:, 0] + p[:, 2],
-    "turned round: you answer whether it is not true",
+    "reversed: you answer whether it is *not* true",
 )
 says_true.wrong(
     "at least a half",
@@ -175,7 +175,7 @@ overlap.wrong(
 overlap.wrong(
     "every occurrence",
     lambda premise, hypothesis: sum(word in premise for word in hypothesis) / len(hypothesis),
-    "a word that stands there twice counts twice: take the different words",
+    "a word that occurs twice counts twice: take the different words",
 )
 overlap.wrong(
     "letters",
@@ -187,12 +187,12 @@ overlap.wrong(
 overlap.wrong(
     "a count",
     lambda premise, hypothesis: len({*premise} & {*hypothesis}),
-    "you count the common words; a share is asked, from 0 to 1",
+    "you count the common words; a share is asked for, from 0 to 1",
 )
 overlap.wrong(
     "what is new",
     lambda premise, hypothesis: len({*hypothesis} - {*premise}) / len({*hypothesis}),
-    "that is the share of words that the premise has not",
+    "that is the share of the words that are *not* in the premise",
 )
 
 # Build
@@ -249,22 +249,22 @@ def _most(groups: Sequence[Counter[str]]) -> float:
 best_alone.wrong(
     "the majority",
     lambda pairs: _most(_by(pairs)),
-    "that is the majority of all labels; whoever reads the hypothesis may answer each differently",
+    "you give all pairs one label, the most frequent; choose one for each hypothesis",
 )
 best_alone.wrong(
     "sees the premises",
     lambda pairs: _most(_by(pairs, 0)),
-    "you group by the premise; it is the hypothesis that is seen",
+    "you group by the premise; only the hypothesis is seen",
 )
 best_alone.wrong(
     "sees both",
     lambda pairs: _most(_by(pairs, 0, 1)),
-    "you group by both sentences: that is somebody who sees the whole pair",
+    "you group by both sentences; only the hypothesis is seen",
 )
 best_alone.wrong(
     "a mean of shares",
     lambda pairs: sum(_most([count]) for count in _by(pairs, 1)) / len(_by(pairs, 1)),
-    "each hypothesis weighs the same in yours; one that occurs often must weigh more",
+    "each hypothesis has the same weight in yours; one that occurs often must count more",
 )
 best_alone.wrong(
     "the last label",
@@ -274,7 +274,7 @@ best_alone.wrong(
 best_alone.wrong(
     "a right count",
     lambda pairs: sum(max(count.values()) for count in _by(pairs, 1)),
-    "that is the number of right answers; divide it by all pairs",
+    "that is the number of correct answers; divide it by that of all pairs",
 )
 
 

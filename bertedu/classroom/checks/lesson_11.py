@@ -25,7 +25,7 @@ def head_sizes() -> list[int]:
 
 head_sizes.wrong("no biases", [768, 1536], "the two vectors are there; each dot product has a bias")
 head_sizes.wrong(
-    "one vector", [385, 769], "that is one vector and its bias; the start has one, and the end"
+    "one vector", [385, 769], "that is one vector and its bias; start and end have one each"
 )
 head_sizes.wrong(
     "one a position",
@@ -52,7 +52,7 @@ how_many_spans.wrong(
 how_many_spans.wrong(
     "beyond the end",
     [15, 10],
-    "right without a limit; with it, the last token has one span only: there is nothing behind it",
+    "15 is correct; with at most 2 tokens, the last token has one span only: no token follows it",
 )
 
 
@@ -63,7 +63,7 @@ how_many_spans.wrong(
     hints=("articles and case do not count: which words are left of each?",),
 )
 def official_scores() -> list[float]:
-    """Exact match and F1 of "Within a cloud" where "the cloud" is right, with two decimals."""
+    """Exact match and F1 of "Within a cloud" where "the cloud" is correct, with two decimals."""
     found, gold = ["within", "cloud"], ["cloud"]
     precision, recall = len(gold) / len(found), 1
     return [0.0, 2 * precision * recall / (precision + recall)]
@@ -75,13 +75,13 @@ official_scores.wrong(
     "you count the articles as words; a, an and the are taken away before comparing",
 )
 official_scores.wrong(
-    "precision", [0.0, 0.5], "that is the precision, 1 of 2 words; F1 joins it with the recall"
+    "precision", [0.0, 0.5], "that is the precision, 1 of 2 words; F1 combines it with the recall"
 )
 official_scores.wrong(
-    "recall", [0.0, 1.0], "that is the recall: all words of the right answer are in yours"
+    "recall", [0.0, 1.0], "that is the recall, 1 of 1 word; F1 combines it with the precision"
 )
 official_scores.wrong(
-    "exact", [1.0, 0.67], "the F1 is right; but `within` is one word too many for an exact match"
+    "exact", [1.0, 0.67], "the F1 is correct; but `within` is one word too many for an exact match"
 )
 
 
@@ -107,7 +107,7 @@ def _any_logits(rng: random.Random) -> tuple[Any, ...]:
     cases=_logits_and_ends,
     hints=(
         "two questions, each with S possible answers: two cross-entropies",
-        "`-start_logits.log_softmax(0)[start]` is one half",
+        "`-start_logits.log_softmax(0)[start]` is the first; take the mean of both",
     ),
     drawn=_any_logits,
 )
@@ -128,7 +128,9 @@ span_loss.wrong(
     "you add the two; BERT's loss is their mean, half of that",
 )
 span_loss.wrong(
-    "start only", lambda s, e, start, end: _nats(s, start), "the end is missing: it is learned, too"
+    "start only",
+    lambda s, e, start, end: _nats(s, start),
+    "the end is missing: take the mean of both losses",
 )
 span_loss.wrong(
     "one vector for both",
@@ -168,7 +170,7 @@ def _any_document(rng: random.Random) -> tuple[Any, ...]:
     "11",
     cases=_documents,
     hints=(
-        "a token's offsets say where it begins, and where the text behind it begins",
+        "a token's offsets say where it begins, and the place after its last character",
         "the document from the first one's beginning to the last one's end",
     ),
     drawn=_any_document,
@@ -184,8 +186,7 @@ answer_text.wrong(
     lambda document, offsets, first, last: " ".join(
         document[a:b] for a, b in offsets[first : last + 1]
     ),
-    "you join tokens with blanks; who counts on that gets `water - vapor` for `water-vapor`. "
-    "Slice the document once",
+    "you join tokens with blanks: `water-vapor` becomes `water - vapor`. Slice the document once",
 )
 answer_text.wrong(
     "without the last",
@@ -256,13 +257,13 @@ def _ranked(start: Tensor, end: Tensor, n: int, legal: int = 0, of: str = "all")
 n_best.wrong(
     "two softmaxes",
     lambda start, end, n: _ranked(start, end, n, of="two softmaxes"),
-    "the order is right; but these are products of two softmaxes, which waste a part on spans that "
-    "are not legal",
+    "the order is correct; but these are products of two softmaxes, which also give a part to "
+    "pairs that are not legal",
 )
 n_best.wrong(
     "softmax over the n best",
     lambda start, end, n: _ranked(start, end, n, of="n best"),
-    "you share 100 % out among the n best alone: with n = 1 you would always be certain",
+    "your softmax runs over the n best only: with n = 1 every probability would be 100 %",
 )
 n_best.wrong(
     "end before start",
@@ -277,7 +278,7 @@ n_best.wrong(
 n_best.wrong(
     "scores",
     lambda start, end, n: [(i, j, float(start[i] + end[j])) for i, j, _ in _ranked(start, end, n)],
-    "the spans are right; you give their scores, where their probabilities are asked for",
+    "the spans are correct; you give their scores, and their probabilities are asked for",
 )
 
 
@@ -351,7 +352,7 @@ word_f1.wrong(
 word_f1.wrong(
     "sets",
     lambda prediction, gold: _f1([*set(_kept(prediction))], [*set(_kept(gold))]),
-    "a word that is there twice counts twice: a set forgets that, a Counter does not",
+    "a word that is there twice counts twice: use a Counter, not a set",
 )
 word_f1.wrong(
     "Jaccard",
@@ -367,5 +368,5 @@ word_f1.wrong(
         * (len(_kept(prediction)) + len(_kept(gold)))
         / (2 * len(_kept(prediction)))
     ),
-    "that is the precision: whoever answers with one sure word always wins. F1 has the recall, too",
+    "that is the precision: one correct word of many would get 1. F1 counts the recall, too",
 )

@@ -23,10 +23,12 @@ steps_of_a_run.wrong(
     "one epoch", 7, "that is one epoch: seven batches, the last of them with 9 examples"
 )
 steps_of_a_run.wrong(
-    "the rest left out", 36, "the last batch of an epoch is smaller, and it is a step all the same"
+    "the rest left out", 36, "the last batch of an epoch is smaller, but it is a step, too"
 )
 steps_of_a_run.wrong(
-    "over all epochs", 40, "each epoch ends with a batch of its own, it does not run into the next"
+    "over all epochs",
+    40,
+    "each epoch ends with a smaller batch; no batch has examples of two epochs",
 )
 steps_of_a_run.wrong("examples", 630, "that counts examples; a step takes a batch of 16 of them")
 
@@ -87,17 +89,17 @@ best_rate.wrong(
 best_rate.wrong(
     "the unluckiest seed",
     lambda scores: max(scores, key=lambda rate: min(scores[rate])),
-    "you compare the worst seed of each rate; asked is the mean of all seeds",
+    "you compare the worst seed of each rate; the mean of all seeds is asked for",
 )
 best_rate.wrong(
     "the first seed",
     lambda scores: max(scores, key=lambda rate: scores[rate][0]),
-    "you compare the first seed of each rate only: another seed could turn the order round",
+    "you compare the first seed of each rate only; the mean of all seeds is asked for",
 )
 best_rate.wrong(
     "its score",
     lambda scores: max(sum(of_seeds) / len(of_seeds) for of_seeds in scores.values()),
-    "that is the best mean itself; asked is the rate that has it",
+    "that is the best mean itself; the rate that has it is asked for",
 )
 
 
@@ -196,7 +198,7 @@ window_places.wrong(
 window_places.wrong(
     "too many",
     lambda count, size, step: [(s, min(s + size, count)) for s in range(0, count, step)],
-    "the end is read already, and you go on: stop at the first window that reaches it",
+    "you go on after the end is reached: stop at the first window that reaches it",
 )
 window_places.wrong(
     "without overlap",
@@ -220,7 +222,7 @@ def _answers() -> list[tuple[Any, ...]]:
     "12",
     cases=_answers,
     hints=(
-        "a bin's distance is |mean confidence - share that is right|, and counts by its answers",
+        "a bin's distance is |mean confidence - accuracy|, and its weight is its number of answers",
         "`(confidence * bins).astype(int)` says in which bin of equal width an answer falls",
     ),
     drawn=_any_answers,
@@ -243,7 +245,7 @@ def calibration_error(
 def _by_bin(
     confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int
 ) -> list[tuple[float, int]]:
-    """For each bin that has answers: mean confidence minus share right, and how many."""
+    """For each bin that has answers: mean confidence minus accuracy, and how many."""
     place = (confidence * bins).astype(int)
     return [
         (float((confidence[place == b] - correct[place == b]).mean()), int((place == b).sum()))
@@ -257,14 +259,14 @@ calibration_error.wrong(
     lambda confidence, correct, bins: float(
         np.mean([abs(gap) for gap, _ in _by_bin(confidence, correct, bins)])
     ),
-    "you count each bin the same; a bin with more answers counts more",
+    "you give each bin the same weight; a bin with more answers counts more",
 )
 calibration_error.wrong(
     "with its sign",
     lambda confidence, correct, bins: float(
         sum(gap * n for gap, n in _by_bin(confidence, correct, bins)) / len(confidence)
     ),
-    "distances with a sign cancel: too sure in one bin and too modest in another is no zero",
+    "you keep the sign, so distances of different bins cancel: take absolute values",
 )
 calibration_error.wrong(
     "each answer alone",
@@ -276,5 +278,5 @@ calibration_error.wrong(
     lambda confidence, correct, bins: max(
         abs(gap) for gap, _ in _by_bin(confidence, correct, bins)
     ),
-    "that is the largest distance; asked is the mean, weighted by the answers in each bin",
+    "that is the largest distance; the mean, weighted by the answers in each bin, is asked for",
 )

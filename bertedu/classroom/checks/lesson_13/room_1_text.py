@@ -63,7 +63,7 @@ best_pairs.wrong(
     lambda splits, counts: _best(
         splits, counts, lambda n, a, b: Fraction(1, 15) if a == b == 15 else Fraction(n, a * b)
     ),
-    "that is the page's slip: hu ##g stand together 10 times, so that their score is 10/225",
+    "that is the page's mistake: hu ##g stand together 10 times, so their score is 10/225",
 )
 best_pairs.wrong(
     "most frequent",
@@ -187,12 +187,12 @@ def _shifted(text: str, word: str, by: int) -> tuple[int, int]:
 where_in_original.wrong(
     "offsets of the lowered text",
     lambda text, word: _shifted(text, word, 0),
-    "these are places in the *lowered* text, where İ has two characters: keep a map to the typed",
+    "these are places in the *lowered* text, where İ has two characters: go back to the original",
 )
 where_in_original.wrong(
     "one less",
     lambda text, word: _shifted(text, word, 1),
-    "taking 1 away mends one example only: how far it slides depends on the characters before",
+    "taking 1 away mends one example only: how far it moves depends on the characters before",
 )
 where_in_original.wrong(
     "not lowered",

@@ -150,18 +150,18 @@ may_be_chosen.wrong(
 may_be_chosen.wrong(
     "padding only",
     lambda ids, special_ids: ids != 0,
-    "padding is safe now, but [CLS] and [SEP] can still be masked",
+    "padding is excluded now, but [CLS] and [SEP] can still be chosen",
 )
 may_be_chosen.wrong(
     "ends only",
     lambda ids, special_ids: (ids != 0) & (torch.arange(ids.shape[1]) > 0) & (
         torch.arange(ids.shape[1]) < (ids != 0).sum(1, keepdim=True) - 1),
-    "the first and the last token are safe; a [SEP] between A and B, or an [UNK], is not",
+    "the first and the last token are excluded; a [SEP] between A and B, or an [UNK], is not",
 )  # fmt: skip
 may_be_chosen.wrong(
     "turned round",
     lambda ids, special_ids: torch.isin(ids, torch.tensor(sorted(special_ids))),
-    "the wrong way round: True must mean that a position *may* be chosen",
+    "reversed: True must mean that a position *may* be chosen",
 )
 
 
@@ -225,7 +225,7 @@ random_ids.wrong(
 random_ids.wrong(
     "whole vocabulary",
     lambda count, V, special, rng: torch.randint(V, (count,), generator=rng),
-    "[PAD], [CLS] and their like still appear as 'words'",
+    "special tokens, such as [PAD] and [CLS], still appear as 'words'",
 )
 random_ids.wrong(
     "above the first ones",

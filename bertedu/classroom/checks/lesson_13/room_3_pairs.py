@@ -51,7 +51,7 @@ def other_sentence(follows: int, count: int, rng: random.Random) -> int:
 other_sentence.wrong(
     "any sentence",
     lambda follows, count, rng: rng.randrange(count),
-    "the true next sentence is still drawn now and then, and then called random",
+    "the true next sentence is still drawn sometimes, and then called random",
 )
 other_sentence.wrong(
     "the first drawn again once",
@@ -70,7 +70,7 @@ other_sentence.wrong(
     lambda follows, count, rng: (
         first if (first := rng.randrange(count)) != follows else (follows + 1) % count
     ),
-    "whoever steps aside to the neighbour takes that one twice as often: draw again instead",
+    "then the neighbour is drawn twice as often as the others: draw again instead",
 )
 other_sentence.wrong(
     "always the same",
@@ -107,7 +107,7 @@ probability_of_next.wrong(
 probability_of_next.wrong(
     "sigmoid",
     lambda logits: logits[:, 0].sigmoid(),
-    "one logit says nothing without the other: a softmax over both columns",
+    "one logit says nothing without the other: take a softmax over both columns",
 )
 probability_of_next.wrong(
     "over the pairs",
@@ -157,7 +157,7 @@ corpus_text.wrong(
 corpus_text.wrong(
     "no blank line",
     lambda documents: "\n".join(s for d in documents for s in d),
-    "without blank lines it is all one document, and there is no other one to draw a random B from",
+    "without blank lines all is one document, and there is no other one for a random B",
 )
 corpus_text.wrong(
     "a line for a document",

@@ -34,7 +34,7 @@ def _any_norm(rng: random.Random) -> tuple[Any, ...]:
     "13",
     cases=_norm_cases,
     hints=(
-        "two slips: by what is the sum of squares divided, and where does eps stand?",
+        "two mistakes: by what is the sum of squares divided, and where does eps stand?",
         "`x.var(dim=-1, keepdim=True, correction=0)`, then the root of (variance + eps)",
     ),
     drawn=_any_norm,
@@ -104,7 +104,7 @@ token_types.wrong(
 token_types.wrong(
     "ones for a single text",
     lambda a, b: token_types.oracle(a, b) if b else [1] * (len(a) + 2),
-    "a single text is segment A: all zeros. Ones there were a published mistake of their own",
+    "a single text is segment A: all zeros. Ones there are another published mistake",
 )
 token_types.wrong(
     "SEP of a single text",
@@ -141,7 +141,7 @@ def shortened(ids: list[int], limit: int) -> list[int]:
 shortened.wrong(
     "SEP cut off",
     lambda ids, limit: ids[:limit],
-    "short enough, but the [SEP] at the end is gone: the model has never seen a text without",
+    "short enough, but the [SEP] at the end is missing: in training every text had one",
 )
 shortened.wrong(
     "not cut",
@@ -156,7 +156,7 @@ shortened.wrong(
 shortened.wrong(
     "one too long",
     lambda ids, limit: ids if len(ids) <= limit else [*ids[:limit], ids[-1]],
-    "the [SEP] comes on top of `limit` tokens: one too many",
+    "you keep `limit` tokens and add the [SEP]: one token too many",
 )
 
 
@@ -190,23 +190,22 @@ def _added(added: Any, mask: Tensor) -> Any:
 additive_mask.wrong(
     "sign",
     lambda mask: mask[:, None, None, :] * -10_000.0,
-    "still turned round: real tokens (1) are pushed down, and padding stays. Take 1 - mask",
+    "still reversed: you lower the scores of real tokens (1), not of padding. Take 1 - mask",
 )
 additive_mask.wrong(
     "reward",
     lambda mask: (1 - mask[:, None, None, :]) * 10_000.0,
-    "you push padding *up*: the number to add must be negative",
+    "you make the scores of padding *larger*: the number to add must be negative",
 )
 additive_mask.wrong(
     "queries",
     lambda mask: (1 - mask[:, None, :, None]) * -10_000.0,
-    "the mask lies on the queries (rows), where a softmax does not feel it: put it on the keys",
+    "the mask lies on the queries: a number added to a whole row changes no softmax. Take the keys",
 )
 additive_mask.wrong(
     "too weak",
     lambda mask: mask[:, None, None, :] - 1.0,
-    "a difference of 1 only nudges: padding still gets a share. It takes a number far below all "
-    "scores",
+    "a difference of 1 is too small: padding still gets a share. Add a number far below all scores",
 )
 
 
@@ -248,7 +247,7 @@ attention_shares.wrong(
 attention_shares.wrong(
     "added after",
     lambda scores, mask: scores.softmax(-1) + (~mask) * -1e9,
-    "a probability of minus a billion: the large negative number belongs to the *scores*",
+    "you add it to probabilities: the large negative number belongs to the *scores*",
 )
 attention_shares.wrong(
     "columns",
@@ -258,7 +257,7 @@ attention_shares.wrong(
 attention_shares.wrong(
     "score zero",
     lambda scores, mask: (scores * mask).softmax(-1),
-    "a score of 0 is no wall: e^0 = 1 still gets a share. It takes -∞",
+    "a score of 0 excludes nothing: e^0 = 1 still gets a share. The score must be -∞",
 )
 
 
@@ -368,12 +367,12 @@ class _NormFirst(_Output):
 attention_output.wrong(
     "born in forward",
     _Newborn,
-    "still born in `forward`: new random layers at each call, and no parameter to train or save",
+    "still made in `forward`: new random layers at each call, and no parameter to train or save",
 )
 attention_output.wrong(
     "not registered",
     _Late,
-    "the layers last now, but they are made too late, or hidden in a tuple or list: no parameters",
+    "the layers stay now, but torch does not find them: made too late, or in a tuple or a list",
 )
 attention_output.wrong(
     "no residual",

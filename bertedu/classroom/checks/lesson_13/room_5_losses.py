@@ -109,7 +109,7 @@ def next_sentence_loss(logits: Tensor, labels: Tensor) -> float:
 next_sentence_loss.wrong(
     "the exhibit",
     lambda logits, labels: F.cross_entropy(logits, labels, ignore_index=0),
-    "class 0 is still ignored: pairs that follow teach nothing",
+    "class 0 is still ignored: pairs that follow do not count",
 )
 next_sentence_loss.wrong(
     "ignore 1",
@@ -169,12 +169,12 @@ classifier_logits.wrong(
 classifier_logits.wrong(
     "sigmoid",
     lambda states, weight, bias: F.linear(states, weight, bias).sigmoid(),
-    "a sigmoid squeezes as well: cross_entropy wants the logits as they are",
+    "a sigmoid changes the logits, too: give cross_entropy the logits as they are",
 )
 classifier_logits.wrong(
     "logarithm of the logits",
     lambda states, weight, bias: F.linear(states, weight, bias).softmax(-1).sigmoid(),
-    "two squeezes one after the other: cross_entropy wants the logits as they are",
+    "you change the logits twice: give cross_entropy the logits as they are",
 )
 classifier_logits.wrong(
     "bias twice",

@@ -117,7 +117,7 @@ def _measured(answer: Callable[..., Any], ids: Tensor, training: bool) -> Any:
     cases=lambda: [(torch.tensor([[1, 5, 2, 8]]), True), (torch.tensor([[3, 3], [4, 0]]), False)],
     through=_measured,
     hints=(
-        "two switches: one for dropout, one for gradients; neither does the other's work",
+        "two switches: one for dropout, one for gradients; you need both",
         "`was = model.training`, `model.eval()`, `with torch.no_grad():`, then `model.train(was)`",
     ),
 )
@@ -182,17 +182,17 @@ def _without_dropout(model: nn.Module, ids: Tensor) -> Tensor:
 sentence_states.wrong(
     "dropout 0",
     _without_dropout,
-    "dropout is 0 from now on, in training, too: `model.eval()` can be taken back",
+    "dropout stays 0, in training, too: use `model.eval()`, and put the mode back",
 )
 sentence_states.wrong(
     "eval only",
     _with_gradient,
-    "dropout is off, but the graph for gradients is still built: memory for nothing",
+    "dropout is off, but gradients are still prepared, which costs memory: use `torch.no_grad()`",
 )
 sentence_states.wrong(
     "never back",
     lambda model, ids: _quiet(model, ids, back=False),
-    "the model stays in evaluation mode: the training that goes on would be without dropout",
+    "the model stays in evaluation mode, so training would go on without dropout",
 )
 sentence_states.wrong(
     "always training",

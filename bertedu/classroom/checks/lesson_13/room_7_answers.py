@@ -55,13 +55,13 @@ span_probability.right("one softmax over all legal spans, as in lesson 11", _of_
 span_probability.wrong(
     "sum of logits",
     lambda s, e, i, j: s[i] + e[j],
-    "a sum of logits is no probability: it can be 8.5, or -3. First two softmaxes",
+    "a sum of logits is no probability: it can be 8.5, or -3. Take two softmaxes first",
 )
 span_probability.wrong(
     "mean",
     lambda s, e, i, j: sum(_both(s, e, i, j)) / 2,
-    "the mean of two probabilities: the published first repair, which needed a repair. "
-    "Both must come true",
+    "the mean of two probabilities is the published first repair, and it is wrong, too. "
+    "Both must come true: multiply",
 )
 span_probability.wrong(
     "sum of probabilities",
@@ -71,7 +71,7 @@ span_probability.wrong(
 span_probability.wrong(
     "start only",
     lambda s, e, i, j: _both(s, e, i, j)[0],
-    "only the start has a say; the end must be right as well",
+    "you use the start only; the end must come true as well",
 )
 
 
@@ -118,7 +118,7 @@ def _best(start: Tensor, end: Tensor, context: int, above: int = 0) -> tuple[int
 best_span.wrong(
     "two argmaxes",
     lambda s, e, context: (int(s.argmax()), int(e.argmax())),
-    "still chosen apart: the end can come before the start, or both lie in the question",
+    "still chosen separately: the end can come before the start, or they lie in the question",
 )
 best_span.wrong(
     "zeros of triu",
@@ -140,7 +140,7 @@ best_span.wrong(
 best_span.wrong(
     "question allowed",
     lambda s, e, context: _best(s, e, 0),
-    "the order is right, but the answer may still lie in the question: begin at `context`",
+    "start <= end holds, but the answer may still lie in the question: begin at `context`",
 )
 best_span.wrong(
     "end after the best start",
@@ -170,8 +170,8 @@ best_span.wrong(
         ([8.0, 9.0, 1.0], 3.0),
     ],
     hints=(
-        "in most windows of a long text there is no answer, and they say so loudly",
-        "there is an answer if *some* window is ready to give one: the smallest null score counts",
+        "most windows of a long text hold no answer, and their null scores are high",
+        "there is an answer if *some* window has one: the smallest null score counts",
     ),
     drawn=lambda rng: ([rng.uniform(0, 9) for _ in range(rng.randint(1, 5))], rng.uniform(0, 9)),
 )
@@ -183,17 +183,17 @@ def has_answer(null_scores: list[float], best_span_score: float) -> bool:
 has_answer.wrong(
     "largest",
     lambda nulls, best: best >= max(nulls),
-    "still the largest null score: one window without the answer silences all the others",
+    "still the largest null score: one window without the answer is enough for no answer",
 )
 has_answer.wrong(
     "mean",
     lambda nulls, best: best >= sum(nulls) / len(nulls),
-    "the mean still grows with every window that holds no answer: take the smallest",
+    "windows that hold no answer still raise the mean: take the smallest",
 )
 has_answer.wrong(
     "median",
     lambda nulls, best: best >= statistics.median(nulls),
-    "the middle one still says no where most windows hold no answer: take the smallest",
+    "the median is still high where most windows hold no answer: take the smallest",
 )
 has_answer.wrong(
     "first window",
@@ -203,7 +203,7 @@ has_answer.wrong(
 has_answer.wrong(
     "turned round",
     lambda nulls, best: best < min(nulls),
-    "the right number, the wrong way round: there is an answer if the span scores higher",
+    "the smallest is correct, but reversed: there is an answer if the span scores higher",
 )
 
 
@@ -254,7 +254,7 @@ windows.wrong(
 windows.wrong(
     "no overlap",
     lambda length, size, overlap: _windows(length, size, size),
-    "neighbours share nothing: an answer that lies across the border is cut in two",
+    "neighbours share no token: an answer that crosses the border is cut in two",
 )
 windows.wrong(
     "leaves a gap",
