@@ -676,7 +676,7 @@ def test_names_are_found_and_near_ones_proposed():
             {"b": 1, "a": 1},
             {"a": 1, "b": 2},
             {"unit": "tokens"},
-            "a: ✓ you guessed 1 tokens; it is 1 tokens\nb: you guessed 1 tokens; it is 2 tokens",
+            "a: ✓ you guessed 1 token; it is 1 token\nb: you guessed 1 token; it is 2 tokens",
         ),
     ],
 )

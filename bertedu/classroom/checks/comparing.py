@@ -199,7 +199,8 @@ def _of_keys(yours: dict[Any, Any], truth: dict[Any, Any]) -> str:
     missing = [key for key in truth if key not in yours]
     if missing:
         return f"your result has no {shown(missing[0])}"
-    return f"your result has {shown(next(key for key in yours if key not in truth))} too much"
+    extra = next(key for key in yours if key not in truth)
+    return f"your result has {shown(extra)}, which is not asked for"
 
 
 def _of_numbers(yours: Any, truth: Any, place: str, within: float) -> Difference | None:

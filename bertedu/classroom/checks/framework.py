@@ -303,7 +303,7 @@ class Check:
     def _seen(self, found: Difference | None) -> str:
         """Returns what was found out about many calls, or about a block, in words."""
         if found and found.truth is True and found.yours is False:
-            return f"this is not so yet: {found.place.strip(_BRACKETS)}"
+            return f"this must be true, and is not yet: {found.place.strip(_BRACKETS)}"
         return str(found)
 
     def _nearly(self, found: Difference | None) -> bool:

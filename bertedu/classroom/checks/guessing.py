@@ -71,4 +71,5 @@ def _written(value: Any, unit: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value[:MOST_CHARACTERS] if isinstance(value, str) else shown(value)
     number = f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
-    return f"{number} {unit}".rstrip()
+    one = abs(value) == 1 and isinstance(value, int)
+    return f"{number} {unit.removesuffix('s') if one else unit}".rstrip()

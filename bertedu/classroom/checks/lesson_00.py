@@ -33,7 +33,7 @@ embeddings_shape.wrong(
 embeddings_shape.wrong(
     "attention",
     [1, 12, 6, 6],
-    "that is the shape of an attention; embeddings have one vector a token",
+    "that is the shape of a layer's attention; embeddings have one vector for each token",
 )
 
 
@@ -128,17 +128,18 @@ def longest_for_bert(texts: list[str]) -> str:
 longest_for_bert.wrong(
     "letters",
     lambda texts: max(texts, key=len),
-    "that is the one with the most letters; BERT counts tokens",
+    "that is the one with the most characters; BERT counts tokens",
 )
 longest_for_bert.wrong(
     "words",
     lambda texts: max(texts, key=lambda text: len(text.split())),
-    "that is the one with the most words; a rare word is several tokens, and so is a sign",
+    "that is the one with the most words; a rare word is several tokens, and each punctuation mark "
+    "is a token",
 )
 longest_for_bert.wrong(
     "the number",
     lambda texts: max(len(tokenizer().encode(text)) for text in texts),
-    "that is how long it is; return the text itself",
+    "that is its number of tokens; return the text itself",
 )
 longest_for_bert.wrong(
     "shortest",

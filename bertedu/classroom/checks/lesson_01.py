@@ -78,7 +78,7 @@ def p_u_score() -> Fraction:
 p_u_score.wrong("count", 17, "17 is how often the pair occurs; divide by the counts of both parts")
 p_u_score.wrong(
     "each word once",
-    Fraction(2, 2 * 4),
+    Fraction(2, 2 * 5),
     "you count each word once; pug occurs 5 times in the text and pun 12",
 )
 p_u_score.wrong(
@@ -127,7 +127,7 @@ def with_piece(words: list[str], piece: str) -> list[str]:
 with_piece.wrong(
     "keeps ##",
     lambda words, piece: [*words[:-1], words[-1] + piece] if piece[:2] == "##" else [*words, piece],
-    "the signs ## are still in the word: they only say 'goes on', so take them away",
+    "## is still in the word: it only marks a continuation, so remove it",
 )
 with_piece.wrong(
     "always a new word",
@@ -149,7 +149,7 @@ with_piece.wrong(
 with_piece.wrong(
     "forgets the others",
     lambda words, piece: [words[-1] + piece[2:]] if piece[:2] == "##" else [*words, piece],
-    "the words before the last one are gone: keep `words[:-1]` in front",
+    "the words before the last one are missing: keep `words[:-1]` in front",
 )
 
 
@@ -269,7 +269,7 @@ frequency_scores.wrong(
     lambda splits, counts: dict(
         sum((Counter(dict.fromkeys(pairwise(p), counts[w])) for w, p in splits.items()), Counter())
     ),
-    "banana has ##a ##n twice: a pair counts as often as it stands in the word",
+    "in *banana*, ##a ##n stands twice: count a pair as often as it stands in the word",
 )
 
 

@@ -60,10 +60,10 @@ blind_loss.wrong(
 blind_loss.wrong(
     "adds log 2",
     [10.33, 11.02],
-    "-log 1 is 0: where it is right with p = 1 the loss is 0, so that the mean goes down",
+    "-log 1 is 0: where the true token has p = 1 the loss is 0, so the mean becomes smaller",
 )
 blind_loss.wrong(
-    "probability", [0.0, 0.5], "those are probabilities, not losses: the loss is the mean of -log p"
+    "probability", [0.0, 0.5], "these are no losses: take -log p at each place, and then the mean"
 )
 blind_loss.wrong("the other half", [10.33, 10.33], "half of the places cost nothing: -log 1 = 0")
 
@@ -214,7 +214,7 @@ masked_lm_loss.wrong(
 masked_lm_loss.wrong(
     "all tokens",
     lambda log_p, labels: -log_p[labels != IGNORED].mean(),
-    "you average over the whole vocabulary; only the probability of the right token counts",
+    "you average over the whole vocabulary; only the probability of the true token counts",
 )
 
 
@@ -245,7 +245,7 @@ fate_of_draw.wrong(
 fate_of_draw.wrong(
     "order",
     lambda draw: "masked" if draw < 0.8 else "kept" if draw < 0.9 else "random",
-    "the shares are right, the order is not: here the interval after masked is for random",
+    "the shares are correct, the order is not: the interval after masked is for random",
 )
 fate_of_draw.wrong(
     "15",
@@ -346,7 +346,7 @@ is_80_10_10.wrong(
 is_80_10_10.wrong(
     "masked only",
     lambda fates: _within(fates, 4, (MASKED,)),
-    "80/2/18 slips through: the share of [MASK] alone is right there, so test all three",
+    "your detector accepts 80/2/18: there the share of [MASK] is correct; test all three shares",
 )
 is_80_10_10.wrong(
     "exact",
@@ -371,7 +371,7 @@ is_80_10_10.wrong(
         abs(float((fates == f).sum() / (fates > 0).sum()) - p) <= 0.1
         for f, p in ((1, 0.8), (2, 0.1), (3, 0.1))
     ),
-    "a fixed tolerance lets small mistakes through; four standard deviations are "
+    "with a fixed tolerance you accept small mistakes; four standard deviations are "
     "4 · √(p (1 - p) / N)",
 )
 is_80_10_10.wrong(
@@ -456,7 +456,7 @@ choose.wrong(
     lambda candidates, count, generator: [
         c for c in candidates if torch.rand(1, generator=generator) < count / len(candidates)
     ],
-    "a coin for each place gives `count` places on average only; exactly `count` are asked for",
+    "you do not always return `count` places; return exactly so many, not on average",
 )
 choose.wrong(
     "favours the first",
@@ -468,5 +468,5 @@ choose.wrong(
         .argsort()[:count]
         .tolist()
     ],
-    "not every place is equally likely: some come up more often than chance explains",
+    "not every place is equally likely: some are chosen more often than chance explains",
 )

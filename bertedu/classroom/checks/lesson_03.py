@@ -35,7 +35,7 @@ row_of_pair.wrong(
 row_of_pair.wrong(
     "no special tokens",
     [21, 12],
-    "the special tokens are tokens: one [CLS], and a [SEP] behind each",
+    "the special tokens are tokens: one [CLS], and a [SEP] after each text",
 )
 row_of_pair.wrong("one SEP", [23, 12], "each of the two texts ends with a [SEP]; you have one only")
 row_of_pair.wrong(
@@ -50,13 +50,17 @@ def best_of_100() -> float:
 
 
 best_of_100.wrong(
-    "all pairs", 99.0, "1 in 100 of the *random* pairs is none; those are half of all pairs"
+    "all pairs",
+    99.0,
+    "in 1 of 100 *random* pairs B really follows; the random pairs are half of all pairs",
 )
 best_of_100.wrong("perfect", 100.0, "the same pair occurs with both labels: nobody can know which")
 best_of_100.wrong(
-    "the share", 0.5, "that is the share it must get wrong, in percent; what is left?"
+    "the share",
+    0.5,
+    "for so many percent of the pairs the answer must be wrong; how many percent are left?",
 )
-best_of_100.wrong("not in percent", 0.995, "right as a share; the exercise asks for percent")
+best_of_100.wrong("not in percent", 0.995, "correct as a share; the exercise asks for percent")
 
 
 def _boundless(answer: Any) -> Any:
@@ -78,12 +82,12 @@ def loss_of_guessing() -> list[float | str]:
 loss_of_guessing.wrong(
     "certain is undecided",
     [0.69, 0.69],
-    "0.69 is right for the first; the other gives p = 0 to the truth on every second pair: -log 0?",
+    "0.69 is correct for the first; the other gives the truth p = 0 in half of the pairs: -log 0?",
 )
 loss_of_guessing.wrong(
     "certain is half wrong",
     [0.69, 1],
-    "1 would be bounded; -log p has no largest value, and here p of the truth is 0 at times",
+    "1 is a bound, and -log p has none: in half of the pairs the truth has p = 0 here",
 )
 loss_of_guessing.wrong(
     "probability",
@@ -177,7 +181,7 @@ def follows(logits: Tensor) -> list[bool]:
 follows.wrong(
     "columns",
     lambda logits: logits[:, 1] > logits[:, 0],
-    "exactly the wrong way round: column 0 is 'B follows', column 1 is 'B is random'",
+    "the columns are exchanged: column 0 is 'B follows', column 1 is 'B is random'",
 )
 follows.wrong(
     "above zero",

@@ -50,7 +50,7 @@ def two_dogs() -> list[bool]:
 two_dogs.wrong(
     "equal in both",
     [True, True],
-    "the token's row is the same, but what is added to it: what differs between the two places?",
+    "the token's row is the same; which of the rows that are added differs between the two places?",
 )
 two_dogs.wrong(
     "different in both",
@@ -60,7 +60,7 @@ two_dogs.wrong(
 two_dogs.wrong(
     "turned round",
     [True, False],
-    "it is the other way round: in BERT the two positions add two different rows",
+    "the two answers are exchanged: in BERT the two positions add two different rows",
 )
 
 
@@ -84,12 +84,12 @@ rows_read.wrong(
 rows_read.wrong(
     "no segment",
     [23, 40],
-    "the segment table is read, too, though always the same row: one more",
+    "the segment table is read, too, always the same row: count one more",
 )
 rows_read.wrong(
     "each read",
     [60, 60],
-    "so many times a row is read; but one row may be read many times: count the different ones",
+    "so many times a row is read; one row may be read many times: count the different rows",
 )
 rows_read.wrong(
     "always all",
@@ -199,7 +199,7 @@ layer_norm.wrong(
 layer_norm.wrong(
     "not centred",
     lambda x, eps=1e-12: x / (x.var(dim=-1, keepdim=True, correction=0) + eps).sqrt(),
-    "the mean is still in it: take it away from each number first",
+    "the mean is not subtracted: subtract it from each number first",
 )
 layer_norm.wrong(
     "variance",
@@ -259,7 +259,7 @@ cosine.wrong(
 cosine.wrong(
     "sum of lengths",
     lambda one, other: one @ other / (one.norm() + other.norm()),
-    "you divide by the sum of the lengths; it is their product",
+    "you divide by the sum of the lengths; divide by their product",
 )
 cosine.wrong(
     "products apart",
@@ -332,7 +332,7 @@ position_of.wrong(
     lambda tables, vector, segment: int(
         _distances(tables, vector - tables["segment"][segment]).min(dim=1).values.argmax()
     ),
-    "you take the position that fits worst: the smallest distance is the right one",
+    "you take the position with the largest distance; take the one with the smallest",
 )
 
 

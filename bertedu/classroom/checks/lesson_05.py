@@ -40,7 +40,7 @@ is_attends_to.wrong(
     "is any other key's second number as large? A token's own key need not fit its query best",
 )
 is_attends_to.wrong(
-    "cute", {"cute"}, "a first number in the key counts nothing here: the query has 0 there"
+    "cute", {"cute"}, "the first number of a key does not count here: the query has 0 there"
 )
 is_attends_to.wrong(
     "as before",
@@ -50,7 +50,8 @@ is_attends_to.wrong(
 is_attends_to.wrong(
     "all",
     {"dog", "is", "cute"},
-    "only a query of zeros looks at all alike; here dog's score is 0 and the others' is not",
+    "only a query of zeros gives all keys the same share; here *dog* has the score 0, the others "
+    "more",
 )
 
 
@@ -63,22 +64,23 @@ def shares_after() -> list[str]:
 shares_after.wrong(
     "adding evens out",
     ["more even", "less even"],
-    "e^(s + 100) = e^s · e^100: what becomes of a factor that all of a row have?",
+    "the second is correct; e^(s + 100) = e^s · e^100: what does a factor change that all of a row "
+    "have?",
 )
 shares_after.wrong(
     "adding sharpens",
     ["less even", "less even"],
-    "the second is right; of a sum that all scores share nothing is left: e^100 cancels",
+    "the second is correct; adding 100 gives every power the same factor e^100, and it cancels",
 )
 shares_after.wrong(
     "nothing at all",
     ["nothing", "nothing"],
-    "the first is right; times 100, the *differences* between the scores grow as well",
+    "the first is correct; times 100, the *differences* between the scores grow as well",
 )
 shares_after.wrong(
     "multiplying evens out",
     ["nothing", "more even"],
-    "the first is right; larger differences give the largest score more, not less",
+    "the first is correct; larger differences give the largest score more, not less",
 )
 
 
@@ -104,12 +106,12 @@ how_many_shares.wrong(
 how_many_shares.wrong(
     "four times",
     [2_359_296, 9_437_184],
-    "the first is right; four times as long is four times as many rows *and* columns",
+    "the first is correct; four times as long is four times as many rows *and* columns",
 )
 how_many_shares.wrong(
     "times D",
     [12 * 12 * 128 * 128 * 64, 12 * 12 * 512 * 512 * 64],
-    "one number for each pair of tokens: D is used up by the dot product",
+    "in a head, a pair of tokens has one probability: the dot product adds its D products up",
 )
 
 
@@ -163,7 +165,7 @@ softmax.wrong(
 softmax.wrong(
     "not safe",
     lambda scores: scores.exp() / scores.exp().sum(-1, keepdim=True),
-    "right for small scores, but e^1000 is infinite in a computer: take the row's maximum away "
+    "correct for small scores, but e^1000 is infinite in a computer: subtract the row's maximum "
     "first",
 )
 softmax.wrong(
@@ -234,7 +236,7 @@ def _entropy(probs: Tensor, log: Callable[[Tensor], Tensor] = torch.log) -> Tens
 entropy.wrong(
     "nan",
     lambda probs: -(probs * probs.log()).sum(-1),
-    "right until a share is 0: log 0 is -∞, and 0 · ∞ is nan. Keep the log finite",
+    "correct until a share is 0: log 0 is -∞, and 0 · ∞ is nan. Keep the log finite",
 )
 entropy.wrong("sign", lambda probs: -_entropy(probs), "the sign: log p is negative, so take minus")
 entropy.wrong(
@@ -361,7 +363,7 @@ masked_attention.wrong(
     lambda q, k, v, mask: (
         _raw(q, k).masked_fill(mask, -1e9).softmax(-1) @ v if not mask.all() else v * 0
     ),
-    "the mask is the wrong way round: True means a real token, which may be looked at",
+    "True and False are exchanged: True means a real token, which gets a share",
 )
 masked_attention.wrong(
     "mask after the softmax",
@@ -436,7 +438,7 @@ steadiest_head.wrong(
     lambda one, other: _place(
         (change := (one - other).abs().amax(dim=(2, 3))), change.flatten().argmax()
     ),
-    "that is the head that moves *most*",
+    "that is the head whose attention changes *most*; take the one that changes least",
 )
 steadiest_head.wrong(
     "no absolute value",
@@ -457,7 +459,7 @@ steadiest_head.wrong(
     lambda one, other: _place(
         (change := (one - other).abs().amin(dim=(2, 3))), change.flatten().argmin()
     ),
-    "you compare each head's *smallest* change; it is its largest one that shall be small",
+    "you compare each head's *smallest* change; compare its largest change",
 )
 steadiest_head.wrong(
     "one number",
@@ -469,5 +471,5 @@ steadiest_head.wrong(
     lambda one, other: _place(
         (change := (one - other).abs().amax(dim=(2, 3))), change.flatten().argmin()
     )[::-1],
-    "the right head, but the layer comes first",
+    "the head is correct, but the layer comes first: (layer, head)",
 )

@@ -90,7 +90,7 @@ one_layer.wrong(
 one_layer.wrong(
     "no LayerNorm",
     lambda H, wide: _layer(H, wide, norms=0),
-    "the two LayerNorms are missing, H weights and H biases each",
+    "the two LayerNorms are missing, H scales and H shifts each",
 )
 one_layer.wrong(
     "one LayerNorm",
@@ -106,7 +106,7 @@ one_layer.wrong(
 one_layer.wrong(
     "4 H",
     lambda H, wide: _layer(H, 4 * H),
-    "right for BERT's own sizes only: use `wide`, which need not be 4 H",
+    "correct only where `wide` is 4 H: use `wide` itself",
 )
 
 
@@ -156,12 +156,12 @@ mask_for_keys.wrong(
 mask_for_keys.wrong(
     "both",
     lambda real: real[:, None, :, None] & real[:, None, None, :],
-    "queries are shut out as well: a row with nothing to look at gives nan, and BERT never does it",
+    "queries are shut out as well: a row without any key gives nan; shut out only the keys",
 )
 mask_for_keys.wrong(
     "turned round",
     lambda real: ~real[:, None, None, :],
-    "the shape is right, but True must still mean a real token",
+    "the shape is correct, but True must still mean a real token",
 )
 
 # Build
@@ -218,7 +218,7 @@ def _shared(c: BertConfig, layers: int = 1, pooler: bool = True, heads: int = 0)
 with_shared_layers.wrong(
     "not shared",
     lambda c: _shared(c, c.num_hidden_layers),
-    "that is the BERT with L different layers; one of them serves L times",
+    "that is the BERT with L different layers; here one layer is used L times: count it once",
 )
 with_shared_layers.wrong(
     "no pooler", lambda c: _shared(c, pooler=False), "the pooler is missing: H × H and H biases"

@@ -47,7 +47,7 @@ billions.wrong(
     "a corpus", 3, "3.3 billion words are in the text; it was read about forty times over"
 )
 billions.wrong("rows", 256, "256 is the number of rows in a step: steps × rows × tokens in a row")
-billions.wrong("thousands", 131_072, "right, but in millions: the exercise asks for billions")
+billions.wrong("thousands", 131_072, "correct, but in millions: the exercise asks for billions")
 billions.wrong("one length", 128, "that is the paper's own rounding; 10⁶ · 256 · 512 is a bit more")
 
 
@@ -63,12 +63,12 @@ knows_nothing.wrong(
 knows_nothing.wrong(
     "words only, no",
     [6.2, False],
-    "6.2 is for the words alone; add what a coin costs on the pairs",
+    "6.2 is for the words alone; add the loss on the pairs when each answer gets p = 1/2",
 )
 knows_nothing.wrong(
     "learned all the same",
     [6.9, True],
-    "the number is right; so is there anything left that it could have learned?",
+    "the number is correct; the model's loss is 6.9, too: compare it with that of knowing nothing",
 )
 knows_nothing.wrong(
     "bits", [10.0, True], "these are bits (log2); nats have the natural logarithm, `math.log`"
@@ -234,7 +234,7 @@ share_of_peak.wrong(
 share_of_peak.wrong(
     "warms up twice",
     lambda step, warmup, steps: share_of_peak.oracle(step, warmup, steps) ** 2,
-    "your rate is the square of the right one: it is warmed up twice (transformers#195 was that)",
+    "your share is the square of the correct one: two warm-ups in a row (as in transformers#195)",
 )
 share_of_peak.wrong(
     "ends at 0",
@@ -286,8 +286,8 @@ def _unigram(text: Any, test: Any, V: int, more: float = 1, total: int | None = 
 unigram_loss.wrong(
     "no one more",
     lambda training_ids, test_ids, V: _unigram(training_ids, test_ids, V, 0),
-    "infinite, since a token of the test text never occurred in training: count each token "
-    "once more",
+    "your loss can be infinite: a token of the test text may never occur in training, so count "
+    "each token once more",
 )
 unigram_loss.wrong(
     "wrong total",
@@ -297,7 +297,7 @@ unigram_loss.wrong(
 unigram_loss.wrong(
     "counts from the test text",
     lambda training_ids, test_ids, V: _unigram(test_ids, test_ids, V),
-    "you count the test text itself: a baseline that has seen the answers",
+    "you count the test text itself, which has the answers: count the training text",
 )
 unigram_loss.wrong(
     "entropy",
