@@ -216,9 +216,6 @@ for name, tensor in table.items():
 
 S, H = len(seen), bert.config.hidden_size
 A, V = bert.config.num_attention_heads, bert.config.vocab_size
-assert all(list(t.shape) == [1, S, H] for name, t in table.items() if "states" in name)
-assert all(list(t.shape) == [1, A, S, S] for name, t in table.items() if "attention" in name)
-assert list(table["masked-word scores"].shape) == [1, S, V]
 
 # %% [markdown]
 # The first number is always the **batch**, the number of inputs that BERT reads at the same time;
@@ -235,6 +232,9 @@ assert list(table["masked-word scores"].shape) == [1, S, V]
 #   (lesson 03).
 
 # %%
+assert all(list(t.shape) == [1, S, H] for name, t in table.items() if "states" in name)
+assert all(list(t.shape) == [1, A, S, S] for name, t in table.items() if "attention" in name)
+assert list(table["masked-word scores"].shape) == [1, S, V]
 attention = torch.cat([t for name, t in table.items() if "attention" in name])  # [L, A, S, S]
 assert torch.allclose(attention.sum(dim=-1), torch.ones(len(attention), A, S), atol=1e-5)
 assert not torch.equal(table["embeddings"], table["layer 1: states"])  # same shape, new numbers
@@ -293,7 +293,6 @@ for sentence in (
     print(f"{sentence:31}", *(f"{token} {share:.1%}" for token, share in guesses), sep="  ")
     firsts.append(guesses[0].token)
     assert sum(guess.probability for guess in guesses) <= 1
-assert firsts == ["eat", "city", "sides", "calculus"]
 
 # %% [markdown]
 # Three first guesses are good. The last is not: the model repeats a word of the sentence.
@@ -305,6 +304,7 @@ chances = []
 for second in ("he likes playing.", "calculus was developed by newton and leibniz."):
     chances.append(bert.next_sentence("my dog is cute.", second))
     print(f"{chances[-1]:6.1%} that this follows “my dog is cute.”: {second}")
+assert firsts == ["eat", "city", "sides", "calculus"]  # the four guesses above
 assert chances[0] > 0.9
 assert chances[1] < 0.1
 

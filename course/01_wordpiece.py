@@ -81,6 +81,8 @@ def clean(text):
 
 
 print(repr(clean("my\tdog\u200b is\x00 cute\n")))
+
+# %%
 assert clean("my\tdog\u200b is\x00 cute\n") == "my dog is cute "
 
 # %% [markdown]
@@ -164,6 +166,8 @@ def words_of(text):
 
 for text in ("don't", "U.S.A.", "state-of-the-art", "3.14", "$5+€5"):
     print(f"{text:18} {words_of(text)}")
+
+# %%
 assert words_of("don't") == ["don", "'", "t"]
 
 # %% [markdown]
@@ -221,9 +225,6 @@ assert split_word("embeddings", vocabulary) == ["em", "##bed", "##ding", "##s"]
 
 # %% tags=["nbval-check-output"]
 print(split_word("playing", vocabulary), "id", vocabulary["playing"])
-assert split_word("playing", vocabulary) == ["playing"]
-assert "play" in vocabulary
-assert "##ing" in vocabulary
 
 # %% [markdown]
 # **One piece.** `play` and `##ing` are both in the vocabulary, but so is `playing`, and the longest
@@ -233,6 +234,8 @@ assert "##ing" in vocabulary
 # %% tags=["nbval-check-output"]
 without_playing = vocabulary.keys() - {"playing"}
 print(split_word("playing", without_playing))
+assert split_word("playing", vocabulary) == ["playing"]
+assert {"play", "##ing"} <= vocabulary.keys()
 assert split_word("playing", without_playing) == ["play", "##ing"]
 
 # %% [markdown]
@@ -245,8 +248,6 @@ assert split_word("playing", without_playing) == ["play", "##ing"]
 words = ["played", "replaying", "outplaying", "hairy", "hairiness", "cutest", "calculus"]
 for word in [*words, "leibniz", "unaffable"]:
     print(f"{word:12}", *split_word(word, vocabulary))
-assert split_word("outplaying", vocabulary) == ["out", "##play", "##ing"]
-assert split_word("unaffable", vocabulary) == ["una", "##ffa", "##ble"]
 
 # %% [markdown]
 # So `##ing` is used: in *replaying* and *outplaying*. The comment in Google's code explains the
@@ -255,6 +256,8 @@ assert split_word("unaffable", vocabulary) == ["una", "##ffa", "##ble"]
 # longest match.
 
 # %%
+assert split_word("outplaying", vocabulary) == ["out", "##play", "##ing"]
+assert split_word("unaffable", vocabulary) == ["una", "##ffa", "##ble"]
 assert "##aff" not in vocabulary
 assert {"un", "una", "##able"} <= vocabulary.keys()
 
@@ -378,7 +381,7 @@ assert kinds["[unused…], free places"] == 994
 # %% tags=["nbval-check-output"]
 first = {piece for piece in vocabulary if len(piece) == 1}
 later = {piece[2:] for piece in continuations if len(piece) == 3}
-print(len(first), len(later), "the same characters:", first == later)
+print(f"{len(first)} and {len(later)} characters; are they the same ones? {first == later}")
 assert first == later
 
 # %% [markdown]
@@ -413,6 +416,8 @@ names, entries = zip(*reversed(scripts.most_common(14)), strict=True)
 bars = axes.barh([name if name == "CJK" else name.capitalize() for name in names], entries)
 axes.bar_label(bars, padding=4)
 axes.set(title="Letters in the alphabet by script (the 14 largest)", xlabel="characters")
+
+# %%
 assert scripts.most_common(1) == [("CJK", 244)]
 
 # %% [markdown]
@@ -439,9 +444,6 @@ assert max(map(len, words)) == len("telecommunications") == 18
 for text in ["dog 🤗", "dog🤗", "dog ❤!", "喜欢狗", "北京", "東京", "안녕", "привет",
              "2019", "2029", "12345", "1234567", "3.14", "½ x²"]:  # fmt: skip
     print(f"{text:9}", *pieces_of(text))
-assert pieces_of("dog🤗") == ["[UNK]"]
-assert pieces_of("dog 🤗") == ["dog", "[UNK]"]
-assert pieces_of("北京") == ["北", "京"]
 
 # %% [markdown]
 # - **Emoji:** `🤗` is not in the alphabet. It is no punctuation, so `dog🤗` is *one word*,
@@ -455,7 +457,11 @@ assert pieces_of("北京") == ["北", "京"]
 # %% tags=["nbval-check-output"]
 years = [year for year in range(1000, 2100) if str(year) in vocabulary]
 print(len(years), "years from 1000 to 2099 are one piece; the last is", max(years))
-print("not one piece below 1000:", [n for n in range(1000) if str(n) not in vocabulary][:6], "…")
+several = [number for number in range(1000) if str(number) not in vocabulary]
+print("numbers below 1000 that become several pieces:", *several[:6], "…")
+assert pieces_of("dog🤗") == ["[UNK]"]
+assert pieces_of("dog 🤗") == ["dog", "[UNK]"]
+assert pieces_of("北京") == ["北", "京"]
 assert set(range(1900, 2022)) <= set(years)
 assert pieces_of("12345") == ["123", "##45"]
 assert pieces_of("a" * 101) == ["[UNK]"] != pieces_of("a" * 100)
@@ -623,7 +629,6 @@ def pair_scores(splits, counts):
 
 for (a, b), score in pair_scores(splits, counts).items():
     print(f"{a:4}{b:5} {score!s:>5}  = {float(score):.3f}")
-assert max(pair_scores(splits, counts).values()) == Fraction(5, 20 * 5) == Fraction(1, 20)
 
 # %% [markdown]
 # No. `##u` occurs 36{=of_piece} times: 20/(36 × 20) = 1/36. The highest score is that of `##g ##s`,
@@ -644,6 +649,7 @@ def merge(pieces, pair):
 
 
 once = {word: merge(pieces, ("##g", "##s")) for word, pieces in splits.items()}
+assert max(pair_scores(splits, counts).values()) == Fraction(5, 20 * 5) == Fraction(1, 20)
 assert set(pair_scores(once, counts).values()) == {Fraction(1, 36)}  # all pairs are equal
 twice = {word: merge(pieces, ("h", "##u")) for word, pieces in once.items()}
 for word, pieces in twice.items():
@@ -659,6 +665,8 @@ for word, pieces in twice.items():
 scores = pair_scores(twice, counts)
 for (a, b), score in sorted(scores.items(), key=lambda item: -item[1]):
     print(f"{a:3} {b:5} {score!s:>5}  = {float(score):.4f}")
+
+# %%
 assert scores["hu", "##g"] == Fraction(10, 15 * 15) == Fraction(2, 45)
 assert scores["hu", "##gs"] == Fraction(5, 15 * 5) == Fraction(1, 15)
 assert scores["##u", "##g"] == Fraction(5, 21 * 15) == Fraction(1, 63)
@@ -704,7 +712,8 @@ dog played."""
 
 word_counts = Counter(word for word in words_of(story) if word.isalpha())
 alphabet = {piece for word in word_counts for piece in into_characters(word)}
-print(f"{word_counts.total()} words, {len(word_counts)} different, {len(alphabet)} characters")
+print(f"{word_counts.total()} words, {len(word_counts)} different;"
+      f" {len(alphabet)} pieces of one character, as h and ##h")  # fmt: skip
 assert pieces_of(story) == tokenizer.encode(story).tokens[1:-1]  # one more proof
 
 # %% tags=["nbval-check-output"]
@@ -726,7 +735,6 @@ assert [word for word in word_counts if "v" in word] == ["every"]  # the only v 
 # %% tags=["nbval-check-output"]
 for merges in (60, 75, 90):
     print(f"{merges} merges: ", *train(word_counts, merges)[1]["playing"])
-assert train(word_counts, merges=90)[1]["playing"] == ["playing"]
 
 # %% [markdown]
 # With more merges *playing* is one piece, as in the real vocabulary.
@@ -734,6 +742,7 @@ assert train(word_counts, merges=90)[1]["playing"] == ["playing"]
 # Can the small vocabulary split words that were not in the story?
 
 # %% tags=["nbval-check-output"]
+assert train(word_counts, merges=90)[1]["playing"] == ["playing"]
 small_vocabulary = alphabet | set(learned)
 for word in ("playback", "singsong", "jumpy", "sleepwalking", "zebra"):
     print(f"{word:13}", *split_word(word, small_vocabulary))
@@ -763,7 +772,9 @@ model = Tokenizer(models.WordPiece())
 trainer = trainers.WordPieceTrainer(vocab_size=12, special_tokens=[], show_progress=False)
 model.train_from_iterator(text, trainer)
 new = [piece for piece in model.get_vocab() if len(piece.removeprefix("##")) > 1]
-print("the library's first merge:", new)
+print("the library's first merge:", *new)
+
+# %%
 assert new == ["##ug"]
 assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 
