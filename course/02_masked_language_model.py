@@ -154,6 +154,8 @@ assert [number_chosen(length) for length in (3, 10, 30, 128)] == [1, 2, 4, 19]
 # %% tags=["nbval-check-output"]
 nothing = 0.85**4
 print(f"no word would be chosen in {nothing:.0%} of the four-word sentences")
+
+# %%
 assert 0.5 < nothing < 0.55
 
 # %% [markdown]
@@ -215,6 +217,8 @@ for fate, p in {1: 0.8, 2: 0.1, 3: 0.1}.items():
     low, high = band(p, N)
     print(f"{names[fate]:7} {share:.2%} of {N:,}   95 % band {low:.2%} to {high:.2%}")
     assert low <= share <= high
+
+# %%
 assert not band(0.8, N)[0] <= 0.79 <= band(0.8, N)[1]
 
 # %% [markdown]
@@ -231,7 +235,8 @@ axes.axhspan(low, high, color=COLORS["other"], alpha=0.25, label="95 % band")
 axes.axhline(0.8, color=COLORS["dim"], linewidth=1)
 axes.plot(range(1, 101), shares, "o", markersize=4, label=f"one masking, {per_roll:,} tokens")
 axes.set(title="The share that became [MASK]", xlabel="masking", ylabel="of the chosen tokens")
-axes.legend(loc="lower right", frameon=True)
+axes.set_ylim(0.755, 0.845)  # so that no point is under the legend
+axes.legend(loc="lower right", ncols=2)
 inside = int(((shares >= low) & (shares <= high)).sum())
 
 # %% tags=["nbval-check-output"]
@@ -260,7 +265,7 @@ surprise = -log_p.gather(1, one.input_ids[:, None])[:, 0]  # -log p of the true 
 counts = masked.labels[0] != -100  # [S]
 
 # %%
-print("token      seen       label    p(token)  -log p  fate")
+print("token      seen       label     p(true)  -log p  fate")
 for i, token in enumerate(one.tokens):
     seen, label = tokenizer.tokens[masked.input_ids[0, i]], int(masked.labels[0, i])
     fate = names[masked.fates[0, i]] if counts[i] else ""
@@ -540,10 +545,6 @@ table_8 = {  # [MASK], same, random: MNLI, NER fine-tuned, NER frozen
 print("[MASK] same random   MNLI  NER fine-tuned  NER frozen")
 for shares, results in table_8.items():
     print("{:5}{:6}{:6}   {:6}{:12}{:13}".format(*shares, *results))
-paper = table_8[80, 10, 10]
-best = [max(column) for column in zip(*table_8.values(), strict=True)]
-assert paper[0] < best[0]
-assert paper[1:] == tuple(best[1:])
 
 # %% [markdown]
 # No: on MNLI two other rules are slightly better. Where the encoder stays **frozen**, the rule that
@@ -552,7 +553,10 @@ assert paper[1:] == tuple(best[1:])
 # every one. Wettig et al. 2022 (arXiv:2202.08005) found 40 % better for large models.
 
 # %%
-mask_only = table_8[100, 0, 0]
+paper, mask_only = table_8[80, 10, 10], table_8[100, 0, 0]
+best = [max(column) for column in zip(*table_8.values(), strict=True)]
+assert paper[0] < best[0]
+assert paper[1:] == tuple(best[1:])
 assert round(paper[2] - mask_only[2], 1) == 0.9
 assert min(results[2] for results in table_8.values()) == mask_only[2]
 assert max(results[0] for results in table_8.values()) - min(r[0] for r in table_8.values()) < 1
@@ -605,6 +609,8 @@ def words_in_part(rule, rolls=300):
 for name, rule in {"pieces": MaskingRule(), "whole words": MaskingRule(whole_words=True)}.items():
     in_part, touched = words_in_part(rule)
     print(f"{name:12} {in_part:4} of {touched:4} chosen long words are chosen only in part")
+
+# %%
 assert words_in_part(MaskingRule())[0] > 0.9 * words_in_part(MaskingRule())[1]
 assert words_in_part(MaskingRule(whole_words=True))[0] == 0
 
@@ -639,18 +645,17 @@ for name, texts in {"one text": (f"{first} {second}",), "a pair": (first, second
 # that.
 
 # %%
-gaps = {"I drink a cup of [MASK] every morning.": ["tea", "coffee"],
-        "Paris is the [MASK] of France.": ["capital"],
-        "My dog is [MASK].": ["hungry", "sick", "beautiful"],
-        "Ben [MASK] a letter to his mother.": ["sent", "wrote", "gave"]}  # fmt: skip
+gaps = ["I drink a cup of [MASK] every morning.", "Paris is the [MASK] of France.",
+        "My dog is [MASK].", "Ben [MASK] a letter to his mother."]  # fmt: skip
+filled = []  # the first guess for each
 figure, grid = plt.subplots(2, 2, figsize=(7.5, 4.2))
-for axes, (gap, fitting) in zip(grid.flat, gaps.items(), strict=True):
+for axes, gap in zip(grid.flat, gaps, strict=True):
     guesses = bert.fill_mask(gap)[0][::-1]
     bars = axes.barh([guess.token for guess in guesses], [g.probability for g in guesses])
     axes.bar_label(bars, [f"{g.probability:.1%}" for g in guesses], padding=3)
     axes.set(xlim=(0, 1.35 * guesses[-1].probability), xticks=[])
     axes.set_title(gap, fontsize=9)
-    assert guesses[-1].token in fitting
+    filled.append(guesses[-1].token)
 
 # %%
 purposes = {"read a book": "library", "see a doctor": "hospital", "learn math": "school"}
@@ -658,6 +663,10 @@ for purpose, place in purposes.items():
     guesses = bert.fill_mask(f"She went to the [MASK] to {purpose}.")[0]
     print(f"to {purpose:12}", *(f"{guess.token} {guess.probability:.1%}" for guess in guesses))
     assert guesses[0].token == place
+assert filled[0] in {"tea", "coffee"}  # of the four sentences above
+assert filled[1] == "capital"
+assert filled[2] in {"hungry", "sick", "beautiful"}
+assert filled[3] in {"sent", "wrote", "gave"}
 
 # %% [markdown]
 # Each `[MASK]` gets its own answer, **independently of the others**. So for two gaps side by side,
@@ -749,7 +758,7 @@ axes.set_yticks(range(len(jobs)), reversed(jobs))
 axes.set(xscale="log", xlabel="p(he) / p(she); one dot for each template (dashed: equal)")
 axes.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
 axes.minorticks_off()
-title = axes.set_title("How much more probable he is than she")
+title = axes.set_title("How many times as probable “he” is as “she”")
 
 # %% [markdown]
 # **What may be concluded.** In this model, with these four templates and for these two English
