@@ -51,11 +51,11 @@ print("IS_NEXT =", IS_NEXT, "  NOT_NEXT =", NOT_NEXT)
 pair = tokenizer.encode("My dog is cute.", "He likes playing.")
 print("tokens  ", *pair.tokens)
 print("segments", *pair.token_type_ids.tolist())
+
+# %%
 first_sep = pair.tokens.index("[SEP]")
 assert pair.token_type_ids[[0, first_sep]].tolist() == [0, 0]
 assert pair.token_type_ids[-1] == 1
-
-# %%
 token_chips(pair.tokens, pair.input_ids.tolist(), segments=pair.token_type_ids.tolist())
 
 # %% [markdown]
@@ -180,7 +180,7 @@ figure, axes = plt.subplots(figsize=(7.5, 2.6))
 axes.plot(100 * coin / len(examples), "o", label="by chance")
 axes.plot([100 * each.random / (each.random + each.follows) for each in dealt], label="exact")
 axes.set(xlabel="epoch", ylabel="random pairs, %", ylim=(40, 60))
-axes.set_title("Chance is 1:1 only on average")
+axes.set_title("Labels drawn by chance are 1:1 only on average")
 axes.legend(loc="lower right", ncols=2)
 assert 1 < 100 * (coin / len(examples)).std() < 3
 assert {each.random / (each.random + each.follows) for each in dealt} == {0.5}
@@ -233,6 +233,8 @@ called_random = [(a, b) for a, b, label in pairs if label == NOT_NEXT]
 truly_next = sum(b == a + 1 for a, b in called_random) / len(called_random)
 best = sum((label == IS_NEXT) == (b == a + 1) for a, b, label in pairs) / len(pairs)
 print(f"{truly_next:.1%} of the random pairs really follow; the best possible accuracy: {best:.1%}")
+
+# %%
 assert abs(truly_next - 1 / 5) < 0.01
 assert abs(best - 0.9) < 0.01
 
@@ -387,8 +389,9 @@ bands = {name: interval(correct, document) for name, correct in right.items()}
 for name, (low, high) in bands.items():
     print(f"{name:13} accuracy {accuracy[name]:5.1%}   95 % of the draws: {low:.1%} to {high:.1%}")
 gain = right["BERT"].astype(int) - right["shared words"]  # 1, 0 or -1 for each pair
-low, high = interval(gain, document)
-print(f"BERT - shared words   {gain.mean():.1%}   95 % of the draws: {low:.1%} to {high:.1%}")
+low, high = 100 * interval(gain, document)
+print(f"BERT - shared words: {100 * gain.mean():.1f} points"
+      f"   95 % of the draws: {low:.1f} to {high:.1f} points")  # fmt: skip
 
 # %%
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
@@ -398,7 +401,7 @@ axes.errorbar(heights, list(accuracy), xerr=np.abs(spans - heights), fmt="o", ca
 axes.axvline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xlim=(40, 100), ylim=(3.5, -0.5))
 axes.set_xlabel("accuracy on held-out pairs, % (dashed: chance; lines: 95 % of the draws)")
-axes.set_title("How much of the task needs no reading?")
+axes.set_title("Four ways to judge the same pairs")
 assert 0.5 < accuracy["lengths"] < 0.65
 assert 0.7 < accuracy["shared words"] < 0.85
 assert 0 < gain.mean() < 0.1
