@@ -124,10 +124,10 @@ step
 
 # %% tags=["nbval-check-output"]
 scaled = step.scores / math.sqrt(32)
-stands = {"as the model": scaled, "temperature 2": scaled / 2, "not divided": step.scores}
+stands = {"as in the model": scaled, "temperature 2": scaled / 2, "not divided": step.scores}
 tops = [float(scores.softmax(dim=0).max()) for scores in stands.values()]
-print("largest share", dict(zip(stands, (f"{top:.0%}" for top in tops), strict=True)))
-assert tops[1] < tops[0] < tops[2]
+for name, top in zip(stands, tops, strict=True):
+    print(f"{name:15} largest share {top:.0%}")
 
 # %% [markdown]
 # ## 2. Why divide by √D?
@@ -146,6 +146,7 @@ terms = torch.randn(2, 5_000, 64, generator=torch.Generator().manual_seed(0)).pr
 spread = float(terms.sum(dim=-1).std())  # of 5,000 dot products of random vectors with D = 64
 print(f"standard deviation {spread:.1f}, and √64 = 8")
 assert abs(spread - 8) < 0.3
+assert tops[1] < tops[0] < tops[2]  # of section 1: temperature 2, the model, not divided
 
 # %% [markdown]
 # With large scores, the softmax gives nearly everything to the largest one.
@@ -290,6 +291,8 @@ with_mask, without = ((states - plain).abs().max() for states in (masked, unmask
 how = {True: "less than 0.00001", False: "more than 0.1"}
 print(f"with the mask, padding changes the words' vectors by {how[bool(with_mask < 1e-5)]}")
 print(f"without the mask, it changes them by {how[bool(without < 1e-5)]}")
+
+# %%
 assert with_mask < 1e-5
 assert without > 0.1
 
@@ -384,7 +387,7 @@ def where_it_goes(probs):
 attention = [bert.attention(sentence) for sentence in sentences]  # each [L, A, S, S]
 measured = torch.stack([where_it_goes(probs) for probs in attention])  # [300, 6, L, A]
 lengths = torch.tensor([probs.shape[-1] for probs in attention])
-names = ("itself", "itself most", "[CLS]", "[SEP]", "previous", "next")
+names = ("itself", "own largest", "[CLS]", "[SEP]", "previous", "next")
 chance = float((1 / lengths).mean())
 
 
@@ -402,6 +405,7 @@ checks.guess(own_guessed, 100 * measured[:, 1].mean(), "%", within=3)
 
 # %%
 print(f"shares of a word's attention, mean of each layer (an equal share would be {chance:.1%})")
+print("(own largest: the share of the cases in which the word's own share is the largest)")
 print(f"{'':12}", *(f"layer {layer + 1:2}" for layer in range(measured.shape[2])))
 for i, name in enumerate(names):
     print(f"{name:12}", *(f"{share:8.1%}" for share in measured[:, i].mean(dim=(0, 2))))
@@ -453,7 +457,9 @@ for name, values in {"its own share": of_words[:, 0], "own is largest": of_words
     times = float(values.mean() / even.mean())
     print(f"among words, {name:14} {values.mean():5.1%} (95 %: {least:.1%} to {greatest:.1%});"
           f" {times:.1f} times the {even.mean():.1%} of chance")  # fmt: skip
-    assert least > 1.3 * even.mean()
+
+# %%
+assert all(interval(values)[0] > 1.3 * even.mean() for values in of_words.T)
 assert of_words[:, 1].mean() < 0.3
 
 # %% [markdown]
@@ -506,6 +512,7 @@ from_cls = torch.stack([
                  / math.log(probs.shape[-1])])
     for probs in attention
 ]).mean(dim=(0, 3))  # [4, L]  # fmt: skip
+print("shares of the attention of [CLS], mean of each layer")
 print(f"{'':22}", *(f"layer {layer + 1:2}" for layer in range(from_cls.shape[1])))
 rows = ("to itself", "to [SEP]", "to its largest word", "evenness (0 to 1)")
 for name, row in zip(rows, from_cls, strict=True):
@@ -591,7 +598,7 @@ figure, axes = plt.subplots(figsize=(7.5, 3))
 axes.scatter(100 * shares.flatten(), change.flatten(), s=24)
 axes.axhline(0, color=COLORS["ink"], linewidth=1)
 axes.set(xlabel="share of [MASK]'s attention to 'cup', %", ylabel="change of log p, in nats")
-axes.set_title(f"Removing each of 72 heads: the change of p({before[0].token})")
+axes.set_title(f"Removing each of 72 heads: the change of log p({before[0].token})")
 rank = torch.stack(
     [values.flatten().argsort().argsort().float() for values in (shares, change.abs())]
 )
@@ -711,6 +718,8 @@ for way, values in faithful.items():
           f" (95 %: {least:.2f} to {greatest:.2f})")  # fmt: skip
 typical_gap = float(torch.tensor(gaps).median())
 print(f"integrated gradients: sum and change of log p differ by {typical_gap:.0%} (median)")
+
+# %%
 for other in ways[:2]:  # how far behind, sentence by sentence
     assert interval(faithful["integrated gradients"] - faithful[other])[0] > 0.05
 most = [others[row.argmax()] for row in example]
@@ -790,7 +799,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # </details>
 #
-# **2. To which token does a word of our model attend most in the middle layers?**
+# **2. To which token does a word of our model attend most in layers 3 to 5?**
 #
 # <details class="option"><summary>A. To itself</summary>
 #
@@ -806,7 +815,7 @@ neuron_view(bert, "My dog is cute.")
 #
 # <details class="option"><summary>C. To <code>[CLS]</code></summary>
 #
-# **Yes.** It takes about half to two thirds there. In BERT-base, `[SEP]` does.
+# **Yes.** It takes more than half there. In the middle layers of BERT-base, `[SEP]` does.
 #
 # </details>
 #

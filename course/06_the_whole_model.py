@@ -205,7 +205,10 @@ counts = {}
 for number in (1, 12, 24):
     cut = bertedu.BertConfig(hidden_size=384, num_attention_heads=number)
     counts[number] = sum(weight.numel() for weight in SelfAttention(cut).parameters())
-print(counts)
+for number, count in counts.items():
+    print(f"heads: {number:2}   parameters: {count:,}")
+
+# %%
 assert counts[1] == counts[12] == counts[24] == 3 * (384 * 384 + 384)
 
 
@@ -242,7 +245,6 @@ with torch.no_grad():
 show("LayerNorm after the sum", gap(after, theirs))
 show("LayerNorm before the part", gap(before, theirs))
 assert gap(after, theirs) <= 1e-5
-assert gap(before, theirs) > 0.1
 
 # %%
 proven("add, then LayerNorm")
@@ -253,6 +255,7 @@ proven("add, then LayerNorm")
 # variance 1.
 
 # %%
+assert gap(before, theirs) > 0.1  # the same weights, other numbers
 norm = residual.LayerNorm
 with torch.no_grad():
     plain = (after - norm.bias) / norm.weight
@@ -329,7 +332,10 @@ def feed_forward(states):
 
 with torch.no_grad():
     difference = (feed_forward(changed) - feed_forward(after)).abs().amax(dim=-1)  # [B, S]
-print(*(token for token, by in zip(pair.tokens, difference[0], strict=True) if by > 1e-5))
+moved = [token for token, by in zip(pair.tokens, difference[0], strict=True) if by > 1e-5]
+print("the vectors that changed:", *moved)
+
+# %%
 assert difference[0, 4] > 0.1
 assert difference[0, [0, 1, 2, 3, 5]].max() < 1e-5
 
@@ -382,10 +388,10 @@ show("last states", gap(my_states, theirs.last_hidden_state))
 show("pooled [CLS]", gap(my_pooled, theirs.pooler_output))
 assert gap(my_states, theirs.last_hidden_state) <= 1e-5
 assert gap(my_pooled, theirs.pooler_output) <= 1e-5
-queries = [layer.attention.self.query.weight for layer in mine.encoder["layer"]]
-assert not any(torch.equal(queries[0], other) for other in queries[1:])
 
 # %%
+queries = [layer.attention.self.query.weight for layer in mine.encoder["layer"]]
+assert not any(torch.equal(queries[0], other) for other in queries[1:])
 proven("pooler")
 
 # %% [markdown]
@@ -414,9 +420,9 @@ show("masked-LM scores", gap(word_scores, theirs.prediction_logits), bar=1e-4)
 show("next-sentence scores", gap(pair_scores, theirs.seq_relationship_logits))
 assert gap(word_scores, theirs.prediction_logits) <= 1e-4  # sums of 384 products: larger numbers
 assert gap(pair_scores, theirs.seq_relationship_logits) <= 1e-5
-assert head.decoder.weight is table
 
 # %%
+assert head.decoder.weight is table
 proven("heads")
 
 # %% [markdown]
@@ -454,6 +460,8 @@ print("ids".ljust(36), list(batch["input_ids"].shape))
 for stage, shape in shapes.items():
     print(f"{stage:36} {shape}")
 print("attention_probs".ljust(36), list(probs.shape))
+
+# %%
 assert shapes["encoder.layer.0.intermediate.dense"] == [2, 10, 4 * 384]
 assert shapes["encoder.layer.5"] == shapes["embeddings"] == [2, 10, 384]
 assert list(probs.shape) == [2, 12, 10, 10]
@@ -473,6 +481,8 @@ with torch.inference_mode():
 show("read alone", gap(alone[0], my_states[1, :6]))
 show("padded with other tokens", gap(dogs[real], my_states[real]))
 show("without the mask", gap(unmasked[1, :6], my_states[1, :6]))
+
+# %%
 assert gap(alone[0], my_states[1, :6]) <= 1e-5
 assert gap(dogs[real], my_states[real]) <= 1e-5
 assert gap(unmasked[1, :6], my_states[1, :6]) > 0.1
@@ -523,12 +533,15 @@ for name, model in {"with positions": mine, "without positions": orderless}.item
 # %% tags=["nbval-check-output"]
 mine.train()
 with torch.inference_mode():
-    show("two runs in training mode", gap(mine(**batch)[0], mine(**batch)[0]))
-    assert gap(mine(**batch)[0], mine(**batch)[0]) > 0.1
-mine.eval()
-with torch.inference_mode():
-    show("two runs in evaluation mode", gap(mine(**batch)[0], mine(**batch)[0]))
-    assert gap(mine(**batch)[0], mine(**batch)[0]) == 0
+    training = gap(mine(**batch)[0], mine(**batch)[0])
+    mine.eval()
+    evaluation = gap(mine(**batch)[0], mine(**batch)[0])
+show("two runs in training mode", training)
+show("two runs in evaluation mode", evaluation)
+
+# %%
+assert training > 0.1
+assert evaluation == 0
 
 # %% [markdown]
 # `from_pretrained` and `load` return models in evaluation mode. A model that you build yourself
@@ -548,10 +561,10 @@ for number in range(7):
     patch.copy = [number, 1, 1]  # after which layer, from which position, to which
     found[number] = patch.after.span[0]
     print(f"after layer {number}: {found[number]}")
-assert patch.before.span[0] == "anna"
-assert [found[number] for number in range(7)] == ["1950"] * 5 + ["anna"] * 2
 
 # %% tags=["nbval-check-output"]
+assert patch.before.span[0] == "anna"
+assert [found[number] for number in range(7)] == ["1950"] * 5 + ["anna"] * 2
 patch.copy = [2, 1, 1]
 patch
 
@@ -658,14 +671,14 @@ assert copied == 133_547_324
 large = bertedu.BertConfig(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16,
                            intermediate_size=4096)  # fmt: skip
 sizes = {"this course": config, "BERT-base": base, "BERT-large": large}
-print(f"{'':12}{'encoder, pooler':>16}{'with both heads':>17}{'float32':>11}")
+print(f"{'':12}{'encoder, pooler':>16}{'in float32':>13}{'with both heads':>18}")
 totals = {}
 for name, c in sizes.items():
     parts = by_formula(c)
     assert parts == by_count(c)
     total = sum(parts.values())
     totals[name] = total - parts["masked-LM head"] - parts["next-sentence head"]
-    print(f"{name:12}{totals[name]:16,}{total:17,}{totals[name] * 4 / 2**20:7,.0f} MiB")
+    print(f"{name:12}{totals[name]:16,}{totals[name] * 4 / 2**20:9,.0f} MiB{total:18,}")
 assert list(totals.values()) == [22_713_216, 109_482_240, 335_141_888]
 assert sum(by_formula(large).values()) == 336_226_108
 
@@ -1017,7 +1030,7 @@ with torch.inference_mode():
     truth = library.bert(**batch, output_hidden_states=True).hidden_states
     for n in (0, 1, 4):
         yours = states_after(mine, n, **batch)
-        show(f"after {n} layers", gap(yours, truth[n]))
+        show(f"after layer {n}", gap(yours, truth[n]))
         assert gap(yours, truth[n]) <= 1e-5
 
 # %% [markdown] tags=["solution"]
