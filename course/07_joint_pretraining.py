@@ -161,6 +161,8 @@ from_words, from_pairs = gradient_lengths(output.mlm_loss), gradient_lengths(out
 print("length of the gradient   masked words   next sentence")
 for part in parts.values():
     print(f"{part:22}{from_words[part]:15.3f}{from_pairs[part]:16.3f}")
+
+# %%
 assert from_words["pooler"] == from_words["next-sentence head"] == 0
 assert from_pairs["masked-word head"] == 0
 for part in ("embeddings", "encoder"):
@@ -281,14 +283,14 @@ untrained = pretraining.evaluate(tiny.model, test_batches, unigrams)
 print(
     f"masked words: unigram {untrained.unigram_loss:.2f}, untrained {untrained.mlm_loss:.2f} nats"
 )
-print(f"next sentence: coin {math.log(2):.2f}, lengths {lengths_loss:.2f}, "
+print(f"next sentence: chance {math.log(2):.2f}, lengths {lengths_loss:.2f}, "
       f"untrained {untrained.nsp_loss:.2f} nats")  # fmt: skip
 
 # %%
-pretraining.set_token_frequencies(tiny.model, unigrams)  # a head start, see below
+pretraining.set_token_frequencies(tiny.model, unigrams)  # explained below
 start = pretraining.evaluate(tiny.model, test_batches, unigrams)
 assert abs(untrained.mlm_loss - math.log(len(small))) < 0.5
-assert abs(start.mlm_loss - start.unigram_loss) < 0.25, "trained since: make `tiny` again first"
+assert abs(start.mlm_loss - start.unigram_loss) < 0.25, "first run the cell that makes `tiny` again"
 assert lengths_loss < math.log(2)
 
 # %% [markdown]
@@ -323,7 +325,7 @@ steps = pretraining.pretrain(tiny.model, PretrainingData(train, small, recipe), 
 await monitor.run(steps, look, every=50)  # noqa: F704, PLE1142
 
 # %% [markdown]
-# **Read the curves.** The loss of the words falls, and that of the pairs stays near the coin. (The
+# **Read the curves.** The loss of the words falls, and that of the pairs stays near chance. (The
 # held-out circles have 15 %{=paper} chosen tokens, the thick line has 30 %{=recipe}, which is
 # harder: do not compare their heights.)
 #
@@ -340,9 +342,9 @@ await monitor.run(steps, look, every=50)  # noqa: F704, PLE1142
 final = pretraining.evaluate(tiny.model, test_batches, unigrams)
 gap = final.unigram_loss - final.mlm_loss
 print(f"masked words: {final.mlm_loss:.2f} nats, {gap:.2f} under the unigram baseline; "
-      f"first guess right: {final.mlm_accuracy:.0%}")  # fmt: skip
-print(f"next sentence: {final.nsp_loss:.2f} nats (coin {math.log(2):.2f}, lengths "
-      f"{lengths_loss:.2f}); right: {final.nsp_accuracy:.0%}")  # fmt: skip
+      f"accuracy of the first guess {final.mlm_accuracy:.0%}")  # fmt: skip
+print(f"next sentence: {final.nsp_loss:.2f} nats (chance {math.log(2):.2f}, lengths "
+      f"{lengths_loss:.2f}); accuracy {final.nsp_accuracy:.0%}")  # fmt: skip
 tokens = sum(report.tokens for report in monitor.reports)
 seconds = sum(report.seconds for report in monitor.reports)
 if monitor.state == "finished":
@@ -389,7 +391,7 @@ word_losses, pair_losses = losses_of_longer_run(again.model) if repeat else (
 
 # %%
 figure, both = plt.subplots(1, 2, figsize=(7.5, 2.9), layout="constrained")
-of_pairs = {"coin": math.log(2), "lengths": lengths_loss}
+of_pairs = {"chance": math.log(2), "lengths": lengths_loss}
 for axes, losses, baselines, task in (
     (both[0], word_losses, {"unigram": final.unigram_loss}, "masked words"),
     (both[1], pair_losses, of_pairs, "next sentence"),
@@ -428,7 +430,7 @@ for frame in machine.frames:
     print(f"{frame.moment.tokens:>11,} tokens read, {frame.moment.mlm_loss:.2f} nats: {guessed}")
 started, ended = machine.frames[0].moment, machine.frames[-1].moment
 assert abs(started.mlm_loss - math.log(4000)) < 0.3
-print(f"next sentence, held out: {started.nsp_accuracy:.0%} right at first, "
+print(f"accuracy on held-out pairs: {started.nsp_accuracy:.0%} at first, "
       f"{ended.nsp_accuracy:.0%} at the end")  # fmt: skip
 assert ended.mlm_loss < 5 < started.mlm_loss
 assert 0.6 < ended.nsp_accuracy < 0.8
@@ -457,7 +459,7 @@ years = seconds * (base * paper_tokens) / (here * tokens) / 3600 / 24 / 365
 checks.guess(years_guessed, round(years), "years")
 
 # %%
-print(f"this run: {tokens:,} tokens, {tokens / seconds:,.0f} a second")
+print(f"this run: {tokens:,} tokens, {tokens / seconds:,.0f} tokens a second")
 print(f"BERT-base: {paper_tokens:,} tokens with {base / here:,.0f} times the weights:"
       f" about {years:,.0f} years")  # fmt: skip
 
@@ -533,8 +535,9 @@ if not repeat:
     learned["tiny"] = [0.16, 0.23, 0.23, 0.27, 0.26, 0.37]
 
 # %%
+print("sentences", *(f"{size:4}" for size in sizes), "  of each topic; below, the accuracy")
 for name, shares in learned.items():
-    print(f"{name:9}", *(f"{size}: {share:.0%}" for size, share in zip(sizes, shares, strict=True)))
+    print(f"{name:9}", *(f"{share:4.0%}" for share in shares))
 figure, axes = plt.subplots(figsize=(7.5, 3.2))
 axes.set_title("The same probe on three encoders")
 axes.axhline(100 / 12, color=COLORS["ink"], linestyle="--", linewidth=1)
