@@ -166,7 +166,7 @@ class Check:
             number = self._hints_given = self._hints_given + 1
             print(f"hint {number} of {len(self.hints)}: {self.hints[number - 1]}")
         else:
-            print("no more hints" if self.hints else "no hints here: the exercise says it all")
+            print("no more hints" if self.hints else "no hints here: read the exercise again")
 
     @functools.cached_property
     def examples(self) -> list[tuple[Any, ...]]:
@@ -268,11 +268,11 @@ class Check:
     def _manners(self, reader: Reader) -> Verdict:
         """Returns the verdict on an answer whose results are right."""
         if reader.changed:
-            return Verdict("wrong", f"the result is right, but you change {reader.changed} itself; "
-                           "whoever gave it to you still needs it: work on a copy")  # fmt: skip
+            return Verdict("wrong", f"the result is correct, but you change {reader.changed} "
+                           "itself, which is still needed: work on a copy")  # fmt: skip
         if reader.forbidden:
-            return Verdict("wrong", f"the result is right, but it comes from `{reader.forbidden}`, "
-                           "which this exercise does without: compute it yourself")  # fmt: skip
+            return Verdict("wrong", "the result is correct, but it comes from "
+                           f"`{reader.forbidden}`, which is not allowed here: compute it yourself")  # fmt: skip
         return Verdict("right")
 
     def _described(self, number: int, yours: list[Any], constant: bool) -> str:

@@ -22,7 +22,9 @@ embeddings_shape.wrong(
     "the special tokens are tokens, too: [CLS], and a [SEP] behind each text",
 )
 embeddings_shape.wrong(
-    "one SEP", [1, 5, 384], "a [SEP] ends each of the two texts, so that there are two of them"
+    "one SEP",
+    [1, 5, 384],
+    "one token is missing: [CLS] begins the input, and a [SEP] ends each text",
 )
 embeddings_shape.wrong(
     "no batch", [6, 384], "the first number is the batch: how many inputs BERT reads at a time"

@@ -37,9 +37,15 @@ row_of_pair.wrong(
     [21, 12],
     "the special tokens are tokens: one [CLS], and a [SEP] after each text",
 )
-row_of_pair.wrong("one SEP", [23, 12], "each of the two texts ends with a [SEP]; you have one only")
 row_of_pair.wrong(
-    "one SEP, in B", [23, 13], "A ends with a [SEP] of its own: the row is one token longer"
+    "one SEP",
+    [23, 12],
+    "the row is [CLS], A, [SEP], B, [SEP], one token longer than yours; the last [SEP] belongs to B",
+)
+row_of_pair.wrong(
+    "one SEP, in B",
+    [23, 13],
+    "the second is correct; the row is [CLS], A, [SEP], B, [SEP], one token longer than yours",
 )
 
 
