@@ -271,8 +271,8 @@ class Check:
             return Verdict("wrong", f"the result is correct, but you change {reader.changed} "
                            "itself, which is still needed: work on a copy")  # fmt: skip
         if reader.forbidden:
-            return Verdict("wrong", "the result is correct, but it comes from "
-                           f"`{reader.forbidden}`, which is not allowed here: compute it yourself")  # fmt: skip
+            source = f"it comes from `{reader.forbidden}`, which is not allowed"
+            return Verdict("wrong", f"the result is correct, but {source}: compute it yourself")
         return Verdict("right")
 
     def _described(self, number: int, yours: list[Any], constant: bool) -> str:

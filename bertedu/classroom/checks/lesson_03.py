@@ -40,7 +40,7 @@ row_of_pair.wrong(
 row_of_pair.wrong(
     "one SEP",
     [23, 12],
-    "the row is [CLS], A, [SEP], B, [SEP], one token longer than yours; the last [SEP] belongs to B",
+    "the row is [CLS], A, [SEP], B, [SEP], one token more than yours; the last [SEP] belongs to B",
 )
 row_of_pair.wrong(
     "one SEP, in B",
