@@ -35,7 +35,7 @@ def looks(widths: tuple[int, ...]) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_in_jupyterlab(name: str, open_notebook, new_page) -> None:
+def test_a_lesson_in_jupyterlab(name: str, open_notebook) -> None:
     page = open_notebook(f"{name}.ipynb", run=name == LESSONS[-1])
     for theme, width in looks((1280, 800)):
         page.emulate_media(color_scheme=theme)
@@ -44,7 +44,7 @@ def test_a_lesson_in_jupyterlab(name: str, open_notebook, new_page) -> None:
         page.set_viewport_size({"width": width, "height": min(int(high) + 200, HIGHEST)})
         page.wait_for_timeout(800)
         keep(page, f"lab-{name[:2]}-{width}-{theme}")
-    new_page.contexts.pop().close()
+    page.close()
 
 
 @pytest.mark.parametrize("file", PAGES)
@@ -59,7 +59,7 @@ def test_a_page_of_the_book(file: str, new_page) -> None:
         page.set_viewport_size({"width": width, "height": min(high, HIGHEST)})
         page.wait_for_timeout(500)
         keep(page, f"book-{Path(file).stem}-{width}-{theme}")
-    new_page.contexts.pop().close()
+    page.context.close()
 
 
 def test_there_is_a_book() -> None:

@@ -67,7 +67,7 @@ def close():
     return len(get_comm_manager().comms), len(_instances), alive
 """
 NAMES = re.findall(r'^    "(\w+)"', BUILD, re.MULTILINE)
-MANY = 20
+MANY = 8
 STEPS = itertools.count()
 
 
@@ -164,7 +164,7 @@ def test_a_saved_notebook_shows_what_it_showed(lab, open_notebook) -> None:
     page.locator(".bertedu").nth(len(NAMES) - 1).wait_for()
     page.keyboard.press("Control+s")
     page.locator(".jp-mod-dirty").first.wait_for(state="detached")
-    page.context.close()
+    page.close()
     lab.end_kernels()
     page = open_notebook("saved.ipynb", run=False)
     page.locator(".bertedu").nth(len(NAMES) - 1).wait_for()
