@@ -36,7 +36,7 @@ PAIRS = {  # at most so many of each source
     "newprotocols_base": 3_500, "newprotocols_edit_premise": 3_500,
     "newprotocols_edit_other": 1_500,
 }  # fmt: skip
-QUESTIONS, LONGEST = 6_500, 130  # of SQuAD; words of a passage
+QUESTIONS, LONGEST = 24_000, 130  # of SQuAD; words of a passage
 
 
 def opened(path: Path) -> Any:
