@@ -105,6 +105,7 @@ class AskingWidget(Widget):
         self._look(**asked)
         data = self._answer(asked)
         super().__init__(**asked, settings=first, longest=self.MOST_TOKENS, data=data)
+        self._follow()
         self.observe(self._ask_again, list(asked))
 
     def _look(self, *args: Any, **asked: Any) -> None:
@@ -114,6 +115,9 @@ class AskingWidget(Widget):
     def _packed(self) -> dict[str, Any]:
         """Returns what the browser needs, by name: arrays, and what JSON can hold."""
         raise NotImplementedError
+
+    def _follow(self) -> None:
+        """Sends what takes longer, once the answer is on its way to the reader."""
 
     def _check(self, settings: dict[str, Any]) -> None:
         """Raises InputError where the settings mean nothing."""
@@ -149,6 +153,8 @@ class AskingWidget(Widget):
             if not self.problem:
                 self.settings = self.settings | {name: self._first[name] for name in self.PINS}
             self.data = self._answer(asked)
+        if not self.problem:
+            self._follow()
 
     def _answer(self, asked: dict[str, Any]) -> bytes:
         self._asked = asked

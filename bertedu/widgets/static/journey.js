@@ -1,6 +1,6 @@
 import {
   FATES, PALETTE, SEGMENTS, chip, clean, contextOf, defineWidget, diverging, element, inkOn, legend, nthOf, numberFrom,
-  ofSettings, oneOf, percent, placeIn, plain, plural, readable, roving, sequential, textFields,
+  ofSettings, oneOf, percent, placeIn, plain, plural, readable, roving, same, sequential, textFields, unpack,
 } from "./shared.js";
 import { MASKED, RANDOM } from "./rules/masking.js";
 
@@ -144,7 +144,7 @@ export default defineWidget({
 });
 
 function build(view) {
-  const { root, data, settings, change, tip, button, soon, signal } = view;
+  const { model, root, data, settings, change, tip, button, soon, signal } = view;
   let hover = null; // the position under the pointer or the focus
   let layout = { gutter: GUTTER, mode: "large", widths: [] };
   let stateCells = []; // [stage][position]
@@ -223,8 +223,17 @@ function build(view) {
   const scroller = element("div", { class: "be-scroll" }, track);
   root.append(view.inputs(), view.status, element("div", {}, scroller, view.foot()));
 
+  /** What the model says of the rolls, which Python sends after the rest; that of another text is none. */
+  function hear() {
+    const said = model.get("said") && unpack(model.get("said"));
+    const isOurs = said && same([said.ids, said.types], [data.ids, data.types]);
+    if (isOurs) data.rolls = said.rolls;
+    return isOurs;
+  }
+
   function receive() {
     hover = null;
+    hear();
     drawText();
     return data.special.every(Boolean) && !data.ids.includes(data.mask_id)
       ? "No word yet: type one, and watch it travel." : "";
@@ -250,6 +259,7 @@ function build(view) {
   };
 
   function drawText() {
+    const room = scroller.clientWidth; // before anything is dirty: then it costs no layout
     const focused = pieces.node.contains(document.activeElement);
     view.renew();
     const { tokens, ids, types, special } = data;
@@ -294,13 +304,13 @@ function build(view) {
       const [best] = guesses(data, i);
       return best ? guessCell(i, best, token, ids[i] === data.mask_id) : cell(i, small("–"));
     }));
-    lay();
+    lay(room);
     [rollShown, compareShown] = [null, null];
   }
 
-  /** Gives the columns their widths. */
-  function lay() {
-    const all = scroller.clientWidth || 900;
+  /** Gives the columns their widths, of so many px in all. */
+  function lay(room) {
+    const all = room || 900;
     const gutter = all < SLIM ? SLIM_GUTTER : GUTTER;
     layout = { gutter, ...columns(data.tokens, all - gutter - 2) };
     root.dataset.columns = layout.mode;
@@ -565,7 +575,7 @@ function build(view) {
   view.whenResized(root, () => {
     if (width === scroller.clientWidth) return; // only the numbers at the foot became longer
     width = scroller.clientWidth;
-    lay();
+    lay(width);
     paint();
   });
   const state = ofSettings(view, {
@@ -573,5 +583,10 @@ function build(view) {
     layer: numberFrom(1, () => data.attention.shape[0]), head: numberFrom(0, () => data.attention.shape[1]),
     compare: oneOf(Object.keys(COMPARISONS)),
   });
-  return { receive, paint, state, release, recolor: point };
+  const hearLater = () => {
+    if (!hear()) return;
+    drawRoll();
+    point();
+  };
+  return { receive, paint, state, release, recolor: point, on: { "change:said": hearLater } };
 }
