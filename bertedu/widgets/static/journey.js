@@ -10,6 +10,7 @@ const [GUTTER, SLIM_GUTTER, SLIM] = [150, 112, 700]; // px before the first toke
 const WIDEST = 104; // px of a column
 const STRIP = 24; // px of a strip of colour, of an open station
 const LINES = { open: 116, closed: 36 }; // px of the lines between who answers and who asks
+const [ATTENTION, STATES] = [5, 6]; // stations
 const FAINT = 0.04; // of one row; smaller shares get no line
 const TERMS = ["token", "+ segment", "+ position", "= sum", "LayerNorm"];
 const COMPARISONS = { input: "its own input", before: "the layer before", token: "the lit token" };
@@ -151,7 +152,7 @@ function build(view) {
   let shareCells = [];
   let lighted = []; // for each position, what lights up with it
   let rollShown; // in the second panel
-  let compareShown; // in the sixth
+  let statesShown; // in the sixth
 
   // ---- the parts, made once ----
 
@@ -305,7 +306,7 @@ function build(view) {
       return best ? guessCell(i, best, token, ids[i] === data.mask_id) : cell(i, small("–"));
     }));
     lay(room);
-    [rollShown, compareShown] = [null, null];
+    [rollShown, statesShown] = [null, null];
   }
 
   /** Gives the columns their widths, of so many px in all. */
@@ -345,8 +346,9 @@ function build(view) {
       data.ids.includes(mask_id) ? "for [MASK], and all" : "its guess, %",
     ].forEach((text, n) => { panels[n].sub.textContent = text; });
     if (settings.roll !== rollShown) drawRoll();
-    if (settings.compare !== "token" && settings.compare !== compareShown) drawStates(0);
-    compareShown = settings.compare;
+    const states = `${settings.compare} ${settings.open === STATES}`;
+    if (settings.compare !== "token" && states !== statesShown) drawStates(0);
+    statesShown = states;
     point();
   }
 
@@ -437,12 +439,13 @@ function build(view) {
     view.say(lit === null ? null : `${lit === settings.token ? "Pinned: " : ""}${describe(data, settings, lit)}`);
   }
 
-  /** The hidden states' cells. */
+  /** The hidden states' cells: a closed strip has their colours only, and is laid out at a third of the cost. */
   function drawStates(lit) {
+    const isOpen = settings.open === STATES;
     stateCells.forEach((all, stage) => all.forEach((node, i) => {
       const value = cosine(data, settings.compare, stage, i, lit);
       const [color, ink] = value === null ? ["transparent", "inherit"] : shade(SIGNED, 0.5 + value / 2);
-      node.textContent = value === null ? "–" : two(value);
+      node.textContent = !isOpen ? "" : value === null ? "–" : two(value);
       node.style.background = color;
       node.style.color = ink;
     }));
@@ -450,7 +453,7 @@ function build(view) {
 
   function drawLines(probs, lit) {
     const S = data.tokens.length;
-    const height = LINES[settings.open === 5 ? "open" : "closed"];
+    const height = LINES[settings.open === ATTENTION ? "open" : "closed"];
     const context = contextOf(lines, left(S) - layout.gutter, height);
     if (!context) return;
     const middle = (i) => left(i) - layout.gutter + layout.widths[i] / 2;
