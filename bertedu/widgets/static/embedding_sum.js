@@ -261,20 +261,21 @@ function build(view) {
       views.length > 1 ? option(`0 ${H}`, `all ${H}`) : "");
     head.box.replaceChildren(option("0", `mean of ${A}`),
       ...Array.from({ length: A }, (_, i) => option(String(i + 1), String(i + 1))));
-    for (const map of maps) if (map.group !== "place") label(map);
+    const names = data.tokens.map((token, i) => element("span", {
+      class: `be-name be-segment-${SEGMENTS[data.types[i]].toLowerCase()}${data.special[i] ? " be-dim" : ""}`,
+    }, element("bdi", {}, clean(token))));
+    for (const map of maps) if (map.group !== "place") label(map, names);
     if (pinned?.group !== "place") pinned = null;
     return data.own === null ? ""
       : `A piece typed with its ## is kept as typed. BERT's own tokenizer would write ${clean(data.own)} here.`;
   }
 
-  function label({ group, node, rows, columns }) {
-    const few = group === "cell" || data.tokens.length <= MOST_LABELLED;
+  function label({ group, node, rows, columns }, names) {
+    const few = group === "cell" || names.length <= MOST_LABELLED;
+    const copies = () => names.map((name) => name.cloneNode(true));
     node.classList.toggle("be-unlabelled", !few);
-    const names = () => data.tokens.map((token, i) => element("span", {
-      class: `be-name be-segment-${SEGMENTS[data.types[i]].toLowerCase()}${data.special[i] ? " be-dim" : ""}`,
-    }, element("bdi", {}, clean(token))));
-    rows.replaceChildren(...(few ? names() : []));
-    columns.replaceChildren(...(few && group === "pair" ? names() : []));
+    rows.replaceChildren(...(few ? copies() : []));
+    columns.replaceChildren(...(few && group === "pair" ? copies() : []));
   }
 
   // ---- the picture ----
