@@ -112,7 +112,7 @@ class AskingWidget(Widget):
         self._look(**asked)
         data = self._answer(asked)
         super().__init__(**asked, settings=first, longest=self.MOST_TOKENS, data=data)
-        self._follow()
+        self._send_rest()
         self.observe(self._ask_again, list(asked))
 
     def _look(self, *args: Any, **asked: Any) -> None:
@@ -123,7 +123,7 @@ class AskingWidget(Widget):
         """Returns what the browser needs, by name: arrays, and what JSON can hold."""
         raise NotImplementedError
 
-    def _follow(self) -> None:
+    def _send_rest(self) -> None:
         """Sends what takes longer than the answer, and is seen later."""
 
     def _check(self, settings: dict[str, Any]) -> None:
@@ -161,18 +161,18 @@ class AskingWidget(Widget):
                 self.settings = self.settings | {name: self._first[name] for name in self.PINS}
             self.data = self._answer(asked)
         if not self.problem:
-            self._follow_up()
+            self._send_rest_soon()
 
-    def _follow_up(self) -> None:
-        """Has `_follow` come once the reader rests; another question takes its place."""
+    def _send_rest_soon(self) -> None:
+        """Has `_send_rest` called once the reader rests; another question takes its place."""
         if self._due:
             self._due.cancel()
         self._due = None
         if self._typed:
             with suppress(RuntimeError):  # no kernel, so nobody draws meanwhile
-                self._due = get_running_loop().call_later(REST, self._follow)
+                self._due = get_running_loop().call_later(REST, self._send_rest)
                 return
-        self._follow()
+        self._send_rest()
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Takes what the browser sends."""

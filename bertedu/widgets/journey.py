@@ -153,7 +153,7 @@ class Journey(AskingWidget):
                     f"{choices[-1]}."
                 )
 
-    def _follow(self) -> None:
+    def _send_rest(self) -> None:
         """Sends what the model says of the rolls, and the tokens by which the browser knows whose.
 
         That takes twice as long as all the rest, and is seen only where a reader asks for it.
