@@ -1,6 +1,8 @@
 """The journey's numbers are the library's, at each of the seven stations."""
 
+import asyncio
 import json
+from unittest import mock
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -19,7 +21,7 @@ from bertedu import (
 )
 from bertedu.pretraining.masking import MASKED, mask_tokens
 from bertedu.widgets import Journey
-from bertedu.widgets.base import HTML
+from bertedu.widgets.base import HTML, REST
 from bertedu.widgets.journey import (
     DIMENSIONS,
     DRAWN,
@@ -151,6 +153,37 @@ def test_the_rolls_are_the_masking_rules_and_their_answers_the_models(journey: J
             assert place["probability"] == pytest.approx(float(probs[i].max()), abs=1e-5)
             true = float(probs[i, encoding.input_ids[i]])
             assert place["truth"] == pytest.approx(true, abs=1e-5)
+
+
+def test_what_the_model_says_of_the_rolls_follows_the_rest() -> None:
+    journey = Journey(*PAIR, bert=BERT)
+
+    def of_both() -> tuple[dict, dict]:
+        return unpacked(journey.data)[0], unpacked(journey.said)[0]
+
+    async def typed(*texts: str) -> tuple[dict, dict]:
+        for text in texts:
+            journey.set_state({"text": text})
+        return of_both()
+
+    async def rested(*texts: str) -> tuple[dict, dict]:
+        await typed(*texts)
+        await asyncio.sleep(REST + 0.1)
+        return of_both()
+
+    data, said = of_both()
+    assert [data["ids"], data["types"]] == [said["ids"], said["types"]]
+    assert said["rolls"] == journey.rolls()
+    told = dict.fromkeys(("guess", "probability", "truth"))
+    assert data["rolls"] == [[place | told for place in roll] for roll in said["rolls"]]
+    data, before = asyncio.run(typed("a cat"))
+    assert (before, data["tokens"][:3]) == (said, ["[CLS]", "a", "cat"])
+    with mock.patch.object(Journey, "rolls", side_effect=journey.rolls) as asked:
+        data, after = asyncio.run(rested("a dog", "a bird", "half of it: \ud800"))
+    assert (asked.call_count, journey.problem != "") == (1, True)  # of the last that has an answer
+    assert after["ids"] == data["ids"] == TOKENIZER.encode("a bird", PAIR[1]).input_ids.tolist()
+    journey.text = "a cat"  # nobody draws it
+    assert unpacked(journey.said)[0]["ids"] == unpacked(journey.data)[0]["ids"]
 
 
 @pytest.mark.parametrize("head", [0, 3])

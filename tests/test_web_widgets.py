@@ -69,10 +69,12 @@ def question(widget: AskingWidget) -> list[object]:
 
 
 def assert_pythons(widgets: list[AskingWidget], folder: Path, *packs: bytes, **more) -> None:
-    told = ask(folder, *packs, widgets=[question(each) for each in widgets], **more)["widgets"]
-    for widget, mine in zip(widgets, told, strict=True):
+    answers = ask(folder, *packs, widgets=[question(each) for each in widgets], **more)["widgets"]
+    for widget, mine in zip(widgets, answers, strict=True):
         assert "problem" not in mine, mine
-        assert_same(block(mine["data"]), unpacked(widget.data), where=type(widget).__name__)
+        for name, told in mine.items():
+            theirs = unpacked(getattr(widget, name))
+            assert_same(block(told), theirs, where=f"{type(widget).__name__}.{name}")
 
 
 # ---------------------------------------------------------------- the pretrained model

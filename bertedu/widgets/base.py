@@ -3,7 +3,9 @@
 import json
 import re
 import struct
+from asyncio import TimerHandle, get_running_loop
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +27,9 @@ ROWS = 24  # a row a token, with much in it
 SCREEN = 48  # something of every token on one screen
 BYTE = 256  # a place among them fits into a byte
 MODEL = 512  # all that BERT reads
+REST = (
+    0.2  # seconds after an answer to what is typed: it is drawn by then, or the next one is asked
+)
 _ROOT = re.compile(r'\bname: "(?P<name>be-[\w-]+)"')
 _IMPORT = re.compile(r'^import [^;]+ from "(?P<file>\.[\w./]+)"[^;]*;\n', re.MULTILINE)
 
@@ -101,10 +106,13 @@ class AskingWidget(Widget):
 
     def __init__(self, first: Mapping[str, Any], **asked: Any) -> None:
         self.problem = ""
+        self._typed = False  # what is asked now
+        self._due: TimerHandle | None = None
         self._first = dict(first)
         self._look(**asked)
         data = self._answer(asked)
         super().__init__(**asked, settings=first, longest=self.MOST_TOKENS, data=data)
+        self._send_rest()
         self.observe(self._ask_again, list(asked))
 
     def _look(self, *args: Any, **asked: Any) -> None:
@@ -114,6 +122,9 @@ class AskingWidget(Widget):
     def _packed(self) -> dict[str, Any]:
         """Returns what the browser needs, by name: arrays, and what JSON can hold."""
         raise NotImplementedError
+
+    def _send_rest(self) -> None:
+        """Sends what takes longer than the answer, and is seen later."""
 
     def _check(self, settings: dict[str, Any]) -> None:
         """Raises InputError where the settings mean nothing."""
@@ -149,6 +160,27 @@ class AskingWidget(Widget):
             if not self.problem:
                 self.settings = self.settings | {name: self._first[name] for name in self.PINS}
             self.data = self._answer(asked)
+        if not self.problem:
+            self._send_rest_soon()
+
+    def _send_rest_soon(self) -> None:
+        """Has `_send_rest` called once the reader rests; another question takes its place."""
+        if self._due:
+            self._due.cancel()
+        self._due = None
+        if self._typed:
+            with suppress(RuntimeError):  # no kernel, so nobody draws meanwhile
+                self._due = get_running_loop().call_later(REST, self._send_rest)
+                return
+        self._send_rest()
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Takes what the browser sends."""
+        self._typed = True
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._typed = False
 
     def _answer(self, asked: dict[str, Any]) -> bytes:
         self._asked = asked

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from bertedu.finetuning.model import FineTuned, opened
 from bertedu.heads import IS_NEXT
 from bertedu.pretraining.masking import KEPT, MASKED, RANDOM, MaskedBatch, mask_tokens
 from bertedu.utils.validation import IGNORED
-from bertedu.widgets.base import SCREEN, AskingWidget, described, encode_short
+from bertedu.widgets.base import SCREEN, AskingWidget, described, encode_short, pack
 from bertedu.widgets.embedding_sum import embedding_terms
 from bertedu.widgets.web_pack import model_checksum
 
@@ -76,6 +77,7 @@ class Journey(AskingWidget):
     MOST_TOKENS = LONGEST
     text = traitlets.Unicode().tag(sync=True)
     pair = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+    said = traitlets.Bytes().tag(sync=True)  # of the rolls, which takes longer than all the rest
     PINS: ClassVar[Sequence[str]] = ("token", "roll")
 
     def __init__(
@@ -151,6 +153,15 @@ class Journey(AskingWidget):
                     f"{choices[-1]}."
                 )
 
+    def _send_rest(self) -> None:
+        """Sends what the model says of the rolls, and the tokens by which the browser knows whose.
+
+        That takes twice as long as all the rest, and is seen only where a reader asks for it.
+        """
+        encoding = self.stages.encoding
+        ids, types = encoding.input_ids.tolist(), encoding.token_type_ids.tolist()
+        self.said = pack({"ids": ids, "types": types, "rolls": self.rolls()})
+
     def _look(self, text: str, pair: str | None) -> None:
         """Computes all stages, and asks the cases."""
         found = stages(self.bert, text, pair)
@@ -176,7 +187,7 @@ class Journey(AskingWidget):
             "mask_id": tokenizer.mask_token_id,
             "follows": found.follows,
             "guesses": [[guess.token for guess in each] for each in guesses],
-            "rolls": self.rolls(),
+            "rolls": self.places(),
             "drawn": DRAWN,
             "answers": self.answers,
             "scales": self.scales(),
@@ -201,30 +212,44 @@ class Journey(AskingWidget):
         parts = strips[:-1], strips[-1:]
         return [max(float(part.abs().quantile(0.98)), 1e-6) for part in parts]
 
-    def rolls(self) -> list[list[dict[str, Any]]]:
-        """Returns, for each roll, what befell the chosen places and what the model says there.
+    def places(self) -> list[list[dict[str, Any]]]:
+        """Returns, for each roll, what befell the chosen places.
 
-        Each place is a dict: position, fate, the token and id that the model sees, the guess that
-        the masked-LM head makes from the masked text, and the probabilities of the guess and of
-        the token that stood there; without that head the last three are None.
+        Each is a dict: position, fate, the token and id that the model sees, and None for what it
+        says there: see `rolls`.
         """
         masked, tokens = self.stages.masked, self.bert.tokenizer.tokens
         found: list[list[dict[str, Any]]] = [[] for _ in masked.fates]
-        for number, (row, position) in enumerate((masked.labels != IGNORED).nonzero().tolist()):
-            seen, label = (int(each[row, position]) for each in (masked.input_ids, masked.labels))
-            place: dict[str, Any] = {
+        for row, position in (masked.labels != IGNORED).nonzero().tolist():
+            seen = int(masked.input_ids[row, position])
+            found[row].append({
                 "position": position,
                 "fate": int(masked.fates[row, position]),
                 "token": tokens[seen],
                 "id": seen,
                 **dict.fromkeys(("guess", "probability", "truth")),
-            }
-            if self.stages.masked_probs is not None:
-                probs = self.stages.masked_probs[number]
-                best = int(probs.argmax())
-                place |= {"guess": tokens[best], "probability": float(probs[best])}
-                place["truth"] = float(probs[label])
-            found[row].append(place)
+            })  # fmt: skip
+        return found
+
+    @torch.inference_mode()
+    def rolls(self) -> list[list[dict[str, Any]]]:
+        """Returns `places` with what the model says there, which a pass over each roll tells.
+
+        That is the guess that the masked-LM head makes from the masked text, and the probabilities
+        of the guess and of the token that stood there; without that head they stay None.
+        """
+        found, masked = self.places(), self.stages.masked
+        if self.stages.probs is None:
+            return found
+        tokens, model = self.bert.tokenizer.tokens, self.bert.model
+        chosen = masked.labels != IGNORED
+        types = self.stages.encoding.token_type_ids.expand_as(masked.input_ids)
+        states = model.bert(masked.input_ids, types).last_hidden_state[chosen]  # [N, H]
+        probs = model.cls.predictions(states).softmax(-1)[:, : len(tokens)]  # [N, V]
+        truths = probs.gather(1, masked.labels[chosen][:, None])[:, 0]
+        told = zip(*(each.tolist() for each in (*probs.max(-1), truths)), strict=True)
+        for place, (probability, best, truth) in zip(chain(*found), told, strict=True):
+            place.update(guess=tokens[best], probability=probability, truth=truth)
         return found
 
 
@@ -238,8 +263,6 @@ class Stages:
         probs: what the masked-LM head gives at every place as typed, [S, V]; None without it.
         follows: the probability that B follows A; None without a pair or without that head.
         masked: ROLLS training examples that the masking rule makes of it, [ROLLS, S].
-        masked_probs: what the masked-LM head gives at each labelled place of those, row by row,
-            [N, V]; None without that head.
     """
 
     trace: Trace
@@ -247,7 +270,6 @@ class Stages:
     probs: Tensor | None
     follows: float | None
     masked: MaskedBatch
-    masked_probs: Tensor | None
 
     @property
     def encoding(self) -> Encoding:
@@ -305,17 +327,13 @@ def stages(bert: Bert, text: str, pair: str | None = None) -> Stages:
     longest = min(LONGEST, bert.config.max_position_embeddings)
     encoding = encode_short(tokenizer, longest, text, pair)
     trace, masked = bert.trace(encoding), _most_different(bert, encoding)
-    probs = masked_probs = follows = None
+    probs = follows = None
     if trace.prediction_logits is not None:
-        size = len(tokenizer)
-        probs = trace.prediction_logits.softmax(-1)[:, :size]
-        types = encoding.token_type_ids.expand_as(masked.input_ids)
-        states = model.bert(masked.input_ids, types).last_hidden_state[masked.labels != IGNORED]
-        masked_probs = model.cls.predictions(states).softmax(-1)[:, :size]
+        probs = trace.prediction_logits.softmax(-1)[:, : len(tokenizer)]
     if pair is not None and trace.seq_relationship_logits is not None:
         follows = float(trace.seq_relationship_logits.softmax(-1)[IS_NEXT])
     terms = embedding_terms(model.bert.embeddings, encoding.input_ids, encoding.token_type_ids)
-    return Stages(trace, terms, probs, follows, masked, masked_probs)
+    return Stages(trace, terms, probs, follows, masked)
 
 
 def _most_different(bert: Bert, encoding: Encoding) -> MaskedBatch:

@@ -272,7 +272,7 @@ def test_the_step_draws_the_heads_own_numbers(drawn, bert, change) -> None:
 def test_the_journeys_panels_have_the_pinned_tokens_numbers(drawn, bert, compare: str) -> None:
     text, pair = "my dog is [MASK]", "he likes it"
     widget = Journey(text, pair, bert, {"inference": lambda *_: ["entailment 8 %"]})
-    widget.settings = widget.settings | {"layer": 2, "token": 2, "compare": compare}
+    widget.settings = widget.settings | {"layer": 2, "token": 2, "compare": compare, "open": 6}
     root, encoding = drawn(widget), bert.encode(text, pair)
     assert rows(root.locator(".be-panel-1 .be-chip")) == [
         [piece, str(index)]

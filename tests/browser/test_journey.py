@@ -229,6 +229,7 @@ def test_the_rolls_show_the_fates_and_what_the_model_says(journey, bert) -> None
         assert [int(c.get_attribute("data-token")) for c in chips.all()] == [
             place["position"] for place in places
         ]
+        journey.locator(".be-panel-2 .be-mark").first.wait_for()  # it follows the rest
         fates = ["", "masked", "random", "kept"]
         assert chips.locator(".be-small").all_inner_texts() == [fates[p["fate"]] for p in places]
         chips.first.hover()

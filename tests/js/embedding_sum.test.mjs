@@ -155,7 +155,7 @@ test("typing asks Python once it has paused", () => {
   for (const text of ["c", "cat"]) {
     area.value = text;
     area.dispatchEvent(new window.Event("input"));
-    mock.timers.tick(20);
+    mock.timers.tick(5);
   }
   assert.equal(model.saved.length, 0);
   mock.timers.tick(120);

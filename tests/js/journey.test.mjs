@@ -143,7 +143,10 @@ test("a click pins, the pinned follows the choices, another token is compared, E
   assert.match(line(), /^\[MASK\]: id 103/);
   assert.equal(find(".be-held")[0].hidden, false);
   button("the lit token").click();
+  assert.equal(find(".be-state[data-stage='1']")[2].textContent, ""); // a strip of colours
+  find(".be-panel-6 .be-head")[0].click();
   assert.equal(find(".be-state[data-stage='1']")[2].textContent, "0.14");
+  find(".be-panel-6 .be-head")[0].click();
   press(token(1), "Escape");
   assert.match(line(), /^Point at a token/);
   assert.equal(find("[data-token][aria-pressed='true']").length, 0);
@@ -217,6 +220,27 @@ test("the rolls go round, and Python is told later, for the saved picture", () =
   assert.deepEqual(model.saved.map(({ settings }) => settings.roll), [1]);
   end();
   mock.timers.reset();
+});
+
+test("what the model says of the rolls comes after the rest, and counts for its own tokens only", () => {
+  const silent = DATA.rolls.map(([place]) => [{ ...place, guess: null, probability: null, truth: null }]);
+  const said = (change) => pack({ ids: DATA.ids, types: DATA.types, rolls: DATA.rolls, ...change });
+  const { el, find, model, token, line, end } = shown({}, { rolls: silent });
+  const told = () => find(".be-panel-2 .be-guess").map((node) => node.textContent);
+  token(0).click();
+  assert.match(line(), /roll 1: chosen, becomes the random “moon” ·/);
+  model.answer("said", said({ ids: [1, 2, 3] }));
+  model.answer("said", said({ types: [0, 1, 1] }));
+  assert.deepEqual(told(), []);
+  model.answer("said", said());
+  assert.deepEqual(told(), ["✓"]);
+  assert.match(line(), /^Pinned: .*there the model says “dog” 50.0 % ✓ ·/);
+  model.answer("data", data({ rolls: silent, problem: "Too long." }));
+  assert.deepEqual(told(), ["✓"]); // the picture stays, with all of it
+  model.answer("data", data({ rolls: silent, ids: [3899, 103, 101], asked: ["cat", "he"] }));
+  assert.deepEqual(told(), []);
+  assert.equal(el.querySelectorAll(".be-panel-2 .be-chip").length, 1);
+  end();
 });
 
 test("Python's settings are followed", () => {

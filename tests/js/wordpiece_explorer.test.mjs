@@ -128,7 +128,7 @@ test("typing asks Python once it has paused, and the newest answer is shown", ()
   for (const text of ["D", "Do", "Dog"]) {
     box.value = text;
     box.dispatchEvent(new window.Event("input"));
-    mock.timers.tick(20);
+    mock.timers.tick(5);
   }
   assert.equal(model.saved.length, 0);
   mock.timers.tick(120);

@@ -72,16 +72,27 @@ export function describeSwitches({ token, segment, position, layer_norm }) {
   return "";
 }
 
-const COLORS = Array.from({ length: 2001 }, (_, i) => diverging(i - 1000, 1000));
+const SIGNED = Array.from({ length: 2001 }, (_, i) => diverging(i - 1000, 1000));
+const SHARES = Array.from({ length: 1001 }, (_, i) => sequential(i, 1000));
 
-/** The colour of a signed value, looked up: a repaint asks for thousands. */
+// Looked up: a repaint asks for thousands.
+/** The colour of a signed value. */
 const colorOf = (value, extreme) =>
-  COLORS[extreme ? Math.round(1000 * (1 + Math.min(Math.max(value / extreme, -1), 1))) : 1000];
+  SIGNED[extreme ? Math.round(1000 * (1 + Math.min(Math.max(value / extreme, -1), 1))) : 1000];
+
+/** The colour of a probability. */
+const shadeOf = (value, highest) => SHARES[Math.round(1000 * value / highest)];
 
 /** RGBA of a matrix, a pixel a value. */
 export function pixels(values, color) {
   const bytes = new Uint8ClampedArray(4 * values.length);
-  values.forEach((value, i) => bytes.set([...color(value), 255], 4 * i));
+  for (let i = 0; i < values.length; i++) {
+    const [r, g, b] = color(values[i]);
+    bytes[4 * i] = r;
+    bytes[4 * i + 1] = g;
+    bytes[4 * i + 2] = b;
+    bytes[4 * i + 3] = 255;
+  }
   return bytes;
 }
 
@@ -250,20 +261,21 @@ function build(view) {
       views.length > 1 ? option(`0 ${H}`, `all ${H}`) : "");
     head.box.replaceChildren(option("0", `mean of ${A}`),
       ...Array.from({ length: A }, (_, i) => option(String(i + 1), String(i + 1))));
-    for (const map of maps) if (map.group !== "place") label(map);
+    const names = data.tokens.map((token, i) => element("span", {
+      class: `be-name be-segment-${SEGMENTS[data.types[i]].toLowerCase()}${data.special[i] ? " be-dim" : ""}`,
+    }, element("bdi", {}, clean(token))));
+    for (const map of maps) if (map.group !== "place") label(map, names);
     if (pinned?.group !== "place") pinned = null;
     return data.own === null ? ""
       : `A piece typed with its ## is kept as typed. BERT's own tokenizer would write ${clean(data.own)} here.`;
   }
 
-  function label({ group, node, rows, columns }) {
-    const few = group === "cell" || data.tokens.length <= MOST_LABELLED;
+  function label({ group, node, rows, columns }, names) {
+    const few = group === "cell" || names.length <= MOST_LABELLED;
+    const copies = () => names.map((name) => name.cloneNode(true));
     node.classList.toggle("be-unlabelled", !few);
-    const names = () => data.tokens.map((token, i) => element("span", {
-      class: `be-name be-segment-${SEGMENTS[data.types[i]].toLowerCase()}${data.special[i] ? " be-dim" : ""}`,
-    }, element("bdi", {}, clean(token))));
-    rows.replaceChildren(...(few ? names() : []));
-    columns.replaceChildren(...(few && group === "pair" ? names() : []));
+    rows.replaceChildren(...(few ? copies() : []));
+    columns.replaceChildren(...(few && group === "pair" ? copies() : []));
   }
 
   // ---- the picture ----
@@ -306,8 +318,8 @@ function build(view) {
     const moved = now.map((value, i) => value - before[i]);
     const highest = Math.max(...before, ...now);
     const most = Math.max(...moved.map(Math.abs));
-    squares.before.fill(before, S, (value) => sequential(value, highest));
-    squares.now.fill(now, S, (value) => sequential(value, highest));
+    squares.before.fill(before, S, (value) => shadeOf(value, highest));
+    squares.now.fill(now, S, (value) => shadeOf(value, highest));
     squares.change.fill(moved, S, (value) => colorOf(value, most));
     for (const scale of shares) scale.fill("probability", "0 %", "", percent(highest));
     difference.fill("change, in percentage points", ...(most

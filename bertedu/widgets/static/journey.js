@@ -1,6 +1,6 @@
 import {
   FATES, PALETTE, SEGMENTS, chip, clean, contextOf, defineWidget, diverging, element, inkOn, legend, nthOf, numberFrom,
-  ofSettings, oneOf, percent, placeIn, plain, plural, readable, roving, sequential, textFields,
+  ofSettings, oneOf, percent, placeIn, plain, plural, readable, roving, same, sequential, textFields, unpack,
 } from "./shared.js";
 import { MASKED, RANDOM } from "./rules/masking.js";
 
@@ -10,6 +10,7 @@ const [GUTTER, SLIM_GUTTER, SLIM] = [150, 112, 700]; // px before the first toke
 const WIDEST = 104; // px of a column
 const STRIP = 24; // px of a strip of colour, of an open station
 const LINES = { open: 116, closed: 36 }; // px of the lines between who answers and who asks
+const [ATTENTION, STATES] = [5, 6]; // stations
 const FAINT = 0.04; // of one row; smaller shares get no line
 const TERMS = ["token", "+ segment", "+ position", "= sum", "LayerNorm"];
 const COMPARISONS = { input: "its own input", before: "the layer before", token: "the lit token" };
@@ -144,14 +145,14 @@ export default defineWidget({
 });
 
 function build(view) {
-  const { root, data, settings, change, tip, button, soon, signal } = view;
+  const { model, root, data, settings, change, tip, button, soon, signal } = view;
   let hover = null; // the position under the pointer or the focus
   let layout = { gutter: GUTTER, mode: "large", widths: [] };
   let stateCells = []; // [stage][position]
   let shareCells = [];
   let lighted = []; // for each position, what lights up with it
   let rollShown; // in the second panel
-  let compareShown; // in the sixth
+  let statesShown; // in the sixth
 
   // ---- the parts, made once ----
 
@@ -223,8 +224,17 @@ function build(view) {
   const scroller = element("div", { class: "be-scroll" }, track);
   root.append(view.inputs(), view.status, element("div", {}, scroller, view.foot()));
 
+  /** What the model says of the rolls, which Python sends after the rest; that of another text is none. */
+  function hear() {
+    const said = model.get("said") && unpack(model.get("said"));
+    const isOurs = said && same([said.ids, said.types], [data.ids, data.types]);
+    if (isOurs) data.rolls = said.rolls;
+    return isOurs;
+  }
+
   function receive() {
     hover = null;
+    hear();
     drawText();
     return data.special.every(Boolean) && !data.ids.includes(data.mask_id)
       ? "No word yet: type one, and watch it travel." : "";
@@ -250,6 +260,7 @@ function build(view) {
   };
 
   function drawText() {
+    const room = scroller.clientWidth; // before anything is dirty: then it costs no layout
     const focused = pieces.node.contains(document.activeElement);
     view.renew();
     const { tokens, ids, types, special } = data;
@@ -294,13 +305,13 @@ function build(view) {
       const [best] = guesses(data, i);
       return best ? guessCell(i, best, token, ids[i] === data.mask_id) : cell(i, small("–"));
     }));
-    lay();
-    [rollShown, compareShown] = [null, null];
+    lay(room);
+    [rollShown, statesShown] = [null, null];
   }
 
-  /** Gives the columns their widths. */
-  function lay() {
-    const all = scroller.clientWidth || 900;
+  /** Gives the columns their widths, of so many px in all. */
+  function lay(room) {
+    const all = room || 900;
     const gutter = all < SLIM ? SLIM_GUTTER : GUTTER;
     layout = { gutter, ...columns(data.tokens, all - gutter - 2) };
     root.dataset.columns = layout.mode;
@@ -335,8 +346,9 @@ function build(view) {
       data.ids.includes(mask_id) ? "for [MASK], and all" : "its guess, %",
     ].forEach((text, n) => { panels[n].sub.textContent = text; });
     if (settings.roll !== rollShown) drawRoll();
-    if (settings.compare !== "token" && settings.compare !== compareShown) drawStates(0);
-    compareShown = settings.compare;
+    const states = `${settings.compare} ${settings.open === STATES}`;
+    if (settings.compare !== "token" && states !== statesShown) drawStates(0);
+    statesShown = states;
     point();
   }
 
@@ -427,12 +439,13 @@ function build(view) {
     view.say(lit === null ? null : `${lit === settings.token ? "Pinned: " : ""}${describe(data, settings, lit)}`);
   }
 
-  /** The hidden states' cells. */
+  /** The hidden states' cells: a closed strip has their colours only, and is laid out at a third of the cost. */
   function drawStates(lit) {
+    const isOpen = settings.open === STATES;
     stateCells.forEach((all, stage) => all.forEach((node, i) => {
       const value = cosine(data, settings.compare, stage, i, lit);
       const [color, ink] = value === null ? ["transparent", "inherit"] : shade(SIGNED, 0.5 + value / 2);
-      node.textContent = value === null ? "–" : two(value);
+      node.textContent = !isOpen ? "" : value === null ? "–" : two(value);
       node.style.background = color;
       node.style.color = ink;
     }));
@@ -440,7 +453,7 @@ function build(view) {
 
   function drawLines(probs, lit) {
     const S = data.tokens.length;
-    const height = LINES[settings.open === 5 ? "open" : "closed"];
+    const height = LINES[settings.open === ATTENTION ? "open" : "closed"];
     const context = contextOf(lines, left(S) - layout.gutter, height);
     if (!context) return;
     const middle = (i) => left(i) - layout.gutter + layout.widths[i] / 2;
@@ -565,7 +578,7 @@ function build(view) {
   view.whenResized(root, () => {
     if (width === scroller.clientWidth) return; // only the numbers at the foot became longer
     width = scroller.clientWidth;
-    lay();
+    lay(width);
     paint();
   });
   const state = ofSettings(view, {
@@ -573,5 +586,10 @@ function build(view) {
     layer: numberFrom(1, () => data.attention.shape[0]), head: numberFrom(0, () => data.attention.shape[1]),
     compare: oneOf(Object.keys(COMPARISONS)),
   });
-  return { receive, paint, state, release, recolor: point };
+  const hearLater = () => {
+    if (!hear()) return;
+    drawRoll();
+    point();
+  };
+  return { receive, paint, state, release, recolor: point, on: { "change:said": hearLater } };
 }

@@ -28,9 +28,18 @@ export function unpack(bytes) {
     const size = shape.reduce((product, side) => product * side, 1);
     const start = body + offset;
     const values = new Type(buffer.slice(start, start + size * Type.BYTES_PER_ELEMENT));
-    header[name] = { shape, values: dtype === "float16" ? Float32Array.from(values, half) : values };
+    header[name] = { shape, values: dtype === "float16" ? fromHalves(values) : values };
   }
   return header;
+}
+
+let halves; // every number of 16 bits, by its bits: a picture has a hundred thousand of them
+
+function fromHalves(bits) {
+  halves ??= Float32Array.from({ length: 65536 }, (_, i) => half(i));
+  const values = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) values[i] = halves[bits[i]];
+  return values;
 }
 
 function half(bits) {
@@ -155,6 +164,7 @@ const NAMED = { " ": "␣", "\u00a0": "⍽", "\n": "↵", "\r": "␍", "\t": "�
 
 /** One character as something that can be seen: a space as ␣, what has no ink by its number. */
 export function visible(character) {
+  if (character > " " && character < "\x7f") return character; // most are, and a picture has thousands
   if (character in NAMED) return NAMED[character];
   if (/[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(character)) return codePoint(character);
   return /\p{M}/u.test(character) ? `◌${character}` : character;
@@ -321,7 +331,7 @@ export function debounce(action, wait, signal) {
 
 // What is set or typed goes to Python after so many ms of quiet: the same for both, so that it arrives
 // in the reader's order. While an answer is due, ipywidgets holds back the next message.
-const QUIET = 30;
+const QUIET = 10;
 
 /**
  * Sends what `state()` gives to Python, once the reader rests; when the view goes before that, at

@@ -26,6 +26,7 @@ export function Journey(bert, { text, pair }) {
   const strips = [sums.flatMap(first), first(hidden_states[0])];
   const best = bert.predictions ? rows(last_hidden_state).map((row) => guessed(bert, row, BEST)) : shown.tokens.map(() => []);
   const vectors = hidden_states.map(rows);
+  const drawn = rolls(bert, shown);
   const alike = (ones, others) => ones.map((one, i) => cosines([one], [others[i]])[0][0]);
   return { data: {
     size: H,
@@ -33,7 +34,7 @@ export function Journey(bert, { text, pair }) {
     mask_id: tokenizer.mask_token_id,
     follows: pair === null || !trace.seq_relationship_logits ? null : bert.follows(trace),
     guesses: best.map((each) => each.map(({ token }) => token)),
-    rolls: rolls(bert, shown),
+    rolls: drawn.map((places) => places.map((place) => ({ ...place, guess: null, probability: null, truth: null }))),
     drawn: DRAWN,
     answers: {},
     scales: strips.map((strip) => Math.max(quantileOfSizes(strip, 0.98), 1e-6)),
@@ -44,7 +45,7 @@ export function Journey(bert, { text, pair }) {
     to_input: float32([L + 1, S], vectors.flatMap((each) => alike(each, vectors[0]))),
     to_before: float32([L, S], vectors.slice(1).flatMap((each, i) => alike(each, vectors[i]))),
     probs: float32([S, best[0].length], best.flatMap((each) => each.map(({ probability }) => probability))),
-  } };
+  }, said: { ids: shown.ids, types: shown.types, rolls: drawn } };
 }
 
 /** What the masked-LM head says of one vector, over the whole vocabulary. */
