@@ -48,7 +48,6 @@ class Stage:
     folder: str = "."
     tool: str = "python"
     workers: int = 1
-    runs_lessons: bool = False
 
 
 STAGES = (
@@ -64,16 +63,9 @@ STAGES = (
         ),
         "notebooks",
         workers=2,
-        runs_lessons=True,
     ),
     Stage("javascript", (f"{NODE} tests/js/",), "tests/js", tool="node"),
-    Stage(
-        "browser",
-        (f"{PYTEST} {BROWSER} tests/browser",),
-        "tests/browser",
-        workers=2,
-        runs_lessons=True,
-    ),
+    Stage("browser", (f"{PYTEST} {BROWSER} tests/browser",), "tests/browser", workers=2),
 )
 
 
@@ -106,9 +98,6 @@ def run(stage: Stage, scratch: Path) -> Outcome:
     environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
     if stage.workers > 1:
         environment["OMP_NUM_THREADS"] = "1"
-    if stage.runs_lessons:
-        environment["BERTEDU_KEPT_RUNS"] = str(scratch)
-        environment["PYTHONSTARTUP"] = str(ROOT / "tests" / "kept_runs.py")
     for number, command in enumerate(_commands(stage)):
         report = scratch / f"{stage.name}{number}.xml"
         words = [word.format(report=report) for word in command.split()]
