@@ -89,7 +89,7 @@ checks.guess(places_guessed, places)
 # 48{=places}.)
 #
 # **Now ask BERT.** This model, *the graduate*, is the course's BERT with the head of section 2,
-# after some 13,000{=source its card in bertedu/graduates} questions on other texts; it never saw
+# after some 31,000{=source its card in bertedu/graduates} questions on other texts; it never saw
 # this passage. Its likeliest answers:
 
 # %%
@@ -395,7 +395,7 @@ assert f1_on["new cards"] > f1_on["test"] + 0.1
 # ## 7. The graduate
 #
 # The model of section 1: the same head on the same checkpoint, after some
-# 13,000{=source its card in bertedu/graduates} questions: parts of SQuAD and of other sets, our
+# 31,000{=source its card in bertedu/graduates} questions: parts of SQuAD and of other sets, our
 # cards too. (Its card says how it was made.) **Plain questions of daily life:** predict how many of
 # the 14{=daily} it answers.
 
@@ -534,7 +534,7 @@ assert mean["the graduate"] > mean["480 questions, checkpoint"] + 25
 
 # %% [markdown]
 # (The lines are where 95 % of the draws lie.) From random weights the answers are no better than
-# overlapping words. The graduate had 13,000/480 = 27 times as many questions, and of more kinds.
+# overlapping words. The graduate had 31,000/480 = 65 times as many questions, and of more kinds.
 # BERT-base, with 87,599 questions, reaches an F1 of 88.5 % on SQuAD's dev part (the paper's table
 # 2).
 #
