@@ -287,14 +287,14 @@ with torch.inference_mode():
     plain = bert.model.bert(ids[None]).last_hidden_state[0]
     masked = bert.model.bert(padded, attention_mask=mask).last_hidden_state[0, : len(ids)]
     unmasked = bert.model.bert(padded).last_hidden_state[0, : len(ids)]
-with_mask, without = ((states - plain).abs().max() for states in (masked, unmasked))
+with_mask, no_mask = ((states - plain).abs().max() for states in (masked, unmasked))
 how = {True: "less than 0.00001", False: "more than 0.1"}
 print(f"with the mask, padding changes the words' vectors by {how[bool(with_mask < 1e-5)]}")
-print(f"without the mask, it changes them by {how[bool(without < 1e-5)]}")
+print(f"without the mask, it changes them by {how[bool(no_mask < 1e-5)]}")
 
 # %%
 assert with_mask < 1e-5
-assert without > 0.1
+assert no_mask > 0.1
 
 # %% [markdown]
 # Without the mask, the answers depend on the padding, and there is no error.

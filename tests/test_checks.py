@@ -294,7 +294,7 @@ def test_what_nearly_agrees_with_a_mistake_is_not_explained_by_it():
 
     for name, answer, result in (
         ("fate_of_token", lambda draw: exchanged.get(fate(draw), fate(draw)), "you have"),
-        ("follows", lambda logits: logits.argmax(-1), "wrong way round"),
+        ("follows", lambda logits: logits.argmax(-1), "exchanged"),
         ("steadiest_head", least, "smallest"),
         ("has_answer", lambda nulls, best: best >= sorted(nulls)[len(nulls) // 2], "you have"),
     ):  # fmt: skip
