@@ -416,8 +416,6 @@ names, entries = zip(*reversed(scripts.most_common(14)), strict=True)
 bars = axes.barh([name if name == "CJK" else name.capitalize() for name in names], entries)
 axes.bar_label(bars, padding=4)
 axes.set(title="Letters in the alphabet by script (the 14 largest)", xlabel="characters")
-
-# %%
 assert scripts.most_common(1) == [("CJK", 244)]
 
 # %% [markdown]
@@ -822,7 +820,8 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 # **No.** The tokenizer knows no grammar. It uses single letters only if no longer piece fits.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. When does a word become `[UNK]`?**
 #
 # <details class="option"><summary>A. When it is rare</summary>
@@ -850,7 +849,8 @@ assert max(of_pair, key=of_pair.get) == ("##u", "##g")  # the most frequent pair
 # **No.** Capitals become small letters in the first step.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. What does the attention mask say?**
 #
 # <details class="option"><summary>A. Which tokens are real and which are padding</summary>

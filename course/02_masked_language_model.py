@@ -215,7 +215,7 @@ names = ["not chosen", "masked", "random", "kept"]
 for fate, p in {1: 0.8, 2: 0.1, 3: 0.1}.items():
     share = int((fates == fate).sum()) / N
     low, high = band(p, N)
-    print(f"{names[fate]:7} {share:.2%} of {N:,}   95 % band {low:.2%} to {high:.2%}")
+    print(f"{names[fate]:7} {share:6.2%} of {N:,}   95 % band {low:.2%} to {high:.2%}")
     assert low <= share <= high
 
 # %%
@@ -265,7 +265,7 @@ surprise = -log_p.gather(1, one.input_ids[:, None])[:, 0]  # -log p of the true 
 counts = masked.labels[0] != -100  # [S]
 
 # %%
-print("token      seen       label     p(true)  -log p  fate")
+print("token      seen       label   p(true)    -log p  fate")
 for i, token in enumerate(one.tokens):
     seen, label = tokenizer.tokens[masked.input_ids[0, i]], int(masked.labels[0, i])
     fate = names[masked.fates[0, i]] if counts[i] else ""
@@ -814,7 +814,8 @@ title = axes.set_title("How many times as probable “he” is as “she”")
 # **Yes.** The label is the original id for all three fates.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. A program reports a masked-LM loss of 0.3 nats after ten minutes. What is the most likely
 # cause?**
 #
@@ -841,7 +842,8 @@ title = axes.set_title("How many times as probable “he” is as “she”")
 # **No.** The number of chosen tokens would differ by one; the mean would hardly change.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. Why are some chosen tokens replaced by random ones?**
 #
 # <details class="option"><summary>A. To make the vocabulary larger</summary>

@@ -574,7 +574,8 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 # **No.** It asks whether B stood after A.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. An accuracy of 77 % on held-out pairs: does it show that a model understands how the two
 # sentences are connected?**
 #
@@ -595,7 +596,8 @@ assert all(one >= other for one, other in zip(one_document, full, strict=True))
 # **Yes.** Such a program knows neither order nor grammar.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. What happens when A and B of a true pair are swapped?**
 #
 # <details class="option"><summary>A. The model mostly says that B is random</summary>

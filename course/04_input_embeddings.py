@@ -453,7 +453,8 @@ assert rise == 2
 # **Yes.** Row 7 of the position table is added to whatever token stands at position 7{=definition}.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. Token, position and segment vectors are added. Why is the information not lost?**
 #
 # <details class="option"><summary>
@@ -475,7 +476,8 @@ assert rise == 2
 # **No.** LayerNorm sets mean and variance, then scales and shifts; it knows no parts.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. A program forgets the segment ids of a pair, so all are 0. What happens?**
 #
 # <details class="option"><summary>A. The model refuses the input</summary>

@@ -406,7 +406,7 @@ checks.guess(own_guessed, 100 * measured[:, 1].mean(), "%", within=3)
 # %%
 print(f"shares of a word's attention, mean of each layer (an equal share would be {chance:.1%})")
 print("(own largest: the share of the cases in which the word's own share is the largest)")
-print(f"{'':12}", *(f"layer {layer + 1:2}" for layer in range(measured.shape[2])))
+print(f"{'':12}", *(f"{f'layer {layer + 1}':>8}" for layer in range(measured.shape[2])))
 for i, name in enumerate(names):
     print(f"{name:12}", *(f"{share:8.1%}" for share in measured[:, i].mean(dim=(0, 2))))
 most = measured[:, 1].mean(dim=(1, 2))  # of each sentence
@@ -513,7 +513,7 @@ from_cls = torch.stack([
     for probs in attention
 ]).mean(dim=(0, 3))  # [4, L]  # fmt: skip
 print("shares of the attention of [CLS], mean of each layer")
-print(f"{'':22}", *(f"layer {layer + 1:2}" for layer in range(from_cls.shape[1])))
+print(f"{'':22}", *(f"{f'layer {layer + 1}':>8}" for layer in range(from_cls.shape[1])))
 rows = ("to itself", "to [SEP]", "to its largest word", "evenness (0 to 1)")
 for name, row in zip(rows, from_cls, strict=True):
     print(f"{name:22}", *(f"{share:8.2f}" for share in row))
@@ -679,10 +679,11 @@ def explain(ids, place, guess, steps=8):
 ways = ("attention", "gradient x input", "integrated gradients")
 example, _ = explain(tokenizer.encode(text).input_ids, asks, word)
 print(f"{text}  What matters for the guess '{before[0].token}'?")
-print(f"{'word':9}", *(f"{way:>20}" for way in ways), "  nats lost by removal")
+widths = (10, 17, 21, 14)
+print(f"{'word':9}", *map(str.rjust, (*ways, "removal, nats"), widths))
 others = [token for i, token in enumerate(tokens[1:-1], 1) if i != asks]
 for token, row in zip(others, example.T.tolist(), strict=True):
-    print(f"{token:9} {row[0]:20.1%}", *(f"{x:20.2f}" for x in row[1:3]), f"{row[3]:22.2f}")
+    print(f"{token:9}", *map(str.rjust, (f"{row[0]:.1%}", *(f"{x:.2f}" for x in row[1:])), widths))
 
 # %% [markdown]
 # Attention and integrated gradients say that *cup* matters most, and removal agrees. Gradient
@@ -798,7 +799,8 @@ neuron_view(bert, "My dog is cute.")
 # **No.** The table of scores keeps its size.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. To which token does a word of our model attend most in layers 3 to 5?**
 #
 # <details class="option"><summary>A. To itself</summary>
@@ -824,7 +826,8 @@ neuron_view(bert, "My dog is cute.")
 # **No.** The special tokens get most of it.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. A head gives 99 % of the attention of `[MASK]` to one word. What follows?**
 #
 # <details class="option"><summary>A. This head makes the prediction</summary>

@@ -840,7 +840,8 @@ assert all(row.passed for row in certificates)
 # **Yes.** They have half of all parameters.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. What does a model with 24 heads instead of 12 cost, at the same width?**
 #
 # <details class="option"><summary>A. No parameter more</summary>
@@ -860,7 +861,8 @@ assert all(row.passed for row in certificates)
 # **No.** No part gets larger with the number of heads.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. Where does the vector of *dog* take in information about *cute*?**
 #
 # <details class="option"><summary>A. In the feed-forward network</summary>

@@ -601,7 +601,8 @@ assert years > 10  # section 5
 # **No.** It learns from both losses; this is multi-task learning.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. A loss of masked words falls from 10.3 to 6 nats. Does the model use the context?**
 #
 # <details class="option"><summary>A. Yes: a falling loss shows it</summary>
@@ -623,7 +624,8 @@ assert years > 10  # section 5
 # **No.** No model can know each hidden word; BERT-base itself has log 3.99 = 1.38 nats.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. What does the probe on frozen vectors show?**
 #
 # <details class="option"><summary>A. That the model was told about topics</summary>

@@ -864,7 +864,8 @@ assert answer.label == "negative"
 # **No.** The pooler was trained in pretraining, by next sentence prediction.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. The pretrained model is 5 points better than the bag of words. The 95 % interval of the
 # difference goes from -5 to +16. What may you report?**
 #
@@ -893,7 +894,8 @@ assert answer.label == "negative"
 # **Yes.** An interval on both sides of 0 leaves both possible.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. How do you find out which word of a text made the model say "negative"?**
 #
 # <details class="option"><summary>

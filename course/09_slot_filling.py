@@ -805,7 +805,8 @@ assert again.slots == tuned.predict("wake me at seven").slots
 # **Yes.** So each word is asked once.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. A program says O for every word. 62 % of its tags are correct. What is its F1 of slots?**
 #
 # <details class="option"><summary>A. 0 %.</summary>
@@ -825,7 +826,8 @@ assert again.slots == tuned.predict("wake me at seven").slots
 # **No.** No slot is found, so none is correct.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. The true slot is "the golden dragon"; the model finds "golden dragon" with the same label.
 # How is this counted?**
 #

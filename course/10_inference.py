@@ -853,7 +853,8 @@ assert once_more.predict(yours).label == tuned.predict(yours).label
 # inference.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. A model says "false" for a pair. Premise and hypothesis are swapped. What must a consistent
 # model say?**
 #
@@ -874,7 +875,8 @@ assert once_more.predict(yours).label == tuned.predict(yours).label
 # **No.** A contradiction works in both directions. So the answer is known.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. A test set has three labels, each for a third of the pairs. A model is scored on "true or
 # not". Which accuracy has the constant answer "not true"?**
 #

@@ -879,7 +879,8 @@ else:
 # **No.** Extractive question answering writes nothing. It points at places in the document.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. The likeliest end stands before the likeliest start. What does one do?**
 #
 # <details class="option"><summary>A. Swap the two.</summary>
@@ -907,7 +908,8 @@ else:
 # **Yes.** Among all pairs with the start before the end, or equal to it, one has the largest sum.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. A program takes a softmax over its list of the n best spans. What is wrong with that for n =
 # 1?**
 #

@@ -603,7 +603,8 @@ legend = axes.legend(loc="upper left")
 # **No.** The loss says that nothing was learned, not that the model is too small.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. What does LoRA save?**
 #
 # <details class="option"><summary>
@@ -629,7 +630,8 @@ legend = axes.legend(loc="upper left")
 # their outputs be computed once.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. A classifier gives its answers a mean probability of 96 %; its accuracy is 74 %. You divide
 # its logits by T = 3. What changes?**
 #

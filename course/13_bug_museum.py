@@ -1645,7 +1645,8 @@ checks.board()
 # **No.** More training does not repair a wrong task, and costs time.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. In BERT's next sentence prediction, what does column 1 of the two logits say?**
 #
 # <details class="option"><summary>A. B follows A.</summary>
@@ -1665,7 +1666,8 @@ checks.board()
 # **Yes.** The label is 0 for "B follows A" and 1 for "B is random", as in Google's code.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. A sentence has another vector in a batch with a long sentence than alone. The attention mask
 # is correct. Which step is wrong?**
 #

@@ -983,7 +983,8 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 # **Yes.** 2 for the forward pass and 4{=definition} for the backward pass.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. Eight processes share a global batch of 131,072 tokens. How many tokens does one process have
 # at a step?**
 #
@@ -1004,7 +1005,8 @@ assert reached["student, distilled"] < reached["teacher, on BERT's vectors"]
 # **No.** That would be so if the batch were meant for each process, as in many other programs.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. In distillation, what does the student learn from?**
 #
 # <details class="option"><summary>

@@ -458,7 +458,8 @@ assert "https://" not in page
 # **Yes.** There you can switch each of the three terms off.
 #
 # </details>
-#
+
+# %% [markdown]
 # **2. In the SpanExplorer, what is the grey half of the plane?**
 #
 # <details class="option"><summary>A. Pairs of start and end that are no answer.</summary>
@@ -478,7 +479,8 @@ assert "https://" not in page
 # **No.** The plane shows tokens of the document.
 #
 # </details>
-#
+
+# %% [markdown]
 # **3. A file made with `to_html` is opened on a computer without Python. What does not
 # work?**
 #

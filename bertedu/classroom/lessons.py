@@ -281,7 +281,7 @@ def architecture() -> Diagram:
     heads: dict[str, Box] = {
         "masked-LM head\n[B, S, V]": (0.05, 3.62, 1.4, 0.5, "heads"),
         "pooler\n[B, H]": (1.6, 3.62, 1.4, 0.5, "heads"),
-        "next-sentence head\n[B, 2]": (1.55, 4.4, 1.5, 0.5, "heads"),
+        "next-sentence head\n[B, 2]": (1.45, 4.4, 1.7, 0.5, "heads"),
     }
     layer: dict[str, Box] = {
         "states [B, S, H]": (4.0, 0.05, 2.2, 0.4, "text"),

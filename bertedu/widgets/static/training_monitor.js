@@ -2,7 +2,7 @@ import { defineWidget, element, heading, numberFrom, plural, stage, svgElement }
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [440, 190, 44, 112, 10, 24];
 const HINT = "Hover a curve, or move along it with the arrow keys; a click pins the step, Escape lets go.";
-const MOST_ROWS = 8;
+const MOST_ROWS = 9;
 
 /** 75 -> "1 min 15 s". */
 export function duration(seconds) {
