@@ -527,7 +527,7 @@ checks.guess(turned_guessed, 100 * share_turned["graduate"], "%", within=10)
 
 # %%
 for name, of_model in turned.items():
-    print(f"{name:8} correctly called true or false: {len(of_model)} pairs; *not* turned "
+    print(f"{name:8} correctly called true or false: {len(of_model)} pairs; “not” turned "
           f"{share_turned[name]:.0%} of them round")  # fmt: skip
 assert share_turned["ours"] < 0.2
 assert share_turned["ours"] + 0.2 < share_turned["graduate"] < 0.75
@@ -724,7 +724,7 @@ reach = np.abs(100 * np.array(list(bands.values())).T - shares)
 colors = [COLORS[kind] for kind in (*["baseline"] * 3, "own", "graduate")]
 bars = axes.barh(list(right_by), shares, xerr=reach, color=colors)
 axes.bar_label(bars, [f"{share:.1f} %" for share in shares], label_type="center", color="white")
-axes.axvline(100 / 3, color=COLORS["ink"], linestyle="--", linewidth=1)
+axes.axvline(100 / 3, color=COLORS["ink"], linestyle="--", linewidth=1, zorder=0)
 axes.set(xlim=(0, 100), xlabel="accuracy on test, % (lines: 95 % of the draws)")
 axes.invert_yaxis()
 

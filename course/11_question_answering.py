@@ -56,8 +56,8 @@ print(f"{len(cards):,} questions to learn from, {len(dev)} to choose by, {len(te
 # %% tags=["nbval-check-output"]
 document = notes[0].document
 words = document.split()
-for first in range(0, len(words), 10):
-    line = words[first : first + 10]
+for first in range(0, len(words), 7):
+    line = words[first : first + 7]
     print(" ".join(f"{first + i}:{word}" for i, word in enumerate(line, start=1)))
 
 # %% [markdown]
@@ -554,7 +554,7 @@ for axes, example, p in zip(rows, notes, found, strict=True):
     axes.set_xticks([top.first_token - p.first], [top.text[:40]], fontsize=9)
     axes.set_title(example.question, fontsize=9)
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f} %")
-legend = rows[0].legend(loc="upper right", fontsize=9)
+legend = rows[0].legend(loc="lower right", fontsize=9)
 
 # %% [markdown]
 # Orange, upwards: the softmax of the start vector over the tokens of the document. Blue, downwards:
@@ -690,12 +690,12 @@ for y, (rows, kind) in enumerate(((~impossible, "own"), (impossible, "other"))):
 # %%
 pairs = [(a, b) for a in lead[impossible] for b in lead[~impossible]]
 right_order = sum(bool(a > b) for a, b in pairs) / len(pairs)
-print(f"the lead of *no answer* is larger for the question without one: {right_order:.0%} of pairs")
+print(f"the lead of “no answer” is larger for the question without one: {right_order:.0%} of pairs")
 for threshold in (0.0, chosen.null_threshold):
     silent = lead > threshold
     refused = [int((silent & group).sum()) for group in (impossible, ~impossible)]
     print(
-        f"threshold {threshold:5.1f}: *no answer* to {refused[0]} of {int(impossible.sum())} "
+        f"threshold {threshold:5.1f}: “no answer” to {refused[0]} of {int(impossible.sum())} "
         f"questions without one, and to {refused[1]} of {int((~impossible).sum())} with one"
     )
 own = SpanExplorer(tuned, my_question, my_document)

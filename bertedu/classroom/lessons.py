@@ -226,7 +226,7 @@ def linked_drawing(figure: Diagram, spots: Sequence[Spot], alt: str) -> str:
     )
 
 
-_CIRCLE = "position:absolute;right:4px;top:0;font-size:13px;color:#1f2328"
+_CIRCLE = "position:absolute;right:2px;top:1px;line-height:1;font-size:11px;color:#1f2328"
 
 
 def circle(right: int, of: int) -> str:

@@ -153,6 +153,7 @@ def taken(browser: "Browser", widgets: Sequence[Stored]) -> list[bytes]:
             root.wait_for(timeout=20_000)
         except Error:
             raise StillError(f"{widget['alt'][:80]} does not show in the browser") from None
+        page.evaluate(_PAINTED)
         more = root.evaluate(_BEYOND)  # on paper nobody scrolls sideways
         page.set_viewport_size({"width": WIDTH + more, "height": 600})
         page.evaluate(_PAINTED)

@@ -336,7 +336,7 @@ function build(view) {
     const name = (place, kind, here) => element("span", {
       class: `be-axis-name be-${kind}-name${here ? " be-here" : ""}`, title: `position ${place}`,
     }, piece(place));
-    near.replaceChildren(element("span", { class: "be-small" }, "% start ↓ end →"),
+    near.replaceChildren(element("span", { class: "be-small" }, "start ↓ end →"),
       ...range.map((i) => name(left + i, "column", left + i === end)),
       ...range.flatMap((i) => [
         name(top + i, "row", top + i === start),
