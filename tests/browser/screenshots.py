@@ -18,15 +18,26 @@ PICTURES = REPO_ROOT / "test-artefacts" / "screenshots"
 BOOK = REPO_ROOT / "build" / "site"
 LESSONS = [lesson.name for lesson in COURSE]
 PAGES = sorted(page.name for page in BOOK.glob("*.html"))
+NOTEBOOK = "document.querySelector('.jp-NotebookPanel .jp-WindowedPanel-outer')"
+PAGE = "document.documentElement"
 HIGHEST = 15_000  # pixels in one picture: more than a browser draws at once, it cuts
 
 
-def keep(page, name: str) -> None:
-    """Keeps a page from its top on, as far as there is something."""
+def keep(page, name: str, high: int, scrolled: str) -> None:
+    """Keeps a page from its top to its end: so many px, in as few pictures as can be.
+
+    `scrolled` is the JavaScript of what scrolls.
+    """
     PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
-    with Image.open(PICTURES / f"{name}.png") as picture:
-        assert len(set(picture.convert("L").resize((64, 64)).tobytes())) > 2, name
+    page.set_viewport_size(page.viewport_size | {"height": min(high, HIGHEST)})
+    page.mouse.move(0, 0)  # away from what would tell something
+    for part, top in enumerate(range(0, high, HIGHEST)):
+        page.evaluate(f"{scrolled}.scrollTop = {top}")
+        page.wait_for_timeout(800)
+        file = PICTURES / f"{name}{f'-{part + 1}' if part else ''}.png"
+        page.screenshot(path=file, animations="disabled")
+        with Image.open(file) as picture:
+            assert len(set(picture.convert("L").resize((64, 64)).tobytes())) > 2, file
 
 
 def looks(widths: tuple[int, ...]) -> list[tuple[str, int]]:
@@ -40,10 +51,8 @@ def test_a_lesson_in_jupyterlab(name: str, open_notebook) -> None:
     for theme, width in looks((1280, 800)):
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 900})
-        high = page.locator(".jp-WindowedPanel-outer").first.evaluate("node => node.scrollHeight")
-        page.set_viewport_size({"width": width, "height": min(int(high) + 200, HIGHEST)})
-        page.wait_for_timeout(800)
-        keep(page, f"lab-{name[:2]}-{width}-{theme}")
+        high = page.evaluate(f"{NOTEBOOK}.scrollHeight") + 200  # what stands above it
+        keep(page, f"lab-{name[:2]}-{width}-{theme}", high, NOTEBOOK)
     page.close()
 
 
@@ -55,10 +64,8 @@ def test_a_page_of_the_book(file: str, new_page) -> None:
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(500)
-        high = int(page.evaluate("document.documentElement.scrollHeight"))
-        page.set_viewport_size({"width": width, "height": min(high, HIGHEST)})
-        page.wait_for_timeout(500)
-        keep(page, f"book-{Path(file).stem}-{width}-{theme}")
+        high = page.evaluate(f"{PAGE}.scrollHeight")
+        keep(page, f"book-{Path(file).stem}-{width}-{theme}", high, PAGE)
     page.context.close()
 
 
