@@ -31,7 +31,8 @@ _QUIET = (
     "--disable-background-networking",
     "--font-render-hinting=none",
 )
-_STYLE = "body{margin:0}.be-save,.be-tooltip{display:none!important}"
+_STYLE = """body{margin:0}.be-save,.be-tooltip{display:none!important}
+.bertedu{max-width:none!important}"""
 # Some widgets paint in the frame after the one in which they learn how wide they are.
 _PAINTED = """async () => {
   await document.fonts.ready;
@@ -153,13 +154,15 @@ def taken(browser: "Browser", widgets: Sequence[Stored]) -> list[bytes]:
             root.wait_for(timeout=20_000)
         except Error:
             raise StillError(f"{widget['alt'][:80]} does not show in the browser") from None
+        width = WIDTH
         page.evaluate(_PAINTED)
-        more = root.evaluate(_BEYOND)  # on paper nobody scrolls sideways
-        page.set_viewport_size({"width": WIDTH + more, "height": 600})
-        page.evaluate(_PAINTED)
+        while (more := root.evaluate(_BEYOND)) and width < 2 * WIDTH:
+            width += more  # on paper nobody scrolls sideways; with more room, letters are larger
+            page.set_viewport_size({"width": width, "height": 600})
+            page.evaluate(_PAINTED)
         height = int(root.evaluate("root => root.getBoundingClientRect().height")) + 1
         # High enough that what sticks to the end is there.
-        page.set_viewport_size({"width": WIDTH + more, "height": height})
+        page.set_viewport_size({"width": width, "height": height})
         page.evaluate(_PAINTED)
         pictures.append(reduced(root.screenshot(animations="disabled")))
         page.close()
