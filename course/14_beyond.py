@@ -344,7 +344,7 @@ print("chosen tokens of each process:", *counted)
 for name, sums in {"by chosen tokens": right, "each a third": wrong}.items():
     gap = (sum(each for _, each in sums) - whole).norm() / whole.norm()
     same = gap < 1e-5
-    print(f"weighted {name}: {'the same' if same else 'another'} gradient as of one process")
+    print(f"weighted {name:17}: {'the same' if same else 'another'} gradient as of one process")
     assert same == (name == "by chosen tokens")
 
 # %% [markdown]
@@ -513,8 +513,8 @@ assert read["with NSP"] == read["without"]
 start = pretraining.evaluate(fresh(0).model, test_batches, unigrams)
 start_topics = probe(fresh(0))
 print(f"{read['without'] // 3:,} tokens each; the unigram baseline: {start.unigram_loss:.2f} nats")
-print("seed           loss, words   topics next sentence  (the last two: accuracy)")
-print(f"the start    {start.mlm_loss:8.2f} nats {start_topics:8.1%} {start.nsp_accuracy:13.1%}")
+print("seed             loss, words  accuracy: topics, next sentence")
+print(f"the start     {start.mlm_loss:8.2f} nats {start_topics:8.1%} {start.nsp_accuracy:13.1%}")
 for name, results in marks.items():
     for seed, (loss, topics, pairs) in enumerate(results):
         print(f"{seed}  {name:10}{loss:8.2f} nats {topics:8.1%} {pairs:13.1%}")
