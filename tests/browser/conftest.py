@@ -226,25 +226,6 @@ def chromium() -> Iterator["Browser"]:
         browser.close()
 
 
-def cut_off(
-    browser: "Browser", outside: Outside, width: int = 1280, height: int = 900, theme: str = "light"
-) -> "BrowserContext":
-    """Returns a new context of the browser: a reader who has been nowhere yet."""
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme=theme,
-        reduced_motion="reduce",
-        proxy={"server": f"http://127.0.0.1:{outside.port}", "bypass": ",".join(LOOPBACK)},
-    )
-
-    def refuse(route: "Route") -> None:
-        outside.tried.append(route.request.url)
-        route.abort()
-
-    context.route(lambda url: urlsplit(url).hostname not in {*LOOPBACK, None}, refuse)
-    return context
-
-
 @dataclass
 class Pages:
     """Opens pages, and keeps what they complain about."""
@@ -252,28 +233,34 @@ class Pages:
     browser: "Browser"
     outside: Outside
     complaints: list[str] = field(default_factory=list)
-    opened: list["BrowserContext | Page"] = field(default_factory=list)
+    contexts: list["BrowserContext"] = field(default_factory=list)
 
     def __call__(self, *, width: int = 1280, height: int = 900, theme: str = "light") -> "Page":
         """Opens an empty page in a context of its own."""
-        context = cut_off(self.browser, self.outside, width, height, theme)
-        self.opened.append(context)
-        return self._heard(context.new_page())
-
-    def beside(self, context: "BrowserContext") -> "Page":
-        """Opens an empty page in a context that other pages share."""
-        self.opened.append(context.new_page())
-        return self._heard(self.opened[-1])
-
-    def close(self) -> None:
-        """Closes all pages."""
-        while self.opened:
-            self.opened.pop().close()
-
-    def _heard(self, page: "Page") -> "Page":
+        context = self.browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=theme,
+            reduced_motion="reduce",
+            proxy={
+                "server": f"http://127.0.0.1:{self.outside.port}",
+                "bypass": ",".join(LOOPBACK),
+            },
+        )
+        self.contexts.append(context)
+        context.route(lambda url: urlsplit(url).hostname not in {*LOOPBACK, None}, self._refuse)
+        page = context.new_page()
         page.on("console", lambda message: self._listen(message.type, message.text))
         page.on("pageerror", lambda error: self._listen("error", str(error)))
         return page
+
+    def close(self) -> None:
+        """Closes all pages."""
+        while self.contexts:
+            self.contexts.pop().close()
+
+    def _refuse(self, route: "Route") -> None:
+        self.outside.tried.append(route.request.url)
+        route.abort()
 
     def _listen(self, kind: str, text: str) -> None:
         if kind == "error" and not any(re.search(pattern, text) for pattern in HARMLESS):
@@ -290,16 +277,8 @@ def new_page(chromium: "Browser", outside: Outside) -> Iterator[Pages]:
     assert outside.tried == []
 
 
-@pytest.fixture(scope="session")
-def in_lab(chromium: "Browser", outside: Outside) -> "BrowserContext":
-    """Returns the context of all pages of JupyterLab: its code is read and compiled only once."""
-    return cut_off(chromium, outside)
-
-
 @pytest.fixture(scope="module")
-def open_notebook(
-    new_page: Pages, lab: Lab, in_lab: "BrowserContext"
-) -> Iterator[Callable[..., "Page"]]:
+def open_notebook(new_page: Pages, lab: Lab) -> Iterator[Callable[..., "Page"]]:
     """Returns a function that opens a notebook and, unless told not to, runs all its cells.
 
     What is called `meanwhile` acts on the page while the cells run.
@@ -310,8 +289,9 @@ def open_notebook(
         *,
         run: bool = True,
         meanwhile: Callable[["Page"], None] = lambda page: None,
+        **look: object,
     ) -> "Page":
-        page = new_page.beside(in_lab)
+        page = new_page(**look)
         page.goto(f"{lab.url}/lab/tree/{name}?reset")
         page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60_000)
         wait_for_idle(page)

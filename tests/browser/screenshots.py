@@ -53,7 +53,7 @@ def test_a_lesson_in_jupyterlab(name: str, open_notebook) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         high = page.evaluate(f"{NOTEBOOK}.scrollHeight") + 200  # what stands above it
         keep(page, f"lab-{name[:2]}-{width}-{theme}", high, NOTEBOOK)
-    page.close()
+    page.context.close()
 
 
 @pytest.mark.parametrize("file", PAGES)

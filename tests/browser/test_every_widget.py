@@ -164,7 +164,7 @@ def test_a_saved_notebook_shows_what_it_showed(lab, open_notebook) -> None:
     page.locator(".bertedu").nth(len(NAMES) - 1).wait_for()
     page.keyboard.press("Control+s")
     page.locator(".jp-mod-dirty").first.wait_for(state="detached")
-    page.close()
+    page.context.close()
     lab.end_kernels()
     page = open_notebook("saved.ipynb", run=False)
     page.locator(".bertedu").nth(len(NAMES) - 1).wait_for()

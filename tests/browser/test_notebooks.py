@@ -36,5 +36,5 @@ def test_a_notebook_runs_from_top_to_bottom(open_notebook, lab, notebook: str) -
     # Each exercise says so, and does not stop the others.
     told = page.locator(".jp-OutputArea-output").filter(has_text=NOT_DONE).count()
     assert told == not_done(notebook)
-    page.close()
+    page.context.close()
     lab.end_kernels()
