@@ -27,9 +27,8 @@ ROWS = 24  # a row a token, with much in it
 SCREEN = 48  # something of every token on one screen
 BYTE = 256  # a place among them fits into a byte
 MODEL = 512  # all that BERT reads
-REST = (
-    0.2  # seconds after an answer to what is typed: it is drawn by then, or the next one is asked
-)
+# Seconds after an answer to what is typed: it is drawn by then, or the next one is asked.
+REST = 0.2
 _ROOT = re.compile(r'\bname: "(?P<name>be-[\w-]+)"')
 _IMPORT = re.compile(r'^import [^;]+ from "(?P<file>\.[\w./]+)"[^;]*;\n', re.MULTILINE)
 
