@@ -194,6 +194,7 @@ assert {each.random / (each.random + each.follows) for each in dealt} == {0.5}
 # ends a document. What happens?
 
 # %% tags=["nbval-check-output"]
+import textwrap
 from pathlib import Path
 
 text = Path(tempfile.mkdtemp(dir=folder.name), "blank_lines.txt")  # new each time the cell runs
@@ -203,7 +204,7 @@ print(lonely)
 try:
     PairSampler(lonely, tokenizer)
 except bertedu.InputError as error:
-    print(error)
+    print(textwrap.fill(str(error), 78))
 
 # %% [markdown]
 # Every document has one sentence, so nothing ever follows anything. Google's code labels every pair

@@ -438,10 +438,10 @@ plain = {
 verdicts = {"first model": tuned.predict(list(plain)), "graduate": graduate.predict(list(plain))}
 
 # %%
-print(f"{'':46}{'first model':>20}{'graduate':>20}")
+print(f"{'':46}{'first model':>15}{'graduate':>15}")
 for sentence, *both in zip(plain, *verdicts.values(), strict=True):
     said = [f"{a.label} {a.probabilities[a.label]:.0%}" for a in both]
-    print(f"{sentence:46}{said[0]:>20}{said[1]:>20}")
+    print(f"{sentence:46}{said[0]:>15}{said[1]:>15}")
 for name, found in verdicts.items():
     share = np.mean([a.label == label for a, label in zip(found, plain.values(), strict=True)])
     print(f"{name}: accuracy {share:.0%} on {len(plain)} sentences")

@@ -116,7 +116,7 @@ for name, part in {"train": train, "dev": dev, "test": test}.items():
 for intent in task.intents:
     example = next(e for e in train if e.intent == intent and len(e.slots) >= 2)
     print(f"\n{intent}: {example.text}")
-    print("  ", *(f"{slot.label} = {slot.text};" for slot in example.slots))
+    print("   " + "; ".join(f"{slot.label} = {slot.text}" for slot in example.slots))
 
 # %%
 from collections import Counter

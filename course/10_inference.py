@@ -408,7 +408,7 @@ first_three = ["An animal is outside.", "The dog is asleep at home.", "The dog i
 answered = graduate.predict([(premise, hypothesis) for hypothesis in first_three])
 for hypothesis, answer in zip(first_three, answered, strict=True):
     print(f"{hypothesis:28} {told[answer.label]:8}",
-          *(f"{told[x]} {p:.0%};" for x, p in answer.probabilities.items()))  # fmt: skip
+          "; ".join(f"{told[x]} {p:.0%}" for x, p in answer.probabilities.items()))  # fmt: skip
 assert [answer.label for answer in answered] == ["entailment", "contradiction", "neutral"]
 
 # %% [markdown]
@@ -433,12 +433,12 @@ daily = [inference.Example(parts[i], parts[i + 1 + j], label) for i in range(0, 
 # %%
 both = {"graduate": graduate, "ours": tuned}
 said = {name: model.predict(daily) for name, model in both.items()}
-print("label    graduate ours")
-for pair, *verdicts in zip(daily, *said.values(), strict=True):
-    print(f"{told[pair.label]:8}", *(f"{told[p.label]:8}" for p in verdicts),
-          pair.premise, "/", pair.hypothesis)  # fmt: skip
+for i, (pair, *verdicts) in enumerate(zip(daily, *said.values(), strict=True)):
+    if i % 3 == 0:
+        print(f"{pair.premise:45} label    graduate ours")
+    print(f"   {pair.hypothesis:42}", *(f"{told[p.label]:8}" for p in (pair, *verdicts)))
 right = {name: accuracy(found, daily) for name, found in said.items()}
-print(*(f"{name}: {15 * share:.0f} of 15 correct;" for name, share in right.items()))
+print("; ".join(f"{name}: {15 * share:.0f} of 15 correct" for name, share in right.items()))
 assert right["graduate"] > 0.75
 
 # %% [markdown]
@@ -472,8 +472,8 @@ assert explorer.labels == ["entailment", "contradiction", "neutral"]
 assert np.allclose(explorer.probabilities.sum(), 1)
 for hypothesis, shares in zip([*tries, explorer.hypothesis],
                               [*explorer.trail, explorer.probabilities], strict=True):  # fmt: skip
-    print(f"{hypothesis:28}", *(f"{told[name]} {share:.0%};" for name, share in
-                                zip(explorer.labels, shares, strict=True)))  # fmt: skip
+    each = zip(explorer.labels, shares, strict=True)
+    print(f"{hypothesis:28}", "; ".join(f"{told[name]} {share:.0%}" for name, share in each))
 moves = np.abs(np.diff(explorer.trail, axis=0)).sum(axis=1) / 2
 print("probability that moved from one try to the next:", *(f"{move:.0%}" for move in moves))
 assert moves.max() > 0.5
@@ -558,8 +558,8 @@ for name, pairs in probes.items():
     for model, of in both.items():
         given = [p.label == "entailment" for p in of.predict(pairs)]
         true_for[model, name] = np.mean(given)
-    print(f"{name:13}", *(f"{model}: “true” for {true_for[model, name]:4.0%};" for model in both),
-          f" such as: {pairs[1][1]}")  # fmt: skip
+    print(f"{name:13} {pairs[1][1]:31}",
+          "; ".join(f"{model}: {true_for[model, name]:4.0%} true" for model in both))  # fmt: skip
 assert true_for["graduate", "same"] > 0.9
 assert true_for["ours", "turned round"] > 0.5
 assert true_for["graduate", "turned round"] > 0.5
@@ -585,7 +585,7 @@ after_swap = {}
 for label in ("contradiction", "entailment"):
     after_swap[label] = Counter(said_swapped[theirs == label].tolist())
     print(f"of {after_swap[label].total()} pairs called {told[label]}, after the swap:",
-          *(f"{n} {told[name]};" for name, n in after_swap[label].most_common()))  # fmt: skip
+          "; ".join(f"{n} {told[x]}" for x, n in after_swap[label].most_common()))  # fmt: skip
 kept = after_swap["contradiction"]
 assert kept["contradiction"] > kept.total() / 2
 assert after_swap["entailment"]["neutral"] > after_swap["entailment"].total() / 2
@@ -650,7 +650,7 @@ for name, (lines, label) in challenge.items():
         given = [p.label for p in of.predict(pairs)]
         correct_in[model, name] = given.count(label)
         print(f"{name:26} is {told[label]:8} {model:8} correct {given.count(label)} of 6; said:",
-              *(f"{count} {told[x]};" for x, count in Counter(given).most_common()))  # fmt: skip
+              "; ".join(f"{n} {told[x]}" for x, n in Counter(given).most_common()))  # fmt: skip
 assert sum(correct_in["ours", name] for name in list(challenge)[1:3]) <= 3  # of 12
 assert correct_in["graduate", "negation in the premise"] >= 5  # of 6
 assert correct_in["graduate", "all words, does not follow"] <= 1

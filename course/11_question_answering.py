@@ -24,6 +24,7 @@
 
 # %%
 import math
+import textwrap
 from collections import Counter
 
 import matplotlib.pyplot as plt
@@ -187,7 +188,7 @@ for name, part in splits.items():
     print(f"{name:6}{len(documents):10}{len(part):12}{sum(e.impossible for e in part):15}")
     assert name == "cards" or not documents & known
 print()
-print(cards[0].document)
+print(textwrap.fill(cards[0].document, 78))
 for example in cards[:5]:
     print(f"- {example.question} ->", " / ".join(a.text for a in example.answers) or "no answer")
 
@@ -576,7 +577,8 @@ legal = S * S - sum(third.illegal.values())
 checks.guess(legal_guessed, 100 * legal / S**2, "%", within=5)
 
 # %% tags=["nbval-check-output"]
-print(f"{S} tokens, {S * S:,} pairs;", *(f"{n:,} {why};" for why, n in third.illegal.items()))
+print(f"{S} tokens, {S * S:,} pairs:",
+      "; ".join(f"{n:,} {why}" for why, n in third.illegal.items()))  # fmt: skip
 
 # %% [markdown]
 # *Too long* is more than 30 tokens, as in BERT's code. The score of a legal pair is start logit +
@@ -619,7 +621,7 @@ predictions, weaker = graduate.predict(test), tuned.predict(test)
 for name, given in {"the graduate": predictions, "our model": weaker}.items():
     tops = [(int(p.start_logits.argmax()), int(p.end_logits.argmax())) for p in given]
     kinds = [verdict(*top, p) for top, p in zip(tops, given, strict=True)]
-    print(f"{name:12}", *(f"{kind}: {kinds.count(kind)};" for kind in sorted(set(kinds))))
+    print(f"{name:12}", "; ".join(f"{kind}: {n}" for kind, n in sorted(Counter(kinds).items())))
     for p in given:
         assert all(verdict(q.first_token, q.last_token, p) == "legal" for q in p.spans)
 
@@ -796,10 +798,10 @@ for example, p in zip(test, predictions, strict=True):
     kind = "overlapping" if touch else "same sentence" if same else "another sentence"
     errors[kind] += 1
     if errors[kind] <= 3:
-        print(f"{kind:16} {example.question}\n{'':17}{given.text[:60]}   (correct: {target.text})")
+        print(f"{kind}: {example.question}\n   said: {given.text[:60]}\n   correct: {target.text}")
 
 # %%
-print(*(f"{kind}: {count};" for kind, count in errors.most_common()))
+print("; ".join(f"{kind}: {count}" for kind, count in errors.most_common()))
 place_of = [rank(p, e) for p, e in zip(predictions, test, strict=True) if not e.impossible]
 for n in (1, 5, 20):
     among = sum(place is not None and place <= n for place in place_of)

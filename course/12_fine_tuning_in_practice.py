@@ -21,6 +21,7 @@
 
 # %%
 import re
+import textwrap
 import time
 
 import matplotlib.pyplot as plt
@@ -399,7 +400,7 @@ for sentence in [*clear] * 2:
         texts[place].append(" ".join([*others[:k], sentence, *others[k:]]))
 lengths = [len(tokenizer.encode(text)) for of_place in texts.values() for text in of_place]
 print(f"{min(lengths)} to {max(lengths)} tokens; the first text, with the sentence in the middle:")
-print(texts["middle"][0])
+print(textwrap.fill(texts["middle"][0], 78))
 assert np.mean(lengths) > 2 * 34
 
 # %% [markdown]

@@ -344,7 +344,8 @@ print("chosen tokens of each process:", *counted)
 for name, sums in {"by chosen tokens": right, "each a third": wrong}.items():
     gap = (sum(each for _, each in sums) - whole).norm() / whole.norm()
     same = gap < 1e-5
-    print(f"weighted {name:17}: {'the same' if same else 'another'} gradient as of one process")
+    kind = "the same" if same else "another"
+    print(f"weighted {name + ':':17} {kind} gradient as of one process")
     assert same == (name == "by chosen tokens")
 
 # %% [markdown]
@@ -888,7 +889,7 @@ topic_names = [path.stem.replace("_", " ") for path in sorted(TRAIN.glob("*.txt"
 print(many[7][0])
 for T in (1, 2, 4):
     best = (teacher_logits[7] / T).softmax(dim=-1).topk(3)
-    print(f"  T = {T}:", *(f"{topic_names[i]} {p:.1%};" for p, i in zip(*best, strict=True)))
+    print(f"  T = {T}:", "; ".join(f"{topic_names[i]} {p:.1%}" for p, i in zip(*best, strict=True)))
 
 # %%
 words_of_unseen = bag_of_words(unseen)
