@@ -364,15 +364,13 @@ function build(view) {
     dotsNote.textContent = `${LARGEST < H ? `the ${LARGEST} largest of ${H}` : `all ${H}`} products each`;
     dots.replaceChildren(...[["start", 0, start], ["end", 1, end]].map(([name, which, place]) => {
       const { largest, rest, others } = products(data, which, place);
-      const extreme = Math.max(...largest.map(({ value: v }) => Math.abs(v)), Math.abs(rest), 1e-9);
+      const extreme = Math.max(...largest.map(({ value: v }) => Math.abs(v)), 1e-9);
       const logit = (which ? data.ends : data.starts).values[place];
       return element("div", { class: `be-of-${name}` },
         element("h5", {}, element("span", { class: "be-swatch" }), `${name} vector · output of “${piece(place)}”`),
-        productBars([
-          ...largest.map(({ component, weight, output, value: v }) =>
-            [v, `component ${component}: ${plain(weight)} × ${plain(output)} = ${withSign(v)}`]),
-          ...(others > 0 ? [[rest, `the other ${others} products together: ${withSign(rest)}`]] : []),
-        ], extreme, `${largest.length} products, the largest ${withSign(largest[0].value)}; with the others they add up to ${plain(logit)}`),
+        productBars(largest.map(({ component, weight, output, value: v }) =>
+          [v, `component ${component}: ${plain(weight)} × ${plain(output)} = ${withSign(v)}`]),
+        extreme, `${largest.length} products, the largest ${withSign(largest[0].value)}; with the others they add up to ${plain(logit)}`),
         element("p", { class: "be-key" }, legend(PALETTE.diverging, withSign(-extreme), withSign(extreme))),
         element("p", { class: "be-verdict" },
           `${plain(largest.reduce((sum, { value: v }) => sum + v, 0))} from these`,
