@@ -24,19 +24,21 @@ from typing import Any
 import bertedu.data
 
 SEED = 30
-PHRASES, FEELINGS = 24_000, 6_000
+PHRASES, FEELINGS = 67_000, 6_000
 CLEAR = {
     "positive": {"admiration", "joy", "love", "gratitude", "excitement", "amusement"},
     "negative": {"anger", "disgust", "sadness", "disappointment", "annoyance", "fear"},
 }
 PAIRS = {  # at most so many of each source
-    "snli_train_sub40k": 33_000, "snli_train_cat18k": 17_000, "snli_cartography25k": 6_000,
-    "snli_esnli_prompted": 6_000, "mnli_train10k": 10_000, "taxinli_mnli": 2_200,
-    "mnli_nyu_hw2": 19_400, "mnli_inferbert_10k": 18_200, "wanli_part": 7_000,
-    "newprotocols_base": 3_500, "newprotocols_edit_premise": 3_500,
-    "newprotocols_edit_other": 1_500,
+    "snli_train_sub40k": 33_000, "snli_train_cat18k": 17_000, "snli_cartography25k": 23_000,
+    "snli_esnli_prompted": 13_000, "snli_promptft": 8_000, "snli_small_bits": 3_000,
+    "snli_disco_orig": 12_000, "mnli_train10k": 10_000, "taxinli_mnli": 2_200,
+    "mnli_nyu_hw2": 20_000, "mnli_inferbert_10k": 19_000, "mnli_promptft": 8_000,
+    "lingnli_train": 45_000, "wanli_part": 15_000, "inferbert": 4_000,
+    "newprotocols_base": 10_000, "newprotocols_edit_premise": 6_000,
+    "newprotocols_edit_other": 4_000, "newprotocols_contrast": 5_000,
 }  # fmt: skip
-QUESTIONS, LONGEST = 24_000, 130  # of SQuAD; words of a passage
+LONGEST, OTHERS = 150, 4_000  # words of a passage; passages of a set beside SQuAD
 
 
 def opened(path: Path) -> Any:
@@ -92,7 +94,7 @@ def sentiment(data: Path, out: Path) -> None:
         for text, label in list(rows(data / "sst2_glue/train.tsv"))[1:]
         if len(text.split()) >= 3
     ]
-    learned += rng.sample(phrases, PHRASES)
+    learned += rng.sample(phrases, min(PHRASES, len(phrases)))
     uci = [(label, text) for label, _, text in rows(data / "uci_sentences_3k/uci_sentences_3k.tsv")]
     rng.shuffle(uci)
     held, learned = uci[:500], learned + uci[500:]
@@ -169,19 +171,16 @@ def questions(data: Path, out: Path) -> None:
     squad = list(articles(data / "squad11_train/squad11_train.json.xz"))
     short = [p for p in squad if len(p["context"].split()) <= LONGEST]
     rng.shuffle(short)
-    learned, count = [], 0
-    for paragraph in short:
-        if count >= QUESTIONS:
-            break
-        learned.append(paragraph)
-        count += len(paragraph["qas"])
+    dev, learned = short[-60:], short[:-60]
     for name in (
         "nq_gold/nq_gold.json.xz",
         "nq_qed/nq_qed.json",
         "afriqa_en/afriqa_en.json.xz",
         "hotpot_gold/hotpot_gold.json.xz",
+        "squadshifts/new_wiki_v1.0.json",
     ):
-        learned += [p for p in articles(data / name) if len(p["context"].split()) <= LONGEST][:1500]
+        found = [p for p in articles(data / name) if len(p["context"].split()) <= LONGEST]
+        learned += found[:OTHERS]
     learned += articles(Path(bertedu.data.__path__[0]) / "questions/cards.json")
     for paragraph in learned:
         paragraph["qas"] = [
@@ -190,7 +189,6 @@ def questions(data: Path, out: Path) -> None:
     notes = key("In meteorology, precipitation is any product of the condensation")
     learned = [p for p in learned if p["qas"] and notes not in key(p["context"])]
     rng.shuffle(learned)
-    dev = short[-60:]
     for name, paragraphs in (("train", learned), ("dev", dev)):
         (out / "questions").mkdir(parents=True, exist_ok=True)
         (out / f"questions/{name}.json").write_text(

@@ -30,6 +30,8 @@ GUESS = "checks.guess("
 FOLDED = {"outputs_hidden": True}
 # Binds a number of the text to its cell or its source (see `claims`); readers do not see it.
 MARK = re.compile(r"\{=([^}]+)\}")
+# A number and its % stay on one line; code, and what a link says to a widget, stay as they are.
+TOGETHER = re.compile(r'`[^`]*`|"[^"]*"|(?<=[\d}]) (?=%)')
 STRIP = "strip"  # the tag of the links to the other lessons, at the head and the foot
 METADATA = {
     "kernelspec": {
@@ -159,6 +161,7 @@ def unexecuted(edition: Edition, *, marked: bool = False) -> Any:
             if not edition.solved:
                 cell.source = without_solutions(cell.source)
         else:
+            cell.source = TOGETHER.sub(_together, cell.source)
             if not marked:
                 cell.source = MARK.sub("", cell.source)
             if edition.solved:  # it lies one folder deeper than the lesson
@@ -194,6 +197,10 @@ def with_outputs(notebook: Any, path: Path) -> Any:
         if cell.cell_type == "code" and (old := there.get(cell.id)):
             cell.outputs, cell.execution_count = old.outputs, old.execution_count
     return notebook
+
+
+def _together(found: re.Match[str]) -> str:
+    return "\u00a0" if found[0] == " " else found[0]
 
 
 def _tags(cell: Any) -> list[str]:
