@@ -156,8 +156,14 @@ if repeat:
                 for seed in range(3))  # fmt: skip
         stored[rate] = [[round(len(dev) * score) for score in learn(one)[1]] for one in runs]
 grid = np.array(list(stored.values())) / len(dev)  # [rates, seeds, epochs]
-rates = [f"{rate:g}" for rate in stored]
-assert abs(works_scores[-1] - grid[rates.index("0.0003"), 0, -1]) < 0.1, "the stored run differs"
+
+
+def power(rate):
+    return f"{rate:.0e}".replace("e-0", "e-")  # 3e-4, as the text writes it
+
+
+rates = [power(rate) for rate in stored]
+assert abs(works_scores[-1] - grid[rates.index("3e-4"), 0, -1]) < 0.1, "the stored run differs"
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.1), width_ratios=(1, 1.15))
@@ -182,7 +188,7 @@ for rate, scores in zip(rates, 100 * grid[:, :, -1], strict=True):
     print(f"{rate:>7}: {scores.mean():.1f} % (seeds: {', '.join(f'{s:.0f}' for s in scores)})")
 best = grid[:, :, -1].mean(1).argmax()
 print(f"best: {rates[best]}; its seeds are {100 * np.ptp(grid[best, :, -1]):.0f} points apart")
-assert rates[best] == "0.0003"
+assert rates[best] == "3e-4"
 assert grid[-1, :, -1].max() == 0.2  # the highest rate: no seed learns
 assert grid[0, :, -1].mean() < 0.5  # the lowest: six epochs are not enough
 assert np.ptp(grid[best, :, -1]) > abs(grid[2, :, -1].mean() - grid[3, :, -1].mean())
@@ -240,7 +246,7 @@ frozen_runs = {  # layers frozen, learning rate: correct answers of 60
     (6, 3e-3): [44, 42, 47],
 }
 for (frozen, rate), found in frozen_runs.items():
-    print(f"{frozen} layers frozen, rate {rate:g}: {100 * np.mean(found) / 60:.1f} % on dev "
+    print(f"{frozen} layers frozen, rate {power(rate)}: {100 * np.mean(found) / 60:.1f} % on dev "
           f"(seeds: {', '.join(f'{100 * n / 60:.0f}' for n in found)})")  # fmt: skip
 assert sum(frozen_runs[2, 3e-4]) > sum(frozen_runs[0, 3e-4]) - 6
 assert sum(frozen_runs[6, 3e-4]) < sum(frozen_runs[4, 3e-4]) - 45
@@ -356,7 +362,7 @@ lora_runs = {  # learning rate: correct answers of 60 on dev after six epochs, r
     3e-3: [44, 50, 53],
 }
 for rate, found in lora_runs.items():
-    print(f"rank 8, rate {rate:g}: {100 * np.mean(found) / 60:.1f} % on dev "
+    print(f"rank 8, rate {power(rate)}: {100 * np.mean(found) / 60:.1f} % on dev "
           f"(seeds: {', '.join(f'{100 * n / 60:.0f}' for n in found)})")  # fmt: skip
 assert sum(lora_runs[3e-3]) > sum(frozen_runs[0, 3e-4]) - 6  # as good as all numbers
 assert sum(lora_runs[3e-3]) > sum(lora_runs[1e-3])
