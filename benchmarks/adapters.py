@@ -17,6 +17,7 @@ from typing import Any
 from bench import arguments, report
 
 import bertedu
+from bertedu.commands.training import accelerator
 from bertedu.finetuning import (
     Classification,
     FinetuningRecipe,
@@ -50,11 +51,11 @@ class Graduate:
 GRADUATES = {
     "sentiment": Graduate(
         Classification(), "sentiment/train.tsv", "sentiment/dev.tsv", "sentiment/test.tsv",
-        FinetuningRecipe(1, 64, learning_rate=1e-3, dropout=0.05, max_length=96, lora_rank=16),
+        FinetuningRecipe(3, 64, learning_rate=1e-3, dropout=0.05, max_length=96, lora_rank=32),
     ),
     "slots": Graduate(
         SlotFilling(), "snips/train", "snips/valid", "snips/test",
-        FinetuningRecipe(3, 32, learning_rate=2e-3, dropout=0.05, max_length=64, lora_rank=16),
+        FinetuningRecipe(8, 32, learning_rate=2e-3, dropout=0.05, max_length=64, lora_rank=32),
     ),
     "inference": Graduate(
         Inference(), "inference/train.tsv", "inference/dev.tsv", "inference/cad_test.tsv",
@@ -75,7 +76,9 @@ def some(examples: list[Any], share: float, most: int | None = None) -> list[Any
     return [examples[index] for index in chosen]
 
 
-def learned(name: str, folders: Sequence[Path], share: float) -> list[dict[str, str]]:
+def learned(
+    name: str, folders: Sequence[Path], share: float, precision: str
+) -> list[dict[str, str]]:
     """Learns one task both ways; returns a row for each."""
     it = GRADUATES[name]
 
@@ -92,7 +95,11 @@ def learned(name: str, folders: Sequence[Path], share: float) -> list[dict[str, 
         runs, minutes = [], []
         for recipe in recipes:
             began = time.perf_counter()
-            runs.append(FinetuningRun(it.task, bertedu.load(), train, dev, recipe=recipe))
+            hardware = accelerator(precision)
+            bert = bertedu.load()
+            runs.append(
+                FinetuningRun(it.task, bert, train, dev, recipe=recipe, accelerator=hardware)
+            )
             deque(runs[-1], maxlen=0)  # trains
             minutes.append((time.perf_counter() - began) / 60)
         judged = [run.finetuned.evaluate(dev)[it.task.best] for run in runs]
@@ -123,13 +130,16 @@ def main() -> None:
         sets={"type": Path, "help": "what benchmarks/graduates.py wrote"},
         only={"choices": list(GRADUATES), "action": "append", "help": "this one; repeatable"},
         share={"type": float, "default": 0.1, "help": "of the training examples"},
+        precision={"choices": ["fp32", "bf16"], "default": "fp32", "help": "of the training"},
     )
     if args.data is None or args.sets is None:
         print("Nothing measured: name the folders with --data and --sets.")
         return
     rows = []
     for name in args.only or list(GRADUATES):
-        rows += learned(name, (args.sets, args.data), args.share / (20 if args.quick else 1))
+        rows += learned(
+            name, (args.sets, args.data), args.share / (20 if args.quick else 1), args.precision
+        )
         print(*rows[-2:], sep="\n", file=sys.stderr, flush=True)
     report(__file__, rows, "One run each.", save=args.save)
 
