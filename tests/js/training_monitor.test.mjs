@@ -9,8 +9,9 @@ import { Model, openPage, pack } from "./page.mjs";
 const window = openPage();
 const HOSTILE = "<script>";
 
-function data(change = {}) {
-  const floats = Buffer.from(new Float32Array([6.5, 0.7, 6.25, 0.5]).buffer);
+function data(change = {}, losses = {}) {
+  const usual = [6.5, 0.7, 6.25, 0.5];
+  const floats = (values = usual) => Buffer.from(new Float32Array(values).buffer);
   return pack({
     steps: 10, done: 2, state: "running", seconds_left: 75, smoothed_over: 20,
     curves: [
@@ -21,12 +22,12 @@ function data(change = {}) {
     ...change,
   }, {
     at: ["int32", [2], Buffer.from(new Int32Array([1, 2]).buffer)],
-    raw: ["float32", [2, 2], floats], smooth: ["float32", [2, 2], floats],
+    raw: ["float32", [2, 2], floats(losses.raw)], smooth: ["float32", [2, 2], floats()],
   });
 }
 
-function shown(change, options) {
-  const model = new Model({ command: "run", data: data(change) }, options);
+function shown(change, options, losses) {
+  const model = new Model({ command: "run", data: data(change, losses) }, options);
   const el = document.createElement("div");
   document.body.append(el);
   const end = widget.render({ model, el });
@@ -88,15 +89,27 @@ test("the buttons tell Python, which answers with its data", () => {
   assert.equal(el.children.length, 0);
 });
 
+test("a batch far outside leaves the frame, which cuts it", () => {
+  const { el, end } = shown({ curves: [
+    { name: "MLM", baseline: 6.4, baseline_name: "unigram", held_out: [] },
+    { name: "NSP", baseline: 0.69, baseline_name: "ln 2", held_out: [] },
+  ], steps: 2 }, {}, { raw: [60, 0.7, 6.25, 0.5] });
+  const line = el.querySelector(".be-raw");
+  const [, first] = line.getAttribute("d").match(/^M\S+ (\S+)L/);
+  assert.equal(line.parentNode.tagName.toLowerCase(), "svg");
+  assert.ok(Number(first) < Number(line.parentNode.getAttribute("y")) - 100, first);
+  end();
+});
+
 test("an update leaves the pictures where they are, and what is pointed at", () => {
   const { model, el, end } = shown();
-  const before = [...el.querySelectorAll("svg")];
+  const before = [...el.querySelectorAll(".be-curve")];
   before[0].getBoundingClientRect = () => ({ left: 0, width: 440 });
   before[0].dispatchEvent(new window.MouseEvent("pointermove", { bubbles: true, clientX: 60 }));
   const line = el.querySelector(".be-foot .be-line").textContent;
   assert.match(line, /^Step \d/);
   model.answer("data", model.get("data"));
-  assert.deepEqual([...el.querySelectorAll("svg")], before);
+  assert.deepEqual([...el.querySelectorAll(".be-curve")], before);
   assert.equal(el.querySelector(".be-foot .be-line").textContent, line);
   assert.ok(before[0].querySelector(".be-smooth"));
   end();

@@ -64,10 +64,10 @@ function curvePicture(data, column) {
   const thick = own(smooth);
   const [low, high] = range([...thick, baseline, ...held_out.map(([, value]) => value)]);
   const x = (step) => across(step, steps);
-  const y = (value) =>
-    TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.min(Math.max(value, low), high) - low) / (high - low));
   const right = WIDTH - RIGHT;
   const foot = HEIGHT - BOTTOM;
+  const y = (value) => TOP + (foot - TOP) * (1 - (value - low) / (high - low));
+  const frame = { x: LEFT, y: TOP, width: right - LEFT, height: foot - TOP };
   const path = (values) => {
     const points = values.flatMap((value, i) =>
       (Number.isFinite(value) ? [`${x(at.values[i]).toFixed(1)} ${y(value).toFixed(1)}`] : []));
@@ -86,7 +86,9 @@ function curvePicture(data, column) {
   if (Math.abs(label - base) < 14) label = base + (label >= base ? 15 : -15);
   picture.append(
     svgElement("path", { d: `M${LEFT} ${TOP}V${foot}H${right}` }),
-    svgElement("path", { d: path(own(raw)), class: "be-raw" }),
+    // A batch may lie far outside: the frame cuts its line, and it does not run along the edge.
+    svgElement("svg", { ...frame, viewBox: Object.values(frame).join(" ") },
+      svgElement("path", { d: path(own(raw)), class: "be-raw" })),
     svgElement("path", { d: path(thick), class: "be-smooth" }),
     svgElement("path", { d: `M${LEFT} ${y(baseline)}H${right}`, class: "be-baseline" }),
     ...held_out.map(([step, value]) => svgElement("circle", { cx: x(step), cy: y(value), r: 4 })),
@@ -154,10 +156,10 @@ function build({ model, root, data, live, button, signal, line, say, foot }) {
     bar.value = data.done;
     paintButtons();
     const fresh = data.curves.map((_, column) => curvePicture(data, column));
-    const pictures = [...curves.querySelectorAll("svg")];
+    const pictures = [...curves.querySelectorAll(".be-curve")];
     if (pictures.length) { // they stay, so that a click that began before an update still arrives
       pictures.forEach((picture, column) => {
-        const next = fresh[column].querySelector("svg");
+        const next = fresh[column].querySelector(".be-curve");
         picture.setAttribute("aria-label", next.getAttribute("aria-label"));
         picture.replaceChildren(...next.childNodes);
       });
@@ -186,7 +188,7 @@ function build({ model, root, data, live, button, signal, line, say, foot }) {
   }
 
   const stepAt = (event) => {
-    const picture = event.target.closest?.("svg");
+    const picture = event.target.closest?.(".be-curve");
     if (!picture) return null;
     const { left, width } = picture.getBoundingClientRect();
     const place = ((event.clientX - left) / width) * WIDTH;
