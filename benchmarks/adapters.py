@@ -51,11 +51,11 @@ class Graduate:
 GRADUATES = {
     "sentiment": Graduate(
         Classification(), "sentiment/train.tsv", "sentiment/dev.tsv", "sentiment/test.tsv",
-        FinetuningRecipe(3, 64, learning_rate=1e-3, dropout=0.05, max_length=96, lora_rank=32),
+        FinetuningRecipe(1, 64, learning_rate=1e-3, dropout=0.05, max_length=96, lora_rank=16),
     ),
     "slots": Graduate(
         SlotFilling(), "snips/train", "snips/valid", "snips/test",
-        FinetuningRecipe(8, 32, learning_rate=2e-3, dropout=0.05, max_length=64, lora_rank=32),
+        FinetuningRecipe(3, 32, learning_rate=2e-3, dropout=0.05, max_length=64, lora_rank=16),
     ),
     "inference": Graduate(
         Inference(), "inference/train.tsv", "inference/dev.tsv", "inference/cad_test.tsv",

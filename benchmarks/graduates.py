@@ -24,7 +24,7 @@ from typing import Any
 import bertedu.data
 
 SEED = 30
-PHRASES, FEELINGS = 67_000, 6_000
+PHRASES, FEELINGS = 24_000, 6_000
 CLEAR = {
     "positive": {"admiration", "joy", "love", "gratitude", "excitement", "amusement"},
     "negative": {"anger", "disgust", "sadness", "disappointment", "annoyance", "fear"},
@@ -94,7 +94,7 @@ def sentiment(data: Path, out: Path) -> None:
         for text, label in list(rows(data / "sst2_glue/train.tsv"))[1:]
         if len(text.split()) >= 3
     ]
-    learned += rng.sample(phrases, min(PHRASES, len(phrases)))
+    learned += rng.sample(phrases, PHRASES)
     uci = [(label, text) for label, _, text in rows(data / "uci_sentences_3k/uci_sentences_3k.tsv")]
     rng.shuffle(uci)
     held, learned = uci[:500], learned + uci[500:]

@@ -397,7 +397,7 @@ assert coin < 0.7
 #
 # ## 8. The graduate
 #
-# The same head on the same checkpoint, after some 135,000{=source its card in bertedu/graduates}
+# The same head on the same checkpoint, after some 260,000{=source its card in bertedu/graduates}
 # pairs of SNLI, MultiNLI and other sets. None of our pairs was among them. (Its card says how it
 # was made.)
 
@@ -448,16 +448,16 @@ assert right["graduate"] > 0.75
 #
 # The earlier tries with a click (a link with ▸ sets the picture, and one more click sets it back):
 # [an animal is outside](#PairExplorer?pinned=1
-# "“An animal is outside.”: entailment 93.9 %"): true, 93.9 %;
+# "“An animal is outside.”: entailment 96.2 %"): true, 96.2 %;
 # [the dog is asleep](#PairExplorer?pinned=2
-# "“The dog is asleep.”: entailment 0.3 %, contradiction 97.4 %"): true only with 0.3 %, false with
-# 97.4 %; [the cat is in the park](#PairExplorer?pinned=3
-# "contradiction 88.5 %"): false, 88.5 %, though nobody said so;
+# "“The dog is asleep.”: entailment 0.3 %, contradiction 98.7 %"): true only with 0.3 %, false with
+# 98.7 %; [the cat is in the park](#PairExplorer?pinned=3
+# "contradiction 97.6 %"): false, 97.6 %, though nobody said so;
 # [the dog is not in the park](#PairExplorer?pinned=4
-# "contradiction 87.1 %"): false, 87.1 %; [the dog is brown](#PairExplorer?pinned=5
-# "neutral 83.2 %"): unknown, which is right, 83.2 %.
+# "contradiction 93.1 %"): false, 93.1 %; [the dog is brown](#PairExplorer?pinned=5
+# "neutral 91.3 %"): unknown, which is right, 91.3 %.
 # [The hypothesis alone](#PairExplorer?pinned=alone
-# "neutral 81.0 %") is unknown to it, 81.0 %.
+# "neutral 76.6 %") is unknown to it, 76.6 %.
 
 # %%
 from bertedu.widgets import PairExplorer
@@ -484,8 +484,16 @@ answer = graduate.predict((your_premise, your_hypothesis))
 print(f"{told[answer.label]}:", *(f"{told[x]} {p:.0%}" for x, p in answer.probabilities.items()))
 assert answer.label == "entailment"
 
+# %%
+denials = ["It did not rain in the night.", "It was dry all night."]
+for hypothesis in denials:
+    answer = graduate.predict(("It rained all night.", hypothesis))
+    print(f"{hypothesis:29} {told[answer.label]:5} {answer.probabilities[answer.label]:.0%}")
+assert answer.label == "entailment"  # a mistake
+
 # %% [markdown]
-# Ask it, too, whether *the street is wet*, or *it was dry all night*.
+# Both contradict the premise. It sees that of *not*; that *dry* means *no rain* it has not learned.
+# Look for more such words.
 #
 # ## 9. What has it learned, and what not?
 #
@@ -530,11 +538,11 @@ for name, of_model in turned.items():
     print(f"{name:8} correctly called true or false: {len(of_model)} pairs; “not” turned "
           f"{share_turned[name]:.0%} of them round")  # fmt: skip
 assert share_turned["ours"] < 0.2
-assert share_turned["ours"] + 0.2 < share_turned["graduate"] < 0.75
+assert share_turned["graduate"] > 0.7
 
 # %% [markdown]
 # For our model *not* turned none of these answers round. Its accuracy on test did not show this.
-# For the graduate, *not* turned about half of them.
+# For the graduate, *not* turned most of them.
 #
 # **Does it know who did what?** Exchange subject and object. *The cat chased the dog* does not make
 # *the dog chased the cat* true. The words are the same.
@@ -591,8 +599,8 @@ assert kept["contradiction"] > kept.total() / 2
 assert after_swap["entailment"]["neutral"] > after_swap["entailment"].total() / 2
 
 # %% [markdown]
-# Most answers move as they should: of 55 times *false*, 35 stay, and of 36 times *true*, 31 become
-# *unknown*. The others are inconsistent.
+# Most answers move as they should: of 46 times *false*, 28 stay, and of 49 times *true*, 34 become
+# *unknown*. The others are inconsistent: 15 times *true* has become *false*.
 #
 # ### Overlap and negation
 #
@@ -660,8 +668,8 @@ assert correct_in["graduate", "no ... wider"] <= 1
 # Our model says *true* to all thirty. So it is "correct" in the first and the fourth set without
 # knowing the rule. Look at two sets together: the first with the second, the fourth with the fifth.
 # The graduate is correct in the third set, the negation in the premise. In the second set it, too,
-# says *true* wherever the words are in common. In the last two it has the direction of *no* the
-# wrong way round. (Six pairs a set are few: they measure nothing precisely.)
+# says *true* wherever the words are in common. In the last two it mostly has the direction of *no*
+# the wrong way round. (Six pairs a set are few: they measure nothing precisely.)
 #
 # **Its mistakes.** The mistakes on test of which the graduate is surest:
 
@@ -744,7 +752,7 @@ print(f"the graduate: unknown or not {known:.1%}; true or false {decided:.1%} of
 assert decided > coin + 0.05
 assert abs(right_by["the hypothesis alone"].mean() - 1 / 3) < 1e-9  # section 3 said so
 assert gain["checkpoint - random"] > 0.1
-assert abs(gain["graduate - checkpoint"]) < 0.12
+assert gain["graduate - checkpoint"] > 0.05
 assert right["graduate"] > right["ours"] + 0.1  # on the plain pairs of section 8
 
 # %% [markdown]
@@ -757,10 +765,10 @@ assert right["graduate"] > right["ours"] + 0.1  # on the plain pairs of section 
 # **What BERT buys over counting**, with so few pairs, is the second line of the table, with its
 # interval.
 #
-# **What other data buy** depends on what is asked. On this test the graduate is not shown to be
-# better than our model: the interval of the last row holds 0. Our model learned 423 pairs of just
-# this kind; the graduate never saw one. But the graduate has the higher accuracy between *true* and
-# *false* (the last line). On the plain pairs of section 8 it is far ahead.
+# **What other data buy** is the distance to the last bar. Our model learned 423 pairs of just this
+# kind; the graduate never saw one. It is ahead all the same: the interval of the third line lies
+# above 0. Between *true* and *false*, too, it has the higher accuracy (the last line, and section 7).
+# On the plain pairs of section 8 it is further ahead.
 #
 # ## 11. The real thing
 #
@@ -820,7 +828,7 @@ assert once_more.predict(yours).label == tuned.predict(yours).label
 #   in SNLI, about twice as much.
 # - Then count common words: that is the number to beat.
 # - After 423 pairs our model hardly tells *true* from *false*. The same head after some
-#   135,000{=source its card in bertedu/graduates} other pairs has a higher accuracy on plain pairs.
+#   260,000{=source its card in bertedu/graduates} other pairs has a higher accuracy on both tests.
 # - Pairs made for one question show what was learned, and what not: *not*, who did what, the order
 #   of the two, what *no* does to a part.
 # - "True or not" is another question than "true, false or unknown", with another constant answer.
