@@ -128,6 +128,36 @@ def test_a_continued_run_is_bit_identical(base: Path, tmp_path: Path) -> None:
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
+def test_an_adapter_learns_on(adapter: Path, base: Path, tmp_path: Path) -> None:
+    slow = replace(SHORT, epochs=1, learning_rate=1e-4)
+    run = FinetuningRun(Classification(), adapter, TEXTS, recipe=slow)
+    assert run.finetuned.evaluate(TEXTS)["accuracy"] == 1.0  # it begins where it was
+    before = base_checksum(run.model.state_dict())
+    learning = {name for name, p in run.model.named_parameters() if p.requires_grad}
+    fresh = FinetuningRun(Classification(), base, TEXTS, recipe=slow).model
+    assert learning == {name for name, p in fresh.named_parameters() if p.requires_grad}
+    losses = [report.loss for report in run]
+    assert max(losses) < 0.5  # a fresh head begins with 0.69
+    assert base_checksum(run.model.state_dict()) == before
+    run.finetuned.save(tmp_path / "on")
+    on, was = load(tmp_path / "on"), load(adapter)
+    assert on.base == was.base
+    for (_, now), (_, then) in zip(lora_layers(on.model), lora_layers(was.model), strict=True):
+        assert not torch.equal(now.lora_B.weight, then.lora_B.weight)
+
+
+def test_an_adapter_does_not_learn_on_as_something_else(adapter: Path) -> None:
+    with pytest.raises(InputError, match="only rank 4 goes on with it"):
+        FinetuningRun(Classification(), adapter, TEXTS, recipe=replace(SHORT, lora_rank=0))
+    three = [*TEXTS, classification.Example("a day", "neither")]
+    with pytest.raises(InputError, match=r"learned with labels \('bad', 'good'\), and these are"):
+        FinetuningRun(Classification(), adapter, three, recipe=SHORT)
+    with pytest.raises(InputError, match="was fine-tuned for classification"):
+        FinetuningRun(QuestionAnswering(), adapter, [
+            question_answering.Example("who?", "bob.", (question_answering.Answer("bob", 0),))
+        ], recipe=SHORT)  # fmt: skip
+
+
 def test_an_adapter_is_refused_on_another_base(adapter: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     torch.manual_seed(8)

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dev", help="to choose the best state by; by default a tenth of DATA")
     add("--test", help="to judge the result by")
     add_reading(parser)
-    add("--init", default="bertedu", help="checkpoint to start from, or scratch")
+    add("--init", default="bertedu", help="checkpoint or adapter to start from, or scratch")
     add("--epochs", type=int, default=DEFAULTS.epochs)
     add("--batch-size", type=int, default=DEFAULTS.batch_size, help="examples a step")
     add("--batch-tokens", type=int, default=DEFAULTS.batch_tokens, help="tokens a step, at most")

@@ -147,11 +147,17 @@ def add_lora(
     ]
     if not chosen:
         raise InputError(f"the model has no linear layer called {', '.join(layers)}")
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad = not name.startswith(("bert.encoder", "bert.embeddings"))
     for name in chosen:
         linear: Any = model.get_submodule(name)
         _replace(model, name, LoraLinear(linear, rank, 2 * rank if alpha is None else alpha))
+    freeze_base(model)
+
+
+def freeze_base(model: nn.Module) -> None:
+    """Lets only the updates and the head learn."""
+    for name, parameter in model.named_parameters():
+        in_base = name.startswith(("bert.encoder", "bert.embeddings"))
+        parameter.requires_grad = ".lora_" in name or not in_base
 
 
 def lora_layers(model: nn.Module) -> Iterator[tuple[str, LoraLinear]]:

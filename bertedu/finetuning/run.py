@@ -14,18 +14,26 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from bertedu.checkpoint import load_into
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuning.adapters import add_lora, load_adapter
-from bertedu.finetuning.model import Base, Checkpoint, FineTuned, freeze, starting_model
+from bertedu.finetuning.adapters import (
+    CONFIG,
+    add_lora,
+    base_of,
+    freeze_base,
+    load_adapter,
+    read_adapter_config,
+)
+from bertedu.finetuning.graduates import find, names
+from bertedu.finetuning.model import Base, Checkpoint, FineTuned, freeze, load, starting_model
 from bertedu.finetuning.task import (
     ExampleT,
     Feature,
@@ -177,7 +185,8 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
     Args:
         task: what is learned; it takes its labels from the training examples.
         bert: a loaded BERT, the name of a checkpoint as in `bertedu.load`, or a config, which
-            means fresh random weights.
+            means fresh random weights; an adapter of the same task (a folder, or a graduate's
+            name) learns on, with its head.
         train: examples; those without an answer are left out, with a warning.
         dev: examples to evaluate on, to keep the best state, and to stop early.
         recipe: the numbers.
@@ -216,10 +225,14 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             raise InputError("there is no training example with an answer to learn from")
         self.task = task.learned_from(usable)
         torch.manual_seed(recipe.seed)
-        self.model, self.tokenizer = starting_model(self.task, bert, tokenizer, recipe.dropout)
+        adapter = _adapter(bert)
+        start = base_of(adapter) if adapter else bert
+        self.model, self.tokenizer = starting_model(self.task, start, tokenizer, recipe.dropout)
         freeze(self.model, recipe.freeze_layers, recipe.freeze_encoder)
         self.base = None
-        if recipe.lora_rank:
+        if adapter:
+            self.base = _learn_on(adapter, self.model, self.task, recipe.lora_rank)
+        elif recipe.lora_rank:
             self.base = Base.of(bert, self.model)
             add_lora(self.model, recipe.lora_rank)
         config: BertConfig = self.model.config  # type: ignore[assignment]
@@ -408,6 +421,32 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             if tuned.task != self.task:
                 tuned.metrics = tuned.evaluate(self.dev)
         return tuned
+
+
+def _adapter(bert: Checkpoint) -> Path | None:
+    """Returns the folder of the adapter that a run is to go on from, if it is one."""
+    if not isinstance(bert, str | os.PathLike):
+        return None
+    folder = find(bert) if bert in names() else Path(bert)
+    return folder if (folder / CONFIG).is_file() else None
+
+
+def _learn_on(adapter: Path, model: nn.Module, task: Task[Any, Any], rank: int) -> Base:
+    """Puts an adapter into a model on its base, to learn on; returns that base.
+
+    Raises:
+        CheckpointError: it cannot be used, or was made for another base.
+        InputError: it is of another task, other labels or another rank.
+    """
+    made = load(adapter, task.name)
+    for name in ("labels", "intents", "pooling"):  # what the head is made for
+        if (its := getattr(made.task, name, None)) != (ours := getattr(task, name, None)):
+            raise InputError(f"{adapter} learned with {name} {its}, and these are {ours}")
+    if rank != (r := read_adapter_config(adapter)["r"]):
+        raise InputError(f"{adapter} is an adapter of rank {r}: only rank {r} goes on with it")
+    load_adapter(model, adapter)
+    freeze_base(model)
+    return cast("Base", made.base)
 
 
 def finetune(
