@@ -535,7 +535,7 @@ checks.guess(turned_guessed, 100 * share_turned["graduate"], "%", within=10)
 
 # %%
 for name, of_model in turned.items():
-    print(f"{name:8} correctly called true or false: {len(of_model)} pairs; “not” turned "
+    print(f"{name:8} correctly true or false: {len(of_model)} pairs; “not” turned "
           f"{share_turned[name]:.0%} of them round")  # fmt: skip
 assert share_turned["ours"] < 0.2
 assert share_turned["graduate"] > 0.7
@@ -566,8 +566,8 @@ for name, pairs in probes.items():
     for model, of in both.items():
         given = [p.label == "entailment" for p in of.predict(pairs)]
         true_for[model, name] = np.mean(given)
-    print(f"{name:13} {pairs[1][1]:31}",
-          "; ".join(f"{model}: {true_for[model, name]:4.0%} true" for model in both))  # fmt: skip
+    print(f"{name:12} {pairs[1][1]:31} “true”:",
+          ", ".join(f"{model} {true_for[model, name]:.0%}" for model in both))  # fmt: skip
 assert true_for["graduate", "same"] > 0.9
 assert true_for["ours", "turned round"] > 0.5
 assert true_for["graduate", "turned round"] > 0.5
@@ -657,8 +657,8 @@ for name, (lines, label) in challenge.items():
     for model, of in both.items():
         given = [p.label for p in of.predict(pairs)]
         correct_in[model, name] = given.count(label)
-        print(f"{name:26} is {told[label]:8} {model:8} correct {given.count(label)} of 6; said:",
-              "; ".join(f"{n} {told[x]}" for x, n in Counter(given).most_common()))  # fmt: skip
+        print(f"{name:26} is {told[label]:8} {model:8} correct {given.count(label)} of 6:",
+              ", ".join(f"{n} {told[x]}" for x, n in Counter(given).most_common()))  # fmt: skip
 assert sum(correct_in["ours", name] for name in list(challenge)[1:3]) <= 3  # of 12
 assert correct_in["graduate", "negation in the premise"] >= 5  # of 6
 assert correct_in["graduate", "all words, does not follow"] <= 1
