@@ -767,8 +767,8 @@ assert right["graduate"] > right["ours"] + 0.1  # on the plain pairs of section 
 #
 # **What other data buy** is the distance to the last bar. Our model learned 423 pairs of just this
 # kind; the graduate never saw one. It is ahead all the same: the interval of the third line lies
-# above 0. Between *true* and *false*, too, it has the higher accuracy (the last line, and section 7).
-# On the plain pairs of section 8 it is further ahead.
+# above 0. Between *true* and *false*, too, it has the higher accuracy (the last line, and section
+# 7). On the plain pairs of section 8 it is further ahead.
 #
 # ## 11. The real thing
 #
