@@ -456,8 +456,8 @@ assert right["graduate"] > 0.75
 # [the dog is not in the park](#PairExplorer?pinned=4
 # "contradiction 93.1 %"): false, 93.1 %; [the dog is brown](#PairExplorer?pinned=5
 # "neutral 91.3 %"): unknown, which is right, 91.3 %.
-# [The hypothesis alone](#PairExplorer?pinned=alone
-# "neutral 76.6 %") is unknown to it, 76.6 %.
+# ● is *The dog is having fun*: true, 82 %. [Alone, without the premise](#PairExplorer?pinned=alone
+# "neutral 76.6 %"), this hypothesis is unknown to it, 76.6 %.
 
 # %%
 from bertedu.widgets import PairExplorer
@@ -492,8 +492,8 @@ for hypothesis in denials:
 assert answer.label == "entailment"  # a mistake
 
 # %% [markdown]
-# Both contradict the premise. It sees that of *not*; that *dry* means *no rain* it has not learned.
-# Look for more such words.
+# Both contradict the premise. The graduate says *false* to the sentence with *not*. It has not
+# learned that *dry* means *no rain*. Look for more such words.
 #
 # ## 9. What has it learned, and what not?
 #
@@ -599,8 +599,9 @@ assert kept["contradiction"] > kept.total() / 2
 assert after_swap["entailment"]["neutral"] > after_swap["entailment"].total() / 2
 
 # %% [markdown]
-# Most answers move as they should: of 46 times *false*, 28 stay, and of 49 times *true*, 34 become
-# *unknown*. The others are inconsistent: 15 times *true* has become *false*.
+# Most answers are as they should be: of 46 times *false*, 28 stay, and of 49 times *true*, 34
+# become *unknown*. The others are inconsistent: 18 times *false* has become *unknown*, and 15 times
+# *true* has become *false*.
 #
 # ### Overlap and negation
 #
@@ -768,7 +769,8 @@ assert right["graduate"] > right["ours"] + 0.1  # on the plain pairs of section 
 # **What other data buy** is the distance to the last bar. Our model learned 423 pairs of just this
 # kind; the graduate never saw one. It is ahead all the same: the interval of the third line lies
 # above 0. Between *true* and *false*, too, it has the higher accuracy (the last line, and section
-# 7). On the plain pairs of section 8 it is further ahead.
+# 7). On the plain pairs of section 8 it is further ahead. (Most of those pairs we saw while we
+# chose its data; its card has its accuracy on others.)
 #
 # ## 11. The real thing
 #
@@ -828,7 +830,7 @@ assert once_more.predict(yours).label == tuned.predict(yours).label
 #   in SNLI, about twice as much.
 # - Then count common words: that is the number to beat.
 # - After 423 pairs our model hardly tells *true* from *false*. The same head after some
-#   260,000{=source its card in bertedu/graduates} other pairs has a higher accuracy on both tests.
+#   260,000{=source its card in bertedu/graduates} other pairs has a higher accuracy here, too.
 # - Pairs made for one question show what was learned, and what not: *not*, who did what, the order
 #   of the two, what *no* does to a part.
 # - "True or not" is another question than "true, false or unknown", with another constant answer.

@@ -122,8 +122,10 @@ ranks = [rank(p, example) for p, example in zip(found, notes, strict=True)]
 assert ranks == [1, 1, 1]
 
 # %% [markdown]
-# A tick marks the correct answer: all three are first. (It learned from hundreds of questions of
-# the same kinds on other subjects, section 5. So this is a demonstration, not a test.)
+# A tick marks the correct answer: all three are first, *gravity* by little. (It learned from
+# hundreds of questions of the same kinds on other subjects, section 5. And a second, short training
+# followed because its answer to the first question was too long: its card. So this is a
+# demonstration, not a test.)
 #
 # ## 2. The head: two vectors
 #
@@ -398,7 +400,7 @@ assert f1_on["new cards"] > f1_on["test"] + 0.1
 # The model of section 1: the same head on the same checkpoint, after some
 # 85,000{=source its card in bertedu/graduates} questions: parts of SQuAD and of other sets, our
 # cards too. (Its card says how it was made.) **Plain questions of daily life:** predict how many of
-# the 14{=daily} it answers.
+# the 14{=daily} it answers. (Most of these we saw while we chose its data.)
 
 # %%
 plain = {
@@ -479,8 +481,8 @@ for question in (my_question, "Where is the bakery?", "When does the bakery open
 assert graduate.predict((my_question, my_document)).text == "Mondays"
 
 # %% [markdown]
-# *When does the bakery open?* it answers with a day; in the list above, *When is the library open?*,
-# with too many words.
+# To *When does the bakery open?* it says *Mondays*, the day on which the bakery is closed. To *When
+# is the library open?*, in the list above, it says too much.
 #
 # ## 8. What that bought
 #
@@ -538,7 +540,7 @@ assert mean["the graduate"] > mean["480 questions, checkpoint"] + 25
 # (The lines are where 95 % of the draws lie.) From random weights the answers are no better than
 # overlapping words. The graduate had 85,000/480 = 177 times as many questions, and of more kinds.
 # BERT-base, with 87,599 questions, reaches an F1 of 88.5 % on SQuAD's dev part (the paper's table
-# 2).
+# 2). That is another test, and harder: the graduate's card has its F1 there.
 #
 # ## 9. Two vectors, one span
 #
@@ -773,8 +775,9 @@ assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
 assert kept == 2
 
 # %% [markdown]
-# One of the three answers is lost. A possible cause: the graduate learned from short passages
-# that each have an answer.
+# One of the three answers is lost: the one that was first by little (section 1). The new answer
+# stands in the same sentence. So the graduate still finds the passage; the other text moved a small
+# lead.
 #
 # ## 12. Look at the errors
 #
@@ -810,8 +813,9 @@ for n in (1, 5, 20):
 assert among > sum(place == 1 for place in place_of)
 
 # %% [markdown]
-# For more questions a correct answer is somewhere in the list than at its first place. (`rank` is
-# stricter than exact match: the same characters at the same place.)
+# Answers that overlap the correct one stand in its sentence, too. For more questions a correct
+# answer is somewhere in the list than at its first place. (`rank` is stricter than exact match: the
+# same characters at the same place.)
 #
 # ## 13. Real data
 #
