@@ -14,12 +14,12 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from bertedu.checkpoint import load_into
 from bertedu.config import BertConfig
@@ -27,12 +27,10 @@ from bertedu.errors import CheckpointError, InputError
 from bertedu.finetuning.adapters import (
     CONFIG,
     add_lora,
-    base_of,
     freeze_base,
     load_adapter,
     read_adapter_config,
 )
-from bertedu.finetuning.graduates import find, names
 from bertedu.finetuning.model import Base, Checkpoint, FineTuned, freeze, load, starting_model
 from bertedu.finetuning.task import (
     ExampleT,
@@ -185,8 +183,8 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
     Args:
         task: what is learned; it takes its labels from the training examples.
         bert: a loaded BERT, the name of a checkpoint as in `bertedu.load`, or a config, which
-            means fresh random weights; an adapter of the same task (a folder, or a graduate's
-            name) learns on, with its head.
+            means fresh random weights; the folder of an adapter of the same task, which learns
+            on, with its head.
         train: examples; those without an answer are left out, with a warning.
         dev: examples to evaluate on, to keep the best state, and to stop early.
         recipe: the numbers.
@@ -225,13 +223,15 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             raise InputError("there is no training example with an answer to learn from")
         self.task = task.learned_from(usable)
         torch.manual_seed(recipe.seed)
-        adapter = _adapter(bert)
-        start = base_of(adapter) if adapter else bert
+        adapter = _adapter(bert, self.task, recipe.lora_rank)
+        start = adapter.base.name if adapter and adapter.base else bert
         self.model, self.tokenizer = starting_model(self.task, start, tokenizer, recipe.dropout)
         freeze(self.model, recipe.freeze_layers, recipe.freeze_encoder)
         self.base = None
         if adapter:
-            self.base = _learn_on(adapter, self.model, self.task, recipe.lora_rank)
+            self.base = adapter.base
+            load_adapter(self.model, Path(bert))  # type: ignore[arg-type]
+            freeze_base(self.model)
         elif recipe.lora_rank:
             self.base = Base.of(bert, self.model)
             add_lora(self.model, recipe.lora_rank)
@@ -423,30 +423,22 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         return tuned
 
 
-def _adapter(bert: Checkpoint) -> Path | None:
-    """Returns the folder of the adapter that a run is to go on from, if it is one."""
-    if not isinstance(bert, str | os.PathLike):
-        return None
-    folder = find(bert) if bert in names() else Path(bert)
-    return folder if (folder / CONFIG).is_file() else None
-
-
-def _learn_on(adapter: Path, model: nn.Module, task: Task[Any, Any], rank: int) -> Base:
-    """Puts an adapter into a model on its base, to learn on; returns that base.
+def _adapter(bert: Checkpoint, task: Task[Any, Any], rank: int) -> FineTuned[Any, Any] | None:
+    """Returns the adapter that a run is to go on from, if `bert` is the folder of one.
 
     Raises:
         CheckpointError: it cannot be used, or was made for another base.
         InputError: it is of another task, other labels or another rank.
     """
-    made = load(adapter, task.name)
+    if not isinstance(bert, str | os.PathLike) or not (Path(bert) / CONFIG).is_file():
+        return None
+    made = load(bert, task.name)
     for name in ("labels", "intents", "pooling"):  # what the head is made for
         if (its := getattr(made.task, name, None)) != (ours := getattr(task, name, None)):
-            raise InputError(f"{adapter} learned with {name} {its}, and these are {ours}")
-    if rank != (r := read_adapter_config(adapter)["r"]):
-        raise InputError(f"{adapter} is an adapter of rank {r}: only rank {r} goes on with it")
-    load_adapter(model, adapter)
-    freeze_base(model)
-    return cast("Base", made.base)
+            raise InputError(f"{bert} learned with {name} {its}, and these are {ours}")
+    if rank != (r := read_adapter_config(Path(bert))["r"]):
+        raise InputError(f"{bert} is an adapter of rank {r}: only rank {r} goes on with it")
+    return made
 
 
 def finetune(
