@@ -168,6 +168,14 @@ def test_a_new_cell_leaves_the_other_ids_as_they_were(built, tmp_path):
     assert new_ids == old_ids
 
 
+def test_a_number_and_its_percent_sign_stay_on_one_line(tmp_path):
+    text = 'It is 4 %, 19{=given} %, `5 %` and [so](#Widget?at=1 "6 % of all").'
+    (edition, _) = editions(course(tmp_path, f"# %% [markdown]\n# {text}\n"))
+    (shown,) = [cell.source for cell in unexecuted(edition).cells if "It is" in cell.source]
+    apart = text.replace("{=given}", "")
+    assert shown == apart.replace(" %,", "\N{NO-BREAK SPACE}%,", 2)
+
+
 def test_students_get_stubs_and_run_all_goes_through(built):
     student = read(built / "notebooks/01_small.ipynb")
     solved = read(built / "notebooks/solutions/01_small.ipynb")
