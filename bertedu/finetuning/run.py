@@ -24,13 +24,8 @@ from torch import Tensor
 from bertedu.checkpoint import load_into
 from bertedu.config import BertConfig
 from bertedu.errors import CheckpointError, InputError
-from bertedu.finetuning.adapters import (
-    CONFIG,
-    add_lora,
-    freeze_base,
-    load_adapter,
-    read_adapter_config,
-)
+from bertedu.finetuning.adapters import CONFIG as ADAPTER
+from bertedu.finetuning.adapters import add_lora, freeze_base, load_adapter, read_adapter_config
 from bertedu.finetuning.model import Base, Checkpoint, FineTuned, freeze, load, starting_model
 from bertedu.finetuning.task import (
     ExampleT,
@@ -430,7 +425,7 @@ def _adapter(bert: Checkpoint, task: Task[Any, Any], rank: int) -> FineTuned[Any
         CheckpointError: it cannot be used, or was made for another base.
         InputError: it is of another task, other labels or another rank.
     """
-    if not isinstance(bert, str | os.PathLike) or not (Path(bert) / CONFIG).is_file():
+    if not isinstance(bert, str | os.PathLike) or not (Path(bert) / ADAPTER).is_file():
         return None
     made = load(bert, task.name)
     for name in ("labels", "intents", "pooling"):  # what the head is made for
