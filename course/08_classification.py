@@ -77,6 +77,7 @@ parameters_guessed = 770
 H, K = bert.config.hidden_size, 2
 new_model = Classification(labels=("negative", "positive")).head(bert.config)
 sizes = {name: p.numel() for name, p in new_model.named_parameters()}
+del new_model  # only its sizes are needed
 head = sum(size for name, size in sizes.items() if name.startswith("classifier"))
 checks.guess(parameters_guessed, head, "parameters")
 
@@ -295,6 +296,11 @@ assert right["pretrained"].mean() > 0.55
 # %%
 @torch.inference_mode()
 def pooled_outputs(encoder, examples):
+    if len(examples) > 100:  # in parts, for little memory
+        parts = [
+            pooled_outputs(encoder, examples[i : i + 100]) for i in range(0, len(examples), 100)
+        ]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     batch = bertedu.collate([tokenizer.encode(example.text) for example in examples])
     output = encoder(**batch)
     real = batch["attention_mask"][:, :, None]  # [N, S, 1]
@@ -481,6 +487,7 @@ random_run = FinetuningRun(Classification(), bert.config, train, dev, recipe=rec
 learn(random_run)
 models = {"bag of words": bag, "random weights": random_run.finetuned,
           "pretrained": tuned, "graduate": graduate}  # fmt: skip
+del random_run  # its model would stay in memory
 right.update({name: right_answers(model) for name, model in models.items()})
 on_plain = {"majority": 0.5} | {
     name: np.mean([answer.label == label for answer, label in
@@ -611,6 +618,7 @@ for pooling in ("cls", "mean", "concat"):
     fresh = Classification(labels=("negative", "positive"), pooling=pooling).head(bert.config)
     names = ("classifier.weight", "pooled_classifier.weight")
     counted[pooling] = next(p.numel() for n, p in fresh.named_parameters() if n in names)
+del fresh
 assert counted == {"cls": 2 * H, "mean": 2 * H, "concat": 2 * 32 * H}
 
 # %% [markdown]

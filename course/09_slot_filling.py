@@ -83,8 +83,7 @@ diagram(boxes | word_boxes, arrows + word_arrows, size=(7.5, 3.2))
 # %% tags=["nbval-check-output"]
 task = SlotFilling().learned_from(train)
 K, H, N = len(task.labels), bert.config.hidden_size, len(task.intents)
-with torch.device("meta"):  # sizes only, no numbers
-    sizes = {name: p.numel() for name, p in task.head(bert.config).named_parameters()}
+sizes = {name: p.numel() for name, p in task.head(bert.config).named_parameters()}
 head = {part: sum(n for name, n in sizes.items() if name.startswith(part))
         for part in ("classifier", "bert.pooler", "intent_classifier")}  # fmt: skip
 print(f"{K} tags, for example", *task.labels[:5])
@@ -590,10 +589,11 @@ from bertedu.finetuning.baselines import BagOfWords
 
 random_run = FinetuningRun(SlotFilling(), bert.config, train, dev, recipe=recipe)
 train_and_watch(random_run)
+of_random = random_run.finetuned.predict(test)
+del random_run  # its model would stay in memory
 bag = BagOfWords.fit([e.text for e in train], [e.intent for e in train], tokenizer)
 
 # %%
-of_random = random_run.finetuned.predict(test)
 arms = {"baseline": usual, "random": [p.tags for p in of_random], "pretrained": rows["pretrained"]}
 said = {"baseline": [p.label for p in bag.predict([e.text for e in test])],
         "random": [p.intent.label for p in of_random],

@@ -75,10 +75,10 @@ diagram({**inputs, **rest}, ways, size=(7.2, 1.85))
 # %% tags=["nbval-check-output"]
 task = Inference(labels=("contradiction", "entailment", "neutral"))
 told = {"entailment": "true", "contradiction": "false", "neutral": "unknown"}  # as the notes say
-model = task.head(bert.config)
+sizes = {name: p.numel() for name, p in task.head(bert.config).named_parameters()}
 H, K = bert.config.hidden_size, len(task.labels)
-new = sum(p.numel() for name, p in model.named_parameters() if name.startswith("classifier"))
-print(f"{new:,} of {sum(p.numel() for p in model.parameters()):,} parameters are new")
+new = sum(size for name, size in sizes.items() if name.startswith("classifier"))
+print(f"{new:,} of {sum(sizes.values()):,} parameters are new")
 
 # %% [markdown]
 # A row of weights and a bias for each answer are new. The pooler was trained by next sentence

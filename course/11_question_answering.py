@@ -165,10 +165,9 @@ diagram(boxes, arrows, size=(left + 0.1, 3.6))
 new_guessed = 770
 # END SOLUTION
 H = bert.config.hidden_size
-with torch.device("meta"):  # sizes only, no numbers
-    model = QuestionAnswering().head(bert.config)
-new = sum(p.numel() for name, p in model.named_parameters() if name.startswith("qa_outputs"))
-total = sum(p.numel() for p in model.parameters())
+sizes = {name: p.numel() for name, p in QuestionAnswering().head(bert.config).named_parameters()}
+new = sum(size for name, size in sizes.items() if name.startswith("qa_outputs"))
+total = sum(sizes.values())
 checks.guess(new_guessed, new)
 
 # %% [markdown]

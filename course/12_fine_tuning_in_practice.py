@@ -99,6 +99,8 @@ def learn(run, epochs=6):
 works = FinetuningRun(Classification(), bert, train, dev, recipe=recipe())
 print(f"{works.steps} steps, about {works.estimate():.0f} s on this machine")
 works_losses, works_scores = learn(works)
+tuned = works.finetuned  # the weights of its best epoch
+del works  # the run had more of them in memory
 assert works_scores[-1] > 0.65
 
 # %%
@@ -106,6 +108,7 @@ print("the same examples and order; ten times the learning rate; three of the si
 fails = FinetuningRun(Classification(), bert, train, dev, recipe=recipe(3e-3))
 fails_losses, fails_scores = learn(fails, epochs=3)
 assert fails_scores[-1] < 0.35
+del fails
 assert abs(np.mean(fails_losses[-7:]) - np.log(5)) < 0.15
 
 # %%
@@ -207,7 +210,6 @@ assert np.ptp(grid[best, :, -1]) > abs(grid[2, :, -1].mean() - grid[3, :, -1].me
 # is likely to be too high. We report the accuracy on *test*, once:
 
 # %%
-tuned = works.finetuned
 on_test = np.mean([answer.label == example.label for answer, example in
                    zip(tuned.predict([e.text for e in test]), test, strict=True)])  # fmt: skip
 print(f"accuracy on dev {max(works_scores):.1%}, on test {on_test:.1%}")
@@ -351,6 +353,7 @@ whole = Classification(labels=tuple(labels)).head(bert.config)
 total = sum(p.numel() for p in whole.parameters())
 add_lora(whole, rank=8)
 updates = sum(p.numel() for n, p in whole.named_parameters() if "lora_" in n)
+del whole
 print(f"{updates:,} of {total:,} numbers: {updates / total:.1%}; "
       f"in half precision {2 * updates / 1e6:.1f} MB, not {2 * total / 1e6:.0f} MB")  # fmt: skip
 sides = {(384, 384): 4, (384, 1536): 1, (1536, 384): 1}  # of one layer: query, key, value, two more

@@ -470,6 +470,8 @@ def sentences_of(folder, most):
 
 @torch.no_grad()
 def vectors(model, data):
+    if len(data) > 100:  # in parts, for little memory
+        return torch.cat([vectors(model, data[i : i + 100]) for i in range(0, len(data), 100)])
     batch = bertedu.collate([model.encode(text) for text, _ in data])
     real = batch["attention_mask"][:, :, None]  # [N, S, 1]
     states = model.model.bert(**batch).last_hidden_state * real  # [N, S, H], zeros at the padding

@@ -286,3 +286,20 @@ def test_threads_that_nobody_set(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 6)
     monkeypatch.setattr(doctor, "share", lambda: 6.0)
     assert doctor.check_threads().found == "6 for a share of 6 of the machine's 6 cores"
+
+
+@pytest.mark.parametrize(
+    ("loaded", "found"),
+    [
+        ("7f00 r-xp /usr/lib/libtcmalloc_minimal.so.4.5.10", "tcmalloc"),
+        ("7f00 r-xp /usr/lib/libc.so.6", "the system's; for hours of training, preload tcmalloc"),
+        (None, "the system's"),
+    ],
+)
+def test_the_allocator_that_is_loaded(tmp_path, loaded, found):
+    maps = tmp_path / "maps"
+    if loaded:
+        maps.write_text(loaded)
+    row = doctor.check_allocator(maps)
+    assert (row.name, row.ok, row.remedy) == ("Allocator", True, "")
+    assert row.found.startswith(found)

@@ -41,6 +41,7 @@ from bertedu.finetuning import (
     question_answering,
 )
 from bertedu.finetuning.run import batches_of
+from bertedu.training import step as of_training
 from bertedu.training.checkpoints import checkpoints
 from tests.cases import CASES, CONFIG, TOKENIZER, questions, sentences
 
@@ -744,3 +745,59 @@ def test_no_warning_is_given_for_good_data() -> None:
 def test_a_case_may_be_written_with_a_hyphen(capsys) -> None:
     code, _, complaint = run_cli(capsys, "finetune", "slot-filling", "none", "--out", "nowhere")
     assert (code, complaint) == (2, "bertedu finetune: there is no file none: check the path\n")
+
+
+def test_what_is_frozen_is_shared_and_what_learns_is_not() -> None:
+    run = make_run("classification", recipe={"freeze_layers": 1})
+    for _ in run:
+        pass
+    tuned = run.finetuned.model
+    for name, trained in run.model.named_parameters():
+        kept = tuned.get_parameter(name)
+        assert (kept is trained) is not trained.requires_grad, name
+    before = weights(tuned)
+    with torch.no_grad():
+        for trained in run.model.parameters():
+            if trained.requires_grad:
+                trained.add_(1)
+    assert same(before, weights(tuned))
+
+
+class Libc:
+    """Notes what glibc is told."""
+
+    def __init__(self, _: None) -> None:
+        self.mallopt = lambda setting, value: told_to_libc.append((setting, value))
+        self.malloc_trim = lambda pad: told_to_libc.append(("trim", pad))
+
+
+told_to_libc: list[tuple] = []
+
+
+@pytest.mark.parametrize("ends", ["by itself", "early", "with an error"])
+def test_memory_stays_during_a_training_and_goes_back_after_it(monkeypatch, ends: str) -> None:
+    monkeypatch.setattr(of_training.ctypes, "CDLL", Libc)
+    monkeypatch.setattr(of_training.sys, "platform", "linux")
+    told_to_libc.clear()
+    run = make_run("classification", dev=0)
+    steps = iter(run)
+    next(steps)
+    assert (-4, 0) in told_to_libc  # M_MMAP_MAX: no piece is a mapping of its own
+    assert ("trim", 0) not in told_to_libc
+    if ends == "by itself":
+        list(steps)
+    elif ends == "early":
+        steps.close()
+    else:
+        run.features.clear()
+        with pytest.raises(IndexError):
+            list(steps)
+    assert told_to_libc[-1] == ("trim", 0)
+    assert (-4, 65_536) in told_to_libc
+
+
+def test_memory_of_another_allocator_is_left_alone(monkeypatch) -> None:
+    monkeypatch.setattr(of_training.sys, "platform", "darwin")
+    monkeypatch.setattr(of_training.ctypes, "CDLL", None)  # it would fail
+    with of_training.kept_memory():
+        pass

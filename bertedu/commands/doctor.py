@@ -33,6 +33,8 @@ CGROUP = Path("/sys/fs/cgroup")  # a Linux container's limits
 OLDEST_PYTHON = (3, 11)
 KERNEL_MIB = 800  # what one notebook of the course may take
 DISK_MIB = 1024  # room for a reader's own checkpoints
+MAPS = Path("/proc/self/maps")  # what this process has loaded, on Linux
+QUICK_ALLOCATORS = ("tcmalloc", "jemalloc", "mimalloc")
 LAB = 'pip install "bertedu[lab]"'
 EXTENSIONS = {  # what JupyterLab loads: the package that brings it
     "@jupyter-widgets/jupyterlab-manager": "jupyterlab_widgets",
@@ -189,6 +191,19 @@ def check_threads() -> Row:
     return Row("Threads", None, found, remedy)
 
 
+def check_allocator(maps: Path = MAPS) -> Row:
+    """Returns what hands out memory: a long training with glibc's waits for it."""
+    name = "Allocator"
+    if not maps.is_file():
+        return Row(name, True, "the system's")
+    loaded = maps.read_text(errors="replace")
+    found = [quick for quick in QUICK_ALLOCATORS if quick in loaded]
+    if found:
+        return Row(name, True, found[0])
+    advice = "for hours of training, preload tcmalloc (Debian: libtcmalloc-minimal4)"
+    return Row(name, True, f"the system's; {advice}")
+
+
 def check_disk(folder: Path | None = None) -> Row:
     """Returns whether there is room for checkpoints in the current folder."""
     free = shutil.disk_usage(folder or Path.cwd()).free
@@ -281,6 +296,7 @@ CHECKS: tuple[Callable[[], Row], ...] = (
     check_extensions,
     check_memory,
     check_threads,
+    check_allocator,
     check_disk,
     check_checkpoint,
     check_graduates,

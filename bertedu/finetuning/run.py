@@ -39,7 +39,13 @@ from bertedu.finetuning.task import (
 from bertedu.tokenizer import BertTokenizer
 from bertedu.training.batches import Batch, bucketed
 from bertedu.training.checkpoints import checkpoint_name, newest, reading, steps_behind
-from bertedu.training.step import OneProcess, Trainer, learning_rate_at, seconds_of
+from bertedu.training.step import (
+    OneProcess,
+    Trainer,
+    kept_memory,
+    learning_rate_at,
+    seconds_of,
+)
 from bertedu.utils.files import write_json
 from bertedu.utils.validation import check_numbers
 
@@ -309,34 +315,35 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
             if self.folder is not None:
                 trainer.save(self.folder / checkpoint_name(trainer.done), self.tokenizer)
 
-        for step in range(trainer.done, self.steps):
-            if self._patience_is_over():
-                break
-            began, rate = time.perf_counter(), self.recipe.learning_rate_at(step, self.steps)
-            batch = self.batch(step)
-            loss = float(trainer.step(batch, self.task.losses, rate).sum())
-            seconds = time.perf_counter() - began
-            metrics = self._evaluate(step) if self.dev and step in self._evaluated else None
-            report = FinetuningStep(
-                step=step,
-                epoch=self._batches[step][0],
-                loss=loss,
-                learning_rate=rate,
-                tokens=int(batch["attention_mask"].sum()),
-                seconds=seconds,
-                metrics=metrics,
-            )
-            try:
-                yield report
-            except GeneratorExit:  # the caller takes no more steps
-                save()
-                raise
-            if (
-                metrics is not None
-                or trainer.done % self.save_every == 0
-                or trainer.done == self.steps
-            ):
-                save()
+        with kept_memory():
+            for step in range(trainer.done, self.steps):
+                if self._patience_is_over():
+                    break
+                began, rate = time.perf_counter(), self.recipe.learning_rate_at(step, self.steps)
+                batch = self.batch(step)
+                loss = float(trainer.step(batch, self.task.losses, rate).sum())
+                seconds = time.perf_counter() - began
+                metrics = self._evaluate(step) if self.dev and step in self._evaluated else None
+                report = FinetuningStep(
+                    step=step,
+                    epoch=self._batches[step][0],
+                    loss=loss,
+                    learning_rate=rate,
+                    tokens=int(batch["attention_mask"].sum()),
+                    seconds=seconds,
+                    metrics=metrics,
+                )
+                try:
+                    yield report
+                except GeneratorExit:  # the caller takes no more steps
+                    save()
+                    raise
+                if (
+                    metrics is not None
+                    or trainer.done % self.save_every == 0
+                    or trainer.done == self.steps
+                ):
+                    save()
         self.model.eval()
 
     def _evaluate(self, step: int) -> dict[str, float]:
@@ -347,7 +354,7 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         is_best = all(metrics[self.task.best] > m[self.task.best] for _, m in self.evaluations)
         self.evaluations.append((step, metrics))
         if is_best:
-            self._best = {n: w.detach().clone() for n, w in self.model.state_dict().items()}
+            self._best = self._learned(self.model)
             if self.folder is not None and self.accelerator.is_main_process:
                 tuned.save(self.folder / "best")
         if self.folder is not None and self.accelerator.is_main_process:
@@ -363,6 +370,12 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         for tensor in tensors:
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    @staticmethod
+    def _learned(model: torch.nn.Module) -> dict[str, Tensor]:
+        """Returns a copy of the weights that learn."""
+        named = model.named_parameters()
+        return {name: p.detach().clone() for name, p in named if p.requires_grad}
 
     def _best_evaluation(self) -> int:
         """Returns the place of the first of the best evaluations, -1 where there is none."""
@@ -396,16 +409,17 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         if self.evaluations:
             best = copy.deepcopy(self.model)
             (load_adapter if self.base else load_into)(best, folder / "best")
-            self._best = best.state_dict()
+            self._best = self._learned(best)
         return checkpoint
 
     @property
     def finetuned(self) -> FineTuned[ExampleT, PredictionT]:
         """The best state so far; where nothing was evaluated, the last one."""
-        model = copy.deepcopy(self.model)
+        frozen = {id(p): p for p in self.model.parameters() if not p.requires_grad}
+        model = copy.deepcopy(self.model, frozen)  # which stay the same, and are shared
         metrics: dict[str, float] = {}
         if self._best is not None:
-            model.load_state_dict(self._best)
+            model.load_state_dict(self._best, strict=False)
             metrics = self.evaluations[self._best_evaluation()][1]
         tuned = FineTuned(
             self.task, model, self.tokenizer, self.max_length, metrics, base=self.base

@@ -41,7 +41,7 @@ from bertedu.training.checkpoints import (
     remove_after,
     steps_behind,
 )
-from bertedu.training.step import Trainer, learning_rate_at, seed_of
+from bertedu.training.step import Trainer, kept_memory, learning_rate_at, seed_of
 from bertedu.utils.files import write_json
 from bertedu.utils.validation import IGNORED, check_numbers
 
@@ -371,34 +371,35 @@ def pretrain(
     if trainer.done == stable_until:  # a new number of steps may let it fall from here on
         save()
     steps = range(trainer.done, recipe.steps)
-    for step, batch in zip(steps, data.batches(trainer.done), strict=False):
-        began, rate = time.perf_counter(), recipe.learning_rate_at(step)
-        mlm_loss, nsp_loss = trainer.step(batch, losses, rate).tolist()
-        report = PretrainingStep(
-            step=step,
-            mlm_loss=mlm_loss,
-            nsp_loss=nsp_loss,
-            learning_rate=rate,
-            tokens=int(batch["attention_mask"].sum()),
-            seconds=time.perf_counter() - began,
-        )
-        if writes_to and trainer.done in marked:
-            keep_checkpoint(
-                writes_to / KEPT / checkpoint_name(trainer.done),
-                model,
-                data.tokenizer,
-                steps=trainer.done,
-                of_steps=recipe.steps,
-                tokens=data.tokens(trainer.done),
+    with kept_memory():
+        for step, batch in zip(steps, data.batches(trainer.done), strict=False):
+            began, rate = time.perf_counter(), recipe.learning_rate_at(step)
+            mlm_loss, nsp_loss = trainer.step(batch, losses, rate).tolist()
+            report = PretrainingStep(
+                step=step,
+                mlm_loss=mlm_loss,
+                nsp_loss=nsp_loss,
                 learning_rate=rate,
+                tokens=int(batch["attention_mask"].sum()),
+                seconds=time.perf_counter() - began,
             )
-        try:
-            yield report
-        except GeneratorExit:  # the caller takes no more steps
-            save()
-            raise
-        if trainer.done % save_every == 0 or trainer.done in {recipe.steps, stable_until}:
-            save()  # after the caller has noted the step: no note is missing behind a checkpoint
+            if writes_to and trainer.done in marked:
+                keep_checkpoint(
+                    writes_to / KEPT / checkpoint_name(trainer.done),
+                    model,
+                    data.tokenizer,
+                    steps=trainer.done,
+                    of_steps=recipe.steps,
+                    tokens=data.tokens(trainer.done),
+                    learning_rate=rate,
+                )
+            try:
+                yield report
+            except GeneratorExit:  # the caller takes no more steps
+                save()
+                raise
+            if trainer.done % save_every == 0 or trainer.done in {recipe.steps, stable_until}:
+                save()  # after the caller has noted the step: no checkpoint without its note
 
 
 def losses(output: Any) -> dict[str, Tensor]:
