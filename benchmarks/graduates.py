@@ -3,8 +3,8 @@
     python benchmarks/graduates.py DATA OUT
 
 writes OUT/NAME/train and OUT/NAME/dev for sentiment, inference and questions (slots learns SNIPS as
-it is), and OUT/questions/briefly, a second part; the cards in bertedu/graduates say with which
-command each learned, and how good it is.
+it is), and OUT/questions/again and briefly, further parts; the cards in bertedu/graduates say with
+which command each learned, and how good it is.
 Text that is in a test set, letters and digits compared, is left out. DATA is one folder with a
 folder for each set: sst2_glue, sst_sentence, uci_sentences_3k, emobank, goemotions; cad_nli, snli,
 mnli_matched, nli_train, nli_more; squad11_train, afriqa_en, nq_gold, nq_qed, hotpot_gold,
@@ -41,7 +41,8 @@ PAIRS = {  # at most so many of each source
     "newprotocols_edit_other": 4_000, "newprotocols_contrast": 5_000,
 }  # fmt: skip
 LONGEST, OTHERS = 150, 4_000  # words of a passage; passages of a set beside SQuAD
-FEW_WORDS, BRIEFLY = 3, 12_000  # of an answer; questions of the second part
+LONGER = 200  # words of a passage of the second part
+FEW_WORDS, BRIEFLY = 3, 12_000  # of an answer; questions of the third part
 
 
 def opened(path: Path) -> Any:
@@ -192,7 +193,12 @@ def questions(data: Path, out: Path) -> None:
     notes = key("In meteorology, precipitation is any product of the condensation")
     learned = [p for p in learned if p["qas"] and notes not in key(p["context"])]
     rng.shuffle(learned)
-    for name, paragraphs in (("train", learned), ("briefly", briefly(learned)), ("dev", dev)):
+    once_more = random.Random(SEED + 1)
+    again = once_more.sample(learned, len(learned) // 2)
+    again += [p for p in squad if LONGEST < len(p["context"].split()) <= LONGER]
+    once_more.shuffle(again)
+    parts = {"train": learned, "again": again, "briefly": briefly(learned), "dev": dev}
+    for name, paragraphs in parts.items():
         (out / "questions").mkdir(parents=True, exist_ok=True)
         (out / f"questions/{name}.json").write_text(
             json.dumps({"version": "1.1", "data": [{"title": name, "paragraphs": paragraphs}]}),

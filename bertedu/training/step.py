@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 # Settings of glibc's malloc.h: their numbers, and their values during a training and after it.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
-_KEEP = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**30, _TOP_PAD: 2**26}
-_GIVE_BACK = {_MMAP_MAX: 65_536, _TRIM_THRESHOLD: 2**26, _TOP_PAD: 2**17}
+# Afterwards they are those that glibc itself comes to in a process with large pieces.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
+_KEEP = {_TRIM_THRESHOLD: 2**30, _TOP_PAD: 2**26, _MMAP_MAX: 0}
+_GIVE_BACK = {_TRIM_THRESHOLD: 2**26, _TOP_PAD: 2**17, _MMAP_THRESHOLD: 2**25, _MMAP_MAX: 65_536}
 
 
 class TrainingRecipe(Protocol):
