@@ -3,8 +3,8 @@
     python benchmarks/graduates.py DATA OUT
 
 writes OUT/NAME/train and OUT/NAME/dev for sentiment, inference and questions (slots learns SNIPS as
-it is), and OUT/questions/again and briefly, further parts; the cards in bertedu/graduates say with
-which command each learned, and how good it is.
+it is), and OUT/questions/again, a second part; the cards in bertedu/graduates say with which
+command each learned, and how good it is.
 Text that is in a test set, letters and digits compared, is left out. DATA is one folder with a
 folder for each set: sst2_glue, sst_sentence, uci_sentences_3k, emobank, goemotions; cad_nli, snli,
 mnli_matched, nli_train, nli_more; squad11_train, afriqa_en, nq_gold, nq_qed, hotpot_gold,
@@ -13,7 +13,6 @@ squadshifts, squad_dev, xquad.
 
 import argparse
 import csv
-import itertools
 import json
 import lzma
 import random
@@ -42,7 +41,6 @@ PAIRS = {  # at most so many of each source
 }  # fmt: skip
 LONGEST, OTHERS = 150, 4_000  # words of a passage; passages of a set beside SQuAD
 LONGER = 200  # words of a passage of the second part
-FEW_WORDS, BRIEFLY = 3, 12_000  # of an answer; questions of the third part
 
 
 def opened(path: Path) -> Any:
@@ -197,28 +195,13 @@ def questions(data: Path, out: Path) -> None:
     again = once_more.sample(learned, len(learned) // 2)
     again += [p for p in squad if LONGEST < len(p["context"].split()) <= LONGER]
     once_more.shuffle(again)
-    parts = {"train": learned, "again": again, "briefly": briefly(learned), "dev": dev}
-    for name, paragraphs in parts.items():
+    for name, paragraphs in (("train", learned), ("again", again), ("dev", dev)):
         (out / "questions").mkdir(parents=True, exist_ok=True)
         (out / f"questions/{name}.json").write_text(
             json.dumps({"version": "1.1", "data": [{"title": name, "paragraphs": paragraphs}]}),
             encoding="utf-8",
         )
         print(f"questions/{name}: {sum(len(p['qas']) for p in paragraphs):,} questions")
-
-
-def briefly(paragraphs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns some of the shorter passages, with the questions whose answers have few words."""
-    few = []
-    for paragraph in paragraphs:
-        questions = [
-            q for q in paragraph["qas"] if len(q["answers"][0]["text"].split()) <= FEW_WORDS
-        ]
-        if questions and len(paragraph["context"].split()) <= 100:
-            few.append({**paragraph, "qas": questions})
-    random.Random(SEED).shuffle(few)
-    counts = itertools.accumulate(len(p["qas"]) for p in few)
-    return [p for p, count in zip(few, counts, strict=True) if count - len(p["qas"]) < BRIEFLY]
 
 
 def articles(path: Path) -> Iterator[dict[str, Any]]:

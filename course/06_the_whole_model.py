@@ -565,13 +565,13 @@ for number in range(7):
 
 # %% tags=["nbval-check-output"]
 assert patch.before.span[0] == "anna"
-assert [found[number] for number in range(7)] == ["1950"] * 5 + ["anna"] * 2
+assert [found[number] for number in range(7)] == ["1950"] * 4 + ["anna"] * 3
 patch.copy = [2, 1, 1]
 patch
 
 # %% [markdown]
-# In this question, the vector still acts as *when* after four of six layers: the answer is a year.
-# After five it is too late. The first answers of the three other tasks stay.
+# In this question, the vector still acts as *when* after three of six layers: the answer is a year.
+# After four it is too late. The first answers of the three other tasks stay.
 #
 # ## 10. Count it
 #

@@ -90,7 +90,7 @@ checks.guess(places_guessed, places)
 # 48{=places}.)
 #
 # **Now ask BERT.** This model, *the graduate*, is the course's BERT with the head of section 2,
-# after some 85,000{=source its card in bertedu/graduates} questions on other texts; it never saw
+# after some 97,000{=source its card in bertedu/graduates} questions on other texts; it never saw
 # this passage. Its likeliest answers:
 
 # %%
@@ -122,10 +122,9 @@ ranks = [rank(p, example) for p, example in zip(found, notes, strict=True)]
 assert ranks == [1, 1, 1]
 
 # %% [markdown]
-# A tick marks the correct answer: all three are first, *gravity* by little. (It learned from
-# hundreds of questions of the same kinds on other subjects, section 5. And a second, short training
-# followed because its answer to the first question was too long: its card. So this is a
-# demonstration, not a test.)
+# A tick marks the correct answer: all three are first. (It learned from hundreds of questions of
+# the same kinds on other subjects, section 5, and we looked at these three answers while we trained
+# it. So this is a demonstration, not a test.)
 #
 # ## 2. The head: two vectors
 #
@@ -397,7 +396,7 @@ assert f1_on["new cards"] > f1_on["test"] + 0.1
 # ## 7. The graduate
 #
 # The model of section 1: the same head on the same checkpoint, after some
-# 85,000{=source its card in bertedu/graduates} questions: parts of SQuAD and of other sets, our
+# 97,000{=source its card in bertedu/graduates} questions: parts of SQuAD and of other sets, our
 # cards too. (Its card says how it was made.) **Plain questions of daily life:** predict how many of
 # the 14{=daily} it answers. (Most of these we saw while we chose its data.)
 
@@ -537,7 +536,7 @@ assert mean["the graduate"] > mean["480 questions, checkpoint"] + 25
 
 # %% [markdown]
 # (The lines are where 95 % of the draws lie.) From random weights the answers are no better than
-# overlapping words. The graduate had 85,000/480 = 177 times as many questions, and of more kinds.
+# overlapping words. The graduate had 97,000/480 = 202 times as many questions, and of more kinds.
 # BERT-base, with 87,599 questions, reaches an F1 of 88.5 % on SQuAD's dev part (the paper's table
 # 2). That is another test, and harder: the graduate's card has its F1 there.
 #
@@ -641,7 +640,7 @@ for span in third.spans[:3]:
 inside = slice(third.first, S - 1)
 share = float((starts[inside, None] * ends[None, inside]).triu().tril(most - 1).sum())
 print(f"{'all legal spans':25}{share:10.1%}{1 - third.no_answer_probability:14.1%}")
-assert share < 0.95
+assert share < 0.99
 
 # %%
 for p in predictions + weaker:
@@ -721,18 +720,18 @@ assert own.silent  # with so low a threshold there is never an answer
 # overlap, so that every answer stands whole in one of them, with some context. Put the notes'
 # paragraph into the middle of the eight test paragraphs: 1,096 tokens.
 #
-# **Predict:** how many windows, with 256 tokens a window and 128 shared with the one before?
+# **Predict:** how many windows, with 320 tokens a window and 128 shared with the one before?
 
 # %% tags=["nbval-check-output"]
 # BEGIN SOLUTION
-windows_guessed = 10
+windows_guessed = 6
 # END SOLUTION
 paragraphs = list(dict.fromkeys(e.document for e in test))
 long_document = " ".join([*paragraphs[:4], document, *paragraphs[4:]])
-encodings = tokenizer.encode_windows(notes[0].question, long_document, max_length=256, overlap=128)
+encodings = tokenizer.encode_windows(notes[0].question, long_document, max_length=320, overlap=128)
 D = len(tokenizer.ids(long_document))
 assert D == 1096
-room = 256 - len(tokenizer.ids(notes[0].question)) - 3  # [CLS] and two [SEP]
+room = 320 - len(tokenizer.ids(notes[0].question)) - 3  # [CLS] and two [SEP]
 checks.guess(windows_guessed, len(encodings), "windows")
 
 # %% tags=["nbval-check-output"]
@@ -774,9 +773,8 @@ assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
 assert kept == 2
 
 # %% [markdown]
-# One of the three answers is lost: the one that was first by little (section 1). The new answer
-# stands in the same sentence. So the graduate still finds the passage; the other text moved a small
-# lead.
+# One of the three answers is lost: another paragraph speaks of rain, too, and a span of it has a
+# higher score. The longer the document, the more such spans there are.
 #
 # ## 12. Look at the errors
 #
