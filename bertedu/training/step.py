@@ -158,7 +158,7 @@ def kept_memory() -> Iterator[None]:
     """Lets the memory that a step frees stay for the next step; afterwards it goes back.
 
     glibc hands a large piece back to the system as soon as it is free. The next step asks for it
-    again, and the system fills each of its pages with zeros first: a quarter of a step's time.
+    again, and the system fills each of its pages with zeros first: a sixth of a step's time.
     Where the memory is not glibc's, nothing happens.
 
     Source: glibc's manual, section 3.2.3.7, Malloc Tunable Parameters.
