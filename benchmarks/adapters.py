@@ -1,8 +1,9 @@
 """An adapter beside full fine-tuning: the same examples, order and steps, on a tenth of the data.
 
-For each graduate, with the recipe of its card: low-rank updates, then all weights with a smaller
-learning rate (of two, the better by the development split). `benchmarks/graduates.py DATA OUT`
-writes the sets: --data DATA --sets OUT. The scores are of tests by which nothing was chosen.
+For each graduate, with the recipe of its card (its first part): low-rank updates, then all weights
+with a smaller learning rate (of two, the better by the development split).
+`benchmarks/graduates.py DATA OUT` writes the sets: --data DATA --sets OUT. The scores are of tests
+by which nothing was chosen.
 """
 
 import random

@@ -560,8 +560,8 @@ patch = Patch()  # its first texts are these
 found = {}
 for number in range(7):
     patch.copy = [number, 1, 1]  # after which layer, from which position, to which
-    found[number] = patch.after.span[0]
-    print(f"after layer {number}: {found[number]}")
+    found[number], how_sure = patch.after.span
+    print(f"after layer {number}: {found[number]} {how_sure:.0%}")
 
 # %% tags=["nbval-check-output"]
 assert patch.before.span[0] == "anna"
@@ -571,7 +571,8 @@ patch
 
 # %% [markdown]
 # In this question, the vector still acts as *when* after three of six layers: the answer is a year.
-# After four it is too late. The first answers of the three other tasks stay.
+# After four, *anna* is first again, but weaker; after five it is too late. The first answers of the
+# three other tasks stay.
 #
 # ## 10. Count it
 #

@@ -479,8 +479,8 @@ for question in (my_question, "Where is the bakery?", "When does the bakery open
 assert graduate.predict((my_question, my_document)).text == "Mondays"
 
 # %% [markdown]
-# To *When does the bakery open?* it says *Mondays*, the day on which the bakery is closed. To *When
-# is the library open?*, in the list above, it says too much.
+# To *When does the bakery open?* it says *Mondays*, and to *When is the library open?*, in the list
+# above, *Sundays*: each time the day on which it is closed.
 #
 # ## 8. What that bought
 #
@@ -602,8 +602,8 @@ assert legal == sum(min(most, N - start) for start in range(N)) == 2055
 assert abs(float(plane[legal_here].max()) - best.probability) < 1e-3
 
 # %% [markdown]
-# **Predict:** for how many of the 40 test questions do the likeliest start and the likeliest end,
-# each taken by itself, make no legal span?
+# **Predict**, for the graduate and for our model: for how many of the 40 test questions do the
+# likeliest start and the likeliest end, each taken by itself, make no legal span?
 
 
 # %%
@@ -623,13 +623,15 @@ for name, given in {"the graduate": predictions, "our model": weaker}.items():
     tops = [(int(p.start_logits.argmax()), int(p.end_logits.argmax())) for p in given]
     kinds = [verdict(*top, p) for top, p in zip(tops, given, strict=True)]
     print(f"{name:12}", "; ".join(f"{kind}: {n}" for kind, n in sorted(Counter(kinds).items())))
+    assert (kinds.count("legal") == 40) is (name == "the graduate")
     for p in given:
         assert all(verdict(q.first_token, q.last_token, p) == "legal" for q in p.spans)
 
 # %% [markdown]
-# (For our model, `[CLS]` means "no answer": section 10.) So one takes the best *legal* pair. The
-# product of both softmaxes gives a part of its 100 %{=definition} to pairs that are no answer. One
-# softmax over all legal spans does not.
+# The graduate's are legal for all 40, though nothing in the head makes sure of that. Of our model's
+# many are not. (For it, `[CLS]` means "no answer": section 10.) So one takes the best *legal* pair.
+# The product of both softmaxes gives a part of its 100 %{=definition} to pairs that are no answer.
+# One softmax over all legal spans does not.
 
 # %%
 starts, ends = (x.double().softmax(dim=0) for x in (third.start_logits, third.end_logits))
@@ -767,14 +769,18 @@ for example, alone in zip(notes, found, strict=True):
     kept += answer.text == example.target.text
     assert long_document[answer.start : answer.end] == answer.text
     assert len(p.start_logits) == len(p.tokens) > 512
-    print(f"{p.windows} windows, characters {answer.start:,} to {answer.end:,}: {answer.text}")
-    print(f"   (in the paragraph alone: {alone.spans[0].text})")
+    print(f"{p.windows} windows, characters {answer.start:,} to {answer.end:,}: "
+          f"{answer.text} {answer.score:.1f}")  # fmt: skip
+    print(f"   (in the paragraph alone: {alone.spans[0].text} {alone.spans[0].score:.1f})")
 assert len(encodings) == 1 + math.ceil((D - room) / (room - 128))
 assert kept == 2
+assert answer.score < found[2].spans[0].score
 
 # %% [markdown]
-# One of the three answers is lost: another paragraph speaks of rain, too, and a span of it has a
-# higher score. The longer the document, the more such spans there are.
+# The numbers behind the answers are their scores, start logit + end logit. One of the three answers
+# is lost: a span about rain in another paragraph is first now, with a lower score than *within a
+# cloud* had in its paragraph alone. More text in a window changes all its vectors, and brings
+# rivals.
 #
 # ## 12. Look at the errors
 #

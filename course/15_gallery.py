@@ -280,8 +280,8 @@ assert ("city", "town") in [(slot.label, slot.text) for slot in flipped.slots]
 # ## 11. PairExplorer: true, false or unknown?
 #
 # **Look for** ◆, the hypothesis with no premise: if it stands where ● stands, the premise changes
-# nothing. [Here ◆ is true with 68.8 %](#PairExplorer?pinned=alone
-# "the hypothesis alone: entailment 68.8 %"), and ● with more.
+# nothing. [Here ◆ is unknown with 62.2 %](#PairExplorer?pinned=alone
+# "the hypothesis alone: neutral 62.2 %"), and ● is true.
 #
 # **Try** to put *not* into the hypothesis, or to change one word, and see how far the point moves.
 #

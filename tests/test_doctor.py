@@ -170,13 +170,13 @@ def test_a_missing_or_broken_extension(tmp_path):
     assert "jupyterlab_widgets" in doctor.check_extensions(tmp_path / "empty").remedy
 
 
-@pytest.mark.parametrize(("mib", "ok"), [(799, False), (800, True)])
+@pytest.mark.parametrize(("mib", "ok"), [(1299, False), (1300, True)])
 def test_memory(monkeypatch, tmp_path, mib, ok):
     monkeypatch.setattr(doctor, "CGROUP", tmp_path)
     free = SimpleNamespace(available=mib * 2**20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     row = doctor.check_memory()
-    assert (row.ok, row.found) == (ok, f"{mib} MiB free, 800 needed")
+    assert (row.ok, row.found) == (ok, f"{mib:,} MiB free, 1,300 needed")
     assert bool(row.remedy) is not ok
 
 
@@ -292,7 +292,11 @@ def test_threads_that_nobody_set(monkeypatch):
     ("loaded", "found"),
     [
         ("7f00 r-xp /usr/lib/libtcmalloc_minimal.so.4.5.10", "tcmalloc"),
-        ("7f00 r-xp /usr/lib/libc.so.6", "the system's; for hours of training, preload tcmalloc"),
+        (
+            "7f00 r-xp /usr/lib/libc.so.6",
+            "the system's; for hours of training, LD_PRELOAD tcmalloc",
+        ),
+        ("7f00 r-xp /home/me/mimalloc/lib/python/torch.so", "the system's"),
         (None, "the system's"),
     ],
 )

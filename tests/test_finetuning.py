@@ -754,13 +754,26 @@ def test_what_is_frozen_is_shared_and_what_learns_is_not() -> None:
     tuned = run.finetuned.model
     for name, trained in run.model.named_parameters():
         kept = tuned.get_parameter(name)
-        assert (kept is trained) is not trained.requires_grad, name
+        shares = kept.data_ptr() == trained.data_ptr()
+        assert shares is not trained.requires_grad, name
     before = weights(tuned)
     with torch.no_grad():
         for trained in run.model.parameters():
             if trained.requires_grad:
                 trained.add_(1)
     assert same(before, weights(tuned))
+
+
+def test_what_learns_is_not_changed_during_a_run() -> None:
+    run = make_run("classification", recipe={"freeze_layers": 1})
+    steps = iter(run)
+    while not run.evaluations:
+        next(steps)
+    run.model.requires_grad_(True)
+    with pytest.raises(InputError, match="choose before the run"):
+        list(steps)
+    with pytest.raises(InputError, match="choose before the run"):
+        _ = run.finetuned
 
 
 class Libc:
@@ -794,6 +807,19 @@ def test_memory_stays_during_a_training_and_goes_back_after_it(monkeypatch, ends
             list(steps)
     assert told_to_libc[-1] == ("trim", 0)
     assert (-4, 65_536) in told_to_libc
+
+
+def test_memory_stays_until_the_last_of_two_trainings_ends(monkeypatch) -> None:
+    monkeypatch.setattr(of_training.ctypes, "CDLL", Libc)
+    monkeypatch.setattr(of_training.sys, "platform", "linux")
+    told_to_libc.clear()
+    one, other = (iter(make_run("classification", dev=0)) for _ in range(2))
+    next(one)
+    next(other)
+    one.close()
+    assert ("trim", 0) not in told_to_libc
+    other.close()
+    assert told_to_libc[-1] == ("trim", 0)
 
 
 def test_memory_of_another_allocator_is_left_alone(monkeypatch) -> None:

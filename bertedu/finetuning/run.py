@@ -351,10 +351,11 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         tuned = FineTuned(self.task, self.model, self.tokenizer, self.max_length, base=self.base)
         metrics = tuned.evaluate(self.dev or [])
         tuned.metrics = metrics
+        self._check_learning()
         is_best = all(metrics[self.task.best] > m[self.task.best] for _, m in self.evaluations)
         self.evaluations.append((step, metrics))
         if is_best:
-            self._best = self._learned(self.model)
+            self._best = {n: p.detach().clone() for n, p in self._learning(self.model).items()}
             if self.folder is not None and self.accelerator.is_main_process:
                 tuned.save(self.folder / "best")
         if self.folder is not None and self.accelerator.is_main_process:
@@ -372,10 +373,17 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         return digest.hexdigest()
 
     @staticmethod
-    def _learned(model: torch.nn.Module) -> dict[str, Tensor]:
-        """Returns a copy of the weights that learn."""
-        named = model.named_parameters()
-        return {name: p.detach().clone() for name, p in named if p.requires_grad}
+    def _learning(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+        """Returns the weights that learn, by name."""
+        return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+    def _check_learning(self) -> None:
+        """Refuses to mix weights that have learned with a best state that lacks them."""
+        if self._best is not None and self._best.keys() != self._learning(self.model).keys():
+            raise InputError(
+                "other weights learn now than at the best evaluation so far: choose before the run "
+                "what learns, by freeze_layers, freeze_encoder or lora_rank"
+            )
 
     def _best_evaluation(self) -> int:
         """Returns the place of the first of the best evaluations, -1 where there is none."""
@@ -409,14 +417,20 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         if self.evaluations:
             best = copy.deepcopy(self.model)
             (load_adapter if self.base else load_into)(best, folder / "best")
-            self._best = self._learned(best)
+            names = self._learning(self.model)
+            self._best = {name: best.get_parameter(name).detach() for name in names}
         return checkpoint
 
     @property
     def finetuned(self) -> FineTuned[ExampleT, PredictionT]:
-        """The best state so far; where nothing was evaluated, the last one."""
-        frozen = {id(p): p for p in self.model.parameters() if not p.requires_grad}
-        model = copy.deepcopy(self.model, frozen)  # which stay the same, and are shared
+        """The best state so far; where nothing was evaluated, the last one.
+
+        What is frozen shares its memory with the run's model.
+        """
+        self._check_learning()
+        frozen = (p for p in self.model.parameters() if not p.requires_grad)
+        shared = {id(p): torch.nn.Parameter(p.detach(), requires_grad=False) for p in frozen}
+        model = copy.deepcopy(self.model, shared)
         metrics: dict[str, float] = {}
         if self._best is not None:
             model.load_state_dict(self._best, strict=False)

@@ -27,6 +27,8 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
 _KEEP = {_TRIM_THRESHOLD: 2**30, _TOP_PAD: 2**26, _MMAP_MAX: 0}
 _GIVE_BACK = {_TRIM_THRESHOLD: 2**26, _TOP_PAD: 2**17, _MMAP_THRESHOLD: 2**25, _MMAP_MAX: 65_536}
 
+_trainings: list[object] = []  # that are under way
+
 
 class TrainingRecipe(Protocol):
     """What the recipes of both loops, dataclasses, say about a step."""
@@ -158,8 +160,9 @@ def kept_memory() -> Iterator[None]:
     """Lets the memory that a step frees stay for the next step; afterwards it goes back.
 
     glibc hands a large piece back to the system as soon as it is free. The next step asks for it
-    again, and the system fills each of its pages with zeros first: a sixth of a step's time.
-    Where the memory is not glibc's, nothing happens.
+    again, and the system fills each of its pages with zeros first: a sixth of pretraining's time
+    (benchmarks/allocator.py). The settings are those of the whole process; after the last training
+    they are glibc's own, whatever was set before. Where the memory is not glibc's, nothing happens.
 
     Source: glibc's manual, section 3.2.3.7, Malloc Tunable Parameters.
     """
@@ -169,12 +172,15 @@ def kept_memory() -> Iterator[None]:
         return
     for setting, value in _KEEP.items():
         libc.mallopt(setting, value)
+    _trainings.append(training := object())
     try:
         yield
     finally:
-        for setting, value in _GIVE_BACK.items():
-            libc.mallopt(setting, value)
-        libc.malloc_trim(0)
+        _trainings.remove(training)
+        if not _trainings:
+            for setting, value in _GIVE_BACK.items():
+                libc.mallopt(setting, value)
+            libc.malloc_trim(0)
 
 
 def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.AdamW:
