@@ -629,8 +629,8 @@ for name, given in {"the graduate": predictions, "our model": weaker}.items():
 
 # %% [markdown]
 # The graduate's are legal for every question, though nothing in the head makes sure of that. Of our
-# model's many are not. (For it, `[CLS]` means "no answer": section 10.) So one takes the best *legal*
-# pair.
+# model's many are not. (For it, `[CLS]` means "no answer": section 10.) So one takes the best
+# *legal* pair.
 #
 # The product of both softmaxes gives a part of its 100 %{=definition} to pairs that are no answer.
 # One softmax over all legal spans does not.
