@@ -281,7 +281,7 @@ assert ("city", "town") in [(slot.label, slot.text) for slot in flipped.slots]
 #
 # **Look for** ◆, the hypothesis with no premise: if it stands where ● stands, the premise changes
 # nothing. [Here ◆ is unknown with 62.2 %](#PairExplorer?pinned=alone
-# "the hypothesis alone: neutral 62.2 %"), and ● is true.
+# "neutral 62.2 %"), and ● is true.
 #
 # **Try** to put *not* into the hypothesis, or to change one word, and see how far the point moves.
 #
