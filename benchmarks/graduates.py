@@ -6,10 +6,9 @@ writes OUT/NAME/train and OUT/NAME/dev for sentiment, inference and questions (s
 it is), and OUT/questions/again, a second part; the cards in bertedu/graduates say with which
 command each learned, and how good it is.
 Left out, letters and digits compared: sentiment's test sentences, the premises of inference's test
-sets, the lecture notes' passage. DATA is one folder with a
-folder for each set: sst2_glue, sst_sentence, uci_sentences_3k, emobank, goemotions; cad_nli, snli,
-mnli_matched, nli_train, nli_more; squad11_train, afriqa_en, nq_gold, nq_qed, hotpot_gold,
-squadshifts, squad_dev, xquad.
+sets, the lecture notes' passage. DATA is one folder with a folder for each set: sst2_glue,
+sst_sentence, uci_sentences_3k, emobank, goemotions; cad_nli, snli, mnli_matched, nli_train,
+nli_more; squad11_train, afriqa_en, nq_gold, nq_qed, hotpot_gold, squadshifts, squad_dev, xquad.
 """
 
 import argparse
