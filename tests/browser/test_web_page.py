@@ -67,14 +67,21 @@ def opened(new_page):
 def wake(page) -> None:
     page.locator("#wake").click()
     page.locator("#wake", has_text="BERT is awake").wait_for()
+    page.locator("#status", has_text="tokens)").wait_for()  # it has answered what stood there
 
 
 def typed(page, text: str, pair: str | None = None) -> str:
     """Types, and returns what the page says once it has answered."""
-    page.locator("#status").evaluate("node => { node.textContent = ''; }")
-    if pair is not None:
-        page.locator("#pair").fill(pair)
-    page.locator("#text").fill(text)
+    page.evaluate(
+        """fields => {  // at once: the page may ask between two texts typed one after the other
+            document.getElementById("status").textContent = "";
+            for (const [id, text] of Object.entries(fields)) {
+                document.getElementById(id).value = text;
+                document.getElementById(id).dispatchEvent(new Event("input", { bubbles: true }));
+            }
+        }""",
+        {"text": text} | ({} if pair is None else {"pair": pair}),
+    )
     page.locator("#status", has_text=".").wait_for()
     return page.locator("#status").inner_text()
 
