@@ -22,7 +22,6 @@ from bertedu.finetuning import FinetuningRun, adapters, run
 LAYERS = {
     "all": adapters.LAYERS,
     "query, value": ("query", "value"),
-    "query, key, value": ("query", "key", "value"),
     "feed-forward": ("intermediate.dense", "output.dense"),
 }
 
@@ -39,8 +38,8 @@ def searched(
     train, dev = some(read(it.train), share), some(read(it.dev), 1, MOST)
     rank, rate = it.recipe.lora_rank, it.recipe.learning_rate
     settings = [(rank, "all", rate)]
-    settings += [(other, "all", rate) for other in (8, 16, 32, 64) if other != rank]
-    settings += [(rank, "all", rate * factor) for factor in (0.3, 0.6, 2, 4)]
+    settings += [(other, "all", rate) for other in (rank // 2, 2 * rank)]
+    settings += [(rank, "all", rate * factor) for factor in (0.5, 2, 4)]
     settings += [(rank, layers, rate) for layers in LAYERS if layers != "all"]
     rows = []
     for rank, layers, rate in settings:
