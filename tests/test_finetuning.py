@@ -41,9 +41,10 @@ from bertedu.finetuning import (
     question_answering,
 )
 from bertedu.finetuning.run import batches_of
-from bertedu.training import step as of_training
+from bertedu.training import batches as of_batches
 from bertedu.training.checkpoints import checkpoints
 from tests.cases import CASES, CONFIG, TOKENIZER, questions, sentences
+from tests.finetuned_models import finetuned
 
 RECIPE = FinetuningRecipe(epochs=2, batch_size=8, learning_rate=1e-2)
 each_case = pytest.mark.parametrize("name", CASES)
@@ -789,8 +790,8 @@ told_to_libc: list[tuple] = []
 
 @pytest.mark.parametrize("ends", ["by itself", "early", "with an error"])
 def test_memory_stays_during_a_training_and_goes_back_after_it(monkeypatch, ends: str) -> None:
-    monkeypatch.setattr(of_training.ctypes, "CDLL", Libc)
-    monkeypatch.setattr(of_training.sys, "platform", "linux")
+    monkeypatch.setattr(of_batches.ctypes, "CDLL", Libc)
+    monkeypatch.setattr(of_batches.sys, "platform", "linux")
     told_to_libc.clear()
     run = make_run("classification", dev=0)
     steps = iter(run)
@@ -810,8 +811,8 @@ def test_memory_stays_during_a_training_and_goes_back_after_it(monkeypatch, ends
 
 
 def test_memory_stays_until_the_last_of_two_trainings_ends(monkeypatch) -> None:
-    monkeypatch.setattr(of_training.ctypes, "CDLL", Libc)
-    monkeypatch.setattr(of_training.sys, "platform", "linux")
+    monkeypatch.setattr(of_batches.ctypes, "CDLL", Libc)
+    monkeypatch.setattr(of_batches.sys, "platform", "linux")
     told_to_libc.clear()
     one, other = (iter(make_run("classification", dev=0)) for _ in range(2))
     next(one)
@@ -822,8 +823,20 @@ def test_memory_stays_until_the_last_of_two_trainings_ends(monkeypatch) -> None:
     assert told_to_libc[-1] == ("trim", 0)
 
 
+def test_memory_stays_between_the_batches_of_many_predictions(monkeypatch) -> None:
+    monkeypatch.setattr(of_batches.ctypes, "CDLL", Libc)
+    monkeypatch.setattr(of_batches.sys, "platform", "linux")
+    tuned = finetuned("classification")
+    told_to_libc.clear()
+    tuned.predict("my dog")
+    assert told_to_libc == []  # a single batch
+    list(tuned.predictions([tuned.task.example("my dog")] * 2, batch_tokens=4))
+    assert (-4, 0) in told_to_libc
+    assert told_to_libc[-1] == ("trim", 0)
+
+
 def test_memory_of_another_allocator_is_left_alone(monkeypatch) -> None:
-    monkeypatch.setattr(of_training.sys, "platform", "darwin")
-    monkeypatch.setattr(of_training.ctypes, "CDLL", None)  # it would fail
-    with of_training.kept_memory():
+    monkeypatch.setattr(of_batches.sys, "platform", "darwin")
+    monkeypatch.setattr(of_batches.ctypes, "CDLL", None)  # it would fail
+    with of_batches.kept_memory():
         pass

@@ -7,6 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -52,7 +53,7 @@ from bertedu.finetuning.task import (
     warn_of_unknown,
 )
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.batches import Batch, bucketed
+from bertedu.training.batches import Batch, bucketed, kept_memory
 from bertedu.utils.files import read_json, write_json
 from bertedu.utils.validation import check_finite
 
@@ -260,19 +261,21 @@ class FineTuned(Generic[ExampleT, PredictionT]):
         device = next(self.model.parameters()).device
         lengths = np.array([len(feature.encoding) for feature in features])
         outputs: list[Batch] = [{}] * len(features)
-        for rows in bucketed(np.arange(len(features)), lengths, batch_tokens):
-            inputs = [Feature(features[i].encoding) for i in rows]
-            batch = collate_features(inputs, self.tokenizer.pad_token_id)
-            on_device = {name: values.to(device) for name, values in batch.items()}
-            output = self.task.outputs(self.model(**on_device))
-            on_cpu = {name: values.float().cpu() for name, values in output.items()}
-            for place, i in enumerate(rows):
-                outputs[i] = {
-                    name: values[place, : lengths[i]] if values.ndim > 2 else values[place]
-                    for name, values in on_cpu.items()
-                }
-                for values in outputs[i].values():
-                    check_finite(values)
+        batches = bucketed(np.arange(len(features)), lengths, batch_tokens)
+        with kept_memory() if len(batches) > 1 else nullcontext():
+            for rows in batches:
+                inputs = [Feature(features[i].encoding) for i in rows]
+                batch = collate_features(inputs, self.tokenizer.pad_token_id)
+                on_device = {name: values.to(device) for name, values in batch.items()}
+                output = self.task.outputs(self.model(**on_device))
+                on_cpu = {name: values.float().cpu() for name, values in output.items()}
+                for place, i in enumerate(rows):
+                    outputs[i] = {
+                        name: values[place, : lengths[i]] if values.ndim > 2 else values[place]
+                        for name, values in on_cpu.items()
+                    }
+                    for values in outputs[i].values():
+                        check_finite(values)
         self.model.train(was_training)
         return outputs
 

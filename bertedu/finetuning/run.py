@@ -37,12 +37,11 @@ from bertedu.finetuning.task import (
     warn_of_unknown,
 )
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.batches import Batch, bucketed
+from bertedu.training.batches import Batch, bucketed, kept_memory
 from bertedu.training.checkpoints import checkpoint_name, newest, reading, steps_behind
 from bertedu.training.step import (
     OneProcess,
     Trainer,
-    kept_memory,
     learning_rate_at,
     seconds_of,
 )
@@ -292,10 +291,11 @@ class FinetuningRun(Generic[ExampleT, PredictionT]):
         """Returns about how many seconds all steps will take here, measured on three batches."""
         middle = sorted((len(rows), i) for i, (_, rows) in enumerate(self._batches))
         seconds, tokens = 0.0, 0
-        for _, index in middle[:: max(1, len(middle) // 3)][:3]:
-            batch = self.batch(index)
-            seconds += seconds_of(self.model, batch)
-            tokens += int(batch["attention_mask"].sum())
+        with kept_memory():  # as in the training
+            for _, index in middle[:: max(1, len(middle) // 3)][:3]:
+                batch = self.batch(index)
+                seconds += seconds_of(self.model, batch)
+                tokens += int(batch["attention_mask"].sum())
         return seconds / tokens * self._tokens
 
     def batch(self, step: int) -> Batch:

@@ -31,7 +31,7 @@ from bertedu.pretraining.kept import KEPT, keep_checkpoint, marks
 from bertedu.pretraining.masking import MaskingRule, mask_tokens
 from bertedu.pretraining.pairs import PairSampler
 from bertedu.tokenizer import BertTokenizer
-from bertedu.training.batches import Batch, bucketed, counted
+from bertedu.training.batches import Batch, bucketed, counted, kept_memory
 from bertedu.training.checkpoints import (
     another_run,
     checkpoint_name,
@@ -41,7 +41,7 @@ from bertedu.training.checkpoints import (
     remove_after,
     steps_behind,
 )
-from bertedu.training.step import Trainer, kept_memory, learning_rate_at, seed_of
+from bertedu.training.step import Trainer, learning_rate_at, seed_of
 from bertedu.utils.files import write_json
 from bertedu.utils.validation import IGNORED, check_numbers
 

@@ -1,11 +1,8 @@
-"""One step of training, its learning rate, memory and time: the same for both loops."""
+"""One step of training, its learning rate and time: the same for both loops."""
 
-import ctypes
 import math
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -19,15 +16,6 @@ from bertedu.training.checkpoints import load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-
-# Settings of glibc's malloc.h: their numbers, and their values during a training and after it.
-# Afterwards they are those that glibc itself comes to in a process with large pieces.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
-_KEEP = {_TRIM_THRESHOLD: 2**30, _TOP_PAD: 2**26, _MMAP_MAX: 0}
-_GIVE_BACK = {_TRIM_THRESHOLD: 2**26, _TOP_PAD: 2**17, _MMAP_THRESHOLD: 2**25, _MMAP_MAX: 65_536}
-
-_trainings: list[object] = []  # that are under way
 
 
 class TrainingRecipe(Protocol):
@@ -153,34 +141,6 @@ class Trainer:
         """Writes a checkpoint, by the process that leads; see `save_checkpoint`."""
         if self.accelerator.is_main_process:
             save_checkpoint(finished, self.model, self.optimizer, tokenizer, self.recipe)
-
-
-@contextmanager
-def kept_memory() -> Iterator[None]:
-    """Lets the memory that a step frees stay for the next step; afterwards it goes back.
-
-    glibc hands a large piece back to the system as soon as it is free. The next step asks for it
-    again, and the system fills each of its pages with zeros first: a sixth of pretraining's time
-    (benchmarks/allocator.py). The settings are those of the whole process; after the last training
-    they are glibc's own, whatever was set before. Where the memory is not glibc's, nothing happens.
-
-    Source: glibc's manual, section 3.2.3.7, Malloc Tunable Parameters.
-    """
-    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if not (hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim")):
-        yield
-        return
-    for setting, value in _KEEP.items():
-        libc.mallopt(setting, value)
-    _trainings.append(training := object())
-    try:
-        yield
-    finally:
-        _trainings.remove(training)
-        if not _trainings:
-            for setting, value in _GIVE_BACK.items():
-                libc.mallopt(setting, value)
-            libc.malloc_trim(0)
 
 
 def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.AdamW:
