@@ -105,6 +105,8 @@ def test_attention_of_what_is_typed(opened) -> None:
     expected = AttentionExplorer("the cat likes my garden", bert=bert()).summary()
     entropy = expected.partition("entropy ")[2].partition(" nats")[0]
     assert f"{entropy} nats" in widget.inner_text()
+    widget.get_by_label("Text Segment A").fill("cat " * 110)
+    widget.get_by_text("112 of at most 128 tokens.").wait_for()  # the page's own limit
 
 
 def test_a_step_of_what_is_typed(opened) -> None:

@@ -6,12 +6,14 @@ const LONGEST_ATTENTION = 128; // tokens: all heads' numbers are sent at once
 let version = 0; // of an explorer's data, by which it knows the heads that belong to them
 
 export function AttentionExplorer(bert, { text, pair, other }) {
-  const { num_hidden_layers: L, num_attention_heads: A, hidden_size: H } = bert.config;
+  const { num_hidden_layers: L, num_attention_heads: A, hidden_size: H, max_position_embeddings } = bert.config;
   const shown = [[text, pair], ...(other ? [[other, null]] : [])]
     .map(([one, two]) => bert.read(encodeShort(bert, LONGEST_ATTENTION, one, two)));
+  const most = Math.max(...shown.map(({ encoding }) => encoding.tokens.length));
   const every = Array.from({ length: L * A }, (_, i) => [Math.floor(i / A), i % A]);
   const counts = new Float64Array(256); // how often each of 256 shades is there
-  const data = { version: ++version, texts: [] };
+  const length = [most, Math.min(LONGEST_ATTENTION, max_position_embeddings)];
+  const data = { version: ++version, length, texts: [] };
   const heads = { version, which: shown.map(() => every) };
   shown.forEach(({ encoding, attention_probs, query, key }, n) => {
     const S = encoding.tokens.length;
