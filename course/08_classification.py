@@ -29,7 +29,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import COLORS, STYLE, diagram, four_cases
+from bertedu.classroom.figures import COLORS, STYLE, diagram, four_cases, outline_intervals
 from bertedu.data import SENTIMENT
 from bertedu.finetuning.classification import Classification, read
 
@@ -518,6 +518,7 @@ spans = np.abs(100 * np.array(list(bands.values())).T - heights)
 kinds = ["baseline"] * 3 + ["own", "graduate"]
 bars = axes.barh(list(bands), heights, xerr=spans, capsize=4,
                  color=[COLORS[kind] for kind in kinds])  # fmt: skip
+outline_intervals(bars)
 axes.plot([100 * share for share in on_plain.values()], list(bands), "D", color=COLORS["other"])
 axes.axvline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set(xlim=(0, 100), xlabel="accuracy, %: bars, test (lines: 95 %); diamonds, plain sentences")
@@ -695,8 +696,11 @@ def dots(axes, rows):
 accuracy_rows = [(f"{name}, probe", correct, COLORS["own"]) for name, correct in frozen.items()]
 accuracy_rows += [(f"{name}, fine-tuned", correct, COLORS["other"])
                   for name, correct in after.items()]  # fmt: skip
-difference_rows = [(f"{one}\n- {other}", numbers, COLORS["own" if when == "probe" else "other"])
-                   for (one, other, when), numbers in differences.items()]  # fmt: skip
+color_of = {"probe": COLORS["own"], "fine-tuned": COLORS["other"]}
+difference_rows = [
+    (f"{one} - {other}\n{when}", numbers, color_of[when])
+    for (one, other, when), numbers in differences.items()
+]
 
 # %%
 figure, panels = plt.subplot_mosaic([["all", "all"], ["pairs", "attention"]],

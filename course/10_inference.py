@@ -36,7 +36,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import COLORS, STYLE, diagram, token_chips
+from bertedu.classroom.figures import COLORS, STYLE, diagram, outline_intervals, token_chips
 from bertedu.finetuning import Inference, inference
 
 # %% tags=["nbval-check-output"]
@@ -732,6 +732,7 @@ shares = [100 * right.mean() for right in right_by.values()]
 reach = np.abs(100 * np.array(list(bands.values())).T - shares)
 colors = [COLORS[kind] for kind in (*["baseline"] * 3, "own", "graduate")]
 bars = axes.barh(list(right_by), shares, xerr=reach, color=colors)
+outline_intervals(bars)
 axes.bar_label(bars, [f"{share:.1f} %" for share in shares], label_type="center", color="white")
 axes.axvline(100 / 3, color=COLORS["ink"], linestyle="--", linewidth=1, zorder=0)
 axes.set(xlim=(0, 100), xlabel="accuracy on test, % (lines: 95 % of the draws)")

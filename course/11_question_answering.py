@@ -32,7 +32,7 @@ import torch
 
 import bertedu
 from bertedu.classroom import checks
-from bertedu.classroom.figures import COLORS, STYLE, diagram
+from bertedu.classroom.figures import COLORS, STYLE, diagram, outline_intervals
 from bertedu.data import QUESTIONS
 from bertedu.finetuning import QuestionAnswering, load, question_answering
 from bertedu.finetuning.question_answering import Answer, squad_scores
@@ -51,8 +51,8 @@ print(f"{len(cards):,} questions to learn from, {len(dev)} to choose by, {len(te
 # %% [markdown]
 # ## 1. An answer is two numbers
 #
-# In the lecture notes this is **case 4**: a document D = {d₁, ..., d_N} and a query Q go in; two
-# integers (s, e) come out, and the answer is {d_s, ..., d_e}. Their document is about rain:
+# In the lecture notes this is **case 4**: a document D = {d₁, ..., dₙ} and a query Q go in; two
+# integers (s, e) come out, and the answer is {dₛ, ..., dₑ}. Their document is about rain:
 
 # %% tags=["nbval-check-output"]
 document = notes[0].document
@@ -523,7 +523,7 @@ figure, axes = plt.subplots(figsize=(7.5, 2.6))
 bands = torch.tensor([interval(of_each) for of_each in each.values()])  # [4, 2]
 reach = (bands.T - torch.tensor(list(mean.values()))).abs()
 colors = [COLORS[kind] for kind in ("outline", "baseline", "own", "graduate")]
-axes.barh(list(mean), list(mean.values()), xerr=reach.numpy(), color=colors)
+outline_intervals(axes.barh(list(mean), list(mean.values()), xerr=reach.numpy(), color=colors))
 axes.set(xlim=(0, 100), xlabel="F1, % (lines: 95 % of the draws)")
 axes.invert_yaxis()
 for name, (low, high) in zip(mean, bands.tolist(), strict=True):
@@ -545,7 +545,7 @@ assert mean["the graduate"] > mean["480 questions, checkpoint"] + 25
 # Two separate softmaxes choose start and end:
 
 # %%
-figure, rows = plt.subplots(3, 1, figsize=(7.5, 5.2))
+figure, rows = plt.subplots(3, 1, figsize=(7.5, 5.2), sharey=True)
 for axes, example, p in zip(rows, notes, found, strict=True):
     inside = slice(p.first, len(p.tokens) - 1)
     starts, ends = (x.softmax(dim=0)[inside] for x in (p.start_logits, p.end_logits))
@@ -556,6 +556,7 @@ for axes, example, p in zip(rows, notes, found, strict=True):
     axes.set_xticks([top.first_token - p.first], [top.text[:40]], fontsize=9)
     axes.set_title(example.question, fontsize=9)
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f} %")
+rows[0].set(ylim=(-100, 100), yticks=(-100, 0, 100))
 legend = rows[0].legend(loc="lower right", fontsize=9)
 
 # %% [markdown]

@@ -175,12 +175,12 @@ for seed in range(3):
 left.plot(100 * grid[:, :, -1].mean(1), color=COLORS["own"])
 left.axhline(20, color=COLORS["ink"], linestyle="--", linewidth=1)
 left.set_xticks(range(5), rates)
-left.set(ylim=(0, 100), xlabel="learning rate (dots: seeds)", ylabel="accuracy on dev, %",
+left.set(ylim=(0, 100), xlabel="learning rate (dashed: chance)", ylabel="accuracy on dev, %",
          title="After six epochs")  # fmt: skip
 right.imshow(100 * grid.mean(1), cmap="Blues", vmin=0, vmax=100, aspect="auto")
 for (row, epoch), score in np.ndenumerate(grid.mean(1)):
     right.text(epoch, row, f"{100 * score:.0f}", ha="center", va="center",
-               color="white" if score > 0.6 else COLORS["ink"])  # fmt: skip
+               color="white" if score > 0.7 else COLORS["ink"])  # fmt: skip
 right.set_xticks(range(6), range(1, 7))
 right.set_yticks(range(5), rates)
 right.set(xlabel="epochs", ylabel="learning rate", title="Accuracy on dev, % (mean)")
@@ -565,7 +565,8 @@ for (name, shares), marker in zip(curves.items(), "os", strict=True):
     axes.plot([100 * share for share in shares], f"{marker}-", label=name)
 axes.axhline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set_xticks(range(7), ["embeddings", *(f"layer {i}" for i in range(1, 7))])
-axes.set(ylim=(40, 90), ylabel="accuracy on test, %", title="A probe on the outputs of each layer")
+axes.set(ylim=(40, 90), ylabel="accuracy on test, % (dashed: chance)",
+         title="A probe on the outputs of each layer")  # fmt: skip
 legend = axes.legend(loc="upper left")
 
 # %% [markdown]

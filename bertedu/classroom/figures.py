@@ -13,9 +13,11 @@ from typing import Any
 
 from matplotlib import rc_context, style
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.patheffects import withStroke
 
 from bertedu.errors import InputError
 from bertedu.widgets.palette import LIGHT
@@ -181,6 +183,21 @@ def draw_losses(monitor: TrainingMonitor, picture: Path) -> None:
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         said = {"Title": monitor.summary(), "Date": None}
         figure.savefig(picture, format="svg", metadata=said)
+
+
+def outline_intervals(bars: BarContainer) -> None:
+    """Gives the interval lines of bars a light edge, so that they are seen on every colour.
+
+    Args:
+        bars: of `Axes.bar` or `Axes.barh` with `xerr` or `yerr`.
+
+    Example:
+        >>> outline_intervals(Figure().add_subplot().barh(["own"], [50], xerr=[5]))
+    """
+    drawn: Any = bars.errorbar
+    _, caps, lines = drawn.lines
+    for artist in (*caps, *lines):
+        artist.set_path_effects([withStroke(linewidth=4, foreground=PAPER)])
 
 
 PARTS = {  # one colour a part of BERT, light enough for dark letters on it
@@ -415,8 +432,9 @@ def _draw_box(axes: Axes, label: str, box: Box) -> None:
     )
     middle = bottom + height - 0.08 if group else bottom + height / 2
     label = f"✓ {label}" if is_proven else label
-    axes.text(left + width / 2, middle, label, ha="center", va="top" if group else "center",
-              size=10, color=DIMMED if group else INK, linespacing=1.3)  # fmt: skip
+    aligned = "top" if group else "center_baseline"
+    axes.text(left + width / 2, middle, label, ha="center", va=aligned, size=10,
+              color=DIMMED if group else INK, linespacing=1.3)  # fmt: skip
 
 
 def _straight(start: _Place, end: _Place) -> list[_Point]:

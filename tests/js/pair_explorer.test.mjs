@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
 import widget, {
-  addTry, changeBetween, describeEdit, placeInTriangle, wordsOf,
+  addTry, besideOthers, changeBetween, describeEdit, placeInTriangle, wordsOf,
 } from "../../bertedu/widgets/static/pair_explorer.js";
 import { Model, openPage, pack } from "./page.mjs";
 
@@ -104,6 +104,18 @@ test("the pair that was looked at becomes a try when an edit begins, those passe
   assert.equal(page.model.saved.at(-1).tries.length, 3);
   page.end();
   mock.timers.reset();
+});
+
+test("marks of equal numbers stand beside each other, inwards; the hidden one has a line to its point", () => {
+  const [taken, corner] = [[], placeInTriangle([0, 1, 0])];
+  const free = [0, 1, 2].map(() => besideOthers(corner, taken));
+  assert.equal(free[0], corner.x);
+  assert.ok(free[1] - free[0] > 20 && free[2] - free[1] > 20, free.join());
+  const right = placeInTriangle([0, 0, 1]);
+  assert.ok(besideOthers(right, [{ x: right.x - 3, y: right.y }]) < right.x - 20);
+  const page = shown(undefined, { shares: [0, 1, 0], tries: [PAIR] }); // where the pair is now, too
+  assert.equal(page.one('.be-mark[data-place="0"]').querySelectorAll("path").length, 1);
+  assert.equal(page.one('.be-mark[data-place="now"]').querySelectorAll("path").length, 0);
 });
 
 test("the point, the trail and the hypothesis alone are drawn where their numbers say", () => {

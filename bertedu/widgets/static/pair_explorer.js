@@ -8,12 +8,21 @@ const HINT = "Hover shows a point's numbers, a click pins it, Escape lets go.";
 const [WIDTH, TOP, SIDE] = [460, 42, 360];
 const HEIGHT = SIDE * Math.sqrt(0.75);
 const LEFT = (WIDTH - SIDE) / 2;
+const APART = 21; // px between two marks
 
 // ---- numbers ------------------------------------------------------------------------------------
 
 /** Where three probabilities lie in the triangle: the nearer to a corner, the more probable. */
 export function placeInTriangle([top, left, right]) {
   return { x: LEFT + SIDE * (0.5 * top + right), y: TOP + HEIGHT * (left + right) };
+}
+
+/** The x of a mark that covers none of those that are taken: its own, or beside it, inwards. */
+export function besideOthers({ x, y }, taken) {
+  let free = x;
+  while (taken.some((other) => Math.hypot(other.x - free, other.y - y) < APART)) free += x > WIDTH / 2 ? -APART : APART;
+  taken.push({ x: free, y });
+  return free;
 }
 
 /** What was replaced by what between two texts, in words: all but the beginning and end they share. */
@@ -203,17 +212,20 @@ function build(view) {
     });
     const points = [...data.tries.keys(), null].map((place) => placeInTriangle(sharesOf(place)));
     svg.append(svgElement("path", { class: "be-path", d: `M${points.map(at).join("L")}` }));
+    const taken = [];
     const mark = (place, ...shapes) => {
       const { x, y } = placeInTriangle(sharesOf(place));
+      const free = besideOthers({ x, y }, taken);
+      if (free !== x) shapes.unshift(svgElement("path", { d: `M${(x - free).toFixed(1)} 0H0` })); // to its point
       return svgElement("g", {
         class: `be-mark ${place === null ? "be-mark-now" : place === ALONE ? "be-mark-alone" : "be-mark-try"}`,
-        transform: `translate(${at({ x, y })})`, "data-place": place ?? "now",
+        transform: `translate(${at({ x: free, y })})`, "data-place": place ?? "now",
       }, shapes);
     };
-    data.tries.forEach((_, n) => svg.append(mark(n, svgElement("circle", { r: 10 }), text(String(n + 1), 0, 4))));
-    svg.append(
-      mark(ALONE, svgElement("path", { d: "M0 -11L11 0L0 11L-11 0Z" })),
-      mark(null, svgElement("circle", { r: 10 }), svgElement("circle", { r: 3, class: "be-dot" })));
+    const current = mark(null, svgElement("circle", { r: 10 }), svgElement("circle", { r: 3, class: "be-dot" }));
+    const alone = mark(ALONE, svgElement("path", { d: "M0 -11L11 0L0 11L-11 0Z" }));
+    const tries = data.tries.map((_, n) => mark(n, svgElement("circle", { r: 10 }), text(String(n + 1), 0, 4)));
+    svg.append(...tries, alone, current);
     return svg;
   }
 

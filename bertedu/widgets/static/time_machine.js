@@ -189,7 +189,7 @@ function build(view) {
     element("p", { class: "be-key" }, "Under the slider: the tokens read. The line is the loss while the model learned; a dot, on text that it never read."),
     element("div", { class: "be-scene" },
       element("div", { class: "be-said" }, results, key, verdict),
-      stage("What one head looks at", "a row asks, and its shares sum to 1",
+      stage("What one head looks at", "a row asks, and its shares sum to 100 %",
         element("div", { class: "be-set" }, layer.label, head.label), matrix, shades)),
     view.foot());
 
