@@ -565,8 +565,8 @@ for (name, shares), marker in zip(curves.items(), "os", strict=True):
     axes.plot([100 * share for share in shares], f"{marker}-", label=name)
 axes.axhline(50, color=COLORS["ink"], linestyle="--", linewidth=1)
 axes.set_xticks(range(7), ["embeddings", *(f"layer {i}" for i in range(1, 7))])
-axes.set(ylim=(40, 90), ylabel="accuracy on test, % (dashed: chance)",
-         title="A probe on the outputs of each layer")  # fmt: skip
+axes.set(ylim=(40, 90), ylabel="accuracy on test, %",
+         title="A probe on the outputs of each layer (dashed: chance)")  # fmt: skip
 legend = axes.legend(loc="upper left")
 
 # %% [markdown]

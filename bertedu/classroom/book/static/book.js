@@ -25,6 +25,11 @@
     show();
   });
 
+  // Where the list of pages scrolls, this page is in sight.
+  const contents = document.querySelector(".book-contents > div");
+  const here = contents?.querySelector("[aria-current]");
+  if (here) contents.scrollTop += here.getBoundingClientRect().top - contents.getBoundingClientRect().top - 40;
+
   const input = document.getElementById("book-query");
   const results = document.getElementById("book-results");
   const MOST = 12;
