@@ -18,6 +18,8 @@ MaskExplorer("my dog is cute")
 print("zebra " * 60)
 """
 SECOND = "# %% [markdown]\n# # 02 · Another\n# ## Animals\n# A giraffe.\n\n# %%\n1 + 1\n"
+THIRD = "# %% [markdown]\n# # 03 · A third\n" + "".join(f"# ## Part {n}\n" for n in range(20))
+FIGURE = "\n# %%\nfrom bertedu.classroom.figures import two_pairs\ntwo_pairs()\n"
 
 NOTES = "# Claims\n\n## One\n\ntrue\n\n## Two\n\nfalse\n\n## Three\n\na slip\n"
 
@@ -28,6 +30,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "course").mkdir()
     (root / "course" / "01_wordpiece.py").write_text(LESSON, encoding="utf-8")
     (root / "course" / "02_masked_language_model.py").write_text(SECOND, encoding="utf-8")
+    third = root / "course" / "03_next_sentence_prediction.py"
+    third.write_text(THIRD + FIGURE, encoding="utf-8")
     (root / "docs").mkdir()
     (root / "docs" / "notes.md").write_text(NOTES, encoding="utf-8")
     write(root, root / "site", say=lambda line: None)
@@ -83,8 +87,13 @@ def test_a_word_that_is_nowhere_is_said_to_be(opened) -> None:
 def test_next_and_previous_walk_through_the_book(opened) -> None:
     page = opened("index.html")
     assert page.locator("[rel=prev]").count() == 0
-    ways = {"01_wordpiece": "01 · A lesson", "02_masked_language_model": "02 · Another",
-            "claims": "Claims", "notes": "Claims"}  # fmt: skip
+    ways = {
+        "01_wordpiece": "01 · A lesson",
+        "02_masked_language_model": "02 · Another",
+        "03_next_sentence_prediction": "03 · A third",
+        "claims": "Claims",
+        "notes": "Claims",
+    }
     for name, heading in ways.items():
         page.locator("[rel=next]").click()
         page.wait_for_url(f"**/{name}.html")
@@ -93,7 +102,7 @@ def test_next_and_previous_walk_through_the_book(opened) -> None:
     page.locator("[rel=prev]").click()
     page.wait_for_url("**/claims.html")
     page.locator("[rel=prev]").click()
-    page.get_by_role("heading", name="02 · Another", level=1).wait_for()
+    page.get_by_role("heading", name="03 · A third", level=1).wait_for()
 
 
 @pytest.mark.parametrize(("theme", "other"), [("light", "dark"), ("dark", "light")])
@@ -107,6 +116,18 @@ def test_light_and_dark_follow_the_system_and_the_switch(theme, other, opened) -
     assert page.evaluate(ground) != before
     page.reload()
     page.locator(f'.bertedu[data-theme="{other}"]').wait_for()
+
+
+def test_on_a_telephone_the_list_shows_the_page_and_figures_can_be_read(opened, axe) -> None:
+    page = opened("03_next_sentence_prediction.html", width=390)
+    contents = page.locator(".book-contents > div")
+    assert contents.evaluate("box => box.scrollTop") > 20  # to the third lesson, above its parts
+    listed, here = (each.bounding_box() for each in (contents, contents.locator("[aria-current]")))
+    assert listed["y"] < here["y"] < listed["y"] + 60
+    assert page.locator(".book-figure img").bounding_box()["width"] > 550
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.evaluate(axe)
+    assert page.evaluate("() => axe.run().then(r => r.violations.map(v => v.id))") == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -244,7 +244,7 @@ def _printed(text: str) -> str:
 
 
 def _picture(image: str) -> str:
-    return f'<figure class="book-figure">{image}</figure>\n'
+    return f'<figure class="book-figure" tabindex="0">{image}</figure>\n'
 
 
 def _with_places(page: str) -> str:

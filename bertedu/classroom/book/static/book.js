@@ -26,9 +26,11 @@
   });
 
   // Where the list of pages scrolls, this page is in sight.
-  const contents = document.querySelector(".book-contents > div");
-  const here = contents?.querySelector("[aria-current]");
-  if (here) contents.scrollTop += here.getBoundingClientRect().top - contents.getBoundingClientRect().top - 40;
+  addEventListener("DOMContentLoaded", () => {
+    const contents = document.querySelector(".book-contents > div");
+    const here = contents?.querySelector("[aria-current]");
+    if (here) contents.scrollTop = here.offsetTop - contents.firstChild.offsetTop - 40;
+  });
 
   const input = document.getElementById("book-query");
   const results = document.getElementById("book-results");
