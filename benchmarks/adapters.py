@@ -1,7 +1,7 @@
 """An adapter beside full fine-tuning: the same examples, order and steps, on a tenth of the data.
 
-For each graduate, with the recipe of its card (its first part): low-rank updates, then all weights
-with a smaller learning rate (of two, the better by the development split).
+For each graduate, with the recipe of its card (its first part): low-rank updates with its learning
+rate and twice that, then all weights with smaller ones; of two the better by the development split.
 `benchmarks/graduates.py DATA OUT` writes the sets: --data DATA --sets OUT. The scores are of tests
 by which nothing was chosen.
 """
@@ -90,7 +90,7 @@ def learned(
     dev, test = (some(read(file), 1, MOST) for file in (it.dev, it.test))
     rows, scores = [], []
     for way, recipes in {
-        "adapter": [it.recipe],
+        "adapter": [replace(it.recipe, learning_rate=f * it.recipe.learning_rate) for f in (1, 2)],
         "all weights": [replace(it.recipe, lora_rank=0, learning_rate=r) for r in it.rates],
     }.items():
         runs, minutes = [], []
