@@ -225,7 +225,7 @@ function build(view) {
     const current = mark(null, svgElement("circle", { r: 10 }), svgElement("circle", { r: 3, class: "be-dot" }));
     const alone = mark(ALONE, svgElement("path", { d: "M0 -11L11 0L0 11L-11 0Z" }));
     const tries = data.tries.map((_, n) => mark(n, svgElement("circle", { r: 10 }), text(String(n + 1), 0, 4)));
-    svg.append(...tries, alone, current);
+    svg.append(...tries.reverse(), alone, current); // a line ends below the mark that has its place
     return svg;
   }
 
