@@ -62,7 +62,7 @@ def searched(
                 "developed on": f"{len(dev):,}",
                 "measure": it.task.best,
                 "percent": f"{statistics.fmean(scores):.1f}",
-                "seeds": str(seeds),
+                "runs": str(seeds),
             }
         )
         print(rows[-1], file=sys.stderr, flush=True)
@@ -87,7 +87,7 @@ def main() -> None:
     rows = []
     for name in args.only or list(GRADUATES):
         rows += searched(name, [args.sets, args.data], share, args.precision, args.seeds)
-    report(__file__, rows, "Settings of the cards first.", save=args.save)
+    report(__file__, rows, "The settings of the cards come first.", save=args.save)
 
 
 if __name__ == "__main__":
