@@ -382,7 +382,11 @@ def test_a_point_lies_where_its_probabilities_say(drawn) -> None:
     ):  # fmt: skip
         marks = root.locator(f".be-mark-{name}").all()
         places = [numbers(mark.get_attribute("transform")) for mark in marks]
-        assert np.array(places) == pytest.approx(np.array(shares) @ corners, abs=0.11)
+        moved = np.array(places) - np.array(shares) @ corners
+        if name == "try":  # the first is the pair itself: it stands beside it, 21 px a step
+            moved[:, 0] -= 21 * np.round(moved[:, 0] / 21)
+        assert np.abs(moved).max() <= 0.11, name
+    assert root.locator(".be-lead").count() >= 1
     assert root.locator(".be-mark-try text").all_text_contents() == ["1", "2"]
 
 

@@ -216,7 +216,7 @@ function build(view) {
     const mark = (place, ...shapes) => {
       const { x, y } = placeInTriangle(sharesOf(place));
       const free = besideOthers({ x, y }, taken);
-      if (free !== x) shapes.unshift(svgElement("path", { d: `M${(x - free).toFixed(1)} 0H0` })); // to its point
+      if (free !== x) svg.append(svgElement("path", { class: "be-path be-lead", d: `M${at({ x, y })}H${free.toFixed(1)}` }));
       return svgElement("g", {
         class: `be-mark ${place === null ? "be-mark-now" : place === ALONE ? "be-mark-alone" : "be-mark-try"}`,
         transform: `translate(${at({ x: free, y })})`, "data-place": place ?? "now",
@@ -225,7 +225,7 @@ function build(view) {
     const current = mark(null, svgElement("circle", { r: 10 }), svgElement("circle", { r: 3, class: "be-dot" }));
     const alone = mark(ALONE, svgElement("path", { d: "M0 -11L11 0L0 11L-11 0Z" }));
     const tries = data.tries.map((_, n) => mark(n, svgElement("circle", { r: 10 }), text(String(n + 1), 0, 4)));
-    svg.append(...tries.reverse(), alone, current); // a line ends below the mark that has its place
+    svg.append(...tries, alone, current);
     return svg;
   }
 
