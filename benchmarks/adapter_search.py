@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
-from adapters import GRADUATES, MOST, some
+from adapters import GRADUATES, MOST, OPTIONS, some
 from bench import arguments, report
 
 import bertedu
@@ -71,15 +71,8 @@ def searched(
 
 def main() -> None:
     """Measures, and prints the table."""
-    args = arguments(
-        __doc__,
-        data={"type": Path, "help": "folder of the data sets; without it, nothing is measured"},
-        sets={"type": Path, "help": "what benchmarks/graduates.py wrote"},
-        only={"choices": list(GRADUATES), "action": "append", "help": "this one; repeatable"},
-        share={"type": float, "default": 0.1, "help": "of the training examples"},
-        precision={"choices": ["fp32", "bf16"], "default": "fp32", "help": "of the training"},
-        seeds={"type": int, "default": 1, "help": "runs of each setting, of which the mean counts"},
-    )
+    runs = {"type": int, "default": 1, "help": "runs of each setting, of which the mean counts"}
+    args = arguments(__doc__, **OPTIONS, seeds=runs)
     if args.data is None or args.sets is None:
         print("Nothing measured: name the folders with --data and --sets.")
         return

@@ -70,6 +70,15 @@ GRADUATES = {
 }  # fmt: skip
 
 
+OPTIONS: dict[str, dict[str, Any]] = {  # of the command line
+    "data": {"type": Path, "help": "folder of the data sets; without it, nothing is measured"},
+    "sets": {"type": Path, "help": "what benchmarks/graduates.py wrote"},
+    "only": {"choices": list(GRADUATES), "action": "append", "help": "this one; repeatable"},
+    "share": {"type": float, "default": 0.1, "help": "of the training examples"},
+    "precision": {"choices": ["fp32", "bf16"], "default": "fp32", "help": "of the training"},
+}
+
+
 def some(examples: list[Any], share: float, most: int | None = None) -> list[Any]:
     """Returns a share of the examples, by chance, in their order."""
     count = min(round(share * len(examples)), most or len(examples))
@@ -125,14 +134,7 @@ def learned(
 
 def main() -> None:
     """Measures, and prints the table."""
-    args = arguments(
-        __doc__,
-        data={"type": Path, "help": "folder of the data sets; without it, nothing is measured"},
-        sets={"type": Path, "help": "what benchmarks/graduates.py wrote"},
-        only={"choices": list(GRADUATES), "action": "append", "help": "this one; repeatable"},
-        share={"type": float, "default": 0.1, "help": "of the training examples"},
-        precision={"choices": ["fp32", "bf16"], "default": "fp32", "help": "of the training"},
-    )
+    args = arguments(__doc__, **OPTIONS)
     if args.data is None or args.sets is None:
         print("Nothing measured: name the folders with --data and --sets.")
         return
